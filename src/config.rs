@@ -1,0 +1,4 @@
+//! All settings, typed: parsed once from [`crate::settings::Settings`], read nowhere else.
+
+pub mod gateway;
+pub mod redis;

@@ -1,0 +1,3 @@
+//! The ticking: one sampler, one immutable snapshot, many readers.
+
+pub mod snapshot;

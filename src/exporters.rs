@@ -1,0 +1,1 @@
+//! Exporters: each takes samples, nothing else.

@@ -1,0 +1,103 @@
+//! One of the series that this server writes: a point a tick, an hour of them.
+
+use std::collections::VecDeque;
+
+use super::Window;
+use crate::signals::{Point, UnixSeconds};
+
+/// Means over the windows and the maximum over the longest; `None` where a window holds no point.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct RollingStats {
+    pub one_minute: Option<f64>,
+    pub fifteen_minutes: Option<f64>,
+    pub one_hour: Option<f64>,
+    /// Maximum over one hour.
+    pub max: Option<f64>,
+}
+
+/// Points oldest first; a few hundred, so windows are summed anew (no drift from running sums).
+#[derive(Debug, Default)]
+pub(super) struct Series {
+    points: VecDeque<Point>,
+}
+
+impl Series {
+    /// Adds points in any order; one that is already there is the same point read again.
+    pub(super) fn extend(&mut self, points: &[Point]) {
+        for point in points {
+            let end = self.points.partition_point(|kept| kept.at <= point.at);
+            let known = self.points.range(..end).rev().take_while(|kept| kept.at >= point.at).any(|kept| kept == point);
+            if !known {
+                self.points.insert(end, *point);
+            }
+        }
+    }
+
+    pub(super) fn expire(&mut self, now: UnixSeconds) {
+        while self.points.front().is_some_and(|point| point.at < now - Window::OneHour.seconds()) {
+            self.points.pop_front();
+        }
+    }
+
+    pub(super) fn stats(&self, now: UnixSeconds) -> RollingStats {
+        RollingStats {
+            one_minute: self.mean(now, Window::OneMinute),
+            fifteen_minutes: self.mean(now, Window::FifteenMinutes),
+            one_hour: self.mean(now, Window::OneHour),
+            max: self
+                .within(now, Window::OneHour)
+                .fold(None, |max, value| Some(max.map_or(value, |max: f64| max.max(value)))),
+        }
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "a few thousand points at most")]
+    fn mean(&self, now: UnixSeconds, window: Window) -> Option<f64> {
+        let (count, sum) =
+            self.within(now, window).fold((0_usize, 0.0), |(count, sum), value| (count + 1, sum + value));
+        (count > 0).then(|| sum / count as f64)
+    }
+
+    fn within(&self, now: UnixSeconds, window: Window) -> impl Iterator<Item = f64> {
+        let start = self.points.partition_point(|point| point.at < now - window.seconds());
+        let end = self.points.partition_point(|point| point.at <= now);
+        self.points.range(start.min(end)..end).map(|point| point.value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn series(points: &[(f64, f64)]) -> Series {
+        let mut series = Series::default();
+        series.extend(&points.iter().map(|&(at, value)| Point { at, value }).collect::<Vec<_>>());
+        series
+    }
+
+    #[test]
+    fn bounds_are_inclusive_and_the_future_does_not_count() {
+        let stats = series(&[(40.0, 1.0), (39.9, 9.0), (100.0, 3.0), (100.1, 50.0)]).stats(100.0);
+        assert_eq!(stats.one_minute, Some(2.0));
+        assert_eq!(stats.max, Some(9.0));
+    }
+
+    #[test]
+    fn an_empty_window_has_no_value() {
+        assert_eq!(series(&[]).stats(100.0), RollingStats::default());
+        assert_eq!(series(&[(1.0, 5.0)]).stats(100.0).one_minute, None);
+    }
+
+    #[test]
+    fn a_point_read_twice_counts_once_and_order_does_not_matter() {
+        let mut series = series(&[(2.0, 5.0), (1.0, 3.0)]);
+        series.extend(&[Point { at: 1.0, value: 3.0 }, Point { at: 1.0, value: 4.0 }]);
+        assert_eq!(series.stats(2.0).one_minute, Some(4.0));
+    }
+
+    #[test]
+    fn points_older_than_an_hour_go() {
+        let mut series = series(&[(0.0, 5.0), (1.0, 3.0)]);
+        series.expire(3601.0);
+        assert_eq!(series.points.len(), 1);
+    }
+}

@@ -1,0 +1,21 @@
+//! kdcube-metrics: the autoscaling source of truth of a KDCube deployment.
+//!
+//! Facts flow one way: `sources` read the outside into [`signals`], [`history`] remembers what a
+//! window needs, [`monitoring`] turns both into the truth, [`catalog`] names it, and `exporters`
+//! (push) and `api` (pull) hand it out. Modules below are in that order; nothing calls upwards.
+
+pub mod api;
+pub mod catalog;
+pub mod cli;
+pub mod clock;
+pub mod commands;
+pub mod config;
+pub mod engine;
+pub mod exporters;
+pub mod history;
+pub mod monitoring;
+pub mod settings;
+pub mod signals;
+pub mod simulator;
+pub mod sources;
+pub mod telemetry;

@@ -1,0 +1,1 @@
+//! Settings reader with an injected lookup.

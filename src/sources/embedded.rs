@@ -1,0 +1,1 @@
+//! Facts from a deployment simulated in memory: no Redis needed.

@@ -1,0 +1,1 @@
+//! Reads one scope's facts from Redis.

@@ -1,0 +1,1 @@
+//! The server about itself: logging set-up and its own metrics.
