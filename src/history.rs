@@ -2,6 +2,7 @@
 //! events and the last word of each SSE worker. Fed by `engine`, read by `monitoring`; pure.
 
 pub mod latency;
+mod ordered;
 pub mod rolling;
 
 use std::collections::{BTreeMap, VecDeque};
