@@ -2,3 +2,4 @@
 
 pub mod gateway;
 pub mod redis;
+pub mod table;

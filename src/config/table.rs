@@ -1,0 +1,183 @@
+//! Every setting, declared once: the flags, the reader, `--help`, `check` and
+//! `docs/configuration.md` all come from these rows.
+
+use crate::settings::Setting;
+
+const CORE: &str = "Core";
+const REDIS: &str = "Redis mode";
+const GATEWAY: &str = "Gateway configuration";
+const PROMETHEUS: &str = "Prometheus and names";
+
+const BOOLEAN: &str = "1/0, true/false, yes/no, on/off";
+const SECONDS: &str = "seconds, more than 0, fractions allowed";
+
+/// A row whose value may be shown.
+const fn open(
+    variable: &'static str,
+    default: &'static str,
+    accepts: &'static str,
+    group: &'static str,
+    help: &'static str,
+) -> Setting {
+    Setting { variable, default, accepts, help, group, secret: false }
+}
+
+/// A row whose value is never shown.
+const fn secret(
+    variable: &'static str,
+    default: &'static str,
+    accepts: &'static str,
+    group: &'static str,
+    help: &'static str,
+) -> Setting {
+    Setting { variable, default, accepts, help, group, secret: true }
+}
+
+pub const MODE: Setting = open(
+    "METRICS_MODE",
+    "redis",
+    "redis or embedded",
+    CORE,
+    "Where facts come from: a deployment's Redis, or a deployment simulated in memory.",
+);
+pub const PORT: Setting =
+    open("METRICS_PORT", "8090", "a port, 0 to 65535 (0 = any free one)", CORE, "Port of the HTTP server.");
+pub const BIND: Setting = open(
+    "METRICS_BIND",
+    "0.0.0.0",
+    "an IPv4 or IPv6 address",
+    CORE,
+    "Address of the HTTP server. It is meant for the internal network only.",
+);
+pub const AUTH_TOKEN: Setting = secret(
+    "METRICS_AUTH_TOKEN",
+    "",
+    "one or more tokens, separated by commas",
+    CORE,
+    "If set, every route but the health routes needs `Authorization: Bearer <token>`; several tokens let you rotate them.",
+);
+pub const INSTANCE_ID: Setting =
+    open("INSTANCE_ID", "", "a name", CORE, "This replica's name. By default `metrics-` and eight random hex digits.");
+pub const SAMPLE_INTERVAL: Setting = open(
+    "METRICS_SAMPLE_INTERVAL_SEC",
+    "5",
+    SECONDS,
+    CORE,
+    "Time between two ticks: how often facts are read and a rolling point is written.",
+);
+pub const STALE_AFTER: Setting = open(
+    "METRICS_STALE_AFTER_SEC",
+    "30",
+    SECONDS,
+    CORE,
+    "A snapshot older than this is no longer served as truth, and readiness turns false.",
+);
+pub const REQUEST_TIMEOUT: Setting =
+    open("METRICS_REQUEST_TIMEOUT_SEC", "5", SECONDS, CORE, "Limit of one request to Redis or to any other service.");
+pub const HISTORY_MAX_SAMPLES: Setting = open(
+    "METRICS_HISTORY_MAX_SAMPLES",
+    "2000000",
+    "a whole number, at least 1",
+    CORE,
+    "Most samples kept of each latency series; the oldest go first, and what goes is counted.",
+);
+pub const LOG_FORMAT: Setting =
+    open("METRICS_LOG_FORMAT", "text", "text or json", CORE, "Form of the log on standard error.");
+pub const RUST_LOG: Setting = open(
+    "RUST_LOG",
+    "info",
+    "a level (error, warn, info, debug, trace) or tracing directives",
+    CORE,
+    "What is logged.",
+);
+
+pub const REDIS_URL: Setting = secret(
+    "REDIS_URL",
+    "redis://127.0.0.1:6379/0",
+    "redis://, rediss:// (TLS), unix:/path/to.sock or redis+sentinel://host:port,host:port/master/db, with user and password",
+    REDIS,
+    "The Redis that the deployment's workers write to.",
+);
+
+pub const GATEWAY_CONFIG_JSON: Setting = open(
+    "GATEWAY_CONFIG_JSON",
+    "",
+    "a JSON object with tenant and project",
+    GATEWAY,
+    "Tenant, project and capacity settings, flat or by component. Needed in redis mode unless a YAML file is given.",
+);
+pub const GATEWAY_YAML_PATH: Setting = open(
+    "GATEWAY_YAML_PATH",
+    "",
+    "the path of a YAML file",
+    GATEWAY,
+    "The same from a YAML file, from its `gateway:` section if it has one.",
+);
+pub const DESCRIPTORS_DIR: Setting = open(
+    "PLATFORM_DESCRIPTORS_DIR",
+    "",
+    "a directory that holds gateway.yaml",
+    GATEWAY,
+    "The same from `gateway.yaml` in this directory.",
+);
+pub const FORCE_ENV: Setting = open(
+    "GATEWAY_CONFIG_FORCE_ENV_ON_STARTUP",
+    "0",
+    BOOLEAN,
+    GATEWAY,
+    "Ignore a configuration that an admin saved in Redis.",
+);
+pub const GATEWAY_COMPONENT: Setting = open(
+    "GATEWAY_COMPONENT",
+    "proc",
+    "ingress or proc (also processor, worker)",
+    GATEWAY,
+    "Whose slice of a component-aware configuration drives queue and backpressure math.",
+);
+pub const TENANT_ID: Setting =
+    open("TENANT_ID", "", "a name", GATEWAY, "Tenant where the configuration has a placeholder.");
+pub const DEFAULT_PROJECT_NAME: Setting =
+    open("DEFAULT_PROJECT_NAME", "", "a name", GATEWAY, "Project where the configuration has a placeholder.");
+pub const PROJECT_ID: Setting =
+    open("PROJECT_ID", "", "a name", GATEWAY, "The same, where `DEFAULT_PROJECT_NAME` is not set.");
+
+pub const SCRAPE_TTL: Setting = open(
+    "METRICS_PROM_SCRAPE_TTL_SEC",
+    "10",
+    SECONDS,
+    PROMETHEUS,
+    "A `/metrics` answer older than this is refreshed first.",
+);
+pub const MAPPING_JSON: Setting = open(
+    "METRICS_MAPPING_JSON",
+    "",
+    "a JSON object, key to name or to {\"name\", \"unit\"}",
+    PROMETHEUS,
+    "Renames metrics, and gives them another CloudWatch unit.",
+);
+
+/// All settings, in the order of `--help` and the documentation.
+pub const ALL: &[&Setting] = &[
+    &MODE,
+    &PORT,
+    &BIND,
+    &AUTH_TOKEN,
+    &INSTANCE_ID,
+    &SAMPLE_INTERVAL,
+    &STALE_AFTER,
+    &REQUEST_TIMEOUT,
+    &HISTORY_MAX_SAMPLES,
+    &LOG_FORMAT,
+    &RUST_LOG,
+    &REDIS_URL,
+    &GATEWAY_CONFIG_JSON,
+    &GATEWAY_YAML_PATH,
+    &DESCRIPTORS_DIR,
+    &FORCE_ENV,
+    &GATEWAY_COMPONENT,
+    &TENANT_ID,
+    &DEFAULT_PROJECT_NAME,
+    &PROJECT_ID,
+    &SCRAPE_TTL,
+    &MAPPING_JSON,
+];
