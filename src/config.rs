@@ -1,4 +1,4 @@
-//! All settings, typed: parsed once from [`crate::settings::Settings`], read nowhere else.
+//! All settings, typed: parsed once from [`crate::settings::Settings`] and read nowhere else.
 
 pub mod gateway;
 pub mod redis;

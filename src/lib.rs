@@ -8,7 +8,6 @@ pub mod api;
 pub mod catalog;
 pub mod cli;
 pub mod clock;
-pub mod commands;
 pub mod config;
 pub mod engine;
 pub mod exporters;

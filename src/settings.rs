@@ -102,6 +102,12 @@ impl Settings {
 
     /// All problems so far.
     #[must_use]
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+
+    /// All problems, at the end.
+    #[must_use]
     pub fn into_problems(self) -> Vec<Problem> {
         self.problems
     }
