@@ -4,6 +4,7 @@
 //! nothing, reads no clock, does no I/O; what the facts mean is for `monitoring` to say.
 
 pub mod parse;
+pub mod text;
 
 use std::collections::BTreeMap;
 

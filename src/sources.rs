@@ -3,13 +3,23 @@
 pub mod embedded;
 pub mod redis;
 
-use crate::signals::{RollingSeries, Signals, UnixSeconds};
 use async_trait::async_trait;
 
-/// Why a tick has no facts.
+use crate::signals::{RollingSeries, Signals, UnixSeconds};
+
+/// Why a tick has no facts: what, where, and what to do; never a secret.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct SourceError(pub String);
+
+/// What a tick cost the source.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// Pipelined round trips.
+    pub round_trips: usize,
+    /// Commands in them.
+    pub commands: usize,
+}
 
 /// Where facts come from. One tick calls `collect`, then, if it records, `record`.
 #[async_trait]
@@ -19,4 +29,7 @@ pub trait Source: Send {
 
     /// Appends the tick's own points to the rolling series.
     async fn record(&mut self, now: UnixSeconds, points: &[(RollingSeries, f64)]) -> Result<(), SourceError>;
+
+    /// What the last tick cost, its record included.
+    fn cost(&self) -> Cost;
 }

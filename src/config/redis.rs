@@ -1,8 +1,9 @@
-//! Where Redis is and how long to wait for it.
+//! Where Redis is and how long to wait for it. Connecting is `sources::redis`' matter.
 
 use std::time::Duration;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
+use url::Url;
 
 /// How the source reaches Redis.
 #[derive(Debug, Clone)]
@@ -13,4 +14,161 @@ pub struct RedisConfig {
     pub client_name: String,
     /// Limit of one command or pipeline, and of one connection attempt.
     pub timeout: Duration,
+}
+
+/// What an address may look like.
+const ACCEPTED: &str = "accepted: redis://, rediss://, unix:///path/to.sock or \
+                        redis+sentinel://host:port,host:port/master/db, with user:password@ where needed";
+
+impl RedisConfig {
+    /// Checks the address.
+    ///
+    /// # Errors
+    /// What is wrong with it, without quoting it: it may hold a password.
+    pub fn new(url: &str, client_name: String, timeout: Duration) -> Result<Self, String> {
+        let sound = match scheme(url) {
+            "redis+sentinel" | "rediss+sentinel" => SentinelAddress::parse(url).map(|_| ()),
+            "redis" | "rediss" | "unix" | "redis+unix" => redis::Client::open(url)
+                .map(|_| ())
+                .map_err(|error| format!("is not a Redis address ({}); {ACCEPTED}", error.category())),
+            "" => Err(format!("has no scheme; {ACCEPTED}")),
+            other => Err(format!("has the unknown scheme {other:?}; {ACCEPTED}")),
+        };
+        sound.map(|()| Self { url: SecretString::from(url), client_name, timeout })
+    }
+
+    /// The address without user and password.
+    #[must_use]
+    pub fn redacted(&self) -> String {
+        let url = self.url.expose_secret();
+        let (scheme, rest) = url.split_once(':').unwrap_or(("redis", ""));
+        let rest = rest.trim_start_matches("//");
+        // The last @ ends the user information, whatever it holds; a query may hold a password too.
+        let place = rest.rsplit_once('@').map_or(rest, |(_, place)| place);
+        let place = place.split_once('?').map_or(place, |(place, _)| place);
+        format!("{scheme}://{place}")
+    }
+
+    /// The sentinels to ask, if the address names some.
+    #[must_use]
+    pub fn sentinel(&self) -> Option<SentinelAddress> {
+        let url = self.url.expose_secret();
+        scheme(url).ends_with("+sentinel").then(|| SentinelAddress::parse(url).ok()).flatten()
+    }
+}
+
+fn scheme(url: &str) -> &str {
+    url.split_once(':').map_or("", |(scheme, _)| scheme)
+}
+
+/// `redis+sentinel://[user:password@]host:port,host:port/master[/db]`; user and password are Redis'.
+#[derive(Debug, Clone)]
+pub struct SentinelAddress {
+    pub sentinels: Vec<(String, u16)>,
+    pub master: String,
+    pub database: i64,
+    pub username: Option<String>,
+    pub password: Option<SecretString>,
+    /// TLS to the master (`rediss+sentinel`).
+    pub tls: bool,
+}
+
+impl SentinelAddress {
+    const DEFAULT_PORT: u16 = 26379;
+
+    fn parse(url: &str) -> Result<Self, String> {
+        let (scheme, rest) = url.split_once("://").ok_or_else(|| format!("has no //; {ACCEPTED}"))?;
+        let (user, place) = rest.rsplit_once('@').map_or((None, rest), |(user, place)| (Some(user), place));
+        let (hosts, path) = place.split_once('/').ok_or_else(|| format!("names no master; {ACCEPTED}"))?;
+        let (master, database) = path.split_once('/').unwrap_or((path, "0"));
+        if master.is_empty() {
+            return Err(format!("names no master; {ACCEPTED}"));
+        }
+        let database = database.parse().map_err(|_| "has a database that is not a number".to_owned())?;
+        let sentinels = hosts.split(',').map(Self::host).collect::<Result<Vec<_>, _>>()?;
+        let (username, password) = Self::user(user)?;
+        Ok(Self {
+            sentinels,
+            master: master.to_owned(),
+            database,
+            username,
+            password,
+            tls: scheme.starts_with("rediss"),
+        })
+    }
+
+    fn host(text: &str) -> Result<(String, u16), String> {
+        let url =
+            Url::parse(&format!("redis://{text}")).map_err(|_| "has a sentinel that is not host:port".to_owned())?;
+        let host = url.host_str().filter(|host| !host.is_empty()).ok_or("has a sentinel without a host")?;
+        Ok((host.trim_matches(['[', ']']).to_owned(), url.port().unwrap_or(Self::DEFAULT_PORT)))
+    }
+
+    fn user(text: Option<&str>) -> Result<(Option<String>, Option<SecretString>), String> {
+        let Some(text) = text else { return Ok((None, None)) };
+        // Any URL will do to undo percent encoding.
+        let url = Url::parse(&format!("redis://{text}@host"))
+            .map_err(|_| "has user information that is not user:password".to_owned())?;
+        let decode = |text: &str| {
+            url::form_urlencoded::parse(format!("k={}", text.replace('+', "%2B")).as_bytes())
+                .next()
+                .map(|(_, v)| v.into_owned())
+        };
+        let username = Some(url.username()).filter(|name| !name.is_empty()).and_then(decode);
+        Ok((username, url.password().and_then(decode).map(SecretString::from)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(url: &str) -> Result<RedisConfig, String> {
+        RedisConfig::new(url, "test".to_owned(), Duration::from_secs(1))
+    }
+
+    #[test]
+    fn addresses_of_every_kind_are_accepted() {
+        for url in [
+            "redis://127.0.0.1",
+            "rediss://user:pass@redis.example:6380/3",
+            "unix:///run/redis.sock?db=2",
+            "redis+unix:///run/redis.sock",
+            "redis+sentinel://:p%40ss@a:26379,b,[::1]:3/mymaster/2",
+        ] {
+            assert!(config(url).is_ok(), "{url}: {:?}", config(url));
+        }
+    }
+
+    #[test]
+    fn a_bad_address_is_not_quoted() {
+        for url in ["hunter2", "http://u:hunter2@x", "redis+sentinel://u:hunter2@x", "redis://u:hunter2@:x/notadb"] {
+            let problem = config(url).unwrap_err();
+            assert!(problem.contains("accepted") && !problem.contains("hunter2"), "{url}: {problem}");
+        }
+    }
+
+    #[test]
+    fn nothing_shows_the_password() {
+        for url in [
+            "redis://u:hunter2@h:1/0",
+            "redis://:hun@ter2@h:1/0",
+            "redis+sentinel://u:hunter2@a,b/m",
+            "unix:///s?pass=hunter2",
+        ] {
+            let config =
+                RedisConfig { url: SecretString::from(url), client_name: String::new(), timeout: Duration::ZERO };
+            let shown = format!("{} {config:?}", config.redacted());
+            assert!(!shown.contains("ter2"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn a_sentinel_address_is_taken_apart() {
+        let address = config("rediss+sentinel://app:p%40s+s@a:1,[::1]/mymaster/2").unwrap().sentinel().unwrap();
+        assert_eq!(address.sentinels, [("a".to_owned(), 1), ("::1".to_owned(), 26379)]);
+        assert_eq!((address.master.as_str(), address.database, address.tls), ("mymaster", 2, true));
+        assert_eq!(address.username.as_deref(), Some("app"));
+        assert_eq!(address.password.unwrap().expose_secret(), "p@s+s");
+    }
 }

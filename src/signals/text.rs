@@ -1,0 +1,70 @@
+//! Numbers as the platform's writers (Python) put them into members and JSON.
+
+/// A float as Python's `repr` writes it: the shortest text that reads back the same, with `.0` for
+/// whole numbers and an exponent from 1e16 up and below 1e-4.
+#[must_use]
+pub fn python_float(value: f64) -> String {
+    if !value.is_finite() {
+        return if value.is_nan() {
+            "nan".to_owned()
+        } else if value > 0.0 {
+            "inf".to_owned()
+        } else {
+            "-inf".to_owned()
+        };
+    }
+    let magnitude = value.abs();
+    if magnitude != 0.0 && !(1e-4..1e16).contains(&magnitude) {
+        return with_exponent(value);
+    }
+    let text = format!("{value}");
+    if text.contains('.') { text } else { format!("{text}.0") }
+}
+
+/// Rust writes `1e16` and `1.5e-5`; Python `1e+16` and `1.5e-05`.
+fn with_exponent(value: f64) -> String {
+    let text = format!("{value:e}");
+    let Some((mantissa, exponent)) = text.split_once('e') else { return text };
+    match exponent.strip_prefix('-') {
+        Some(digits) => format!("{mantissa}e-{digits:0>2}"),
+        None => format!("{mantissa}e+{exponent:0>2}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::python_float;
+
+    #[test]
+    fn floats_read_as_python_writes_them() {
+        let cases = [
+            (0.0, "0.0"),
+            (-0.0, "-0.0"),
+            (3.0, "3.0"),
+            (0.1, "0.1"),
+            (0.214_285_714_285_714_27, "0.21428571428571427"),
+            (1_767_225_600.5, "1767225600.5"),
+            (1_767_225_590.123_456, "1767225590.123456"),
+            (123_456_789_012_345_680.0, "1.2345678901234568e+17"),
+            (1e16, "1e+16"),
+            (9_999_999_999_999_998.0, "9999999999999998.0"),
+            (1e22, "1e+22"),
+            (0.0001, "0.0001"),
+            (0.00001, "1e-05"),
+            (-1.5e-7, "-1.5e-07"),
+            (1e300, "1e+300"),
+        ];
+        for (value, expected) in cases {
+            assert_eq!(python_float(value), expected);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_text_reads_back_the_same(value in any::<f64>().prop_filter("finite", |v| v.is_finite())) {
+            prop_assert_eq!(python_float(value).parse::<f64>().unwrap().to_bits(), value.to_bits());
+        }
+    }
+}

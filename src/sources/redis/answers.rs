@@ -1,0 +1,99 @@
+//! Answers to a pipeline, taken one by one in the order of the questions.
+
+use redis::{ServerError, Value};
+
+use crate::signals::{InputKind, Malformed};
+
+/// The answers of one round trip, and what was wrong with some of them.
+pub(super) struct Answers {
+    values: std::vec::IntoIter<Value>,
+    pub(super) malformed: Vec<Malformed>,
+}
+
+impl Answers {
+    pub(super) fn new(values: Vec<Value>) -> Self {
+        Self { values: values.into_iter(), malformed: Vec::new() }
+    }
+
+    /// The next answer as bytes; `None` for a key that does not exist or cannot be read.
+    pub(super) fn bytes(&mut self, kind: InputKind, key: &str) -> Option<Vec<u8>> {
+        match self.values.next() {
+            Some(Value::BulkString(bytes)) => Some(bytes),
+            Some(Value::Nil) => None,
+            other => {
+                self.unreadable(kind, key, other);
+                None
+            }
+        }
+    }
+
+    /// The next answer, parsed; `None` for a key that does not exist or cannot be read.
+    pub(super) fn parsed<T>(
+        &mut self,
+        kind: InputKind,
+        key: &str,
+        parse: impl FnOnce(&[u8]) -> Result<T, String>,
+    ) -> Option<T> {
+        let bytes = self.bytes(kind, key)?;
+        self.noted(kind, key, parse(&bytes))
+    }
+
+    /// The next answer as a whole number.
+    pub(super) fn integer(&mut self, kind: InputKind, key: &str) -> Option<i64> {
+        match self.values.next() {
+            Some(Value::Int(number)) => Some(number),
+            other => {
+                self.unreadable(kind, key, other);
+                None
+            }
+        }
+    }
+
+    /// The next answer as a list; empty for a key that does not exist or cannot be read.
+    pub(super) fn list(&mut self, kind: InputKind, key: &str) -> Vec<Value> {
+        match self.values.next() {
+            Some(Value::Array(items)) => items,
+            Some(Value::Nil) => Vec::new(),
+            Some(Value::Map(pairs)) => pairs.into_iter().flat_map(|(name, value)| [name, value]).collect(),
+            other => {
+                self.unreadable(kind, key, other);
+                Vec::new()
+            }
+        }
+    }
+
+    /// Keeps what is sound and notes what is not.
+    pub(super) fn noted<T>(&mut self, kind: InputKind, key: &str, result: Result<T, String>) -> Option<T> {
+        result.map_err(|problem| self.malformed.push(Malformed { kind, key: key.to_owned(), problem })).ok()
+    }
+
+    fn unreadable(&mut self, kind: InputKind, key: &str, answer: Option<Value>) {
+        let problem = match answer {
+            Some(Value::ServerError(error)) => error_text(&error),
+            Some(_) => "is of another form than expected".to_owned(),
+            None => "was not answered".to_owned(),
+        };
+        self.malformed.push(Malformed { kind, key: key.to_owned(), problem });
+    }
+}
+
+impl Iterator for Answers {
+    type Item = Value;
+
+    fn next(&mut self) -> Option<Value> {
+        self.values.next()
+    }
+}
+
+/// The server's own words.
+pub(super) fn error_text(error: &ServerError) -> String {
+    format!("{} {}", error.code(), error.details().unwrap_or_default()).trim().to_owned()
+}
+
+/// An answer that concerns the server and not the one key: loading, no permission, no password.
+pub(super) fn refusal(values: &[Value]) -> Option<String> {
+    values.iter().find_map(|value| match value {
+        Value::ServerError(error) if error.code() != "WRONGTYPE" => Some(error_text(error)),
+        _ => None,
+    })
+}

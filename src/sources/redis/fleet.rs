@@ -1,0 +1,251 @@
+//! Which processes there are, and what each wrote of itself: found through the platform's indexes,
+//! or by a slow, bounded SCAN where an older platform keeps none.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use redis::{Pipeline, Value};
+
+use super::answers::Answers;
+use super::keys::{Keys, ProcessName};
+use super::tail::number;
+use crate::signals::{Component, Departed, Heartbeat, InputKind, Signals, SseSample, UnixSeconds, WorkerId, parse};
+
+/// Keys of one MGET: keeps a single command short.
+const MGET_KEYS: usize = 500;
+/// Members read of one index; far above any fleet, far below what would hurt.
+const INDEX_MEMBERS: usize = 50_000;
+/// Keys that one SCAN call looks at.
+const SCAN_COUNT: usize = 250;
+/// How long an index member whose key is gone counts as a process that stopped recently.
+const DEPARTED_SECONDS: f64 = 90.0;
+
+/// What is known of the fleet from one tick to the next.
+#[derive(Debug, Default)]
+pub(super) struct Fleet {
+    /// Service type and name.
+    services: BTreeSet<(String, String)>,
+    /// Heartbeat keys that existed last time.
+    heartbeats: BTreeSet<String>,
+    /// SSE keys to read: one for each ingress worker that existed last time.
+    workers: BTreeSet<WorkerId>,
+    scan_cursor: u64,
+}
+
+/// What one tick reads of the fleet, growing round by round.
+#[derive(Debug, Default)]
+pub(super) struct Reading {
+    /// Members of the indexes, by score.
+    indexed: BTreeMap<String, UnixSeconds>,
+    /// Keys that SCAN came across.
+    scanned: BTreeSet<String>,
+    /// Heartbeat values by key; `None` for a key that is gone.
+    heartbeats: BTreeMap<String, Option<Vec<u8>>>,
+    /// SSE values by worker; `None` for a key that is gone.
+    sse: BTreeMap<WorkerId, Option<Vec<u8>>>,
+}
+
+/// What a round asks for.
+#[derive(Debug, Default)]
+pub(super) struct Round {
+    services: Vec<(String, String)>,
+    instances: bool,
+    scan: bool,
+    heartbeats: Vec<String>,
+    workers: Vec<WorkerId>,
+}
+
+impl Round {
+    pub(super) const fn is_empty(&self) -> bool {
+        self.services.is_empty() && self.heartbeats.is_empty() && self.workers.is_empty() && !self.scan
+    }
+
+    pub(super) fn ask(&self, keys: &Keys, cursor: u64, pipeline: &mut Pipeline) {
+        for (service_type, service_name) in &self.services {
+            ask_index(&keys.process_index(service_type, service_name), pipeline);
+        }
+        if self.instances {
+            ask_index(&keys.instance_index(), pipeline);
+        }
+        if self.scan {
+            let scan = pipeline.cmd("SCAN").arg(cursor).arg("MATCH").arg(keys.heartbeat_pattern());
+            scan.arg("COUNT").arg(SCAN_COUNT);
+        }
+        for chunk in self.heartbeats.chunks(MGET_KEYS) {
+            pipeline.cmd("MGET").arg(chunk);
+        }
+        for chunk in self.workers.chunks(MGET_KEYS) {
+            pipeline.cmd("MGET").arg(chunk.iter().map(|worker| keys.sse(worker)).collect::<Vec<_>>());
+        }
+    }
+}
+
+fn ask_index(key: &str, pipeline: &mut Pipeline) {
+    // Newest first, so that a cap would cut the long gone.
+    let range = pipeline.cmd("ZREVRANGEBYSCORE").arg(key).arg("+inf").arg("-inf").arg("WITHSCORES");
+    range.arg("LIMIT").arg(0).arg(INDEX_MEMBERS);
+}
+
+impl Fleet {
+    pub(super) fn new() -> Self {
+        let services = Component::ALL.map(|component| ("chat".to_owned(), component.service_name().to_owned()));
+        Self { services: services.into(), ..Self::default() }
+    }
+
+    pub(super) const fn scan_cursor(&self) -> u64 {
+        self.scan_cursor
+    }
+
+    /// The first round: the indexes, and everything that was there last time.
+    pub(super) fn first_round(&self) -> Round {
+        Round {
+            services: self.services.iter().cloned().collect(),
+            instances: true,
+            scan: true,
+            heartbeats: self.heartbeats.iter().cloned().collect(),
+            workers: self.workers.iter().cloned().collect(),
+        }
+    }
+
+    /// One more step of the SCAN alone.
+    pub(super) fn scan_round() -> Round {
+        Round { scan: true, ..Round::default() }
+    }
+
+    /// Takes a round's answers.
+    pub(super) fn take(&mut self, keys: &Keys, round: &Round, answers: &mut Answers, reading: &mut Reading) {
+        for (service_type, service_name) in &round.services {
+            let key = keys.process_index(service_type, service_name);
+            let members = index_members(answers, &key);
+            reading.indexed.extend(members.into_iter().filter(|(member, _)| keys.process_name(member).is_some()));
+        }
+        if round.instances {
+            let members = index_members(answers, &keys.instance_index());
+            self.services.extend(members.iter().filter_map(|(member, _)| keys.service_of_instance(member)));
+        }
+        if round.scan {
+            self.take_scan(keys, answers, reading);
+        }
+        let values = mget(answers, round.heartbeats.len(), InputKind::Heartbeat);
+        reading.heartbeats.extend(round.heartbeats.iter().cloned().zip(values));
+        let values = mget(answers, round.workers.len(), InputKind::SseSample);
+        reading.sse.extend(round.workers.iter().cloned().zip(values));
+    }
+
+    fn take_scan(&mut self, keys: &Keys, answers: &mut Answers, reading: &mut Reading) {
+        // Refused (a user may lack the permission) or odd: the indexes have to do.
+        let Some(Value::Array(mut parts)) = answers.next() else { return };
+        let Some(Value::Array(found)) = parts.pop() else { return };
+        let cursor = parts.pop().and_then(|cursor| redis::from_redis_value::<u64>(cursor).ok());
+        self.scan_cursor = cursor.unwrap_or(0);
+        let found = found.into_iter().filter_map(|key| redis::from_redis_value::<String>(key).ok());
+        reading.scanned.extend(found.filter(|key| keys.process_name(key).is_some()));
+    }
+
+    /// What the rounds so far named and did not read: services, heartbeats, and the SSE keys of
+    /// ingress workers, by the names of their heartbeat keys.
+    pub(super) fn next_round(&self, keys: &Keys, reading: &Reading, asked: &Round) -> Round {
+        let named = reading.indexed.keys().chain(&reading.scanned);
+        let heartbeats: Vec<String> = named.filter(|key| !reading.heartbeats.contains_key(*key)).cloned().collect();
+        let workers = heartbeats.iter().filter_map(|key| keys.process_name(key)).filter_map(worker_of_name);
+        let workers = workers.filter(|worker| !reading.sse.contains_key(worker)).collect();
+        let known = |service: &&(String, String)| !asked.services.contains(service);
+        Round {
+            services: if asked.instances { self.services.iter().filter(known).cloned().collect() } else { Vec::new() },
+            heartbeats,
+            workers,
+            ..Round::default()
+        }
+    }
+
+    /// Whether there is anything in the indexes at all.
+    pub(super) fn is_indexed(reading: &Reading) -> bool {
+        !reading.indexed.is_empty()
+    }
+
+    /// Turns what was read into facts, and remembers what to ask for next time.
+    pub(super) fn conclude(
+        &mut self,
+        keys: &Keys,
+        reading: Reading,
+        now: UnixSeconds,
+        answers: &mut Answers,
+        signals: &mut Signals,
+    ) {
+        signals.process_keys_found = reading.heartbeats.values().flatten().count();
+        self.heartbeats =
+            reading.heartbeats.iter().filter(|(_, value)| value.is_some()).map(|(key, _)| key.clone()).collect();
+        for (key, value) in &reading.heartbeats {
+            match value {
+                Some(bytes) => {
+                    signals.heartbeats.extend(answers.noted(InputKind::Heartbeat, key, parse::heartbeat(bytes)))
+                }
+                None => signals.departed.extend(departed(keys, key, &reading, now)),
+            }
+        }
+        signals.heartbeats.sort_by(|a, b| (&a.instance_id, a.process_id).cmp(&(&b.instance_id, b.process_id)));
+        signals.departed.sort_by(|a, b| (&a.instance_id, a.process_id).cmp(&(&b.instance_id, b.process_id)));
+        self.workers = signals.heartbeats.iter().filter_map(worker_of_heartbeat).collect();
+        signals.sse = self.samples(keys, &reading, answers);
+    }
+
+    /// Workers whose SSE key is not read yet: their heartbeat names them otherwise than its key.
+    pub(super) fn unread_workers(&self, reading: &Reading) -> Round {
+        let heartbeats = reading.heartbeats.values().flatten().filter_map(|bytes| parse::heartbeat(bytes).ok());
+        let workers = heartbeats.filter_map(|heartbeat| worker_of_heartbeat(&heartbeat));
+        Round { workers: workers.filter(|worker| !reading.sse.contains_key(worker)).collect(), ..Round::default() }
+    }
+
+    fn samples(&self, keys: &Keys, reading: &Reading, answers: &mut Answers) -> Vec<SseSample> {
+        let live = reading.sse.iter().filter(|(worker, _)| self.workers.contains(worker));
+        let parse = |(worker, value): (&WorkerId, &Option<Vec<u8>>)| {
+            let bytes = value.as_deref()?;
+            answers.noted(InputKind::SseSample, &keys.sse(worker), parse::sse_sample(bytes, worker))
+        };
+        live.filter_map(parse).collect()
+    }
+}
+
+fn index_members(answers: &mut Answers, key: &str) -> Vec<(String, UnixSeconds)> {
+    let mut items = answers.list(InputKind::Index, key).into_iter();
+    let pairs = std::iter::from_fn(|| Some((items.next()?, items.next()?)));
+    let read =
+        |(member, score): (Value, Value)| Some((redis::from_redis_value::<String>(member).ok()?, number(&score)?));
+    pairs.filter_map(read).collect()
+}
+
+fn mget(answers: &mut Answers, keys: usize, kind: InputKind) -> Vec<Option<Vec<u8>>> {
+    let mut values = Vec::with_capacity(keys);
+    for start in (0..keys).step_by(MGET_KEYS) {
+        let chunk = answers.list(kind, "MGET");
+        values.extend(chunk.into_iter().map(|value| match value {
+            Value::BulkString(bytes) => Some(bytes),
+            _ => None,
+        }));
+        // Keeps values beside their keys when a chunk was not answered.
+        values.resize((start + MGET_KEYS).min(keys), None);
+    }
+    values
+}
+
+fn departed(keys: &Keys, key: &str, reading: &Reading, now: UnixSeconds) -> Option<Departed> {
+    let last_seen = reading.indexed.get(key).copied().filter(|score| now - score <= DEPARTED_SECONDS)?;
+    let ProcessName { instance_id, service_type, service_name, process_id } = keys.process_name(key)?;
+    Some(Departed { instance_id, service_type, service_name, process_id, last_seen })
+}
+
+fn is_ingress(service_type: &str, service_name: &str) -> bool {
+    service_type == "chat" && service_name == Component::Ingress.service_name()
+}
+
+fn worker_of_heartbeat(heartbeat: &Heartbeat) -> Option<WorkerId> {
+    let ingress = is_ingress(&heartbeat.service_type, &heartbeat.service_name);
+    heartbeat
+        .process_id
+        .filter(|_| ingress)
+        .map(|process_id| WorkerId { instance_id: heartbeat.instance_id.clone(), process_id })
+}
+
+fn worker_of_name(name: ProcessName) -> Option<WorkerId> {
+    let ingress = is_ingress(&name.service_type, &name.service_name);
+    name.process_id.filter(|_| ingress).map(|process_id| WorkerId { instance_id: name.instance_id, process_id })
+}

@@ -1,0 +1,143 @@
+//! One connection to Redis: made when needed, dropped when it cannot be trusted any more, and made
+//! again with growing pauses. What is asked over it is its callers' matter.
+
+use std::time::Duration;
+
+use redis::aio::MultiplexedConnection;
+use redis::sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType};
+use redis::{AsyncConnectionConfig, Client, ConnectionAddr, Pipeline, RedisError, TlsMode, Value};
+use secrecy::ExposeSecret;
+use tokio::time::{Instant, timeout};
+
+use crate::config::redis::{RedisConfig, SentinelAddress};
+use crate::sources::{Cost, SourceError};
+
+/// Pause after a first failure; doubles up to [`LONGEST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
+/// A connection that heals itself.
+pub(super) struct Link {
+    config: RedisConfig,
+    connection: Option<MultiplexedConnection>,
+    pause: Duration,
+    /// No attempt before this.
+    not_before: Option<Instant>,
+    cost: Cost,
+}
+
+impl Link {
+    pub(super) const fn new(config: RedisConfig) -> Self {
+        Self {
+            config,
+            connection: None,
+            pause: FIRST_PAUSE,
+            not_before: None,
+            cost: Cost { round_trips: 0, commands: 0 },
+        }
+    }
+
+    /// What was asked since the last call of [`Self::reset_cost`].
+    pub(super) const fn cost(&self) -> Cost {
+        self.cost
+    }
+
+    pub(super) const fn reset_cost(&mut self) {
+        self.cost = Cost { round_trips: 0, commands: 0 };
+    }
+
+    /// Sends all commands in one round trip and gives one value a command; a command that the
+    /// server refuses gives [`Value::ServerError`] and leaves the others alone.
+    pub(super) async fn run(&mut self, commands: &Pipeline) -> Result<Vec<Value>, SourceError> {
+        if commands.is_empty() {
+            return Ok(Vec::new());
+        }
+        let limit = self.config.timeout;
+        let connection = self.connection().await?;
+        let answer = timeout(limit, connection.send_packed_commands(commands, 0, commands.len())).await;
+        self.cost.round_trips += 1;
+        self.cost.commands += commands.len();
+        match answer {
+            Ok(Ok(values)) => {
+                self.pause = FIRST_PAUSE;
+                Ok(values)
+            }
+            Ok(Err(error)) => Err(self.lost(&describe(&error))),
+            // Answers may still come; on this connection they would be taken for those of later questions.
+            Err(_) => Err(self.lost(&format!("no answer within {limit:?}"))),
+        }
+    }
+
+    /// The answers are errors of the server as a whole (loading, no permission, …).
+    pub(super) fn refused(&self, why: &str) -> SourceError {
+        SourceError(format!("Redis at {} refuses: {why}", self.config.redacted()))
+    }
+
+    async fn connection(&mut self) -> Result<&mut MultiplexedConnection, SourceError> {
+        if self.connection.is_none() {
+            if let Some(not_before) = self.not_before.filter(|at| *at > Instant::now()) {
+                let wait = not_before - Instant::now();
+                return Err(SourceError(format!(
+                    "Redis at {} was lost; trying again in {wait:.1?}",
+                    self.config.redacted()
+                )));
+            }
+            let connection = match timeout(self.config.timeout, connect(&self.config)).await {
+                Ok(Ok(connection)) => connection,
+                Ok(Err(error)) => return Err(self.lost(&format!("cannot connect: {}", describe(&error)))),
+                Err(_) => return Err(self.lost(&format!("cannot connect within {:?}", self.config.timeout))),
+            };
+            self.connection = Some(connection);
+        }
+        self.connection.as_mut().ok_or_else(|| SourceError("no connection".to_owned()))
+    }
+
+    /// Gives the connection up and says when the next attempt may be.
+    fn lost(&mut self, why: &str) -> SourceError {
+        self.connection = None;
+        // Full jitter, so that replicas do not return in step.
+        self.not_before = Some(Instant::now() + self.pause.mul_f64(fastrand::f64()));
+        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+        SourceError(format!("Redis at {}: {why}; is it running, and is REDIS_URL right?", self.config.redacted()))
+    }
+}
+
+/// The error in words; the library's own text never holds the password.
+fn describe(error: &RedisError) -> String {
+    error.to_string()
+}
+
+/// A client for the configured address; with sentinels, for the master they name now.
+pub(super) async fn client(config: &RedisConfig) -> Result<Client, RedisError> {
+    // rustls takes the process-wide provider; a second call finds it installed.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    match config.sentinel() {
+        Some(address) => sentinel(&address)?.async_get_client().await,
+        None => Client::open(config.url.expose_secret()),
+    }
+}
+
+async fn connect(config: &RedisConfig) -> Result<MultiplexedConnection, RedisError> {
+    // The link has limits of its own: the library's would leave a late answer in the way of the next.
+    let settings = AsyncConnectionConfig::new().set_connection_timeout(Some(config.timeout)).set_response_timeout(None);
+    let mut connection = client(config).await?.get_multiplexed_async_connection_with_config(&settings).await?;
+    // A user without this permission may read all the same.
+    let _ = redis::cmd("CLIENT").arg("SETNAME").arg(&config.client_name).query_async::<()>(&mut connection).await;
+    Ok(connection)
+}
+
+fn sentinel(address: &SentinelAddress) -> Result<SentinelClient, RedisError> {
+    let sentinels = address.sentinels.iter().map(|(host, port)| ConnectionAddr::Tcp(host.clone(), *port));
+    let mut builder = SentinelClientBuilder::new(sentinels, &address.master, SentinelServerType::Master)?
+        .set_client_to_redis_db(address.database);
+    if let Some(username) = &address.username {
+        builder = builder.set_client_to_redis_username(username);
+    }
+    if let Some(password) = &address.password {
+        builder = builder.set_client_to_redis_password(password.expose_secret());
+    }
+    if address.tls {
+        builder = builder.set_client_to_redis_tls_mode(TlsMode::Secure);
+    }
+    builder.build()
+}

@@ -1,0 +1,62 @@
+//! What `check` wants to know of a Redis: which it is, and whether the scope can be read.
+
+use std::fmt;
+
+use redis::{Pipeline, Value};
+
+use super::RedisSource;
+use crate::signals::UnixSeconds;
+use crate::sources::{Source, SourceError};
+
+/// What was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProbeReport {
+    /// The server's version, where it tells.
+    pub version: Option<String>,
+    /// `master` or `slave`, where it tells.
+    pub role: Option<String>,
+    /// Processes of the scope that heartbeat.
+    pub processes: usize,
+    /// Inputs of the scope that cannot be read.
+    pub malformed: usize,
+}
+
+impl fmt::Display for ProbeReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let version = self.version.as_deref().unwrap_or("of unknown version");
+        write!(f, "Redis {version} ({}), ", self.role.as_deref().unwrap_or("role unknown"))?;
+        write!(f, "{} processes heartbeat", self.processes)?;
+        if self.malformed > 0 {
+            write!(f, ", {} inputs cannot be read", self.malformed)?;
+        }
+        Ok(())
+    }
+}
+
+impl RedisSource {
+    /// Connects and reads the scope once.
+    ///
+    /// # Errors
+    /// Redis cannot be reached, or refuses.
+    pub async fn probe(&mut self, now: UnixSeconds) -> Result<ProbeReport, SourceError> {
+        let signals = self.collect(now).await?;
+        let mut pipeline = Pipeline::new();
+        pipeline.cmd("INFO");
+        // A user may lack this permission and be all right otherwise.
+        let info = match self.link.run(&pipeline).await?.pop() {
+            Some(Value::BulkString(bytes)) => String::from_utf8_lossy(&bytes).into_owned(),
+            Some(Value::VerbatimString { text, .. }) => text,
+            _ => String::new(),
+        };
+        Ok(ProbeReport {
+            version: field(&info, "redis_version:"),
+            role: field(&info, "role:"),
+            processes: signals.heartbeats.len(),
+            malformed: signals.malformed.len(),
+        })
+    }
+}
+
+fn field(info: &str, name: &str) -> Option<String> {
+    info.lines().find_map(|line| line.strip_prefix(name)).map(|value| value.trim().to_owned())
+}

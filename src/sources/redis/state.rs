@@ -1,0 +1,84 @@
+//! The small facts that are read whole on every tick: queues, analytics, circuits, hourly counters
+//! and the saved gateway configuration.
+
+use std::collections::BTreeMap;
+
+use redis::Pipeline;
+use redis::Value;
+
+use super::answers::Answers;
+use super::keys::Keys;
+use crate::signals::{Circuit, CircuitFacts, InputKind, PerRole, QueueDepth, Role, Signals, parse};
+
+/// Adds the questions; [`take`] takes the answers in the same order.
+pub(super) fn ask(keys: &Keys, pipeline: &mut Pipeline) {
+    for role in Role::ALL {
+        pipeline.cmd("LLEN").arg(keys.queue(role));
+        pipeline.cmd("LLEN").arg(keys.inflight(role));
+        pipeline.cmd("GET").arg(keys.continuations(role));
+        pipeline.cmd("GET").arg(keys.analytics(role));
+    }
+    for circuit in Circuit::ALL {
+        pipeline.cmd("GET").arg(keys.circuit(circuit, "state"));
+        pipeline.cmd("GET").arg(keys.circuit(circuit, "stats"));
+        pipeline.cmd("ZCARD").arg(keys.circuit(circuit, "window"));
+        pipeline.cmd("GET").arg(keys.circuit(circuit, "half_open_calls"));
+    }
+    pipeline.cmd("HGETALL").arg(keys.hourly_requests());
+    pipeline.cmd("GET").arg(keys.gateway_config());
+}
+
+/// Fills in what the answers say.
+pub(super) fn take(keys: &Keys, answers: &mut Answers, signals: &mut Signals) {
+    signals.queues = PerRole::default();
+    for role in Role::ALL {
+        *signals.queues.get_mut(role) = queue(keys, role, answers);
+        let key = keys.analytics(role);
+        *signals.analytics.get_mut(role) = answers.parsed(InputKind::QueueAnalytics, &key, parse::queue_analytics);
+    }
+    signals.circuits =
+        Circuit::ALL.into_iter().filter_map(|name| Some((name, circuit(keys, name, answers)?))).collect();
+    signals.hourly_requests = hourly_requests(keys, answers);
+    let key = keys.gateway_config();
+    signals.saved_gateway_config =
+        answers.parsed(InputKind::GatewayConfig, &key, |bytes| parse::utf8(bytes).map(str::to_owned));
+}
+
+/// A role's depth; unknown as soon as one part of it cannot be read. A missing list is an empty one.
+fn queue(keys: &Keys, role: Role, answers: &mut Answers) -> Option<QueueDepth> {
+    let ready = answers.integer(InputKind::QueueDepth, &keys.queue(role));
+    let inflight = answers.integer(InputKind::QueueDepth, &keys.inflight(role));
+    let before = answers.malformed.len();
+    let key = keys.continuations(role);
+    let continuations = answers.parsed(InputKind::QueueDepth, &key, parse::counter);
+    let unreadable = answers.malformed.len() > before;
+    // A counter that went below zero is a defect of its writer, not a negative number of tasks.
+    let continuations = if unreadable { None } else { Some(continuations.unwrap_or(0).max(0)) };
+    Some(QueueDepth { ready: ready?, inflight: inflight?, continuations: continuations? })
+}
+
+fn circuit(keys: &Keys, circuit: Circuit, answers: &mut Answers) -> Option<CircuitFacts> {
+    let kind = InputKind::Circuit;
+    let text = |bytes: &[u8]| parse::utf8(bytes).map(str::to_owned);
+    let facts = CircuitFacts {
+        state: answers.parsed(kind, &keys.circuit(circuit, "state"), text),
+        stats: answers.parsed(kind, &keys.circuit(circuit, "stats"), parse::circuit_stats),
+        window_failures: answers.integer(kind, &keys.circuit(circuit, "window")).unwrap_or(0),
+        half_open_calls: answers.parsed(kind, &keys.circuit(circuit, "half_open_calls"), parse::counter),
+    };
+    (facts != CircuitFacts::default()).then_some(facts)
+}
+
+fn hourly_requests(keys: &Keys, answers: &mut Answers) -> BTreeMap<String, i64> {
+    let key = keys.hourly_requests();
+    let mut items = answers.list(InputKind::HourlyRequests, &key).into_iter();
+    let pairs: Vec<(Value, Value)> = std::iter::from_fn(|| Some((items.next()?, items.next()?))).collect();
+    let read = |pair: (Value, Value)| match pair {
+        (Value::BulkString(hour), Value::BulkString(count)) => {
+            let hour = answers.noted(InputKind::HourlyRequests, &key, parse::utf8(&hour).map(str::to_owned))?;
+            Some((hour, answers.noted(InputKind::HourlyRequests, &key, parse::counter(&count))?))
+        }
+        _ => None,
+    };
+    pairs.into_iter().filter_map(read).collect()
+}

@@ -1,0 +1,39 @@
+//! Listens for gateway configurations that an admin publishes. What is done with one is the
+//! engine's matter; a message that is missed is found on the next tick, in the saved copy.
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use tokio::sync::mpsc;
+
+use super::keys::Keys;
+use super::link;
+use crate::config::redis::RedisConfig;
+use crate::signals::Scope;
+
+/// Pause before the subscription is made again, half of it by chance.
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// Hands the text of every message on, until nobody takes it any more.
+pub async fn watch_gateway_updates(config: RedisConfig, scope: Scope, out: mpsc::Sender<String>) {
+    let channel = Keys::new(&scope).gateway_updates();
+    while !out.is_closed() {
+        if let Err(error) = listen(&config, &channel, &out).await {
+            tracing::debug!(%error, "no subscription to configuration updates");
+        }
+        tokio::time::sleep(PAUSE.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
+    }
+}
+
+async fn listen(config: &RedisConfig, channel: &str, out: &mpsc::Sender<String>) -> Result<(), redis::RedisError> {
+    let mut subscription = link::client(config).await?.get_async_pubsub().await?;
+    subscription.subscribe(channel).await?;
+    let mut messages = subscription.on_message();
+    while let Some(message) = messages.next().await {
+        let Ok(text) = message.get_payload::<String>() else { continue };
+        if out.send(text).await.is_err() {
+            break;
+        }
+    }
+    Ok(())
+}
