@@ -1,10 +1,12 @@
 //! Raw facts to truth: pure functions, one module a question, and the typed payload they fill.
 
-use serde::{Deserialize, Serialize};
+pub mod payload;
 
 use crate::config::gateway::GatewayConfig;
 use crate::history::History;
 use crate::signals::{RollingSeries, Signals, UnixSeconds};
+
+pub use payload::SystemMonitoring;
 
 /// What one tick is computed from.
 #[derive(Debug, Clone, Copy)]
@@ -19,10 +21,6 @@ pub struct Inputs<'a> {
     pub database_max_connections: Option<i64>,
     pub now: UnixSeconds,
 }
-
-/// The payload of `/metrics/combined` (`system`).
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct SystemMonitoring {}
 
 /// The points that this tick adds to the rolling series, before the windows are read.
 #[must_use]
