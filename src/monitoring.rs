@@ -1,10 +1,36 @@
 //! Raw facts to truth: pure functions, one module a question, and the typed payload they fill.
 
-use serde::{Deserialize, Serialize};
+mod autoscaler;
+mod backpressure;
+mod capacity;
+mod circuits;
+mod components;
+mod database;
+mod instances;
+mod number;
+pub mod payload;
+mod pools;
+mod processes;
+mod queue;
+mod sse;
+#[cfg(test)]
+mod tests;
+mod throttling;
+mod transparency;
+mod windows;
+
+use std::collections::BTreeMap;
 
 use crate::config::gateway::GatewayConfig;
 use crate::history::History;
-use crate::signals::{RollingSeries, Signals, UnixSeconds};
+use crate::signals::{Component, RollingSeries, Signals, UnixSeconds};
+use capacity::CapacitySource;
+use number::{count, float};
+use payload::{Autoscaler, Components, ConnectionPools, PoolsAggregate, PoolsByComponent, RedisInfo, SseConnections};
+use processes::{Fleet, service_of};
+use queue::Queue;
+
+pub use payload::SystemMonitoring;
 
 /// What one tick is computed from.
 #[derive(Debug, Clone, Copy)]
@@ -20,18 +46,140 @@ pub struct Inputs<'a> {
     pub now: UnixSeconds,
 }
 
-/// The payload of `/metrics/combined` (`system`).
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct SystemMonitoring {}
-
-/// The points that this tick adds to the rolling series, before the windows are read.
-#[must_use]
-pub fn rolling_points(_inputs: &Inputs<'_>) -> Vec<(RollingSeries, f64)> {
-    Vec::new()
+/// What several sections are made of, worked out once.
+struct Facts<'a> {
+    inputs: Inputs<'a>,
+    /// Seconds after which a heartbeat is stale.
+    stale_after: f64,
+    fleet: Fleet<'a>,
+    source: CapacitySource,
+    queue: Queue,
+    sse: Option<SseConnections>,
 }
 
-/// The whole truth of one tick.
+impl<'a> Facts<'a> {
+    fn new(inputs: &Inputs<'a>) -> Self {
+        let settings = inputs.gateway.settings();
+        let stale_after = settings.monitoring.heartbeat_timeout_seconds.as_f64();
+        let fleet = Fleet::new(inputs.signals, inputs.now, stale_after);
+        let source = CapacitySource::new(&fleet, settings, inputs.instance_id);
+        let queue = Queue::new(&inputs.signals.queues, source.total);
+        let sse_max_age = settings.redis.sse_stats_max_age_seconds.as_f64();
+        let sse = sse::connections(inputs.history, &fleet, sse_max_age, inputs.now);
+        Self { inputs: *inputs, stale_after, fleet, source, queue, sse }
+    }
+
+    /// The component's pools, without history.
+    fn pools(&self, component: Component) -> PoolsAggregate {
+        let processes = self.fleet.running(service_of(component)).flat_map(|(_, processes)| processes);
+        pools::aggregate(&processes.filter_map(|process| process.pools).collect::<Vec<_>>())
+    }
+
+    /// The same with history.
+    fn pools_over_time(&self, component: Component) -> PoolsAggregate {
+        pools::with_windows(self.pools(component), component, self.inputs.history, self.inputs.now)
+    }
+}
+
+/// The points that this tick adds to the rolling series, before the windows are read; a value that
+/// is not known adds none.
 #[must_use]
-pub fn analyze(_inputs: &Inputs<'_>) -> SystemMonitoring {
-    SystemMonitoring::default()
+pub fn rolling_points(inputs: &Inputs<'_>) -> Vec<(RollingSeries, f64)> {
+    let facts = Facts::new(inputs);
+    let sse = facts.sse.as_ref().and_then(|sse| sse.total_connections).map(float);
+    let single = [
+        (RollingSeries::SseConnections, sse),
+        (RollingSeries::QueuePressure, facts.queue.pressure),
+        (RollingSeries::QueueDepth, facts.queue.total.map(float)),
+    ];
+    let mut points: Vec<_> =
+        single.into_iter().filter_map(|(series, value)| value.map(|value| (series, value))).collect();
+    for component in Component::ALL {
+        points.extend(pools::points(component, &facts.pools(component)));
+    }
+    points
+}
+
+/// The whole truth of one tick, after its points were recorded in the history.
+#[must_use]
+pub fn analyze(inputs: &Inputs<'_>) -> SystemMonitoring {
+    let facts = Facts::new(inputs);
+    let settings = inputs.gateway.settings();
+    let queue_stats =
+        queue::stats(&facts.queue, &facts.source, inputs.signals, settings.monitoring.queue_analytics_enabled);
+    let context = &queue_stats.capacity_context;
+    let components = components(&facts, &queue_stats);
+    let instances = instances::instances(&facts.fleet, inputs.gateway, inputs.instance_id);
+    let global_stats = instances::global(&instances);
+    let transparency = transparency::transparency(&facts.fleet, &facts.source, settings, inputs.now);
+    let monitoring = SystemMonitoring {
+        autoscaler: autoscaler(&components, &queue_stats, facts.sse.as_ref()),
+        enhanced_queue_stats: queue::enhanced(&queue_stats),
+        backpressure_policy: backpressure::policy(context, &transparency, &global_stats),
+        queue_analytics: queue::analytics(&queue_stats),
+        queue_utilization: facts.queue.utilization,
+        capacity_info: context.clone(),
+        circuit_breakers: circuits::breakers(inputs.signals, inputs.now),
+        db_connections: database::connections(settings, inputs.database_max_connections, context.instance_count),
+        connection_pools: connection_pools(&components),
+        redis_info: RedisInfo {
+            process_keys_found: count(inputs.signals.process_keys_found),
+            active_processes: global_stats.actual,
+            chat_rest_processes: global_stats.chat_rest.actual,
+            max_queue_size: facts.source.total,
+        },
+        sse_connections: facts.sse,
+        timestamp: inputs.now,
+        ..SystemMonitoring::default()
+    };
+    let monitoring = SystemMonitoring {
+        components,
+        instances,
+        global_stats,
+        queue_stats,
+        capacity_transparency: transparency,
+        ..monitoring
+    };
+    with_configuration(with_throttling(monitoring, inputs), inputs.gateway)
+}
+
+fn components(facts: &Facts<'_>, queue: &payload::QueueStats) -> Components {
+    Components {
+        ingress: Some(components::ingress(facts, facts.pools_over_time(Component::Ingress))),
+        proc: Some(components::proc(facts, facts.pools_over_time(Component::Proc), queue)),
+    }
+}
+
+fn autoscaler(components: &Components, queue: &payload::QueueStats, sse: Option<&SseConnections>) -> Autoscaler {
+    Autoscaler {
+        proc: components.proc.as_ref().map(|proc| autoscaler::proc(proc, queue)),
+        ingress: components.ingress.as_ref().map(|ingress| autoscaler::ingress(ingress, sse)),
+    }
+}
+
+fn connection_pools(components: &Components) -> ConnectionPools {
+    let of = |component| components.get(component).map(|stats| stats.pools_aggregate.clone());
+    ConnectionPools { components: PoolsByComponent { ingress: of(Component::Ingress), proc: of(Component::Proc) } }
+}
+
+fn with_throttling(mut monitoring: SystemMonitoring, inputs: &Inputs<'_>) -> SystemMonitoring {
+    let events = inputs.history.throttling();
+    let mut periods = throttling::periods(events, &inputs.signals.hourly_requests, inputs.now);
+    let recent = throttling::recent(events, inputs.now);
+    if let Some(hour) = periods.get_mut("1h") {
+        hour.recent_events_count = Some(count(recent.len()));
+        monitoring.throttling_stats = hour.clone();
+    }
+    monitoring.throttling_by_period = periods;
+    monitoring.throttling_windows = throttling::windows(events, inputs.now);
+    monitoring.recent_throttling_events = recent;
+    monitoring
+}
+
+fn with_configuration(mut monitoring: SystemMonitoring, gateway: &GatewayConfig) -> SystemMonitoring {
+    let by_component = |component: Component| (component.as_str().to_owned(), gateway.of(component).clone());
+    monitoring.gateway_configuration = gateway.settings().clone();
+    monitoring.gateway_config_raw = gateway.raw().clone();
+    monitoring.gateway_config_components = Component::ALL.map(by_component).into_iter().collect::<BTreeMap<_, _>>();
+    monitoring
 }

@@ -1,110 +1,157 @@
-//! The gateway configuration: whose deployment this is, and the capacity numbers of each component.
+//! The gateway configuration: tenant, project and the capacity numbers of each component, from the
+//! environment, a YAML descriptor, the copy saved in Redis or a published update.
 //!
-//! Owns where a configuration comes from and which slice of it counts for whom. What a slice holds
-//! is `sections`' matter; how one is cut from a text is `parse`'s.
+//! Takes texts, reads nothing itself. Which source wins is for the caller to say.
 
+mod amount;
+mod capacity;
+mod document;
+mod identity;
 mod parse;
-pub mod sections;
+mod problems;
+mod section;
+mod settings;
+#[cfg(test)]
+mod tests;
 
 use serde_json::{Map, Value};
 
-pub use self::sections::Slice;
 use crate::signals::{Component, Scope};
+use problems::Problems;
 
-/// What the reading of a configuration depends on besides its text.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Options {
-    /// Whose slice drives queue and backpressure math (`GATEWAY_COMPONENT`).
+pub use amount::Amount;
+pub use capacity::{Capacity, Limits};
+pub use identity::component_named;
+pub use problems::GatewayConfigError;
+pub use settings::{
+    Backpressure, CircuitBreakers, CircuitSettings, ComputedMetrics, GatewaySettings, LimitSettings,
+    MonitoringSettings, PoolSettings, RateLimits, RedisSettings, RoleLimit, ServiceCapacity,
+};
+
+/// What a configuration is read for.
+#[derive(Debug, Clone, Copy)]
+pub struct GatewayContext<'a> {
+    /// `GATEWAY_COMPONENT`: whose slice drives queue and backpressure math.
     pub component: Component,
-    /// Stands in for a placeholder (`TENANT_ID`).
-    pub tenant: Option<String>,
-    /// Stands in for a placeholder (`DEFAULT_PROJECT_NAME`, `PROJECT_ID`).
-    pub project: Option<String>,
-    /// The environment is forced over what is saved in Redis; the raw form then shows all ids.
+    /// `INSTANCE_ID`: this server's own name.
+    pub instance_id: &'a str,
+    /// `TENANT_ID`: stands in for a missing or placeholder tenant.
+    pub tenant: Option<&'a str>,
+    /// `DEFAULT_PROJECT_NAME` or `PROJECT_ID`: likewise for the project.
+    pub project: Option<&'a str>,
+    /// `GATEWAY_CONFIG_FORCE_ENV_ON_STARTUP`: the platform then saves the configuration with its
+    /// identity under both names, so it is shown with both.
     pub forced: bool,
 }
 
-impl Default for Options {
-    fn default() -> Self {
-        Self { component: Component::Proc, tenant: None, project: None, forced: false }
-    }
-}
-
-/// A configuration that was read and found sound.
+/// Tenant, project and capacity settings, flat or by component.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GatewayConfig {
     scope: Scope,
+    component: Component,
+    instance_id: String,
+    settings: GatewaySettings,
+    ingress: GatewaySettings,
+    proc: GatewaySettings,
     raw: Map<String, Value>,
-    main: Slice,
-    ingress: Slice,
-    proc: Slice,
 }
 
-/// All that is wrong with a configuration, each with the path of its field.
-pub type Problems = Vec<String>;
-
 impl GatewayConfig {
-    /// From JSON, as in `GATEWAY_CONFIG_JSON`.
+    /// Reads the text of `GATEWAY_CONFIG_JSON`.
     ///
     /// # Errors
-    /// Not a JSON object, no tenant or project, or a known field of the wrong type or range.
-    pub fn from_json(text: &str, options: &Options) -> Result<Self, Problems> {
-        let mut raw = parse::json_object(text)?;
-        if options.forced {
-            parse::spell_out_ids(&mut raw);
+    /// All problems: not a JSON object, no tenant or project, known fields of the wrong type.
+    pub fn from_env_json(text: &str, context: &GatewayContext<'_>) -> Result<Self, GatewayConfigError> {
+        let source = "GATEWAY_CONFIG_JSON";
+        Self::from_document(document::json(text, source)?, source, context)
+    }
+
+    /// Reads a YAML descriptor: a bare mapping or one under `gateway:`. `source` names it in problems.
+    ///
+    /// # Errors
+    /// All problems, as for [`Self::from_env_json`].
+    pub fn from_yaml(text: &str, source: &str, context: &GatewayContext<'_>) -> Result<Self, GatewayConfigError> {
+        Self::from_document(document::yaml(text, source)?, source, context)
+    }
+
+    /// This configuration with the one saved in Redis laid over it.
+    ///
+    /// As in the platform, a running gateway keeps its own `pools`, `limits` and route patterns: the
+    /// saved ones show in the components only. Tenant and project stay: the key they were read from
+    /// belongs to them. An empty object changes nothing.
+    ///
+    /// # Errors
+    /// All problems; the caller keeps what it has.
+    pub fn with_saved_json(&self, text: &str) -> Result<Self, GatewayConfigError> {
+        let source = "saved gateway configuration";
+        self.overlaid(document::json(text, source)?, source)
+    }
+
+    /// This configuration with a published update (`{"tenant", "project", "ts", "config"}`) laid over it.
+    ///
+    /// # Errors
+    /// All problems, among them an update meant for another tenant or project.
+    pub fn with_update_message(&self, text: &str) -> Result<Self, GatewayConfigError> {
+        let source = "gateway configuration update";
+        let mut message = document::json(text, source)?;
+        let problems = Problems::default();
+        identity::must_be(&message, &self.scope, &problems);
+        match message.remove("config") {
+            Some(Value::Object(config)) => {
+                problems.into_result(source, ()).and_then(|()| self.overlaid(config, source))
+            }
+            other => {
+                problems.wrong_type("config", "an object", &other.unwrap_or_default());
+                problems.into_result(source, self.clone())
+            }
         }
-        Self::build(raw, options, Origin::Environment)
     }
 
-    /// From YAML: its `gateway` section, or the whole where there is none.
-    ///
-    /// # Errors
-    /// Not a YAML mapping, or as for [`Self::from_json`].
-    pub fn from_yaml(text: &str, options: &Options) -> Result<Self, Problems> {
-        Self::build(parse::yaml_object(text)?, options, Origin::Environment)
+    fn from_document(
+        document: Map<String, Value>,
+        source: &str,
+        context: &GatewayContext<'_>,
+    ) -> Result<Self, GatewayConfigError> {
+        let problems = Problems::default();
+        let scope = identity::scope(&document, context, &problems);
+        let mut config = Self::read(document, scope, context.component, context.instance_id, &problems);
+        // This server's own name wins over one in a text that all replicas share.
+        config.settings = config.settings.named(context.instance_id);
+        if context.forced {
+            identity::name_fully(&mut config.raw, &config.scope);
+        }
+        problems.into_result(source, config)
     }
 
-    /// From the copy that an admin saved in Redis.
-    ///
-    /// # Errors
-    /// As for [`Self::from_json`].
-    pub fn from_saved(text: &str, options: &Options) -> Result<Self, Problems> {
-        Self::build(parse::json_object(text)?, options, Origin::Saved)
+    fn overlaid(&self, document: Map<String, Value>, source: &str) -> Result<Self, GatewayConfigError> {
+        if document.is_empty() {
+            return Ok(self.clone());
+        }
+        let problems = Problems::default();
+        let mut config = Self::read(document, self.scope.clone(), self.component, &self.instance_id, &problems);
+        config.settings.pools = self.settings.pools.clone();
+        config.settings.limits = self.settings.limits.clone();
+        config.settings.guarded_rest_patterns = self.settings.guarded_rest_patterns.clone();
+        config.settings.bypass_throttling_patterns = self.settings.bypass_throttling_patterns.clone();
+        problems.into_result(source, config)
     }
 
-    /// From a message on the update channel, `{"tenant", "project", "ts", "config": {…}}`.
-    ///
-    /// # Errors
-    /// Not such a message, or as for [`Self::from_json`].
-    pub fn from_update(text: &str, options: &Options) -> Result<Self, Problems> {
-        let mut message = parse::json_object(text)?;
-        let Some(Value::Object(mut config)) = message.remove("config") else {
-            return Err(vec!["config: missing or not an object".to_owned()]);
+    fn read(
+        mut document: Map<String, Value>,
+        scope: Scope,
+        component: Component,
+        own: &str,
+        problems: &Problems,
+    ) -> Self {
+        let shown = identity::instance(&document).unwrap_or(own).to_owned();
+        let of = |component| parse::settings(&document, component, &shown, &scope.tenant, problems);
+        let (ingress, proc) = (of(Component::Ingress), of(Component::Proc));
+        let settings = match component {
+            Component::Ingress => ingress.clone(),
+            Component::Proc => proc.clone(),
         };
-        for id in ["tenant", "project"] {
-            if let Some(value) = message.remove(id) {
-                config.entry(id).or_insert(value);
-            }
-        }
-        Self::build(config, options, Origin::Saved)
-    }
-
-    fn build(raw: Map<String, Value>, options: &Options, origin: Origin) -> Result<Self, Problems> {
-        let mut problems = Problems::new();
-        let scope = parse::scope(&raw, options, &mut problems);
-        let mut slice = |component| parse::slice(&raw, component, &mut problems);
-        let (ingress, proc) = (slice(Component::Ingress), slice(Component::Proc));
-        let mut main = if options.component == Component::Ingress { ingress.clone() } else { proc.clone() };
-        if origin == Origin::Saved {
-            parse::flatten(&mut main, &raw, &mut problems);
-        }
-        match scope {
-            Some(scope) if problems.is_empty() => Ok(Self { scope, raw, main, ingress, proc }),
-            _ => {
-                problems.dedup();
-                Err(problems)
-            }
-        }
+        document::hide_secrets(&mut document);
+        Self { scope, component, instance_id: own.to_owned(), settings, ingress, proc, raw: document }
     }
 
     /// The tenant and project.
@@ -113,32 +160,30 @@ impl GatewayConfig {
         &self.scope
     }
 
-    /// The slice that drives queue and backpressure math.
+    /// Whose slice drives queue and backpressure math.
     #[must_use]
-    pub const fn main(&self) -> &Slice {
-        &self.main
+    pub const fn component(&self) -> Component {
+        self.component
     }
 
-    /// One component's own slice.
+    /// The settings in force (`gateway_configuration`).
     #[must_use]
-    pub const fn component(&self, component: Component) -> &Slice {
+    pub const fn settings(&self) -> &GatewaySettings {
+        &self.settings
+    }
+
+    /// The settings as a component reads them (`gateway_config_components`).
+    #[must_use]
+    pub const fn of(&self, component: Component) -> &GatewaySettings {
         match component {
             Component::Ingress => &self.ingress,
             Component::Proc => &self.proc,
         }
     }
 
-    /// The configuration as it was given.
+    /// The configuration as written (`gateway_config_raw`), without what must not be shown.
     #[must_use]
     pub const fn raw(&self) -> &Map<String, Value> {
         &self.raw
     }
-}
-
-/// Where a configuration was read. The platform reads pools and limits of a saved one without
-/// regard to components when it serves its own view; consoles rely on that view.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Origin {
-    Environment,
-    Saved,
 }

@@ -1,329 +1,203 @@
-//! Cuts a component's slice out of a configuration, and tells all that is wrong with it by path.
+//! The settings of one component, read from a whole configuration document.
+//!
+//! Owns names, defaults and ranges; how a field is read is `section`'s matter.
 
 use std::collections::BTreeMap;
 
-use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::sections::{
-    Backpressure, CircuitBreaker, Profile, RateLimits, ServiceCapacity, Slice, default_circuit_breakers,
-    default_guarded_rest_patterns,
+use super::problems::Problems;
+use super::section::{Section, slice};
+use super::{
+    Backpressure, CircuitBreakers, CircuitSettings, GatewaySettings, LimitSettings, MonitoringSettings, PoolSettings,
+    RateLimits, RedisSettings, RoleLimit, ServiceCapacity,
 };
-use super::{Options, Problems};
-use crate::signals::{Component, Scope};
+use crate::signals::Component;
 
-/// Words in a tenant or project that stand for a value nobody filled in.
-const PLACEHOLDERS: [&str; 6] =
-    ["TENANT_ID", "PROJECT_ID", "TENANT", "PROJECT", "DEFAULT_TENANT", "DEFAULT_PROJECT_NAME"];
+const ANY: (f64, f64) = (0.0, f64::INFINITY);
+const SHARE: (f64, f64) = (0.0, 1.0);
 
-/// Largest count that is believed; keeps arithmetic exact and far from overflow.
-const MAX_COUNT: i64 = 1_000_000_000;
+const PROFILES: [&str; 4] = ["development", "testing", "production", "load_test"];
 
-type Object = Map<String, Value>;
+/// REST routes that the gateway guards unless the configuration lists others.
+const GUARDED: [&str; 7] = [
+    "^/resources/link-preview$",
+    "^/resources/by-rn$",
+    "^/conversations/[^/]+/[^/]+/[^/]+/fetch$",
+    "^/conversations/[^/]+/[^/]+/turns-with-feedbacks$",
+    "^/conversations/[^/]+/[^/]+/feedback/conversations-in-period$",
+    "^/integrations/bundles/[^/]+/[^/]+/operations/[^/]+$",
+    "^/integrations/bundles/[^/]+/[^/]+/[^/]+/operations/[^/]+$",
+];
 
-pub(super) fn json_object(text: &str) -> Result<Object, Problems> {
-    match serde_json::from_str(text) {
-        Ok(Value::Object(object)) => Ok(object),
-        Ok(_) => Err(vec!["is not an object; accepted: a JSON object with tenant and project".to_owned()]),
-        Err(error) => Err(vec![format!("is not JSON: {error}")]),
-    }
-}
-
-pub(super) fn yaml_object(text: &str) -> Result<Object, Problems> {
-    let value: Value = serde_saphyr::from_str(text).map_err(|error| vec![format!("is not YAML: {error}")])?;
-    match value {
-        Value::Object(mut object) => match object.remove("gateway") {
-            Some(Value::Object(section)) => Ok(section),
-            Some(_) => Err(vec!["gateway: is not a mapping".to_owned()]),
-            None => Ok(object),
-        },
-        _ => Err(vec![
-            "is not a mapping; accepted: a gateway configuration, or a file with a gateway: section".to_owned(),
-        ]),
-    }
-}
-
-/// Gives `tenant` and `tenant_id`, `project` and `project_id` the same value.
-pub(super) fn spell_out_ids(raw: &mut Object) {
-    for (short, long) in [("tenant", "tenant_id"), ("project", "project_id")] {
-        let known = raw.get(short).or_else(|| raw.get(long)).cloned();
-        if let Some(value) = known {
-            raw.entry(short).or_insert_with(|| value.clone());
-            raw.entry(long).or_insert(value);
-        }
-    }
-}
-
-pub(super) fn scope(raw: &Object, options: &Options, problems: &mut Problems) -> Option<Scope> {
-    let tenant = id(raw, ["tenant", "tenant_id"], options.tenant.as_deref(), "TENANT_ID", problems);
-    let project =
-        id(raw, ["project", "project_id"], options.project.as_deref(), "DEFAULT_PROJECT_NAME or PROJECT_ID", problems);
-    Some(Scope { tenant: tenant?, project: project? })
-}
-
-fn id(
-    raw: &Object,
-    names: [&str; 2],
-    fallback: Option<&str>,
-    variable: &str,
-    problems: &mut Problems,
-) -> Option<String> {
-    let [short, long] = names;
-    let given = match raw.get(short).filter(|value| !value.is_null()).or_else(|| raw.get(long)) {
-        Some(Value::String(text)) => text.trim(),
-        None | Some(Value::Null) => "",
-        Some(_) => {
-            problems.push(format!("{short}: is not a text"));
-            return None;
-        }
-    };
-    let id = if is_placeholder(given) { fallback.unwrap_or_default() } else { given };
-    if id.is_empty() {
-        problems.push(format!("{short}: is missing or a placeholder; give {short} (or {long}), or set {variable}"));
-        return None;
-    }
-    if id.chars().any(char::is_control) {
-        problems.push(format!("{short}: holds control characters"));
-        return None;
-    }
-    Some(id.to_owned())
-}
-
-fn is_placeholder(text: &str) -> bool {
-    text.is_empty()
-        || text.contains("{{")
-        || text.contains("${")
-        || text.starts_with('<')
-        || PLACEHOLDERS.contains(&text)
-}
-
-/// Everything that counts for one component.
-pub(super) fn slice(raw: &Object, component: Component, problems: &mut Problems) -> Slice {
-    let slice = Slice {
-        profile: raw.get("profile").map_or_else(Profile::default, |value| read(value, "profile", problems)),
-        rate_limits: rate_limits(raw, component, problems),
-        service_capacity: section(raw, "service_capacity", component, problems),
-        backpressure: section(raw, "backpressure", component, problems),
-        circuit_breakers: circuit_breakers(raw, component, problems),
-        monitoring: section(raw, "monitoring", component, problems),
-        redis: section(raw, "redis", component, problems),
-        pools: section(raw, "pools", component, problems),
-        limits: section(raw, "limits", component, problems),
-        guarded_rest_patterns: patterns(raw, "guarded_rest_patterns", component, problems)
-            .unwrap_or_else(default_guarded_rest_patterns),
-        bypass_throttling_patterns: patterns(raw, "bypass_throttling_patterns", component, problems)
-            .unwrap_or_default(),
-    };
-    check_capacity(&slice.service_capacity, problems);
-    check_backpressure(&slice.backpressure, problems);
-    check_times(&slice, problems);
-    slice
-}
-
-/// Pools and limits read as if they were flat: component slices are unknown fields then.
-pub(super) fn flatten(main: &mut Slice, raw: &Object, problems: &mut Problems) {
-    main.pools = raw.get("pools").map_or_else(Default::default, |value| read(&without_nulls(value), "pools", problems));
-    main.limits =
-        raw.get("limits").map_or_else(Default::default, |value| read(&without_nulls(value), "limits", problems));
-}
-
-/// The component that a key of a section names.
-pub(super) fn component_named(name: &str) -> Option<Component> {
-    match name {
-        "ingress" => Some(Component::Ingress),
-        "proc" | "processor" | "worker" => Some(Component::Proc),
-        _ => None,
-    }
-}
-
-/// The part of a section that counts for `component`, with its path: the component's own where the
-/// section is keyed by component (what stands beside such keys counts for nobody), else all of it.
-fn part<'a>(raw: &'a Object, name: &str, component: Component) -> Option<(String, &'a Value)> {
-    let value = raw.get(name).filter(|value| !value.is_null())?;
-    let keyed = value.as_object().filter(|object| object.keys().any(|key| component_named(key).is_some()));
-    let Some(object) = keyed else { return Some((name.to_owned(), value)) };
-    let (key, own) = object.iter().find(|(key, value)| component_named(key) == Some(component) && !value.is_null())?;
-    Some((format!("{name}.{key}"), own))
-}
-
-fn section<T: DeserializeOwned + Default>(
-    raw: &Object,
-    name: &str,
+/// All settings that `component` reads from `root`.
+pub(super) fn settings(
+    root: &Map<String, Value>,
     component: Component,
-    problems: &mut Problems,
-) -> T {
-    part(raw, name, component).map_or_else(T::default, |(path, value)| read(&without_nulls(value), &path, problems))
-}
-
-fn rate_limits(raw: &Object, component: Component, problems: &mut Problems) -> RateLimits {
-    let Some((path, value)) = part(raw, "rate_limits", component) else { return RateLimits::default() };
-    match value.get("roles") {
-        Some(_) => read(value, &path, problems),
-        None => RateLimits { roles: read(value, &path, problems) },
-    }
-}
-
-fn circuit_breakers(raw: &Object, component: Component, problems: &mut Problems) -> BTreeMap<String, CircuitBreaker> {
-    let mut breakers = default_circuit_breakers();
-    let Some((path, Value::Object(given))) = part(raw, "circuit_breakers", component) else { return breakers };
-    for (name, value) in given {
-        let base = breakers.get(name).copied().unwrap_or_default();
-        breakers.insert(name.clone(), read(&overlay(base, value), &format!("{path}.{name}"), problems));
-    }
-    breakers
-}
-
-/// A breaker's own defaults under what was given.
-fn overlay(base: CircuitBreaker, given: &Value) -> Value {
-    let (Ok(Value::Object(mut merged)), Value::Object(given)) = (serde_json::to_value(base), given) else {
-        return given.clone();
+    instance_id: &str,
+    tenant: &str,
+    problems: &Problems,
+) -> GatewaySettings {
+    let profile = profile(root, problems);
+    let mut settings = GatewaySettings {
+        display_name: format!("Gateway-{profile}-{instance_id}"),
+        profile,
+        instance_id: instance_id.to_owned(),
+        tenant_id: tenant.to_owned(),
+        rate_limits: rate_limits(&Section::sliced(root, "rate_limits", component, problems)),
+        service_capacity: service_capacity(&Section::sliced(root, "service_capacity", component, problems)),
+        backpressure: backpressure(&Section::sliced(root, "backpressure", component, problems)),
+        circuit_breakers: circuit_breakers(&Section::flat(root, "circuit_breakers", problems)),
+        monitoring: monitoring(&Section::flat(root, "monitoring", problems)),
+        redis: redis(&Section::flat(root, "redis", problems)),
+        pools: pools(&Section::sliced(root, "pools", component, problems)),
+        limits: limits(&Section::sliced(root, "limits", component, problems)),
+        guarded_rest_patterns: guarded(root, component),
+        bypass_throttling_patterns: patterns(root, "bypass_throttling_patterns", component),
+        ..GatewaySettings::default()
     };
-    merged.extend(given.iter().filter(|(_, value)| !value.is_null()).map(|(key, value)| (key.clone(), value.clone())));
-    Value::Object(merged)
+    settings.computed_metrics = settings.computed();
+    settings
 }
 
-fn patterns(raw: &Object, name: &str, component: Component, problems: &mut Problems) -> Option<Vec<String>> {
-    part(raw, name, component).map(|(path, value)| read(value, &path, problems))
-}
-
-/// A null field is an unset one.
-fn without_nulls(value: &Value) -> Value {
-    match value {
-        Value::Object(object) => {
-            object.iter().filter(|(_, v)| !v.is_null()).map(|(k, v)| (k.clone(), v.clone())).collect()
+/// An unknown profile is the platform's `development`.
+fn profile(root: &Map<String, Value>, problems: &Problems) -> String {
+    let named = match root.get("profile") {
+        None | Some(Value::Null) => "",
+        Some(Value::String(text)) => text.trim(),
+        Some(other) => {
+            problems.wrong_type("profile", "a text", other);
+            ""
         }
-        other => other.clone(),
-    }
+    };
+    PROFILES.iter().find(|known| **known == named).copied().unwrap_or("development").to_owned()
 }
 
-/// Reads a part; a problem is noted with its path and the default stands in.
-fn read<T: DeserializeOwned + Default>(value: &Value, path: &str, problems: &mut Problems) -> T {
-    serde_path_to_error::deserialize(value).unwrap_or_else(|error| {
-        let inner = error.path().to_string();
-        let field = if inner == "." { path.to_owned() } else { format!("{path}.{inner}") };
-        problems.push(format!("{field}: {}", error.inner()));
-        T::default()
-    })
-}
-
-fn check_capacity(capacity: &ServiceCapacity, problems: &mut Problems) {
-    let counts = [
-        ("concurrent_requests_per_process", capacity.concurrent_requests_per_process),
-        ("processes_per_instance", capacity.processes_per_instance),
-    ];
-    for (name, count) in counts {
-        if !(0..=MAX_COUNT).contains(&count) {
-            problems.push(format!("service_capacity.{name}: {count} is out of range; accepted: 0 to {MAX_COUNT}"));
-        }
-    }
-    if capacity.avg_processing_time_seconds < 0.0 {
-        problems.push("service_capacity.avg_processing_time_seconds: is negative; accepted: seconds".to_owned());
+fn service_capacity(section: &Section<'_>) -> ServiceCapacity {
+    let concurrent = section.whole("concurrent_requests_per_process", 5, 0);
+    let processes = section.whole("processes_per_instance", 1, 0);
+    let per_instance = section
+        .optional_whole("concurrent_requests_per_instance", 0)
+        .unwrap_or_else(|| concurrent.whole().saturating_mul(processes.whole()).into());
+    ServiceCapacity {
+        concurrent_requests_per_process: concurrent,
+        avg_processing_time_seconds: section.positive("avg_processing_time_seconds", 25.0),
+        processes_per_instance: processes,
+        concurrent_requests_per_instance: per_instance,
+        requests_per_hour: section.optional_whole("requests_per_hour", 0),
     }
 }
 
-fn check_backpressure(backpressure: &Backpressure, problems: &mut Problems) {
-    let ratios = [
-        ("capacity_buffer", backpressure.capacity_buffer, 1.0),
-        ("queue_depth_multiplier", backpressure.queue_depth_multiplier, 1e6),
-        ("anonymous_pressure_threshold", backpressure.anonymous_pressure_threshold, 1e6),
-        ("registered_pressure_threshold", backpressure.registered_pressure_threshold, 1e6),
-        ("paid_pressure_threshold", backpressure.paid_pressure_threshold, 1e6),
-        ("hard_limit_threshold", backpressure.hard_limit_threshold, 1e6),
-    ];
-    for (name, ratio, most) in ratios {
-        if !(0.0..=most).contains(&ratio) {
-            problems.push(format!("backpressure.{name}: {ratio} is out of range; accepted: 0 to {most}"));
-        }
+fn backpressure(section: &Section<'_>) -> Backpressure {
+    Backpressure {
+        capacity_buffer: section.number("capacity_buffer", 0.2, SHARE),
+        queue_depth_multiplier: section.number("queue_depth_multiplier", 2.0, ANY),
+        anonymous_pressure_threshold: section.number("anonymous_pressure_threshold", 0.6, ANY),
+        registered_pressure_threshold: section.number("registered_pressure_threshold", 0.8, ANY),
+        paid_pressure_threshold: section.number("paid_pressure_threshold", 0.8, ANY),
+        hard_limit_threshold: section.number("hard_limit_threshold", 0.95, ANY),
+        capacity_source_component: section.text("capacity_source_component").unwrap_or("proc").to_owned(),
     }
 }
 
-fn check_times(slice: &Slice, problems: &mut Problems) {
-    let times = [
-        ("monitoring.heartbeat_timeout_seconds", slice.monitoring.heartbeat_timeout_seconds),
-        ("redis.sse_stats_max_age_seconds", slice.redis.sse_stats_max_age_seconds),
-    ];
-    for (path, seconds) in times {
-        if seconds <= 0.0 {
-            problems.push(format!("{path}: {seconds} is out of range; accepted: seconds, more than 0"));
-        }
+/// Roles stand in the section itself or under `roles`; without any, the platform's four.
+fn rate_limits(section: &Section<'_>) -> RateLimits {
+    let roles = section.inner("roles");
+    let roles: BTreeMap<String, RoleLimit> = roles
+        .as_ref()
+        .unwrap_or(section)
+        .inners()
+        .map(|(role, limits)| (role.clone(), role_limit(&limits, [50, 5, 60])))
+        .collect();
+    if !roles.is_empty() {
+        return RateLimits { roles };
+    }
+    let defaults = [("anonymous", 120, 10), ("registered", 600, 30), ("paid", 2000, 60), ("privileged", -1, 200)];
+    let roles = defaults.map(|(role, hourly, burst)| {
+        (role.to_owned(), RoleLimit { hourly: hourly.into(), burst: burst.into(), burst_window: 60.into() })
+    });
+    RateLimits { roles: roles.into() }
+}
+
+fn role_limit(section: &Section<'_>, [hourly, burst, window]: [i64; 3]) -> RoleLimit {
+    RoleLimit {
+        hourly: section.whole("hourly", hourly, -1),
+        burst: section.whole("burst", burst, -1),
+        burst_window: section.whole("burst_window", window, 0),
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::super::GatewayConfig;
-    use super::*;
-
-    fn config(text: &str) -> Result<GatewayConfig, Problems> {
-        GatewayConfig::from_json(text, &Options::default())
+fn circuit_breakers(section: &Section<'_>) -> CircuitBreakers {
+    CircuitBreakers {
+        authentication: circuit(section, "auth", [15, 60, 5, 120, 10]),
+        rate_limiter: circuit(section, "rate_limit", [20, 30, 3, 120, 5]),
+        backpressure: circuit(section, "backpressure", [10, 60, 5, 120, 3]),
     }
+}
 
-    #[test]
-    fn all_problems_are_told_with_their_paths() {
-        let problems = config(
-            r#"{"tenant": "TENANT_ID", "project": 7, "service_capacity": {"worker": {"processes_per_instance": "two"}},
-                "backpressure": {"capacity_buffer": 1.5}, "pools": {"pg_pool_max_size": [1]}}"#,
-        )
-        .unwrap_err();
-        let all = problems.join("\n");
-        for part in [
-            "tenant: is missing or a placeholder",
-            "project: is not a text",
-            "service_capacity.worker.processes_per_instance: invalid type: string \"two\"",
-            "backpressure.capacity_buffer: 1.5 is out of range",
-            "pools.pg_pool_max_size: invalid type",
-        ] {
-            assert!(all.contains(part), "{part} is not in\n{all}");
-        }
+fn circuit(section: &Section<'_>, prefix: &str, defaults: [i64; 5]) -> CircuitSettings {
+    let [failures, recovery, successes, window, calls] = defaults;
+    let field = |name: &str, default| section.whole(&format!("{prefix}_{name}"), default, 0);
+    CircuitSettings {
+        failure_threshold: field("failure_threshold", failures),
+        recovery_timeout: field("recovery_timeout", recovery),
+        success_threshold: field("success_threshold", successes),
+        window_size: field("window_size", window),
+        half_open_max_calls: field("half_open_max_calls", calls),
     }
+}
 
-    #[test]
-    fn sections_are_flat_or_by_component_and_aliases_are_understood() {
-        let config = config(
-            r#"{"tenant_id": "a", "project_id": "b", "unknown": 1, "service_capacity": {"concurrent_requests_per_process": 9},
-                "pools": {"processor": {"pg_pool_max_size": 3}, "pg_max_connections": 5}}"#,
-        )
-        .unwrap();
-        assert_eq!(config.component(Component::Ingress).service_capacity.concurrent_requests_per_process, 9);
-        assert_eq!(config.main().pools.pg_pool_max_size, Some(3));
-        assert_eq!(config.main().pools.pg_max_connections, None);
-        assert_eq!(config.component(Component::Ingress).pools.pg_pool_max_size, None);
+fn monitoring(section: &Section<'_>) -> MonitoringSettings {
+    MonitoringSettings {
+        throttling_events_retention_hours: section.whole("throttling_events_retention_hours", 24, 0),
+        session_analytics_enabled: section.flag("session_analytics_enabled", true),
+        circuit_breaker_stats_retention_hours: section.whole("circuit_breaker_stats_retention_hours", 24, 0),
+        queue_analytics_enabled: section.flag("queue_analytics_enabled", true),
+        heartbeat_timeout_seconds: section.whole("heartbeat_timeout_seconds", 45, 1),
+        instance_cache_ttl_seconds: section.whole("instance_cache_ttl_seconds", 10, 0),
     }
+}
 
-    #[test]
-    fn placeholders_fall_back_to_the_given_names() {
-        let options = Options { tenant: Some("t".into()), project: Some("p".into()), ..Options::default() };
-        for text in [r#"{"tenant": "{{ tenant }}", "project": "PROJECT_ID"}"#, "{}"] {
-            let config = GatewayConfig::from_json(text, &options).unwrap();
-            assert_eq!((config.scope().tenant.as_str(), config.scope().project.as_str()), ("t", "p"));
-        }
+fn redis(section: &Section<'_>) -> RedisSettings {
+    RedisSettings {
+        rate_limit_key_ttl: section.whole("rate_limit_key_ttl", 3600, 0),
+        session_ttl: section.whole("session_ttl", 86400, 0),
+        analytics_ttl: section.whole("analytics_ttl", 86400, 0),
+        circuit_breaker_stats_ttl: section.whole("circuit_breaker_stats_ttl", 3600, 0),
+        heartbeat_ttl: section.whole("heartbeat_ttl", 30, 0),
+        sse_stats_ttl_seconds: section.whole("sse_stats_ttl_seconds", 60, 0),
+        sse_stats_max_age_seconds: section.whole("sse_stats_max_age_seconds", 120, 0),
     }
+}
 
-    #[test]
-    fn yaml_is_a_gateway_section_or_the_whole_file() {
-        for text in ["gateway:\n  tenant: a\n  project: b\nother: 1\n", "tenant: a\nproject: b\n"] {
-            assert_eq!(GatewayConfig::from_yaml(text, &Options::default()).unwrap().scope().tenant, "a");
-        }
-        assert!(GatewayConfig::from_yaml("- 1", &Options::default()).is_err());
+fn pools(section: &Section<'_>) -> PoolSettings {
+    PoolSettings {
+        pg_pool_min_size: section.optional_whole_or_text("pg_pool_min_size", 0),
+        pg_pool_max_size: section.optional_whole_or_text("pg_pool_max_size", 0),
+        redis_max_connections: section.optional_whole_or_text("redis_max_connections", 0),
+        pg_max_connections: section.optional_whole_or_text("pg_max_connections", 0),
     }
+}
 
-    #[test]
-    fn an_update_carries_its_configuration() {
-        let message =
-            r#"{"tenant":"a","project":"b","ts":1,"config":{"service_capacity":{"processes_per_instance":4}}}"#;
-        let config = GatewayConfig::from_update(message, &Options::default()).unwrap();
-        assert_eq!((config.scope().tenant.as_str(), config.main().service_capacity.processes_per_instance), ("a", 4));
-        assert!(GatewayConfig::from_update("{}", &Options::default()).is_err());
+fn limits(section: &Section<'_>) -> LimitSettings {
+    LimitSettings {
+        max_sse_connections_per_instance: section.optional_whole_or_text("max_sse_connections_per_instance", 0),
+        // The second is the name that older configurations use.
+        max_integrations_ops_concurrency: section
+            .optional_whole_or_text("max_integrations_ops_concurrency", 0)
+            .or_else(|| section.optional_whole_or_text("max_integrations_concurrency", 0)),
+        max_queue_size: section.optional_whole_or_text("max_queue_size", 0),
     }
+}
 
-    proptest! {
-        #[test]
-        fn no_text_makes_the_parser_panic(text in "\\PC{0,200}") {
-            let _ = config(&text);
-            let _ = GatewayConfig::from_yaml(&text, &Options::default());
-            let _ = GatewayConfig::from_update(&text, &Options::default());
-        }
-    }
+fn guarded(root: &Map<String, Value>, component: Component) -> Vec<String> {
+    let given = patterns(root, "guarded_rest_patterns", component);
+    if given.is_empty() { GUARDED.map(str::to_owned).to_vec() } else { given }
+}
+
+/// Route patterns are shown, not used: what is not a list of texts is as good as none.
+fn patterns(root: &Map<String, Value>, name: &str, component: Component) -> Vec<String> {
+    let (_, value) = slice(root, name, component);
+    let texts = value.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+    texts.filter(|text| !text.is_empty()).map(str::to_owned).collect()
 }

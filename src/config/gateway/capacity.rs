@@ -1,0 +1,80 @@
+//! What a number of processes amounts to under the settings: the one place of the capacity formula.
+
+use super::{Amount, ComputedMetrics, GatewaySettings};
+
+/// Requests that processes take on: at once, after the buffer, and waiting.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Capacity {
+    /// c · h.
+    pub concurrent: i64,
+    /// int(c · h · (1 − b)).
+    pub effective: i64,
+    /// int(c · h · q).
+    pub queue: i64,
+    /// Effective + queue.
+    pub total: i64,
+    /// int(c · h · 3600 / average processing time), requests an hour.
+    pub hourly: i64,
+}
+
+/// Queue depths from which a role is turned away.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Limits {
+    pub anonymous: i64,
+    pub registered: i64,
+    pub paid: i64,
+    pub hard: i64,
+}
+
+impl GatewaySettings {
+    /// The capacity of `processes` processes.
+    #[must_use]
+    pub fn capacity(&self, processes: i64) -> Capacity {
+        let service = &self.service_capacity;
+        let concurrent = service.concurrent_requests_per_process.whole().saturating_mul(processes);
+        let effective = int(float(concurrent) * (1.0 - self.backpressure.capacity_buffer.as_f64()));
+        let queue = int(float(concurrent) * self.backpressure.queue_depth_multiplier.as_f64());
+        Capacity {
+            concurrent,
+            effective,
+            queue,
+            total: effective.saturating_add(queue),
+            hourly: int(float(concurrent) * 3600.0 / service.avg_processing_time_seconds.as_f64()),
+        }
+    }
+
+    /// The depths at which a total capacity of `total` turns roles away: int(total · ratio).
+    #[must_use]
+    pub fn limits_of(&self, total: i64) -> Limits {
+        let at = |ratio: &Amount| int(float(total) * ratio.as_f64());
+        Limits {
+            anonymous: at(&self.backpressure.anonymous_pressure_threshold),
+            registered: at(&self.backpressure.registered_pressure_threshold),
+            paid: at(&self.backpressure.paid_pressure_threshold),
+            hard: at(&self.backpressure.hard_limit_threshold),
+        }
+    }
+
+    /// What follows for one instance with all its configured processes.
+    pub(super) fn computed(&self) -> ComputedMetrics {
+        let capacity = self.capacity(self.service_capacity.processes_per_instance.whole());
+        let concurrent = self.service_capacity.concurrent_requests_per_instance.as_f64();
+        ComputedMetrics {
+            base_queue_size_per_instance: capacity.total,
+            theoretical_throughput_per_instance: capacity.hourly,
+            effective_concurrent_capacity: int(concurrent * (1.0 - self.backpressure.capacity_buffer.as_f64())),
+            queue_capacity_per_instance: int(concurrent * self.backpressure.queue_depth_multiplier.as_f64()),
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "exact up to 2^53, far beyond any fleet")]
+const fn float(value: i64) -> f64 {
+    value as f64
+}
+
+/// Truncates; saturates, and takes what is not a number for 0.
+#[expect(clippy::cast_possible_truncation, reason = "truncating is what is wanted")]
+const fn int(value: f64) -> i64 {
+    value as i64
+}

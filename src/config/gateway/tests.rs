@@ -1,0 +1,160 @@
+//! Sources, slices, defaults, placeholders and problems of the gateway configuration.
+
+use super::*;
+
+fn context() -> GatewayContext<'static> {
+    GatewayContext { component: Component::Proc, instance_id: "m-1", tenant: None, project: None, forced: false }
+}
+
+fn read(text: &str) -> GatewayConfig {
+    GatewayConfig::from_env_json(text, &context()).unwrap()
+}
+
+fn problems(text: &str) -> Vec<String> {
+    GatewayConfig::from_env_json(text, &context()).unwrap_err().problems
+}
+
+#[test]
+fn defaults_are_filled_in() {
+    let config = read(r#"{"tenant": "acme", "project": "chat"}"#);
+    assert_eq!(config.scope(), &Scope { tenant: "acme".into(), project: "chat".into() });
+    let settings = config.settings();
+    assert_eq!(settings.display_name, "Gateway-development-m-1");
+    assert_eq!(settings.capacity(1), Capacity { concurrent: 5, effective: 4, queue: 10, total: 14, hourly: 720 });
+    assert_eq!(settings.limits_of(14), Limits { anonymous: 8, registered: 11, paid: 11, hard: 13 });
+    assert_eq!(settings.monitoring.heartbeat_timeout_seconds.whole(), 45);
+    assert_eq!(settings.pools, PoolSettings::default());
+}
+
+#[test]
+fn all_problems_come_at_once_with_their_paths() {
+    let text = r#"{"tenant": "a", "project": "b", "profile": 3, "unknown": {"x": "y"},
+        "service_capacity": {"proc": {"processes_per_instance": "two", "concurrent_requests_per_process": -1,
+                             "avg_processing_time_seconds": 0}, "ingress": {"processes_per_instance": 1.5}},
+        "backpressure": {"capacity_buffer": 1.5}, "monitoring": [], "pools": {"pg_pool_max_size": "many"}}"#;
+    let expected = [
+        "GATEWAY_CONFIG_JSON: profile: expected a text, got a number",
+        "GATEWAY_CONFIG_JSON: service_capacity.ingress.processes_per_instance: expected a whole number, got 1.5",
+        "GATEWAY_CONFIG_JSON: backpressure.capacity_buffer: expected a number from 0 to 1, got 1.5",
+        "GATEWAY_CONFIG_JSON: monitoring: expected an object, got a list",
+        "GATEWAY_CONFIG_JSON: pools.pg_pool_max_size: expected a whole number, got a text",
+        "GATEWAY_CONFIG_JSON: service_capacity.proc.concurrent_requests_per_process: \
+         expected a whole number of at least 0, got -1",
+        "GATEWAY_CONFIG_JSON: service_capacity.proc.processes_per_instance: expected a whole number, got a text",
+        "GATEWAY_CONFIG_JSON: service_capacity.proc.avg_processing_time_seconds: expected a number above 0, got 0",
+    ];
+    assert_eq!(problems(text), expected);
+}
+
+#[test]
+fn what_is_no_document_says_where() {
+    assert_eq!(problems("{"), ["GATEWAY_CONFIG_JSON: is not JSON (line 1, column 1)"]);
+    assert_eq!(problems("[]"), ["GATEWAY_CONFIG_JSON: expected an object, got a list"]);
+    let yaml = GatewayConfig::from_yaml("gateway: 5", "gateway.yaml", &context()).unwrap_err();
+    assert_eq!(yaml.to_string(), "gateway.yaml: gateway: expected an object, got a number");
+    assert!(GatewayConfig::from_yaml("a: [", "g", &context()).unwrap_err().to_string().starts_with("g: is not YAML"));
+}
+
+#[test]
+fn placeholders_fall_back() {
+    for given in [r#""TENANT_ID""#, r#""{{ tenant }}""#, r#""${TENANT}""#, r#""""#, "null"] {
+        let text = format!(r#"{{"tenant": {given}, "project": "chat"}}"#);
+        let found = problems(&text);
+        assert!(found[0].starts_with("GATEWAY_CONFIG_JSON: tenant: is missing") && found[0].contains("TENANT_ID"));
+        let filled = GatewayContext { tenant: Some("acme"), ..context() };
+        assert_eq!(GatewayConfig::from_env_json(&text, &filled).unwrap().scope().tenant, "acme");
+    }
+    assert_eq!(problems("{}").len(), 2);
+    assert_eq!(problems(r#"{"tenant": 5, "project": "p"}"#).len(), 2);
+}
+
+#[test]
+fn yaml_is_read_bare_and_under_gateway() {
+    let bare = "tenant: acme\nproject: chat\nservice_capacity:\n  proc:\n    processes_per_instance: 3\n";
+    let nested = format!("gateway:\n{}", bare.lines().map(|line| format!("  {line}\n")).collect::<String>());
+    let bare = GatewayConfig::from_yaml(bare, "g", &context()).unwrap();
+    assert_eq!(bare, GatewayConfig::from_yaml(&nested, "g", &context()).unwrap());
+    assert_eq!(bare.settings().service_capacity.processes_per_instance.whole(), 3);
+}
+
+#[test]
+fn a_component_reads_its_slice_or_the_next_best() {
+    let with = |slices: &str| {
+        let config = read(&format!(r#"{{"tenant": "a", "project": "b", "service_capacity": {slices}}}"#));
+        Component::ALL.map(|c| config.of(c).service_capacity.processes_per_instance.whole())
+    };
+    let slice = |n: i64| format!(r#"{{"processes_per_instance": {n}}}"#);
+    let table = [
+        (slice(7), [7, 7]),
+        (format!(r#"{{"ingress": {}, "processor": {}}}"#, slice(2), slice(3)), [2, 3]),
+        (format!(r#"{{"worker": {}}}"#, slice(4)), [4, 4]),
+        (format!(r#"{{"ingress": {}}}"#, slice(5)), [5, 5]),
+        (r#"{"proc": null, "ingress": null}"#.to_owned(), [1, 1]),
+    ];
+    for (slices, expected) in table {
+        assert_eq!(with(&slices), expected, "{slices}");
+    }
+}
+
+#[test]
+fn a_saved_configuration_keeps_the_running_pools_and_scope() {
+    let own = read(r#"{"tenant": "a", "project": "b", "pools": {"pg_pool_max_size": 3}}"#);
+    let saved = own
+        .with_saved_json(
+            r#"{"tenant": "other", "redis_url": "redis://:pw@h", "pools": {"pg_pool_max_size": 9},
+                            "service_capacity": {"concurrent_requests_per_process": 20}}"#,
+        )
+        .unwrap();
+    assert_eq!(saved.scope(), own.scope());
+    assert_eq!(saved.settings().pools.pg_pool_max_size, Some(3.into()));
+    assert_eq!(saved.of(Component::Proc).pools.pg_pool_max_size, Some(9.into()));
+    assert_eq!(saved.settings().service_capacity.concurrent_requests_per_process.whole(), 20);
+    assert!(!saved.raw().contains_key("redis_url"));
+    assert_eq!(own.with_saved_json("{}").unwrap(), own);
+}
+
+#[test]
+fn an_update_applies_to_its_own_deployment_only() {
+    let own = read(r#"{"tenant": "a", "project": "b"}"#);
+    let config = r#"{"service_capacity": {"concurrent_requests_per_process": 9}}"#;
+    let update = |tenant: &str, config: &str| {
+        own.with_update_message(&format!(r#"{{"tenant": "{tenant}", "project": "b", "ts": 1.5, "config": {config}}}"#))
+    };
+    assert_eq!(update("a", config).unwrap().settings().service_capacity.concurrent_requests_per_process.whole(), 9);
+    assert!(update("x", config).unwrap_err().to_string().contains("another deployment"));
+    assert!(update("a", "null").unwrap_err().to_string().contains("config: expected an object, got null"));
+    assert!(update("a", r#"{"pools": 5}"#).unwrap_err().to_string().contains("pools: expected an object"));
+}
+
+#[test]
+fn the_capacity_source_has_aliases() {
+    let table = [
+        ("proc", "chat:proc"),
+        ("Processor", "chat:proc"),
+        ("chat_rest", "chat:rest"),
+        ("ingress", "chat:rest"),
+        ("kb:rest", "kb:rest"),
+        (":", "chat:proc"),
+        ("search", "chat:search"),
+    ];
+    for (given, expected) in table {
+        let text =
+            format!(r#"{{"tenant":"a","project":"b","backpressure":{{"capacity_source_component":"{given}"}}}}"#);
+        let (kind, name) = read(&text).settings().capacity_source();
+        assert_eq!(format!("{kind}:{name}"), expected);
+    }
+    assert_eq!(component_named("worker"), Some(Component::Proc));
+    assert_eq!(component_named("nobody"), None);
+}
+
+#[test]
+fn amounts_stay_as_given_and_huge_ones_do_not_overflow() {
+    let config = read(
+        r#"{"tenant": "a", "project": "b", "backpressure": {"queue_depth_multiplier": 3},
+            "service_capacity": {"concurrent_requests_per_process": 9000000000000000000, "processes_per_instance": 9}}"#,
+    );
+    let shown = serde_json::to_value(config.settings()).unwrap();
+    assert_eq!(shown["backpressure"]["queue_depth_multiplier"].to_string(), "3");
+    assert_eq!(shown["backpressure"]["capacity_buffer"].to_string(), "0.2");
+    assert_eq!(config.settings().capacity(i64::MAX).total, i64::MAX);
+}

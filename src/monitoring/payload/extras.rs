@@ -1,0 +1,117 @@
+//! Payload shapes of the smaller sections: autoscaler hints, circuits, database, SSE, Redis.
+
+use serde::{Deserialize, Serialize};
+
+/// One hint a component; `None` only in what an upstream did not send.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Autoscaler {
+    pub proc: Option<AutoscalerHint>,
+    pub ingress: Option<AutoscalerHint>,
+}
+
+/// What an autoscaler might do, and why.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AutoscalerHint {
+    /// `scale_up`, `scale_down` or `hold`.
+    pub decision: String,
+    pub scale_up: bool,
+    pub scale_down: bool,
+    pub reasons: Vec<String>,
+    pub signals: AutoscalerSignals,
+}
+
+/// The numbers behind a hint; those of the other component are left out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum AutoscalerSignals {
+    /// Processor.
+    Proc {
+        /// 3 decimals; null when a queue could not be read.
+        queue_pressure_ratio: Option<f64>,
+        queue_depth: Option<i64>,
+        utilization_percent: f64,
+        instance_count: i64,
+    },
+    /// Ingress.
+    Ingress {
+        /// 1 decimal; null without samples or without a limit.
+        sse_utilization_percent: Option<f64>,
+        utilization_percent: f64,
+        instance_count: i64,
+    },
+    /// What an upstream sent in another shape.
+    Other(serde_json::Value),
+}
+
+impl Default for AutoscalerSignals {
+    fn default() -> Self {
+        Self::Other(serde_json::Value::Null)
+    }
+}
+
+/// One circuit breaker.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CircuitBreaker {
+    pub name: String,
+    /// `closed`, `open` or `half_open`.
+    pub state: String,
+    pub failure_count: i64,
+    pub success_count: i64,
+    pub last_failure_time: Option<f64>,
+    pub last_success_time: Option<f64>,
+    pub total_requests: i64,
+    pub total_failures: i64,
+    pub opened_at: Option<f64>,
+    /// Unix seconds; the tick's time where nothing is known.
+    pub last_state_change: f64,
+    pub consecutive_failures: i64,
+    pub consecutive_successes: i64,
+    pub current_window_failures: i64,
+    pub half_open_calls: i64,
+}
+
+/// Postgres connections that the configuration can amount to, against what the server allows.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DbConnections {
+    pub max_connections: Option<i64>,
+    /// `config` or `query`.
+    pub source: Option<String>,
+    pub pool_max_per_worker: i64,
+    pub processes_per_instance: i64,
+    pub estimated_per_instance: i64,
+    pub instance_count: i64,
+    pub estimated_total: i64,
+    pub percent_of_max: Option<f64>,
+    pub warning: bool,
+    pub warning_reason: Option<String>,
+    /// `high`, `max` or `exceeds`.
+    pub warning_level: Option<String>,
+}
+
+/// SSE connections summed over ingress workers.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SseConnections {
+    pub total_connections: Option<i64>,
+    /// 0 = no limit configured.
+    pub max_connections: Option<i64>,
+    pub sessions: Option<i64>,
+    /// Workers whose sample counts.
+    pub processes: i64,
+    /// `redis`.
+    pub source: String,
+}
+
+/// What was found in Redis.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RedisInfo {
+    pub process_keys_found: i64,
+    pub active_processes: i64,
+    pub chat_rest_processes: i64,
+    pub max_queue_size: i64,
+}

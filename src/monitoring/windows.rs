@@ -1,0 +1,39 @@
+//! Rolling windows and percentiles, rounded as the payload shows them.
+
+use super::number::{count, round};
+use super::payload::{LatencyPercentiles, LatencyWindows, Windows};
+use crate::history::{History, LatencyStats, Window};
+use crate::signals::{LatencySeries, RollingSeries, UnixSeconds};
+
+/// Decimals of pool utilization; every other series has two.
+const UTILIZATION_DIGITS: usize = 1;
+
+/// A rolling series over its windows.
+pub(super) fn rolling(history: &History, series: RollingSeries, now: UnixSeconds) -> Windows {
+    let digits = match series {
+        RollingSeries::PoolUtilization(..) => UTILIZATION_DIGITS,
+        _ => 2,
+    };
+    let stats = history.rolling(series, now);
+    let shown = |value: Option<f64>| value.map(|value| round(value, digits));
+    Windows {
+        one_minute: shown(stats.one_minute),
+        fifteen_minutes: shown(stats.fifteen_minutes),
+        one_hour: shown(stats.one_hour),
+        max: shown(stats.max),
+    }
+}
+
+/// A latency series over its windows.
+pub(super) fn latency(history: &History, series: LatencySeries) -> LatencyWindows {
+    let over = |window| percentiles(history.latency(series, window));
+    LatencyWindows {
+        one_minute: over(Window::OneMinute),
+        fifteen_minutes: over(Window::FifteenMinutes),
+        one_hour: over(Window::OneHour),
+    }
+}
+
+fn percentiles(stats: LatencyStats) -> LatencyPercentiles {
+    LatencyPercentiles { count: count(stats.count), p50: stats.p50, p95: stats.p95, p99: stats.p99, max: stats.max }
+}
