@@ -6,8 +6,10 @@
 
 pub mod api;
 pub mod catalog;
+pub mod app;
 pub mod cli;
 pub mod clock;
+pub mod commands;
 pub mod config;
 pub mod engine;
 pub mod exporters;
