@@ -1,7 +1,7 @@
 //! Hints for an autoscaler: scale up, scale down or hold, with the reasons. The texts are the platform's.
 
 use super::number::{ratio, round};
-use super::payload::{AutoscalerHint, AutoscalerSignals, ComponentStats, QueueStats, SseConnections};
+use super::payload::{AutoscalerHint, ComponentStats, IngressSignals, ProcSignals, QueueStats, SseConnections};
 
 const PRESSURE_UP: f64 = 0.85;
 const PRESSURE_DOWN: f64 = 0.3;
@@ -11,7 +11,7 @@ const SSE_UP: f64 = 80.0;
 const SSE_DOWN: f64 = 30.0;
 
 /// The processor's hint, from queue and load. A queue that could not be read gives no reason to scale.
-pub(super) fn proc(component: &ComponentStats, queue: &QueueStats) -> AutoscalerHint {
+pub(super) fn proc(component: &ComponentStats, queue: &QueueStats) -> AutoscalerHint<ProcSignals> {
     let utilization = component.utilization_percent;
     let pressure = queue.capacity_context.pressure_ratio;
     let (mut up, mut down) = (Vec::new(), Vec::new());
@@ -30,7 +30,7 @@ pub(super) fn proc(component: &ComponentStats, queue: &QueueStats) -> Autoscaler
     hint(
         up,
         down,
-        AutoscalerSignals::Proc {
+        ProcSignals {
             queue_pressure_ratio: pressure.map(|pressure| round(pressure, 3)),
             queue_depth: queue.total,
             utilization_percent: round(utilization, 1),
@@ -40,7 +40,7 @@ pub(super) fn proc(component: &ComponentStats, queue: &QueueStats) -> Autoscaler
 }
 
 /// The ingress's hint, from SSE connections and load.
-pub(super) fn ingress(component: &ComponentStats, sse: Option<&SseConnections>) -> AutoscalerHint {
+pub(super) fn ingress(component: &ComponentStats, sse: Option<&SseConnections>) -> AutoscalerHint<IngressSignals> {
     let utilization = component.utilization_percent;
     let connections = sse
         .and_then(|sse| sse.total_connections.zip(sse.max_connections))
@@ -58,7 +58,7 @@ pub(super) fn ingress(component: &ComponentStats, sse: Option<&SseConnections>) 
     hint(
         up,
         down,
-        AutoscalerSignals::Ingress {
+        IngressSignals {
             sse_utilization_percent: connections.map(|connections| round(connections, 1)),
             utilization_percent: round(utilization, 1),
             instance_count: component.instance_count,
@@ -66,7 +66,7 @@ pub(super) fn ingress(component: &ComponentStats, sse: Option<&SseConnections>) 
     )
 }
 
-fn hint(up: Vec<String>, down: Vec<String>, signals: AutoscalerSignals) -> AutoscalerHint {
+fn hint<S: Default>(up: Vec<String>, down: Vec<String>, signals: S) -> AutoscalerHint<S> {
     let (scale_up, scale_down) = (!up.is_empty(), !down.is_empty());
     let decision = match (scale_up, scale_down) {
         (true, false) => "scale_up",

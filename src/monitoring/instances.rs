@@ -16,7 +16,7 @@ pub(super) type Instances = BTreeMap<String, BTreeMap<String, ServiceStats>>;
 pub(super) fn instances(fleet: &Fleet<'_>, gateway: &GatewayConfig, own: &str) -> Instances {
     if fleet.instances.is_empty() {
         let service = service_of(gateway.component());
-        let expected = gateway.settings().service_capacity.processes_per_instance.whole();
+        let expected = gateway.settings().service_capacity.processes_per_instance.whole().max(1);
         let services = BTreeMap::from([(key(service), service_stats(service, &[], expected))]);
         return BTreeMap::from([(own.to_owned(), services)]);
     }

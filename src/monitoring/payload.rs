@@ -27,7 +27,7 @@ pub use components::{
     LatencyPercentiles, LatencyWindows, PoolEstimates, ProcQueue, QueueWindows, Windows,
 };
 pub use extras::{
-    Autoscaler, AutoscalerHint, AutoscalerSignals, CircuitBreaker, DbConnections, RedisInfo, SseConnections,
+    Autoscaler, AutoscalerHint, CircuitBreaker, DbConnections, IngressSignals, ProcSignals, RedisInfo, SseConnections,
 };
 pub use pools::{
     ConnectionPools, PerPool, PoolsAggregate, PoolsByComponent, PostgresTotals, RedisPoolTotals, RedisTotals,

@@ -6,49 +6,42 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Autoscaler {
-    pub proc: Option<AutoscalerHint>,
-    pub ingress: Option<AutoscalerHint>,
+    pub proc: Option<AutoscalerHint<ProcSignals>>,
+    pub ingress: Option<AutoscalerHint<IngressSignals>>,
 }
 
 /// What an autoscaler might do, and why.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct AutoscalerHint {
+pub struct AutoscalerHint<S: Default> {
     /// `scale_up`, `scale_down` or `hold`.
     pub decision: String,
     pub scale_up: bool,
     pub scale_down: bool,
     pub reasons: Vec<String>,
-    pub signals: AutoscalerSignals,
+    /// The numbers behind it.
+    pub signals: S,
 }
 
-/// The numbers behind a hint; those of the other component are left out.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum AutoscalerSignals {
-    /// Processor.
-    Proc {
-        /// 3 decimals; null when a queue could not be read.
-        queue_pressure_ratio: Option<f64>,
-        queue_depth: Option<i64>,
-        utilization_percent: f64,
-        instance_count: i64,
-    },
-    /// Ingress.
-    Ingress {
-        /// 1 decimal; null without samples or without a limit.
-        sse_utilization_percent: Option<f64>,
-        utilization_percent: f64,
-        instance_count: i64,
-    },
-    /// What an upstream sent in another shape.
-    Other(serde_json::Value),
+/// What the processor's hint is made of; `None` where a queue could not be read.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ProcSignals {
+    /// 3 decimals.
+    pub queue_pressure_ratio: Option<f64>,
+    pub queue_depth: Option<i64>,
+    pub utilization_percent: f64,
+    pub instance_count: i64,
 }
 
-impl Default for AutoscalerSignals {
-    fn default() -> Self {
-        Self::Other(serde_json::Value::Null)
-    }
+/// What the ingress's hint is made of.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct IngressSignals {
+    /// 1 decimal; `None` without samples or without a limit.
+    pub sse_utilization_percent: Option<f64>,
+    pub utilization_percent: f64,
+    pub instance_count: i64,
 }
 
 /// One circuit breaker.
