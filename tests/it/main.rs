@@ -1,1 +1,4 @@
-fn main() {}
+//! Tests against real servers: one binary, one file a subject.
+
+mod redis_source;
+mod support;
