@@ -9,6 +9,9 @@ use tokio::time::Instant;
 use crate::monitoring::SystemMonitoring;
 use crate::signals::UnixSeconds;
 
+/// Refreshes that may wait for the collector; later askers wait to ask.
+const REFRESHES: usize = 64;
+
 /// One tick's truth; the same id is behind every outlet.
 #[derive(Debug)]
 pub struct Snapshot {
@@ -36,6 +39,37 @@ pub struct Pulse {
     pub tick_began: Instant,
     /// Whether the last tick could read its source.
     pub up: bool,
+}
+
+/// The collector's end of [`channel`].
+#[derive(Debug)]
+pub struct Publisher {
+    snapshots: watch::Sender<Option<Arc<Snapshot>>>,
+    pulse: watch::Sender<Pulse>,
+    /// Readers that want a tick now; each is told when it is done.
+    pub refresh: mpsc::Receiver<oneshot::Sender<()>>,
+}
+
+impl Publisher {
+    /// Every reader sees this snapshot from now on.
+    pub fn publish(&self, snapshot: Arc<Snapshot>) {
+        self.snapshots.send_replace(Some(snapshot));
+    }
+
+    /// Every reader sees this pulse from now on.
+    pub fn pulse(&self, pulse: Pulse) {
+        self.pulse.send_replace(pulse);
+    }
+}
+
+/// A publisher and the reader of what it publishes; not up, with a tick begun now.
+#[must_use]
+pub fn channel(interval: Duration, stale_after: Duration) -> (Publisher, SnapshotReader) {
+    let (snapshots, seen) = watch::channel(None);
+    let (pulse, felt) = watch::channel(Pulse { tick_began: Instant::now(), up: false });
+    let (ask, refresh) = mpsc::channel(REFRESHES);
+    let reader = SnapshotReader { snapshots: seen, pulse: felt, refresh: ask, interval, stale_after };
+    (Publisher { snapshots, pulse, refresh }, reader)
 }
 
 /// A reader's handle: lock-free, cheap to clone, never touches the source.
