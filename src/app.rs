@@ -48,7 +48,7 @@ impl App {
             format!("cannot listen on {}: choose another METRICS_BIND or METRICS_PORT", config.address)
         })?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let telemetry = Arc::new(Telemetry::new());
+        let telemetry = Arc::new(Telemetry::default());
         let (publisher, reader) = snapshot::channel(config.sample_interval, config.stale_after);
         let (updates, published) = mpsc::channel(UPDATES);
         let sampler = sampler(&config, clock.as_ref());
@@ -74,23 +74,21 @@ impl App {
     /// Runs until `shutdown`, then drains.
     ///
     /// # Errors
-    /// The HTTP server fails, or the collector ends (it should not).
+    /// The collector ends, which it should not.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send + 'static) -> anyhow::Result<()> {
         let background = Background::start(&self.config, self.collector, self.updates);
-        let state = ApiState {
-            reader: self.reader,
-            telemetry: self.telemetry,
-            mapping: Arc::new(self.config.mapping.clone()),
-            scrape_ttl: self.config.scrape_ttl,
-            auth_tokens: self.config.auth_tokens.clone().into(),
-            mode: self.config.mode.as_str(),
-        };
-        let served = api::serve(self.listener, api::router(state), shutdown, DRAIN);
-        let ended = tokio::select! {
-            served = served => served.context("the HTTP server failed"),
+        let state = ApiState::new(
+            self.reader,
+            self.telemetry,
+            Arc::new(self.config.mapping),
+            self.config.scrape_ttl,
+            self.config.auth_tokens.into(),
+            self.config.mode.as_str(),
+        );
+        tokio::select! {
+            () = api::server::serve(self.listener, api::router(state), shutdown, DRAIN) => Ok(()),
             () = background.collector_ended() => Err(anyhow::anyhow!("the collector ended; this is a defect, please report it")),
-        };
-        ended
+        }
     }
 }
 

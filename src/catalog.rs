@@ -3,6 +3,7 @@
 //! A new metric is one row in [`scalars`] or [`families`]; every outlet follows. Knows the payload
 //! and no sink; renaming is for [`mapping`], rendering for `exporters` and `api`.
 
+pub mod document;
 mod families;
 pub mod mapping;
 mod scalars;
@@ -117,10 +118,13 @@ impl Metric {
         matches!(self.read, Read::Scalar(_))
     }
 
-    /// The Prometheus name, unless renamed: `kdcube_` and the key, made legal.
+    /// The Prometheus name, unless renamed: `kdcube_` and the key, made legal. A key that ends in
+    /// `_ms` gives way to its alias: Prometheus' own linter wants no such suffix in a name.
     #[must_use]
     pub fn prometheus_name(&self) -> String {
-        format!("kdcube_{}", mapping::legal_prometheus(self.key))
+        let abbreviated = self.key.ends_with("_ms");
+        let key = self.aliases.first().filter(|_| abbreviated).unwrap_or(&self.key);
+        format!("kdcube_{}", mapping::legal_prometheus(key))
     }
 
     /// The CloudWatch name, unless renamed: the key with `/` for `.`.
@@ -159,6 +163,15 @@ pub fn scalars(monitoring: &SystemMonitoring) -> impl Iterator<Item = (&'static 
         }
         Read::Family(_) => None,
     })
+}
+
+/// What one scalar shows now, by key or alias.
+#[must_use]
+pub fn scalar(key: &str, monitoring: &SystemMonitoring) -> Option<f64> {
+    match find(key)?.read {
+        Read::Scalar(read) => read(monitoring).filter(|value| value.is_finite()),
+        Read::Family(_) => None,
+    }
 }
 
 /// Every value of every metric, in table order: what exporters take.

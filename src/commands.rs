@@ -9,13 +9,13 @@ mod simulate;
 mod snapshot;
 
 use std::ffi::OsString;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use crate::cli::{Action, Cli};
 use crate::config::{Config, Mode};
 use crate::settings::{Layer, Problem, Settings, read_env_file};
-use crate::telemetry;
+use crate::telemetry::logging;
 
 /// How the program ends; automation relies on these numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,8 +68,14 @@ pub fn run(cli: Cli, environment: impl Iterator<Item = (OsString, OsString)>) ->
     }
 }
 
+/// Colours only where a person looks.
+fn init_logging(config: &Config) -> Result<(), String> {
+    let colour = std::io::stderr().is_terminal();
+    logging::init(&config.log.filter, config.log.format, colour).map_err(|problem| format!("RUST_LOG: {problem}"))
+}
+
 fn run_configured(action: Action, config: Config, warnings: &[String]) -> Exit {
-    if let Err(problem) = telemetry::init_logging(config.log.format, &config.log.filter) {
+    if let Err(problem) = init_logging(&config) {
         return refuse(&[Problem(problem)]);
     }
     for warning in warnings {

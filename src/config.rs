@@ -19,6 +19,7 @@ use self::redis::RedisConfig;
 use crate::catalog::mapping::Mapping;
 use crate::settings::{FromSetting, Settings};
 use crate::signals::Component;
+use crate::telemetry::logging::LogFormat;
 
 /// The gateway configuration of the simulated deployment.
 const EMBEDDED_GATEWAY: &str = r#"{"tenant": "demo", "project": "demo"}"#;
@@ -49,13 +50,6 @@ impl FromSetting for Mode {
             _ => Err("is not a mode".to_owned()),
         }
     }
-}
-
-/// Form of the log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogFormat {
-    Text,
-    Json,
 }
 
 impl FromSetting for LogFormat {
@@ -117,7 +111,8 @@ impl Config {
     /// Like [`Self::read`], in a mode that the command decides rather than `METRICS_MODE`.
     pub fn read_as(mode: Option<Mode>, settings: &mut Settings) -> Option<Self> {
         let mode = mode.or_else(|| settings.get(&table::MODE));
-        let instance_id = settings.text(&table::INSTANCE_ID).unwrap_or_else(|| format!("metrics-{:08x}", fastrand::u32(..)));
+        let instance_id =
+            settings.text(&table::INSTANCE_ID).unwrap_or_else(|| format!("metrics-{:08x}", fastrand::u32(..)));
         let request_timeout = settings.get(&table::REQUEST_TIMEOUT);
         let redis = read_redis(settings, &instance_id, request_timeout);
         let forced = settings.get(&table::FORCE_ENV);
@@ -170,7 +165,8 @@ impl Config {
     }
 }
 
-fn read_redis(settings: &mut Settings, instance_id: &str, timeout: Option<Duration>) -> Option<RedisConfig> {
+/// Where Redis is; a bad address is noted, not returned.
+pub(crate) fn read_redis(settings: &mut Settings, instance_id: &str, timeout: Option<Duration>) -> Option<RedisConfig> {
     let url = settings.secret(&table::REDIS_URL)?;
     let client_name = format!("kdcube-metrics:{}", instance_id.replace(|c: char| !c.is_ascii_graphic(), "_"));
     match RedisConfig::new(url.expose_secret(), client_name, timeout?) {
@@ -206,7 +202,8 @@ fn read_log(settings: &mut Settings) -> Option<LogConfig> {
 fn read_history_limit(settings: &mut Settings) -> Option<usize> {
     let limit = settings.get(&table::HISTORY_MAX_SAMPLES)?;
     if limit == 0 {
-        settings.problem("METRICS_HISTORY_MAX_SAMPLES \"0\": nothing could be kept; accepted: a whole number, at least 1");
+        settings
+            .problem("METRICS_HISTORY_MAX_SAMPLES \"0\": nothing could be kept; accepted: a whole number, at least 1");
     }
     Some(limit)
 }
@@ -351,13 +348,19 @@ mod tests {
         let config = read(&[("PLATFORM_DESCRIPTORS_DIR", directory.path().to_str().unwrap())]).unwrap();
         assert_eq!(config.gateway.scope().project, "p");
         let problem = read(&[("PLATFORM_DESCRIPTORS_DIR", "/nowhere")]).unwrap_err();
-        assert!(problem[0].starts_with("PLATFORM_DESCRIPTORS_DIR: /nowhere/gateway.yaml cannot be read"), "{problem:?}");
+        assert!(
+            problem[0].starts_with("PLATFORM_DESCRIPTORS_DIR: /nowhere/gateway.yaml cannot be read"),
+            "{problem:?}"
+        );
     }
 
     #[test]
     fn tokens_are_a_list_and_are_not_shown() {
         let config = read(&[GATEWAY, ("METRICS_AUTH_TOKEN", " hunter2, hunter3 ,")]).unwrap();
-        assert_eq!(config.auth_tokens.iter().map(ExposeSecret::expose_secret).collect::<Vec<_>>(), ["hunter2", "hunter3"]);
+        assert_eq!(
+            config.auth_tokens.iter().map(ExposeSecret::expose_secret).collect::<Vec<_>>(),
+            ["hunter2", "hunter3"]
+        );
         assert!(!format!("{config:?}").contains("hunter"));
     }
 

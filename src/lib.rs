@@ -5,8 +5,8 @@
 //! (push) and `api` (pull) hand it out. Modules below are in that order; nothing calls upwards.
 
 pub mod api;
-pub mod catalog;
 pub mod app;
+pub mod catalog;
 pub mod cli;
 pub mod clock;
 pub mod commands;

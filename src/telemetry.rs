@@ -34,12 +34,14 @@ pub struct Telemetry {
     round_trips: AtomicU64,
     commands: AtomicU64,
     dropped: AtomicU64,
+    record_errors: AtomicU64,
     /// 1 leader, 0 follower, -1 not decided.
     leader: AtomicI8,
     malformed: Mutex<BTreeMap<InputKind, u64>>,
     requests: Mutex<BTreeMap<(&'static str, u16), u64>>,
     exports: Mutex<BTreeMap<&'static str, SinkCounts>>,
     malformed_log: Once<InputKind>,
+    record_log: Once<()>,
 }
 
 /// How exports to one sink went.
@@ -60,11 +62,13 @@ impl Default for Telemetry {
             round_trips: AtomicU64::new(0),
             commands: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
+            record_errors: AtomicU64::new(0),
             leader: AtomicI8::new(-1),
             malformed: Mutex::default(),
             requests: Mutex::default(),
             exports: Mutex::default(),
             malformed_log: Once::new(QUIET),
+            record_log: Once::new(QUIET),
         }
     }
 }
@@ -79,6 +83,15 @@ impl Telemetry {
     /// The source could not be read or answered with an error.
     pub fn source_error(&self) {
         self.source_errors.fetch_add(1, Relaxed);
+    }
+
+    /// A tick's points could not be written to the rolling series: counted, and logged at most
+    /// once in ten minutes.
+    pub fn record_failed(&self, error: &dyn std::fmt::Display) {
+        self.record_errors.fetch_add(1, Relaxed);
+        if let Some(times) = self.record_log.admit(()) {
+            warn!(%error, times, "rolling points could not be written");
+        }
     }
 
     /// What the last tick cost the source.

@@ -1,8 +1,8 @@
 //! The scalar rows: flat keys that every outlet exports by default and a mapping can rename.
 
 use super::{Kind, Metric, Read, Unit};
-use crate::monitoring::payload::{LatencyPercentiles, QueueWindows, SseConnections};
 use crate::monitoring::SystemMonitoring;
+use crate::monitoring::payload::{LatencyPercentiles, QueueWindows, SseConnections};
 
 const NO_SSE: &str = "no ingress worker has a fresh SSE sample";
 const NO_SSE_LIMIT: &str = "no fresh SSE sample, or no connection limit is configured";
@@ -44,13 +44,7 @@ pub(super) static TABLE: &[Metric] = &[
 
 type ReadScalar = fn(&SystemMonitoring) -> Option<f64>;
 
-const fn row(
-    key: &'static str,
-    unit: Unit,
-    help: &'static str,
-    absent: &'static str,
-    read: ReadScalar,
-) -> Metric {
+const fn row(key: &'static str, unit: Unit, help: &'static str, absent: &'static str, read: ReadScalar) -> Metric {
     aliased(&[], key, unit, help, absent, read)
 }
 
@@ -66,7 +60,7 @@ const fn aliased(
 }
 
 /// Counts stay far below 2^53, where a float is still exact.
-#[expect(clippy::cast_precision_loss, clippy::unnecessary_wraps, reason = "counts are far below 2^53; composes with `?`")]
+#[expect(clippy::cast_precision_loss, reason = "counts are far below 2^53")]
 fn count(value: Option<i64>) -> Option<f64> {
     value.map(|value| value as f64)
 }

@@ -14,6 +14,19 @@ pub enum Unit {
 }
 
 impl Unit {
+    /// The word in documents.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Count => "count",
+            Self::Percent => "percent",
+            Self::Ratio => "ratio",
+            Self::Milliseconds => "milliseconds",
+            Self::Seconds => "seconds",
+            Self::Bytes => "bytes",
+        }
+    }
+
     /// CloudWatch's word.
     #[must_use]
     pub const fn cloudwatch(self) -> &'static str {

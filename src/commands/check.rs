@@ -60,7 +60,8 @@ fn finding(what: &str, outcome: Outcome, detail: impl Into<String>) -> Finding {
 /// The settings that are not at their default, and where each comes from.
 fn given(settings: &Settings) -> Vec<Finding> {
     let set = table::ALL.iter().filter(|setting| settings.origin(setting) != Origin::Default);
-    set.map(|setting| finding(setting.variable, Outcome::Ok, format!("from {}", settings.origin(setting).as_str()))).collect()
+    set.map(|setting| finding(setting.variable, Outcome::Ok, format!("from {}", settings.origin(setting).as_str())))
+        .collect()
 }
 
 fn problems(settings: Settings) -> Vec<Finding> {
@@ -80,7 +81,9 @@ async fn dependencies(config: &Config) -> Vec<Finding> {
 async fn address(config: &Config) -> Finding {
     match tokio::net::TcpListener::bind(config.address).await {
         Ok(_) => finding("listen", Outcome::Ok, config.address.to_string()),
-        Err(error) => finding("listen", Outcome::Failed, format!("{}: {error}; is the server running already?", config.address)),
+        Err(error) => {
+            finding("listen", Outcome::Failed, format!("{}: {error}; is the server running already?", config.address))
+        }
     }
 }
 

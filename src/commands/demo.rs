@@ -35,13 +35,14 @@ async fn demo(config: Config, duration: Option<Duration>) -> anyhow::Result<()> 
     let app = App::build(config).await?;
     say(&welcome(app.address()?));
     let status = tokio::spawn(status(app.reader()));
-    let ended = app.run(stop(duration)).await;
+    let ended = app.run(stop_after(duration)).await;
     status.abort();
     say("\n");
     ended
 }
 
-async fn stop(duration: Option<Duration>) {
+/// Completes at a stop signal, or when the time is up.
+pub(super) async fn stop_after(duration: Option<Duration>) {
     let time_is_up = async {
         match duration {
             Some(duration) => tokio::time::sleep(duration).await,

@@ -38,7 +38,8 @@ fn warn_if_open(config: &Config) {
 
 /// Completes at the first SIGTERM or SIGINT.
 pub(super) async fn stop_signal() {
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
         // Without handlers the signals keep their default, which ends the process at once.
         return std::future::pending().await;
     };

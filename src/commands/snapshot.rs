@@ -9,7 +9,7 @@ use crate::cli::{SnapshotArgs, SnapshotFormat};
 use crate::clock::{Clock, FixedClock, SystemClock};
 use crate::config::Config;
 use crate::engine::sampler::{Record, Tick};
-use crate::exporters::prometheus;
+use crate::exporters::prometheus::{self, Format};
 use crate::monitoring::SystemMonitoring;
 use crate::sources::SourceError;
 
@@ -49,7 +49,9 @@ fn render(system: &SystemMonitoring, now: f64, config: &Config, format: Snapshot
         SnapshotFormat::System => json!(system),
         SnapshotFormat::Combined => json!({"timestamp": now, "mode": config.mode.as_str(), "system": system}),
         SnapshotFormat::Scalars => scalars(system),
-        SnapshotFormat::Prometheus => return prometheus::text(&catalog::samples(system), &config.mapping),
+        SnapshotFormat::Prometheus => {
+            return prometheus::render(&catalog::samples(system), &config.mapping, Format::Text);
+        }
     };
     // Pretty, because a person or a diff reads it; to_string_pretty of a Value cannot fail.
     let mut text = serde_json::to_string_pretty(&json).unwrap_or_default();

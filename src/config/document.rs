@@ -26,7 +26,10 @@ pub fn markdown() -> String {
         if setting.group != group {
             group = setting.group;
             // Writing to a String cannot fail.
-            let _ = write!(page, "\n## {group}\n\n| variable | flag | default | accepted | meaning |\n|---|---|---|---|---|\n");
+            let _ = write!(
+                page,
+                "\n## {group}\n\n| variable | flag | default | accepted | meaning |\n|---|---|---|---|---|\n"
+            );
         }
         page.push_str(&row(setting));
     }
@@ -49,7 +52,8 @@ fn row(setting: &Setting) -> String {
 mod tests {
     #[test]
     fn the_page_in_the_repository_is_this_output() {
-        let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/configuration.md")).unwrap_or_default();
+        let page =
+            std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/configuration.md")).unwrap_or_default();
         assert_eq!(page, super::markdown(), "run: cargo run -- settings > docs/configuration.md");
     }
 }

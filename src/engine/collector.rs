@@ -11,7 +11,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use super::sampler::{Record, Sampler, Tick};
 use super::snapshot::{Publisher, Pulse, Snapshot};
 use crate::clock::Clock;
-use crate::signals::{Malformed, UnixSeconds};
+use crate::signals::{InputKind, UnixSeconds};
 use crate::sources::SourceError;
 use crate::telemetry::Telemetry;
 
@@ -41,7 +41,11 @@ impl Collector {
         updates: mpsc::Receiver<String>,
         interval: Duration,
     ) -> Self {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole seconds, only to be distinct")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "whole seconds, only to be distinct"
+        )]
         let epoch = clock.now() as u64;
         Self { sampler, clock, publisher, telemetry, updates, interval, epoch, ticks: 0, was_up: None }
     }
@@ -80,12 +84,11 @@ impl Collector {
 
     fn publish(&mut self, tick: Tick, now: UnixSeconds, began: Instant) {
         self.ticks += 1;
-        self.report(&tick.malformed);
+        self.telemetry.report_malformed(&tick.malformed);
         self.telemetry.set_dropped(tick.dropped);
         self.telemetry.set_source_cost(tick.cost.round_trips, tick.cost.commands);
         if let Some(error) = tick.record_error {
-            self.telemetry.record_failed();
-            self.telemetry.log_once("record", || tracing::warn!(%error, "rolling points could not be written"));
+            self.telemetry.record_failed(&error);
         }
         let id = format!("{:x}-{}", self.epoch, self.ticks);
         let snapshot = Snapshot { id, taken_at: now, taken: began, monitoring: tick.monitoring };
@@ -97,6 +100,7 @@ impl Collector {
     }
 
     fn went_down(&mut self, error: &SourceError, began: Instant) {
+        self.telemetry.source_error();
         self.publisher.pulse(Pulse { tick_began: began, up: false });
         if self.was_up.replace(false) != Some(false) {
             tracing::error!(%error, "the source cannot be read; serving the last snapshot until it is stale");
@@ -107,18 +111,9 @@ impl Collector {
         match self.sampler.apply_update(update) {
             Ok(()) => tracing::info!("a published gateway configuration is in force"),
             Err(problem) => {
-                self.telemetry.malformed(crate::signals::InputKind::GatewayConfig, 1);
+                self.telemetry.malformed(InputKind::GatewayConfig, 1);
                 tracing::warn!(problem, "a published gateway configuration was ignored");
             }
-        }
-    }
-
-    fn report(&self, malformed: &[Malformed]) {
-        for Malformed { kind, key, problem } in malformed {
-            self.telemetry.malformed(*kind, 1);
-            self.telemetry.log_once(kind.as_str(), || {
-                tracing::warn!(kind = kind.as_str(), key, problem, "an input could not be read and was skipped");
-            });
         }
     }
 }

@@ -103,7 +103,8 @@ mod tests {
     #[test]
     fn an_update_applies_unless_it_is_another_deployments() {
         let mut store = store(false);
-        let update = |tenant: &str| format!(r#"{{"tenant": "{tenant}", "project": "b", "ts": 1, "config": {}}}"#, config(3));
+        let update =
+            |tenant: &str| format!(r#"{{"tenant": "{tenant}", "project": "b", "ts": 1, "config": {}}}"#, config(3));
         assert!(store.apply_update(&update("other")).is_err());
         assert_eq!(store.apply_update(&update("a")), Ok(()));
         assert_eq!(shown(&store), 3);

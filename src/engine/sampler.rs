@@ -88,7 +88,12 @@ impl Sampler {
     }
 
     /// Writes the points; a failure costs the other readers of the series a point, not us the tick.
-    async fn record(&mut self, now: UnixSeconds, points: &[(RollingSeries, f64)], record: Record) -> Option<SourceError> {
+    async fn record(
+        &mut self,
+        now: UnixSeconds,
+        points: &[(RollingSeries, f64)],
+        record: Record,
+    ) -> Option<SourceError> {
         if record == Record::No {
             return None;
         }

@@ -3,9 +3,7 @@
 //!
 //! Names are the mapping's. A gauge whose name ends like a counter or a part of a histogram
 //! (`kdcube_proc_queue_total`) is declared untyped: the documented name stays, and neither
-//! Prometheus nor promtool takes it for what it is not. promtool finds nothing else but the `_ms` in
-//! `kdcube_proc_queue_wait_p95_ms` and `kdcube_proc_exec_p95_ms`, for which it knows no exception;
-//! renaming both by a mapping silences it, and the families have the same facts in seconds.
+//! Prometheus nor promtool takes it for what it is not.
 
 mod encoder;
 

@@ -55,6 +55,7 @@ pub static TABLE: &[OwnMetric] = &[
     own("kdcube_metrics_ticks_total", Kind::Counter, Unit::Count, "Ticks that ended, by result", &["result"], |f, rows| results(f.telemetry, rows)),
     own("kdcube_metrics_tick_duration_seconds", Kind::Histogram, Unit::Seconds, "How long a tick took", &[], |f, rows| histogram(&[], &f.telemetry.tick_duration, rows)),
     own("kdcube_metrics_source_errors_total", Kind::Counter, Unit::Count, "Times that the source could not be read", &[], |f, rows| counter(&f.telemetry.source_errors, rows)),
+    own("kdcube_metrics_record_errors_total", Kind::Counter, Unit::Count, "Ticks whose points could not be written to the rolling series", &[], |f, rows| counter(&f.telemetry.record_errors, rows)),
     own("kdcube_metrics_redis_round_trips", Kind::Gauge, Unit::Count, "Round trips to Redis of the last tick", &[], |f, rows| counter(&f.telemetry.round_trips, rows)),
     own("kdcube_metrics_redis_commands", Kind::Gauge, Unit::Count, "Redis commands of the last tick", &[], |f, rows| counter(&f.telemetry.commands, rows)),
     own("kdcube_metrics_malformed_total", Kind::Counter, Unit::Count, "Inputs that could not be read and were skipped, by kind", &["kind"], |f, rows| malformed(f.telemetry, rows)),

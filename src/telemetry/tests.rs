@@ -10,7 +10,9 @@ fn value(telemetry: &Telemetry, name: &str, label: Option<&str>) -> Option<f64> 
     let observed = Observed { up: true, snapshot_age_seconds: Some(1.5) };
     let read = telemetry.read(observed);
     let (_, rows) = read.iter().find(|(metric, _)| metric.name == name)?;
-    rows.iter().find(|row| label.is_none_or(|label| row.labels.iter().any(|(_, value)| value == label))).map(|row| row.value)
+    rows.iter()
+        .find(|row| label.is_none_or(|label| row.labels.iter().any(|(_, value)| value == label)))
+        .map(|row| row.value)
 }
 
 #[test]

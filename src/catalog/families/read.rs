@@ -3,7 +3,7 @@
 use crate::catalog::Rows;
 use crate::monitoring::SystemMonitoring;
 use crate::monitoring::payload::{
-    AutoscalerHint, IngressSse, LatencyPercentiles, LatencyWindows, PoolsAggregate, ProcQueue, ServiceStats, Windows,
+    IngressSse, LatencyPercentiles, LatencyWindows, PoolsAggregate, ProcQueue, ServiceStats, Windows,
 };
 use crate::signals::{Component, Pool};
 
@@ -66,8 +66,12 @@ pub(super) fn latency_samples(m: &SystemMonitoring, rows: &mut Rows<'_>) {
 /// Means over three windows and the maximum of the last hour, after the labels before them.
 fn windows(before: &[&str], windows: Option<&Windows>, scale: f64, rows: &mut Rows<'_>) {
     let Some(w) = windows else { return };
-    let values =
-        [("1m", "mean", w.one_minute), ("15m", "mean", w.fifteen_minutes), ("1h", "mean", w.one_hour), ("1h", "max", w.max)];
+    let values = [
+        ("1m", "mean", w.one_minute),
+        ("15m", "mean", w.fifteen_minutes),
+        ("1h", "mean", w.one_hour),
+        ("1h", "max", w.max),
+    ];
     for (window, stat, value) in values {
         let labels: Vec<&str> = before.iter().copied().chain([window, stat]).collect();
         rows.push(&labels, value.map(|value| value / scale));
@@ -208,12 +212,12 @@ pub(super) fn db_max(m: &SystemMonitoring, rows: &mut Rows<'_>) {
 }
 
 pub(super) fn decisions(m: &SystemMonitoring, rows: &mut Rows<'_>) {
-    let hints: [(&str, Option<&AutoscalerHint>); 2] =
-        [("ingress", m.autoscaler.ingress.as_ref()), ("proc", m.autoscaler.proc.as_ref())];
-    for (component, hint) in hints {
-        let Some(hint) = hint else { continue };
+    let ingress = m.autoscaler.ingress.as_ref().map(|hint| &hint.decision);
+    let proc = m.autoscaler.proc.as_ref().map(|hint| &hint.decision);
+    for (component, taken) in [("ingress", ingress), ("proc", proc)] {
+        let Some(taken) = taken else { continue };
         for decision in ["scale_up", "scale_down", "hold"] {
-            rows.push(&[component, decision], one_hot(hint.decision == decision));
+            rows.push(&[component, decision], one_hot(taken == decision));
         }
     }
 }

@@ -12,8 +12,8 @@ use crate::catalog::{CLOUDWATCH_UNITS, Metric, all, find};
 const LONGEST_NAME: usize = 255;
 
 pub(super) fn mapping(text: &str) -> Result<Mapping, Vec<String>> {
-    let entries: Map<String, Value> = serde_json::from_str(text)
-        .map_err(|error| vec![format!("not a JSON object of metric keys: {error}")])?;
+    let entries: Map<String, Value> =
+        serde_json::from_str(text).map_err(|error| vec![format!("not a JSON object of metric keys: {error}")])?;
     let mut mapping = Mapping::default();
     let mut problems = Vec::new();
     let mut named: BTreeMap<&str, &str> = BTreeMap::new();
