@@ -1,1 +1,95 @@
-//! HTTP: routes, health.
+//! The pull side: routes over snapshots, health, and the server that carries them.
+//!
+//! Handlers read snapshots and render; none touches a source. Who may connect, and how long a
+//! connection lives, is `server`'s matter.
+
+mod auth;
+mod connections;
+mod gate;
+mod health;
+mod landing;
+mod negotiate;
+mod problem;
+mod scrape;
+pub mod server;
+mod signals;
+mod system;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::routing::get;
+use tower_http::compression::CompressionLayer;
+
+use crate::catalog::mapping::Mapping;
+use crate::engine::snapshot::{Snapshot, SnapshotReader};
+use crate::telemetry::Telemetry;
+
+pub use auth::Tokens;
+use problem::Problem;
+use scrape::Scrapes;
+
+/// What the routes need; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct ApiState {
+    pub reader: SnapshotReader,
+    pub telemetry: Arc<Telemetry>,
+    /// The word for the mode in payloads.
+    pub mode: &'static str,
+    /// A snapshot older than this is refreshed before it is served.
+    pub scrape_ttl: Duration,
+    pub tokens: Tokens,
+    scrapes: Arc<Scrapes>,
+}
+
+impl ApiState {
+    /// The state of a server that reads from `reader` and names metrics by `mapping`.
+    #[must_use]
+    pub fn new(
+        reader: SnapshotReader,
+        telemetry: Arc<Telemetry>,
+        mapping: Arc<Mapping>,
+        scrape_ttl: Duration,
+        tokens: Tokens,
+        mode: &'static str,
+    ) -> Self {
+        let scrapes = Arc::new(Scrapes::new(mapping));
+        Self { reader, telemetry, mode, scrape_ttl, tokens, scrapes }
+    }
+
+    /// The truth, or the answer that there is none.
+    async fn truth(&self) -> Result<Arc<Snapshot>, Problem> {
+        self.reader.fresher_than(self.scrape_ttl).await.ok_or_else(|| {
+            Problem::unavailable(
+                "there is no fresh snapshot: the source cannot be read; see the log and kdcube_metrics_up",
+            )
+        })
+    }
+}
+
+/// Every route; other paths and methods answer a JSON problem.
+pub fn router(state: ApiState) -> Router {
+    Router::new()
+        .route("/", get(landing::page))
+        .route("/metrics/combined", get(system::combined))
+        .route("/metrics/ingress/system", get(system::bare))
+        .route("/metrics/proc/system", get(system::bare))
+        .route("/api/v1/signals", get(signals::nested))
+        .layer(CompressionLayer::new())
+        // Compressed once a rendering, not once an answer.
+        .route("/metrics", get(scrape::metrics))
+        .route("/health", get(health::health))
+        .route("/healthz", get(health::live))
+        .route("/livez", get(health::live))
+        .route("/-/healthy", get(health::live))
+        .route("/readyz", get(health::ready))
+        .route("/-/ready", get(health::ready))
+        .fallback(problem::not_found)
+        .method_not_allowed_fallback(problem::wrong_method)
+        .layer(from_fn_with_state(state.clone(), gate::pass))
+        .with_state(state)
+}

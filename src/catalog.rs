@@ -1,14 +1,188 @@
-//! The one table of all exported metrics.
+//! The one table of all exported metrics: what each is called, measures and is read from.
+//!
+//! A new metric is one row in [`scalars`] or [`families`]; every outlet follows. Knows the payload
+//! and no sink; renaming is for [`mapping`], rendering for `exporters` and `api`.
+
+pub mod document;
+mod families;
+pub mod mapping;
+mod scalars;
+mod unit;
+
+use crate::monitoring::SystemMonitoring;
+
+pub use unit::{CLOUDWATCH_UNITS, Unit};
+
+/// How a metric moves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Gauge,
+    Counter,
+    Histogram,
+}
+
+impl Kind {
+    /// The word in TYPE lines and documents.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Gauge => "gauge",
+            Self::Counter => "counter",
+            Self::Histogram => "histogram",
+        }
+    }
+}
 
 /// One exported metric: a row of the table.
 #[derive(Debug)]
 pub struct Metric {
+    /// Dotted for a scalar; for a family its Prometheus name without `kdcube_`.
     pub key: &'static str,
+    pub unit: Unit,
+    pub kind: Kind,
+    /// One sentence, without a full stop.
+    pub help: &'static str,
+    /// Names of a family's labels; empty for a scalar.
+    pub labels: &'static [&'static str],
+    /// Other names of a scalar, accepted wherever a key is.
+    pub aliases: &'static [&'static str],
+    /// When and why there is no value.
+    pub absent: &'static str,
+    read: Read,
+}
+
+/// How a row's values come out of the payload.
+#[derive(Debug)]
+enum Read {
+    Scalar(fn(&SystemMonitoring) -> Option<f64>),
+    Family(fn(&SystemMonitoring, &mut Rows<'_>)),
+}
+
+/// What a scalar shows now: missing is a variant, never a number.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Reading {
+    Value(f64),
+    /// Why there is no value.
+    Absent(&'static str),
+}
+
+impl Reading {
+    /// The value, if there is one.
+    #[must_use]
+    pub const fn value(self) -> Option<f64> {
+        match self {
+            Self::Value(value) => Some(value),
+            Self::Absent(_) => None,
+        }
+    }
 }
 
 /// What every exporter takes: one value of one metric, in the metric's unit, always finite.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sample {
+    pub metric: &'static Metric,
     pub labels: Vec<(&'static str, String)>,
     pub value: f64,
 }
+
+/// Where a family's reader puts its values.
+#[derive(Debug)]
+struct Rows<'a> {
+    metric: &'static Metric,
+    out: &'a mut Vec<Sample>,
+}
+
+impl Rows<'_> {
+    /// Adds a value under label values in the order of the row's labels; nothing if there is none.
+    fn push(&mut self, labels: &[&str], value: impl Into<Option<f64>>) {
+        debug_assert_eq!(labels.len(), self.metric.labels.len(), "{}", self.metric.key);
+        let Some(value) = value.into().filter(|value| value.is_finite()) else { return };
+        let labels = self.metric.labels.iter().copied().zip(labels.iter().map(|label| (*label).to_owned())).collect();
+        self.out.push(Sample { metric: self.metric, labels, value });
+    }
+}
+
+/// A key names one row.
+impl PartialEq for Metric {
+    fn eq(&self, other: &Self) -> bool {
+        self.key == other.key
+    }
+}
+
+impl Eq for Metric {}
+
+impl Metric {
+    /// Whether it is one number with a dotted key, exported everywhere by default.
+    #[must_use]
+    pub const fn is_scalar(&self) -> bool {
+        matches!(self.read, Read::Scalar(_))
+    }
+
+    /// The Prometheus name, unless renamed: `kdcube_` and the key, made legal. A key that ends in
+    /// `_ms` gives way to its alias: Prometheus' own linter wants no such suffix in a name.
+    #[must_use]
+    pub fn prometheus_name(&self) -> String {
+        let abbreviated = self.key.ends_with("_ms");
+        let key = self.aliases.first().filter(|_| abbreviated).unwrap_or(&self.key);
+        format!("kdcube_{}", mapping::legal_prometheus(key))
+    }
+
+    /// The CloudWatch name, unless renamed: the key with `/` for `.`.
+    #[must_use]
+    pub fn cloudwatch_name(&self) -> String {
+        self.key.replace('.', "/")
+    }
+
+    /// Its values in this payload; none, where the fact is absent.
+    fn sample(&'static self, monitoring: &SystemMonitoring, out: &mut Vec<Sample>) {
+        let mut rows = Rows { metric: self, out };
+        match self.read {
+            Read::Scalar(read) => rows.push(&[], read(monitoring)),
+            Read::Family(read) => read(monitoring, &mut rows),
+        }
+    }
+}
+
+/// Every row, scalars first, in a stable order.
+pub fn all() -> impl Iterator<Item = &'static Metric> {
+    scalars::TABLE.iter().chain(families::TABLE)
+}
+
+/// The row that a key or an alias names.
+#[must_use]
+pub fn find(key: &str) -> Option<&'static Metric> {
+    all().find(|metric| metric.key == key || metric.aliases.contains(&key))
+}
+
+/// Every scalar with what it shows in this payload.
+pub fn scalars(monitoring: &SystemMonitoring) -> impl Iterator<Item = (&'static Metric, Reading)> {
+    scalars::TABLE.iter().filter_map(|metric| match metric.read {
+        Read::Scalar(read) => {
+            let value = read(monitoring).filter(|value| value.is_finite());
+            Some((metric, value.map_or(Reading::Absent(metric.absent), Reading::Value)))
+        }
+        Read::Family(_) => None,
+    })
+}
+
+/// What one scalar shows now, by key or alias.
+#[must_use]
+pub fn scalar(key: &str, monitoring: &SystemMonitoring) -> Option<f64> {
+    match find(key)?.read {
+        Read::Scalar(read) => read(monitoring).filter(|value| value.is_finite()),
+        Read::Family(_) => None,
+    }
+}
+
+/// Every value of every metric, in table order: what exporters take.
+#[must_use]
+pub fn samples(monitoring: &SystemMonitoring) -> Vec<Sample> {
+    let mut out = Vec::with_capacity(256);
+    for metric in all() {
+        metric.sample(monitoring, &mut out);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests;

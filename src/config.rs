@@ -1,5 +1,371 @@
-//! All settings, typed: parsed once from [`crate::settings::Settings`] and read nowhere else.
+//! All settings, typed: parsed once from [`Settings`] and read nowhere else.
+//!
+//! Owns what the settings mean together. How one is read is `settings`' matter, which there are is
+//! `table`'s.
 
+pub mod document;
 pub mod gateway;
 pub mod redis;
 pub mod table;
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+
+use self::gateway::{GatewayConfig, GatewayConfigError, GatewayContext};
+use self::redis::RedisConfig;
+use crate::catalog::mapping::Mapping;
+use crate::settings::{FromSetting, Settings};
+use crate::signals::Component;
+use crate::telemetry::logging::LogFormat;
+
+/// The gateway configuration of the simulated deployment.
+const EMBEDDED_GATEWAY: &str = r#"{"tenant": "demo", "project": "demo"}"#;
+
+/// Where facts come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    Redis,
+    Embedded,
+}
+
+impl Mode {
+    /// The word in settings and payloads.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Redis => "redis",
+            Self::Embedded => "embedded",
+        }
+    }
+}
+
+impl FromSetting for Mode {
+    fn from_setting(text: &str) -> Result<Self, String> {
+        match text.to_ascii_lowercase().as_str() {
+            "redis" => Ok(Self::Redis),
+            "embedded" => Ok(Self::Embedded),
+            _ => Err("is not a mode".to_owned()),
+        }
+    }
+}
+
+impl FromSetting for LogFormat {
+    fn from_setting(text: &str) -> Result<Self, String> {
+        match text.to_ascii_lowercase().as_str() {
+            "text" => Ok(Self::Text),
+            "json" => Ok(Self::Json),
+            _ => Err("is not a log format".to_owned()),
+        }
+    }
+}
+
+/// `GATEWAY_COMPONENT`, with the aliases of a component.
+struct GatewayComponent(Component);
+
+impl FromSetting for GatewayComponent {
+    fn from_setting(text: &str) -> Result<Self, String> {
+        gateway::component_named(text).map(Self).ok_or_else(|| "is not a component".to_owned())
+    }
+}
+
+/// What is logged, and how.
+#[derive(Debug, Clone)]
+pub struct LogConfig {
+    pub format: LogFormat,
+    /// `RUST_LOG` directives.
+    pub filter: String,
+}
+
+/// Everything that was configured.
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub mode: Mode,
+    pub address: SocketAddr,
+    /// Empty = no token asked.
+    pub auth_tokens: Vec<SecretString>,
+    pub instance_id: String,
+    pub sample_interval: Duration,
+    pub stale_after: Duration,
+    pub request_timeout: Duration,
+    /// Most samples kept of each latency series.
+    pub history_max_samples: usize,
+    pub log: LogConfig,
+    pub redis: RedisConfig,
+    /// From the environment or a file; one saved in Redis may win over it.
+    pub gateway: GatewayConfig,
+    /// Ignore a configuration saved in Redis.
+    pub force_environment: bool,
+    pub scrape_ttl: Duration,
+    pub mapping: Mapping,
+}
+
+impl Config {
+    /// Reads everything; `None` if anything is wrong, which `settings` then knows.
+    pub fn read(settings: &mut Settings) -> Option<Self> {
+        Self::read_as(None, settings)
+    }
+
+    /// Like [`Self::read`], in a mode that the command decides rather than `METRICS_MODE`.
+    pub fn read_as(mode: Option<Mode>, settings: &mut Settings) -> Option<Self> {
+        let mode = mode.or_else(|| settings.get(&table::MODE));
+        let instance_id =
+            settings.text(&table::INSTANCE_ID).unwrap_or_else(|| format!("metrics-{:08x}", fastrand::u32(..)));
+        let request_timeout = settings.get(&table::REQUEST_TIMEOUT);
+        let redis = read_redis(settings, &instance_id, request_timeout);
+        let forced = settings.get(&table::FORCE_ENV);
+        let gateway = read_gateway(settings, mode, &instance_id, forced);
+        let config = Self::assemble(settings, mode, instance_id, request_timeout, redis, gateway);
+        config.filter(|_| settings.problems().is_empty())
+    }
+
+    /// The part of reading that cannot fail alone; problems are noted, not returned.
+    fn assemble(
+        settings: &mut Settings,
+        mode: Option<Mode>,
+        instance_id: String,
+        request_timeout: Option<Duration>,
+        redis: Option<RedisConfig>,
+        gateway: Option<GatewayConfig>,
+    ) -> Option<Self> {
+        let bind = settings.get(&table::BIND).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        let address = settings.get(&table::PORT).map(|port| SocketAddr::new(bind, port));
+        let (sample_interval, stale_after) = read_cadence(settings);
+        let log = read_log(settings);
+        let history_max_samples = read_history_limit(settings);
+        let force_environment = settings.get(&table::FORCE_ENV);
+        let scrape_ttl = settings.get(&table::SCRAPE_TTL);
+        let auth_tokens = read_tokens(settings);
+        let mapping = read_mapping(settings);
+        Some(Self {
+            mode: mode?,
+            address: address?,
+            auth_tokens,
+            instance_id,
+            sample_interval: sample_interval?,
+            stale_after: stale_after?,
+            request_timeout: request_timeout?,
+            history_max_samples: history_max_samples?,
+            log: log?,
+            redis: redis?,
+            gateway: gateway?,
+            force_environment: force_environment?,
+            scrape_ttl: scrape_ttl?,
+            mapping: mapping?,
+        })
+    }
+
+    /// What is odd about the settings without being wrong.
+    #[must_use]
+    pub fn warnings(settings: &Settings) -> Vec<String> {
+        let unknown = settings.unknown("METRICS_", table::ALL);
+        unknown.map(|name| format!("{name} is not a setting of this version and is ignored")).collect()
+    }
+}
+
+/// Where Redis is; a bad address is noted, not returned.
+pub(crate) fn read_redis(settings: &mut Settings, instance_id: &str, timeout: Option<Duration>) -> Option<RedisConfig> {
+    let url = settings.secret(&table::REDIS_URL)?;
+    let client_name = format!("kdcube-metrics:{}", instance_id.replace(|c: char| !c.is_ascii_graphic(), "_"));
+    match RedisConfig::new(url.expose_secret(), client_name, timeout?) {
+        Ok(config) => Some(config),
+        Err(problem) => {
+            settings.problem(format!("REDIS_URL: {problem}"));
+            None
+        }
+    }
+}
+
+fn read_cadence(settings: &mut Settings) -> (Option<Duration>, Option<Duration>) {
+    let interval: Option<Duration> = settings.get(&table::SAMPLE_INTERVAL);
+    let stale: Option<Duration> = settings.get(&table::STALE_AFTER);
+    if let (Some(interval), Some(stale)) = (interval, stale)
+        && stale <= interval
+    {
+        settings.problem(format!(
+            "METRICS_STALE_AFTER_SEC \"{}\": every snapshot would be stale before the next; accepted: more than \
+             METRICS_SAMPLE_INTERVAL_SEC ({})",
+            stale.as_secs_f64(),
+            interval.as_secs_f64()
+        ));
+    }
+    (interval, stale)
+}
+
+fn read_log(settings: &mut Settings) -> Option<LogConfig> {
+    let filter = settings.text(&table::RUST_LOG)?;
+    Some(LogConfig { format: settings.get(&table::LOG_FORMAT)?, filter })
+}
+
+fn read_history_limit(settings: &mut Settings) -> Option<usize> {
+    let limit = settings.get(&table::HISTORY_MAX_SAMPLES)?;
+    if limit == 0 {
+        settings
+            .problem("METRICS_HISTORY_MAX_SAMPLES \"0\": nothing could be kept; accepted: a whole number, at least 1");
+    }
+    Some(limit)
+}
+
+fn read_tokens(settings: &mut Settings) -> Vec<SecretString> {
+    let tokens = settings.text(&table::AUTH_TOKEN).unwrap_or_default();
+    tokens.split(',').map(str::trim).filter(|token| !token.is_empty()).map(SecretString::from).collect()
+}
+
+fn read_mapping(settings: &mut Settings) -> Option<Mapping> {
+    let Some(text) = settings.text(&table::MAPPING_JSON) else { return Some(Mapping::default()) };
+    match Mapping::parse(&text) {
+        Ok(mapping) => Some(mapping),
+        Err(problems) => {
+            for problem in problems {
+                settings.problem(format!("METRICS_MAPPING_JSON: {problem}"));
+            }
+            None
+        }
+    }
+}
+
+/// The configuration as JSON in the environment or as YAML in a file; the simulated deployment has its own.
+fn read_gateway(
+    settings: &mut Settings,
+    mode: Option<Mode>,
+    instance_id: &str,
+    forced: Option<bool>,
+) -> Option<GatewayConfig> {
+    let component = settings.get::<GatewayComponent>(&table::GATEWAY_COMPONENT)?.0;
+    let tenant = settings.text(&table::TENANT_ID);
+    let project = settings.text(&table::DEFAULT_PROJECT_NAME).or_else(|| settings.text(&table::PROJECT_ID));
+    let context = GatewayContext {
+        component,
+        instance_id,
+        tenant: tenant.as_deref(),
+        project: project.as_deref(),
+        forced: forced.unwrap_or(false),
+    };
+    if let Some(json) = settings.text(&table::GATEWAY_CONFIG_JSON) {
+        return sound(settings, GatewayConfig::from_env_json(&json, &context));
+    }
+    if let Some((variable, path)) = gateway_file(settings) {
+        return read_gateway_file(settings, variable, &path, &context);
+    }
+    if mode == Some(Mode::Embedded) {
+        return sound(settings, GatewayConfig::from_env_json(EMBEDDED_GATEWAY, &context));
+    }
+    settings.problem(
+        "GATEWAY_CONFIG_JSON is not set, nor GATEWAY_YAML_PATH or PLATFORM_DESCRIPTORS_DIR; redis mode needs one of \
+         them; accepted: a JSON object such as {\"tenant\":\"acme\",\"project\":\"chat\"}",
+    );
+    None
+}
+
+fn gateway_file(settings: &mut Settings) -> Option<(&'static str, PathBuf)> {
+    if let Some(path) = settings.text(&table::GATEWAY_YAML_PATH) {
+        return Some((table::GATEWAY_YAML_PATH.variable, PathBuf::from(path)));
+    }
+    let directory = settings.text(&table::DESCRIPTORS_DIR)?;
+    Some((table::DESCRIPTORS_DIR.variable, PathBuf::from(directory).join("gateway.yaml")))
+}
+
+fn read_gateway_file(
+    settings: &mut Settings,
+    variable: &str,
+    path: &Path,
+    context: &GatewayContext<'_>,
+) -> Option<GatewayConfig> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => sound(settings, GatewayConfig::from_yaml(&text, variable, context)),
+        Err(error) => {
+            settings.problem(format!("{variable}: {} cannot be read: {error}", path.display()));
+            None
+        }
+    }
+}
+
+/// The configuration, or a note of each of its problems.
+fn sound(settings: &mut Settings, read: Result<GatewayConfig, GatewayConfigError>) -> Option<GatewayConfig> {
+    match read {
+        Ok(config) => Some(config),
+        Err(error) => {
+            error.problems.into_iter().for_each(|problem| settings.problem(problem));
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    const GATEWAY: (&str, &str) = ("GATEWAY_CONFIG_JSON", r#"{"tenant":"acme","project":"chat"}"#);
+
+    fn read(variables: &[(&str, &str)]) -> Result<Config, Vec<String>> {
+        let mut settings = Settings::from_environment(variables.iter().copied());
+        let config = Config::read(&mut settings);
+        config.ok_or_else(|| settings.into_problems().into_iter().map(|problem| problem.0).collect())
+    }
+
+    #[test]
+    fn tenant_and_project_are_all_that_is_needed() {
+        let config = read(&[GATEWAY]).unwrap();
+        assert_eq!((config.mode, config.address.port()), (Mode::Redis, 8090));
+        assert_eq!(config.gateway.scope().tenant, "acme");
+        assert!(config.instance_id.starts_with("metrics-") && config.instance_id.len() == 16);
+    }
+
+    #[test]
+    fn all_problems_are_told_at_once() {
+        let problems = read(&[
+            ("METRICS_PORT", "http"),
+            ("METRICS_STALE_AFTER_SEC", "1"),
+            ("METRICS_MAPPING_JSON", "[]"),
+            ("REDIS_URL", "redis//:hunter2@x"),
+            ("METRICS_HISTORY_MAX_SAMPLES", "0"),
+            ("GATEWAY_COMPONENT", "web"),
+        ])
+        .unwrap_err();
+        let all = problems.join("\n");
+        for name in [
+            "METRICS_PORT \"http\"",
+            "METRICS_STALE_AFTER_SEC",
+            "METRICS_MAPPING_JSON",
+            "REDIS_URL",
+            "METRICS_HISTORY_MAX_SAMPLES",
+            "GATEWAY_COMPONENT \"web\"",
+            "GATEWAY_CONFIG_JSON",
+        ] {
+            assert!(all.contains(name), "{name} is not in\n{all}");
+        }
+        assert!(!all.contains("hunter2"));
+    }
+
+    #[test]
+    fn a_descriptor_directory_will_do() {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("gateway.yaml"), "gateway:\n  tenant: t\n  project: p\n").unwrap();
+        let config = read(&[("PLATFORM_DESCRIPTORS_DIR", directory.path().to_str().unwrap())]).unwrap();
+        assert_eq!(config.gateway.scope().project, "p");
+        let problem = read(&[("PLATFORM_DESCRIPTORS_DIR", "/nowhere")]).unwrap_err();
+        assert!(
+            problem[0].starts_with("PLATFORM_DESCRIPTORS_DIR: /nowhere/gateway.yaml cannot be read"),
+            "{problem:?}"
+        );
+    }
+
+    #[test]
+    fn tokens_are_a_list_and_are_not_shown() {
+        let config = read(&[GATEWAY, ("METRICS_AUTH_TOKEN", " hunter2, hunter3 ,")]).unwrap();
+        assert_eq!(
+            config.auth_tokens.iter().map(ExposeSecret::expose_secret).collect::<Vec<_>>(),
+            ["hunter2", "hunter3"]
+        );
+        assert!(!format!("{config:?}").contains("hunter"));
+    }
+
+    #[test]
+    fn the_embedded_mode_needs_nothing() {
+        assert_eq!(read(&[("METRICS_MODE", "embedded")]).unwrap().gateway.scope().tenant, "demo");
+    }
+}

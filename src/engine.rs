@@ -1,3 +1,8 @@
 //! The ticking: one sampler, one immutable snapshot, many readers.
+//!
+//! Owns time and order. Knows no wire format (`exporters`, `api`) and no Redis (`sources`).
 
+pub mod collector;
+pub mod gateway;
+pub mod sampler;
 pub mod snapshot;

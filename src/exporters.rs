@@ -1,1 +1,3 @@
 //! Exporters: each takes samples, nothing else.
+
+pub mod prometheus;

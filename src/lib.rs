@@ -5,9 +5,11 @@
 //! (push) and `api` (pull) hand it out. Modules below are in that order; nothing calls upwards.
 
 pub mod api;
+pub mod app;
 pub mod catalog;
 pub mod cli;
 pub mod clock;
+pub mod commands;
 pub mod config;
 pub mod engine;
 pub mod exporters;

@@ -19,14 +19,12 @@ mod throttling;
 mod transparency;
 mod windows;
 
-use std::collections::BTreeMap;
-
 use crate::config::gateway::GatewayConfig;
 use crate::history::History;
 use crate::signals::{Component, RollingSeries, Signals, UnixSeconds};
 use capacity::CapacitySource;
 use number::{count, float};
-use payload::{Autoscaler, Components, ConnectionPools, PoolsAggregate, PoolsByComponent, RedisInfo, SseConnections};
+use payload::{Autoscaler, Components, PoolsAggregate, PoolsByComponent, RedisInfo, SseConnections};
 use processes::{Fleet, service_of};
 use queue::Queue;
 
@@ -104,65 +102,67 @@ pub fn rolling_points(inputs: &Inputs<'_>) -> Vec<(RollingSeries, f64)> {
 #[must_use]
 pub fn analyze(inputs: &Inputs<'_>) -> SystemMonitoring {
     let facts = Facts::new(inputs);
-    let settings = inputs.gateway.settings();
-    let queue_stats =
-        queue::stats(&facts.queue, &facts.source, inputs.signals, settings.monitoring.queue_analytics_enabled);
-    let context = &queue_stats.capacity_context;
-    let components = components(&facts, &queue_stats);
-    let instances = instances::instances(&facts.fleet, inputs.gateway, inputs.instance_id);
-    let global_stats = instances::global(&instances);
-    let transparency = transparency::transparency(&facts.fleet, &facts.source, settings, inputs.now);
-    let monitoring = SystemMonitoring {
-        autoscaler: autoscaler(&components, &queue_stats, facts.sse.as_ref()),
-        enhanced_queue_stats: queue::enhanced(&queue_stats),
-        backpressure_policy: backpressure::policy(context, &transparency, &global_stats),
-        queue_analytics: queue::analytics(&queue_stats),
-        queue_utilization: facts.queue.utilization,
-        capacity_info: context.clone(),
+    let mut monitoring = SystemMonitoring {
         circuit_breakers: circuits::breakers(inputs.signals, inputs.now),
-        db_connections: database::connections(settings, inputs.database_max_connections, context.instance_count),
-        connection_pools: connection_pools(&components),
-        redis_info: RedisInfo {
-            process_keys_found: count(inputs.signals.process_keys_found),
-            active_processes: global_stats.actual,
-            chat_rest_processes: global_stats.chat_rest.actual,
-            max_queue_size: facts.source.total,
-        },
-        sse_connections: facts.sse,
+        sse_connections: facts.sse.clone(),
         timestamp: inputs.now,
         ..SystemMonitoring::default()
     };
-    let monitoring = SystemMonitoring {
-        components,
-        instances,
-        global_stats,
-        queue_stats,
-        capacity_transparency: transparency,
-        ..monitoring
+    add_processes(&mut monitoring, &facts);
+    add_queue(&mut monitoring, &facts);
+    add_components(&mut monitoring, &facts);
+    add_throttling(&mut monitoring, inputs);
+    add_configuration(&mut monitoring, inputs.gateway);
+    monitoring
+}
+
+/// Who runs, and what that amounts to.
+fn add_processes(monitoring: &mut SystemMonitoring, facts: &Facts<'_>) {
+    let Inputs { signals, gateway, instance_id, now, .. } = facts.inputs;
+    let instances = instances::instances(&facts.fleet, gateway, instance_id);
+    let global = instances::global(&instances);
+    monitoring.redis_info = RedisInfo {
+        process_keys_found: count(signals.process_keys_found),
+        active_processes: global.actual,
+        chat_rest_processes: global.chat_rest.actual,
+        max_queue_size: facts.source.total,
     };
-    with_configuration(with_throttling(monitoring, inputs), inputs.gateway)
+    monitoring.capacity_transparency = transparency::transparency(&facts.fleet, &facts.source, gateway.settings(), now);
+    monitoring.instances = instances;
+    monitoring.global_stats = global;
 }
 
-fn components(facts: &Facts<'_>, queue: &payload::QueueStats) -> Components {
-    Components {
-        ingress: Some(components::ingress(facts, facts.pools_over_time(Component::Ingress))),
-        proc: Some(components::proc(facts, facts.pools_over_time(Component::Proc), queue)),
-    }
+/// What waits; needs the sections of [`add_processes`].
+fn add_queue(monitoring: &mut SystemMonitoring, facts: &Facts<'_>) {
+    let Inputs { signals, gateway, database_max_connections, .. } = facts.inputs;
+    let settings = gateway.settings();
+    let stats = queue::stats(&facts.queue, &facts.source, signals, settings.monitoring.queue_analytics_enabled);
+    let context = &stats.capacity_context;
+    monitoring.enhanced_queue_stats = queue::enhanced(&stats);
+    monitoring.backpressure_policy =
+        backpressure::policy(context, &monitoring.capacity_transparency, &monitoring.global_stats);
+    monitoring.queue_analytics = queue::analytics(&stats);
+    monitoring.queue_utilization = facts.queue.utilization;
+    monitoring.capacity_info = context.clone();
+    monitoring.db_connections = database::connections(settings, database_max_connections, context.instance_count);
+    monitoring.queue_stats = stats;
 }
 
-fn autoscaler(components: &Components, queue: &payload::QueueStats, sse: Option<&SseConnections>) -> Autoscaler {
-    Autoscaler {
-        proc: components.proc.as_ref().map(|proc| autoscaler::proc(proc, queue)),
-        ingress: components.ingress.as_ref().map(|ingress| autoscaler::ingress(ingress, sse)),
-    }
+/// What an autoscaler looks at; needs the sections of [`add_queue`].
+fn add_components(monitoring: &mut SystemMonitoring, facts: &Facts<'_>) {
+    let queue = &monitoring.queue_stats;
+    let ingress = components::ingress(facts, facts.pools_over_time(Component::Ingress));
+    let proc = components::proc(facts, facts.pools_over_time(Component::Proc), queue);
+    monitoring.autoscaler = Autoscaler {
+        proc: Some(autoscaler::proc(&proc, queue)),
+        ingress: Some(autoscaler::ingress(&ingress, facts.sse.as_ref())),
+    };
+    monitoring.connection_pools.components =
+        PoolsByComponent { ingress: Some(ingress.pools_aggregate.clone()), proc: Some(proc.pools_aggregate.clone()) };
+    monitoring.components = Components { ingress: Some(ingress), proc: Some(proc) };
 }
 
-fn connection_pools(components: &Components) -> ConnectionPools {
-    let of = |component| components.get(component).map(|stats| stats.pools_aggregate.clone());
-    ConnectionPools { components: PoolsByComponent { ingress: of(Component::Ingress), proc: of(Component::Proc) } }
-}
-
-fn with_throttling(mut monitoring: SystemMonitoring, inputs: &Inputs<'_>) -> SystemMonitoring {
+fn add_throttling(monitoring: &mut SystemMonitoring, inputs: &Inputs<'_>) {
     let events = inputs.history.throttling();
     let mut periods = throttling::periods(events, &inputs.signals.hourly_requests, inputs.now);
     let recent = throttling::recent(events, inputs.now);
@@ -173,13 +173,11 @@ fn with_throttling(mut monitoring: SystemMonitoring, inputs: &Inputs<'_>) -> Sys
     monitoring.throttling_by_period = periods;
     monitoring.throttling_windows = throttling::windows(events, inputs.now);
     monitoring.recent_throttling_events = recent;
-    monitoring
 }
 
-fn with_configuration(mut monitoring: SystemMonitoring, gateway: &GatewayConfig) -> SystemMonitoring {
+fn add_configuration(monitoring: &mut SystemMonitoring, gateway: &GatewayConfig) {
     let by_component = |component: Component| (component.as_str().to_owned(), gateway.of(component).clone());
     monitoring.gateway_configuration = gateway.settings().clone();
     monitoring.gateway_config_raw = gateway.raw().clone();
-    monitoring.gateway_config_components = Component::ALL.map(by_component).into_iter().collect::<BTreeMap<_, _>>();
-    monitoring
+    monitoring.gateway_config_components = Component::ALL.map(by_component).into();
 }

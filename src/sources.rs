@@ -16,9 +16,9 @@ pub struct SourceError(pub String);
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Cost {
     /// Pipelined round trips.
-    pub round_trips: usize,
+    pub round_trips: u64,
     /// Commands in them.
-    pub commands: usize,
+    pub commands: u64,
 }
 
 /// Where facts come from. One tick calls `collect`, then, if it records, `record`.

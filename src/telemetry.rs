@@ -1,1 +1,154 @@
-//! The server about itself: logging set-up and its own metrics.
+//! The server about itself: its own metrics, logging set-up, and logging a repeated fact once.
+//!
+//! [`Telemetry`] holds what the other rooms report; [`own`] declares each metric once and reads it
+//! off. Rendering is for `exporters`.
+
+mod histogram;
+pub mod logging;
+pub mod once;
+pub mod own;
+mod process;
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI8, AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tracing::warn;
+
+use crate::signals::{InputKind, Malformed};
+use histogram::Histogram;
+use once::Once;
+
+/// A malformed input of a known kind is logged again after this long at the earliest.
+const QUIET: Duration = Duration::from_mins(10);
+
+/// What the server counts about itself. Shared as an `Arc`; every method is cheap and lock-free or
+/// holds a lock for nanoseconds.
+#[derive(Debug)]
+pub struct Telemetry {
+    ticks_ok: AtomicU64,
+    ticks_failed: AtomicU64,
+    tick_duration: Histogram,
+    source_errors: AtomicU64,
+    round_trips: AtomicU64,
+    commands: AtomicU64,
+    dropped: AtomicU64,
+    record_errors: AtomicU64,
+    /// 1 leader, 0 follower, -1 not decided.
+    leader: AtomicI8,
+    malformed: Mutex<BTreeMap<InputKind, u64>>,
+    requests: Mutex<BTreeMap<(&'static str, u16), u64>>,
+    exports: Mutex<BTreeMap<&'static str, SinkCounts>>,
+    malformed_log: Once<InputKind>,
+    record_log: Once<()>,
+}
+
+/// How exports to one sink went.
+#[derive(Debug, Default)]
+struct SinkCounts {
+    ok: u64,
+    failed: u64,
+    duration: Histogram,
+}
+
+impl Default for Telemetry {
+    fn default() -> Self {
+        Self {
+            ticks_ok: AtomicU64::new(0),
+            ticks_failed: AtomicU64::new(0),
+            tick_duration: Histogram::default(),
+            source_errors: AtomicU64::new(0),
+            round_trips: AtomicU64::new(0),
+            commands: AtomicU64::new(0),
+            dropped: AtomicU64::new(0),
+            record_errors: AtomicU64::new(0),
+            leader: AtomicI8::new(-1),
+            malformed: Mutex::default(),
+            requests: Mutex::default(),
+            exports: Mutex::default(),
+            malformed_log: Once::new(QUIET),
+            record_log: Once::new(QUIET),
+        }
+    }
+}
+
+impl Telemetry {
+    /// A tick ended; a failed one published nothing.
+    pub fn tick_finished(&self, ok: bool, took: Duration) {
+        if ok { &self.ticks_ok } else { &self.ticks_failed }.fetch_add(1, Relaxed);
+        self.tick_duration.observe(took);
+    }
+
+    /// The source could not be read or answered with an error.
+    pub fn source_error(&self) {
+        self.source_errors.fetch_add(1, Relaxed);
+    }
+
+    /// A tick's points could not be written to the rolling series: counted, and logged at most
+    /// once in ten minutes.
+    pub fn record_failed(&self, error: &dyn std::fmt::Display) {
+        self.record_errors.fetch_add(1, Relaxed);
+        if let Some(times) = self.record_log.admit(()) {
+            warn!(%error, times, "rolling points could not be written");
+        }
+    }
+
+    /// What the last tick cost the source.
+    pub fn set_source_cost(&self, round_trips: u64, commands: u64) {
+        self.round_trips.store(round_trips, Relaxed);
+        self.commands.store(commands, Relaxed);
+    }
+
+    /// Samples that the history had to drop since the start.
+    pub fn set_dropped(&self, samples: u64) {
+        self.dropped.store(samples, Relaxed);
+    }
+
+    /// Whether this replica records and pushes.
+    pub fn set_leader(&self, leader: bool) {
+        self.leader.store(i8::from(leader), Relaxed);
+    }
+
+    /// Inputs that could not be read.
+    pub fn malformed(&self, kind: InputKind, inputs: u64) {
+        *locked(&self.malformed).entry(kind).or_default() += inputs;
+    }
+
+    /// Counts unreadable inputs and logs each kind at most once in ten minutes, with the number.
+    pub fn report_malformed(&self, inputs: &[Malformed]) {
+        for input in inputs {
+            self.malformed(input.kind, 1);
+            if let Some(times) = self.malformed_log.admit(input.kind) {
+                let Malformed { kind, key, problem } = input;
+                warn!(kind = kind.as_str(), key, problem, times, "malformed input skipped");
+            }
+        }
+    }
+
+    /// An HTTP request was answered.
+    pub fn http_request(&self, route: &'static str, status: u16) {
+        *locked(&self.requests).entry((route, status)).or_default() += 1;
+    }
+
+    /// A sink exists: its series begin at 0.
+    pub fn register_sink(&self, sink: &'static str) {
+        locked(&self.exports).entry(sink).or_default();
+    }
+
+    /// An export ended.
+    pub fn export_finished(&self, sink: &'static str, ok: bool, took: Duration) {
+        let mut exports = locked(&self.exports);
+        let counts = exports.entry(sink).or_default();
+        *if ok { &mut counts.ok } else { &mut counts.failed } += 1;
+        counts.duration.observe(took);
+    }
+}
+
+/// A panic while counting leaves a usable count behind.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests;

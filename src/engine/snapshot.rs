@@ -9,6 +9,13 @@ use tokio::time::Instant;
 use crate::monitoring::SystemMonitoring;
 use crate::signals::UnixSeconds;
 
+/// How long a reader waits for a fresher snapshot before it takes what there is: a source that
+/// hangs must not make every scrape hang with it.
+const REFRESH_WAIT: Duration = Duration::from_secs(2);
+
+/// Refreshes that may wait for the collector; later askers wait to ask.
+const REFRESHES: usize = 64;
+
 /// One tick's truth; the same id is behind every outlet.
 #[derive(Debug)]
 pub struct Snapshot {
@@ -38,14 +45,55 @@ pub struct Pulse {
     pub up: bool,
 }
 
+/// The collector's end of [`channel`].
+#[derive(Debug)]
+pub struct Publisher {
+    snapshots: watch::Sender<Option<Arc<Snapshot>>>,
+    pulse: watch::Sender<Pulse>,
+    /// Readers that want a tick now; each is told when it is done.
+    refresh: mpsc::Receiver<oneshot::Sender<()>>,
+}
+
+impl Publisher {
+    /// Every reader sees this snapshot from now on.
+    pub fn publish(&self, snapshot: Arc<Snapshot>) {
+        self.snapshots.send_replace(Some(snapshot));
+    }
+
+    /// The next reader that wants a tick now; `None` when no reader is left.
+    pub async fn asked(&mut self) -> Option<oneshot::Sender<()>> {
+        self.refresh.recv().await
+    }
+
+    /// A reader that is waiting already, if any.
+    pub fn try_asked(&mut self) -> Option<oneshot::Sender<()>> {
+        self.refresh.try_recv().ok()
+    }
+
+    /// Every reader sees this pulse from now on.
+    pub fn pulse(&self, pulse: Pulse) {
+        self.pulse.send_replace(pulse);
+    }
+}
+
+/// A publisher and the reader of what it publishes; not up, with a tick begun now.
+#[must_use]
+pub fn channel(interval: Duration, stale_after: Duration) -> (Publisher, SnapshotReader) {
+    let (snapshots, seen) = watch::channel(None);
+    let (pulse, felt) = watch::channel(Pulse { tick_began: Instant::now(), up: false });
+    let (ask, refresh) = mpsc::channel(REFRESHES);
+    let reader = SnapshotReader { snapshots: seen, pulse: felt, refresh: ask, interval, stale_after };
+    (Publisher { snapshots, pulse, refresh }, reader)
+}
+
 /// A reader's handle: lock-free, cheap to clone, never touches the source.
 #[derive(Debug, Clone)]
 pub struct SnapshotReader {
-    pub(crate) snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
-    pub(crate) pulse: watch::Receiver<Pulse>,
-    pub(crate) refresh: mpsc::Sender<oneshot::Sender<()>>,
-    pub(crate) interval: Duration,
-    pub(crate) stale_after: Duration,
+    snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
+    pulse: watch::Receiver<Pulse>,
+    refresh: mpsc::Sender<oneshot::Sender<()>>,
+    interval: Duration,
+    stale_after: Duration,
 }
 
 impl SnapshotReader {
@@ -65,13 +113,17 @@ impl SnapshotReader {
     /// than `max_age`. Concurrent askers share one tick.
     pub async fn fresher_than(&self, max_age: Duration) -> Option<Arc<Snapshot>> {
         if self.latest().is_none_or(|snapshot| snapshot.age() > max_age) {
-            let (done, wait) = oneshot::channel();
-            if self.refresh.send(done).await.is_ok() {
-                // An error means that the collector stopped: what there is will have to do.
-                let _ = wait.await;
-            }
+            // Late or never, or the collector stopped: what there is will have to do.
+            let _ = tokio::time::timeout(REFRESH_WAIT, self.refreshed()).await;
         }
         self.truth()
+    }
+
+    async fn refreshed(&self) {
+        let (done, wait) = oneshot::channel();
+        if self.refresh.send(done).await.is_ok() {
+            let _ = wait.await;
+        }
     }
 
     /// Whether the last tick could read its source.

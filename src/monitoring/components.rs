@@ -3,7 +3,7 @@
 use super::number::{count, percent, sum};
 use super::payload::{
     Accepting, ComponentInstance, ComponentStats, Configured, LatencyByName, PoolEstimates, PoolsAggregate, ProcQueue,
-    QueueStats, QueueWindows, SseConnections,
+    QueueStats, QueueWindows,
 };
 use super::processes::{Process, grace, service_of};
 use super::{Facts, sse, windows};
@@ -87,9 +87,9 @@ fn estimates(settings: &GatewaySettings, instances: i64) -> PoolEstimates {
 /// `components.ingress`.
 pub(super) fn ingress(facts: &Facts<'_>, pools: PoolsAggregate) -> ComponentStats {
     let (history, now) = (facts.inputs.history, facts.inputs.now);
-    let windows = |_: &SseConnections| windows::rolling(history, RollingSeries::SseConnections, now);
+    let windows = || windows::rolling(history, RollingSeries::SseConnections, now);
     ComponentStats {
-        sse: facts.sse.as_ref().map(|connections| sse::section(connections, windows(connections))),
+        sse: facts.sse.as_ref().map(|connections| sse::section(connections, windows())),
         latency: LatencyByName {
             rest_ms: Some(windows::latency(history, LatencySeries::IngressRest)),
             ..LatencyByName::default()

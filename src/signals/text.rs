@@ -1,4 +1,10 @@
-//! Numbers as the platform's writers (Python) put them into members and JSON.
+//! Numbers and JSON as the platform's writers (Python) put them into Redis.
+
+use std::io;
+
+use serde::Serialize;
+use serde_json::Value;
+use serde_json::ser::{Formatter, Serializer};
 
 /// A float as Python's `repr` writes it: the shortest text that reads back the same, with `.0` for
 /// whole numbers and an exponent from 1e16 up and below 1e-4.
@@ -31,11 +37,55 @@ fn with_exponent(value: f64) -> String {
     }
 }
 
+/// JSON as Python's `json.dumps` writes it: a space after `:` and `,`, ASCII only, floats by `repr`.
+#[must_use]
+pub fn python_json(value: &Value) -> String {
+    let mut out = Vec::new();
+    // Writing to memory cannot fail, and the formatter writes nothing but ASCII.
+    let _ = value.serialize(&mut Serializer::with_formatter(&mut out, PythonFormatter));
+    String::from_utf8(out).unwrap_or_default()
+}
+
+struct PythonFormatter;
+
+impl Formatter for PythonFormatter {
+    fn write_f64<W: ?Sized + io::Write>(&mut self, writer: &mut W, value: f64) -> io::Result<()> {
+        writer.write_all(python_float(value).as_bytes())
+    }
+
+    fn begin_array_value<W: ?Sized + io::Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
+        if first { Ok(()) } else { writer.write_all(b", ") }
+    }
+
+    fn begin_object_key<W: ?Sized + io::Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
+        if first { Ok(()) } else { writer.write_all(b", ") }
+    }
+
+    fn begin_object_value<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        writer.write_all(b": ")
+    }
+
+    fn write_string_fragment<W: ?Sized + io::Write>(&mut self, writer: &mut W, text: &str) -> io::Result<()> {
+        for character in text.chars() {
+            if character.is_ascii() {
+                write!(writer, "{character}")?;
+                continue;
+            }
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                write!(writer, "\\u{unit:04x}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
-    use super::python_float;
+    use serde_json::json;
+
+    use super::{python_float, python_json};
 
     #[test]
     fn floats_read_as_python_writes_them() {
@@ -59,6 +109,13 @@ mod tests {
         for (value, expected) in cases {
             assert_eq!(python_float(value), expected);
         }
+    }
+
+    #[test]
+    fn json_is_as_pythons_dumps() {
+        let value = json!({"a": [1, 2.0, 1e16, null, true], "ü": "é\u{1F600}\"\n/", "e": {}, "l": []});
+        let expected = r#"{"a": [1, 2.0, 1e+16, null, true], "\u00fc": "\u00e9\ud83d\ude00\"\n/", "e": {}, "l": []}"#;
+        assert_eq!(python_json(&value), expected);
     }
 
     proptest! {

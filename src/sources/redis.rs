@@ -7,7 +7,7 @@
 mod answers;
 mod fleet;
 pub mod keys;
-mod link;
+pub(crate) mod link;
 pub mod probe;
 mod series;
 mod state;

@@ -1,1 +1,13 @@
-fn main() {}
+//! Tests against real servers: one binary, one file a subject.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod conformance;
+mod redis_source;
+mod support;

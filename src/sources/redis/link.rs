@@ -17,7 +17,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// A connection that heals itself.
-pub(super) struct Link {
+pub(crate) struct Link {
     config: RedisConfig,
     connection: Option<MultiplexedConnection>,
     pause: Duration,
@@ -27,7 +27,7 @@ pub(super) struct Link {
 }
 
 impl Link {
-    pub(super) const fn new(config: RedisConfig) -> Self {
+    pub(crate) const fn new(config: RedisConfig) -> Self {
         Self {
             config,
             connection: None,
@@ -48,7 +48,7 @@ impl Link {
 
     /// Sends all commands in one round trip and gives one value a command; a command that the
     /// server refuses gives [`Value::ServerError`] and leaves the others alone.
-    pub(super) async fn run(&mut self, commands: &Pipeline) -> Result<Vec<Value>, SourceError> {
+    pub(crate) async fn run(&mut self, commands: &Pipeline) -> Result<Vec<Value>, SourceError> {
         if commands.is_empty() {
             return Ok(Vec::new());
         }
@@ -56,7 +56,7 @@ impl Link {
         let connection = self.connection().await?;
         let answer = timeout(limit, connection.send_packed_commands(commands, 0, commands.len())).await;
         self.cost.round_trips += 1;
-        self.cost.commands += commands.len();
+        self.cost.commands += commands.len() as u64;
         match answer {
             Ok(Ok(values)) => {
                 self.pause = FIRST_PAUSE;
@@ -69,7 +69,7 @@ impl Link {
     }
 
     /// The answers are errors of the server as a whole (loading, no permission, …).
-    pub(super) fn refused(&self, why: &str) -> SourceError {
+    pub(crate) fn refused(&self, why: &str) -> SourceError {
         SourceError(format!("Redis at {} refuses: {why}", self.config.redacted()))
     }
 

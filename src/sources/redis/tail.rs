@@ -10,6 +10,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use redis::{Pipeline, Value};
 
+use super::answers::error_text;
 use crate::signals::UnixSeconds;
 
 /// Members asked for in one command: Redis answers in a few milliseconds.
@@ -156,7 +157,7 @@ fn page_members(value: Value) -> Result<Vec<Member>, String> {
             let pairs = std::iter::from_fn(|| Some((items.next()?, items.next()?)));
             Ok(pairs.filter_map(|(member, score)| Some((bytes(member)?, number(&score)?))).collect())
         }
-        Value::ServerError(error) => Err(error.to_string()),
+        Value::ServerError(error) => Err(error_text(&error)),
         _ => Err("is not a list".to_owned()),
     }
 }

@@ -1,0 +1,139 @@
+//! Wiring only: builds source, sampler, collector and HTTP server from the configuration, runs
+//! them, and stops them in order.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+
+use crate::api::{self, ApiState};
+use crate::clock::{Clock, SystemClock};
+use crate::config::{Config, Mode};
+use crate::engine::collector::Collector;
+use crate::engine::gateway::GatewayStore;
+use crate::engine::sampler::Sampler;
+use crate::engine::snapshot::{self, SnapshotReader};
+use crate::sources::Source;
+use crate::sources::embedded::EmbeddedSource;
+use crate::sources::redis::RedisSource;
+use crate::sources::redis::updates::watch_gateway_updates;
+use crate::telemetry::Telemetry;
+
+/// How long a stopping server waits for answers that are under way.
+pub const DRAIN: Duration = Duration::from_secs(10);
+
+/// Updates that may wait for the collector; more than a few means that somebody publishes in a loop.
+const UPDATES: usize = 16;
+
+/// A server that has bound its port and not begun.
+pub struct App {
+    config: Config,
+    listener: TcpListener,
+    reader: SnapshotReader,
+    collector: Collector,
+    telemetry: Arc<Telemetry>,
+    updates: mpsc::Sender<String>,
+}
+
+impl App {
+    /// Binds the port, so that a taken one stops the start, and builds everything.
+    ///
+    /// # Errors
+    /// The address cannot be bound.
+    pub async fn build(config: Config) -> anyhow::Result<Self> {
+        let listener = TcpListener::bind(config.address).await.with_context(|| {
+            format!("cannot listen on {}: choose another METRICS_BIND or METRICS_PORT", config.address)
+        })?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let telemetry = Arc::new(Telemetry::default());
+        let (publisher, reader) = snapshot::channel(config.sample_interval, config.stale_after);
+        let (updates, published) = mpsc::channel(UPDATES);
+        let sampler = sampler(&config, clock.as_ref());
+        let collector =
+            Collector::new(sampler, clock, publisher, Arc::clone(&telemetry), published, config.sample_interval);
+        Ok(Self { config, listener, reader, collector, telemetry, updates })
+    }
+
+    /// Where the server listens.
+    ///
+    /// # Errors
+    /// The operating system does not tell.
+    pub fn address(&self) -> std::io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// What readers see.
+    #[must_use]
+    pub fn reader(&self) -> SnapshotReader {
+        self.reader.clone()
+    }
+
+    /// Runs until `shutdown`, then drains.
+    ///
+    /// # Errors
+    /// The collector ends, which it should not.
+    pub async fn run(self, shutdown: impl Future<Output = ()> + Send + 'static) -> anyhow::Result<()> {
+        let background = Background::start(&self.config, self.collector, self.updates);
+        let state = ApiState::new(
+            self.reader,
+            self.telemetry,
+            Arc::new(self.config.mapping),
+            self.config.scrape_ttl,
+            self.config.auth_tokens.into(),
+            self.config.mode.as_str(),
+        );
+        tokio::select! {
+            () = api::server::serve(self.listener, api::router(state), shutdown, DRAIN) => Ok(()),
+            () = background.collector_ended() => Err(anyhow::anyhow!("the collector ended; this is a defect, please report it")),
+        }
+    }
+}
+
+/// The sampler over the configured source.
+#[must_use]
+pub fn sampler(config: &Config, clock: &dyn Clock) -> Sampler {
+    let source: Box<dyn Source> = match config.mode {
+        Mode::Redis => Box::new(RedisSource::new(config.redis.clone(), config.gateway.scope())),
+        Mode::Embedded => Box::new(EmbeddedSource::new(clock.now())),
+    };
+    let gateway = GatewayStore::new(config.gateway.clone(), config.force_environment);
+    Sampler::new(source, gateway, config.instance_id.clone(), config.history_max_samples)
+}
+
+/// The tasks beside the HTTP server; they end when this is dropped.
+struct Background {
+    collector: tokio::task::JoinHandle<()>,
+    updates: Option<tokio::task::JoinHandle<()>>,
+    /// Keeps the channel of updates open in modes that have none.
+    _idle: Option<mpsc::Sender<String>>,
+}
+
+impl Background {
+    fn start(config: &Config, collector: Collector, updates: mpsc::Sender<String>) -> Self {
+        let collector = tokio::spawn(collector.run());
+        if config.mode != Mode::Redis {
+            return Self { collector, updates: None, _idle: Some(updates) };
+        }
+        let watching = watch_gateway_updates(config.redis.clone(), config.gateway.scope().clone(), updates);
+        Self { collector, updates: Some(tokio::spawn(watching)), _idle: None }
+    }
+
+    /// Completes only if the collector panicked.
+    async fn collector_ended(&self) {
+        while !self.collector.is_finished() {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        self.collector.abort();
+        if let Some(updates) = &self.updates {
+            updates.abort();
+        }
+    }
+}

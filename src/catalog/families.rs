@@ -1,0 +1,57 @@
+//! The family rows: labelled metrics, in base units; "now" and windows apart.
+//!
+//! Holds the table; how each row reads the payload is in `read`.
+
+mod read;
+
+use super::{Kind, Metric, Read, Rows, Unit};
+use crate::monitoring::SystemMonitoring;
+
+const LATENCY: &[&str] = &["percentile", "window"];
+const WINDOW: &[&str] = &["window", "stat"];
+const POOL: &[&str] = &["component", "pool"];
+const POOL_WINDOW: &[&str] = &["component", "pool", "window", "stat"];
+
+const NO_VALUES: &str = "the window holds no value";
+const NO_POINT: &str = "the window holds no point, or the value is unknown now";
+const NO_QUEUE: &str = "a queue could not be read";
+const NO_POOL: &str = "no process reports the pool";
+const NO_SOURCE: &str = "an upstream does not send it";
+
+/// Every family, in the order of documents and outlets.
+#[rustfmt::skip]
+pub(super) static TABLE: &[Metric] = &[
+    row("ingress_rest_latency_seconds", Unit::Seconds, "Duration of ingress REST requests, exact percentiles and maximum", LATENCY, NO_VALUES, read::rest_latency),
+    row("proc_queue_wait_seconds", Unit::Seconds, "Time that tasks waited in a queue, exact percentiles and maximum", LATENCY, NO_VALUES, read::queue_wait),
+    row("proc_exec_seconds", Unit::Seconds, "Time that tasks took to execute, exact percentiles and maximum", LATENCY, NO_VALUES, read::exec),
+    row("latency_samples", Unit::Count, "Values that the percentiles of a series rest on", &["series", "window"], NO_SOURCE, read::latency_samples),
+    row("ingress_sse_connections_window", Unit::Count, "Open SSE connections, mean and maximum over windows", WINDOW, NO_POINT, read::sse_window),
+    row("proc_queue_tasks", Unit::Count, "Tasks in a role's queue, waiting or claimed", &["role"], NO_QUEUE, read::queue_tasks),
+    row("proc_queue_threshold_tasks", Unit::Count, "Queued tasks from which a role's new tasks are turned away", &["role"], NO_SOURCE, read::queue_thresholds),
+    row("proc_queue_depth_window", Unit::Count, "Queued tasks, mean and maximum over windows", WINDOW, NO_POINT, read::depth_window),
+    row("proc_queue_pressure_window", Unit::Ratio, "Queue pressure, mean and maximum over windows", WINDOW, NO_POINT, read::pressure_window),
+    row("pool_utilization_ratio", Unit::Ratio, "Connections in use over the pool's size, summed over a component's processes", POOL, NO_POOL, read::pool_utilization),
+    row("pool_utilization_ratio_window", Unit::Ratio, "Pool utilization, mean and maximum over windows", POOL_WINDOW, NO_POOL, read::pool_utilization_window),
+    row("pool_in_use_connections", Unit::Count, "Pool connections in use, summed over a component's processes", POOL, NO_POOL, read::pool_in_use),
+    row("pool_in_use_connections_window", Unit::Count, "Pool connections in use, mean and maximum over windows", POOL_WINDOW, NO_POOL, read::pool_in_use_window),
+    row("instances", Unit::Count, "Instances that run a component", &["component"], NO_SOURCE, read::instances),
+    row("processes", Unit::Count, "Processes of a component by status", &["component", "status"], NO_SOURCE, read::processes),
+    row("capacity_tasks", Unit::Count, "Tasks that the processors take in all, worked on and queued", &[], NO_SOURCE, read::capacity),
+    row("load_tasks", Unit::Count, "Requests that a component is working on", &["component"], NO_SOURCE, read::load),
+    row("throttled_requests", Unit::Count, "Requests turned away in a window, by status", &["status", "window"], NO_SOURCE, read::throttled),
+    row("circuit_state", Unit::Count, "1 for the state that a circuit breaker is in, 0 for the others", &["circuit", "state"], NO_SOURCE, read::circuits),
+    row("db_connections_estimated", Unit::Count, "Postgres connections that the configured pools can open in all", &[], NO_SOURCE, read::db_estimated),
+    row("db_connections_max", Unit::Count, "Postgres connections that the database accepts", &[], "neither configured nor asked for", read::db_max),
+    row("autoscaler_decision", Unit::Count, "1 for the decision that the built-in hint takes, 0 for the others", &["component", "decision"], NO_SOURCE, read::decisions),
+];
+
+const fn row(
+    key: &'static str,
+    unit: Unit,
+    help: &'static str,
+    labels: &'static [&'static str],
+    absent: &'static str,
+    read: fn(&SystemMonitoring, &mut Rows<'_>),
+) -> Metric {
+    Metric { key, unit, kind: Kind::Gauge, help, labels, aliases: &[], absent, read: Read::Family(read) }
+}

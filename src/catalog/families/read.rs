@@ -1,0 +1,223 @@
+//! Readers of the family rows: payload in, labelled values out; what is unknown stays out.
+
+use crate::catalog::Rows;
+use crate::monitoring::SystemMonitoring;
+use crate::monitoring::payload::{
+    IngressSse, LatencyPercentiles, LatencyWindows, PoolsAggregate, ProcQueue, ServiceStats, Windows,
+};
+use crate::signals::{Component, Pool};
+
+/// Counts stay far below 2^53, where a float is still exact.
+#[expect(clippy::cast_precision_loss, reason = "counts are far below 2^53")]
+const fn float(value: i64) -> f64 {
+    value as f64
+}
+
+const fn one_hot(is: bool) -> f64 {
+    if is { 1.0 } else { 0.0 }
+}
+
+const fn latency_windows(series: &LatencyWindows) -> [(&'static str, &LatencyPercentiles); 3] {
+    [("1m", &series.one_minute), ("15m", &series.fifteen_minutes), ("1h", &series.one_hour)]
+}
+
+fn percentiles(series: Option<LatencyWindows>, rows: &mut Rows<'_>) {
+    let Some(series) = series else { return };
+    for (window, ms) in latency_windows(&series) {
+        for (name, value) in [("p50", ms.p50), ("p95", ms.p95), ("p99", ms.p99), ("max", ms.max)] {
+            rows.push(&[name, window], value.map(|ms| ms / 1000.0));
+        }
+    }
+}
+
+fn rest(m: &SystemMonitoring) -> Option<LatencyWindows> {
+    m.components.ingress.as_ref()?.latency.rest_ms
+}
+
+fn wait(m: &SystemMonitoring) -> Option<LatencyWindows> {
+    m.components.proc.as_ref()?.latency.queue_wait_ms
+}
+
+fn execution(m: &SystemMonitoring) -> Option<LatencyWindows> {
+    m.components.proc.as_ref()?.latency.exec_ms
+}
+
+pub(super) fn rest_latency(m: &SystemMonitoring, rows: &mut Rows<'_>) {
+    percentiles(rest(m), rows);
+}
+
+pub(super) fn queue_wait(m: &SystemMonitoring, rows: &mut Rows<'_>) {
+    percentiles(wait(m), rows);
+}
+
+pub(super) fn exec(m: &SystemMonitoring, rows: &mut Rows<'_>) {
+    percentiles(execution(m), rows);
+}
+
+pub(super) fn latency_samples(m: &SystemMonitoring, rows: &mut Rows<'_>) {
+    for (name, series) in [("ingress_rest", rest(m)), ("proc_queue_wait", wait(m)), ("proc_exec", execution(m))] {
+        let Some(series) = series else { continue };
+        for (window, ms) in latency_windows(&series) {
+            rows.push(&[name, window], float(ms.count));
+        }
+    }
+}
+
+/// Means over three windows and the maximum of the last hour, after the labels before them.
+fn windows(before: &[&str], windows: Option<&Windows>, scale: f64, rows: &mut Rows<'_>) {
+    let Some(w) = windows else { return };
+    let values = [
+        ("1m", "mean", w.one_minute),
+        ("15m", "mean", w.fifteen_minutes),
+        ("1h", "mean", w.one_hour),
+        ("1h", "max", w.max),
+    ];
+    for (window, stat, value) in values {
+        let labels: Vec<&str> = before.iter().copied().chain([window, stat]).collect();
+        rows.push(&labels, value.map(|value| value / scale));
+    }
+}
+
+pub(super) fn sse_window(m: &SystemMonitoring, rows: &mut Rows<'_>) {
+    let sse: Option<&IngressSse> = m.components.ingress.as_ref().and_then(|ingress| ingress.sse.as_ref());
+    windows(&[], sse.and_then(|sse| sse.windows.as_ref()), 1.0, rows);
+}
+
+fn queue(m: &SystemMonitoring) -> Option<&ProcQueue> {
+    m.components.proc.as_ref()?.queue.as_ref()
+}
+
+pub(super) fn depth_window(m: &SystemMonitoring, rows: &mut Rows<'_>) {
+    windows(&[], queue(m).and_then(|queue| queue.windows.depth.as_ref()), 1.0, rows);
+}
+
+pub(super) fn pressure_window(m: &SystemMonitoring, rows: &mut Rows<'_>) {
+    windows(&[], queue(m).and_then(|queue| queue.windows.pressure_ratio.as_ref()), 1.0, rows);
+}
+
+pub(super) fn queue_tasks(m: &SystemMonitoring, rows: &mut Rows<'_>) {
+    let stats = &m.queue_stats;
+    let shown = [
+        ("anonymous", stats.anonymous),
+        ("registered", stats.registered),
+        ("paid", stats.paid),
+        ("privileged", stats.privileged),
+    ];
+    // The payload shows no queue of external users by itself, but the total counts it.
+    let known: Option<i64> = shown.iter().map(|(_, depth)| *depth).sum();
+    let external = stats.total.zip(known).map(|(total, known)| total - known);
+    for (role, depth) in shown.into_iter().chain([("external", external)]) {
+        rows.push(&[role], depth.map(float));
+    }
+}
+
+pub(super) fn queue_thresholds(m: &SystemMonitoring, rows: &mut Rows<'_>) {
+    let Some(queue) = queue(m) else { return };
+    let thresholds = &queue.thresholds;
+    rows.push(&["anonymous"], float(thresholds.anonymous_threshold));
+    rows.push(&["registered"], float(thresholds.registered_threshold));
+    rows.push(&["paid"], float(thresholds.paid_threshold));
+    rows.push(&["privileged"], float(thresholds.hard_limit_threshold));
+}
+
+fn each_pool(m: &SystemMonitoring, mut visit: impl FnMut([&'static str; 2], &PoolsAggregate, Pool)) {
+    for component in Component::ALL {
+        let Some(stats) = m.components.get(component) else { continue };
+        for pool in Pool::ALL {
+            visit([component.as_str(), pool.as_str()], &stats.pools_aggregate, pool);
+        }
+    }
+}
+
+pub(super) fn pool_utilization(m: &SystemMonitoring, rows: &mut Rows<'_>) {
+    each_pool(m, |labels, pools, pool| rows.push(&labels, pools.current(pool).0.map(|percent| percent / 100.0)));
+}
+
+pub(super) fn pool_utilization_window(m: &SystemMonitoring, rows: &mut Rows<'_>) {
+    each_pool(m, |labels, pools, pool| windows(&labels, pools.utilization_windows.get(pool), 100.0, rows));
+}
+
+pub(super) fn pool_in_use(m: &SystemMonitoring, rows: &mut Rows<'_>) {
+    each_pool(m, |labels, pools, pool| rows.push(&labels, pools.current(pool).1));
+}
+
+pub(super) fn pool_in_use_window(m: &SystemMonitoring, rows: &mut Rows<'_>) {
+    each_pool(m, |labels, pools, pool| windows(&labels, pools.in_use_windows.get(pool), 1.0, rows));
+}
+
+pub(super) fn instances(m: &SystemMonitoring, rows: &mut Rows<'_>) {
+    for component in Component::ALL {
+        let count = m.components.get(component).map(|stats| float(stats.instance_count));
+        rows.push(&[component.as_str()], count);
+    }
+}
+
+pub(super) fn processes(m: &SystemMonitoring, rows: &mut Rows<'_>) {
+    for component in Component::ALL {
+        let service = format!("chat_{}", component.service_name());
+        let sum = |pick: fn(&ServiceStats) -> i64| -> i64 {
+            m.instances.values().filter_map(|services| services.get(&service)).map(pick).sum()
+        };
+        if m.components.get(component).is_none() {
+            continue;
+        }
+        let name = component.as_str();
+        rows.push(&[name, "healthy"], float(sum(|s| s.status_breakdown.healthy)));
+        rows.push(&[name, "degraded"], float(sum(|s| s.status_breakdown.degraded)));
+        rows.push(&[name, "unhealthy"], float(sum(|s| s.status_breakdown.unhealthy)));
+        rows.push(&[name, "stale"], float(sum(|s| s.status_breakdown.stale)));
+        rows.push(&[name, "missing"], float(sum(|s| s.status_breakdown.missing)));
+    }
+}
+
+pub(super) fn capacity(m: &SystemMonitoring, rows: &mut Rows<'_>) {
+    let context = &m.queue_stats.capacity_context;
+    // At least one instance is always assumed; 0 is the mark of a section that was not sent.
+    if context.instance_count > 0 {
+        rows.push(&[], float(context.weighted_max_capacity));
+    }
+}
+
+pub(super) fn load(m: &SystemMonitoring, rows: &mut Rows<'_>) {
+    for component in Component::ALL {
+        rows.push(&[component.as_str()], m.components.get(component).map(|stats| float(stats.load)));
+    }
+}
+
+pub(super) fn throttled(m: &SystemMonitoring, rows: &mut Rows<'_>) {
+    let t = &m.throttling_windows;
+    for (window, events) in [("1m", t.one_minute), ("15m", t.fifteen_minutes), ("1h", t.one_hour)] {
+        rows.push(&["429", window], events.map(|events| float(events.rate_limit_429)));
+        rows.push(&["503", window], events.map(|events| float(events.backpressure_503)));
+    }
+}
+
+pub(super) fn circuits(m: &SystemMonitoring, rows: &mut Rows<'_>) {
+    for (name, circuit) in &m.circuit_breakers {
+        for state in ["closed", "open", "half_open"] {
+            rows.push(&[name, state], one_hot(circuit.state == state));
+        }
+    }
+}
+
+pub(super) fn db_estimated(m: &SystemMonitoring, rows: &mut Rows<'_>) {
+    // Without any component the payload says nothing of pools, and 0 would be a guess.
+    if m.components.ingress.is_some() || m.components.proc.is_some() {
+        rows.push(&[], float(m.db_connections.estimated_total));
+    }
+}
+
+pub(super) fn db_max(m: &SystemMonitoring, rows: &mut Rows<'_>) {
+    rows.push(&[], m.db_connections.max_connections.map(float));
+}
+
+pub(super) fn decisions(m: &SystemMonitoring, rows: &mut Rows<'_>) {
+    let ingress = m.autoscaler.ingress.as_ref().map(|hint| &hint.decision);
+    let proc = m.autoscaler.proc.as_ref().map(|hint| &hint.decision);
+    for (component, taken) in [("ingress", ingress), ("proc", proc)] {
+        let Some(taken) = taken else { continue };
+        for decision in ["scale_up", "scale_down", "hold"] {
+            rows.push(&[component, decision], one_hot(taken == decision));
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! The table against the conformance cases, and its names against the rules of the outlets.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::mapping::Mapping;
+use super::*;
+
+fn cases() -> Vec<(String, Value)> {
+    let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/conformance/cases");
+    let entries = std::fs::read_dir(dir).expect("cases").map(|entry| entry.expect("entry").path());
+    let read = |path: std::path::PathBuf| {
+        let text = std::fs::read_to_string(&path).expect("readable");
+        (path.display().to_string(), serde_json::from_str(&text).expect("JSON"))
+    };
+    entries.map(read).collect()
+}
+
+/// The cases list no REST latency among their scalars, though their payloads hold it and the catalog
+/// promises it: these three are judged by the payload.
+const REST: &str = "ingress.rest.latency.";
+
+fn rest_in_payload(case: &Value, key: &str) -> Option<f64> {
+    let percentile = key.strip_prefix(REST).expect("REST key");
+    case["expected"]["system"]["components"]["ingress"]["latency"]["rest_ms"]["1m"][percentile].as_f64()
+}
+
+#[test]
+fn scalars_are_those_of_the_cases() {
+    let cases = cases();
+    assert_eq!(cases.len(), 26);
+    for (name, case) in cases {
+        let system: SystemMonitoring = serde_json::from_value(case["expected"]["system"].clone()).expect("payload");
+        let expected: BTreeMap<String, f64> =
+            serde_json::from_value(case["expected"]["scalars"].clone()).expect("scalars");
+        let mut left = expected;
+        for (metric, reading) in scalars(&system) {
+            let names = || metric.aliases.iter().copied().chain([metric.key]);
+            let wanted = names().find_map(|name| left.get(name).copied());
+            left.retain(|name, _| !names().any(|known| known == name));
+            if metric.key.starts_with(REST) {
+                assert_eq!(reading.value(), rest_in_payload(&case, metric.key), "{name}");
+                continue;
+            }
+            match (wanted, reading) {
+                (Some(wanted), Reading::Value(value)) => {
+                    assert!((wanted - value).abs() <= 1e-9, "{name}: {} is {value}, not {wanted}", metric.key);
+                }
+                (None, Reading::Absent(_)) => {}
+                (wanted, reading) => panic!("{name}: {} is {reading:?}, expected {wanted:?}", metric.key),
+            }
+        }
+        assert!(left.is_empty(), "{name}: no row for {left:?}");
+    }
+}
+
+#[test]
+fn an_empty_payload_has_no_scalar() {
+    let absent = scalars(&SystemMonitoring::default()).filter(|(_, reading)| reading.value().is_none()).count();
+    assert_eq!(absent, scalars::TABLE.len());
+    assert_eq!(samples(&SystemMonitoring::default()), []);
+}
+
+#[test]
+fn keys_names_and_aliases_are_legal_and_unique() {
+    let mut seen = BTreeSet::new();
+    for metric in all() {
+        let names = metric.aliases.iter().chain([&metric.key]);
+        names.for_each(|name| assert!(seen.insert(*name), "{name} twice"));
+        assert!(metric.key.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "._".contains(c)));
+        assert!(!metric.help.is_empty() && !metric.help.ends_with('.'), "{}", metric.key);
+        assert!(!metric.absent.is_empty());
+        for label in metric.labels {
+            assert!(!["quantile", "le", "type", "env", "service", "region", "cluster"].contains(label));
+        }
+    }
+    // An empty mapping also looks for clashes among the names that outlets use.
+    Mapping::parse("{}").expect("no clash");
+    let own = crate::telemetry::own::TABLE.iter().map(|metric| metric.name);
+    let prometheus: BTreeSet<String> = all().map(Metric::prometheus_name).collect();
+    for name in own {
+        assert!(!prometheus.contains(name), "{name} is in the catalog too");
+    }
+}
+
+#[test]
+fn scalars_have_no_labels_and_families_no_dots() {
+    for metric in all() {
+        assert_eq!(metric.is_scalar(), metric.key.contains('.'), "{}", metric.key);
+        assert!(!metric.is_scalar() || metric.labels.is_empty());
+    }
+}
+
+#[test]
+fn an_alias_finds_its_metric() {
+    assert_eq!(find("proc.exec.p95").map(|metric| metric.key), Some("proc.exec.p95_ms"));
+    assert_eq!(find("ingress.rest.latency.p95_ms").map(|metric| metric.key), Some("ingress.rest.latency.p95"));
+    assert!(find("proc.exec").is_none());
+}
+
+#[test]
+fn no_two_samples_share_name_and_labels() {
+    for (name, case) in cases() {
+        let system: SystemMonitoring = serde_json::from_value(case["expected"]["system"].clone()).expect("payload");
+        let mut seen = BTreeSet::new();
+        for sample in samples(&system) {
+            assert!(seen.insert((sample.metric.key, sample.labels.clone())), "{name}: {sample:?} twice");
+        }
+    }
+}

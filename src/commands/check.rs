@@ -1,0 +1,108 @@
+//! `check`: a table of what was found, what is missing, and why.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use super::{Exit, block_on, fail, print};
+use crate::clock::{Clock, SystemClock};
+use crate::config::{Config, Mode, table};
+use crate::settings::{Origin, Settings};
+use crate::sources::redis::RedisSource;
+
+/// One line of the table.
+struct Finding {
+    what: String,
+    outcome: Outcome,
+    detail: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Ok,
+    Warning,
+    Failed,
+}
+
+impl Outcome {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Warning => "warning",
+            Self::Failed => "FAILED",
+        }
+    }
+}
+
+pub(super) fn run(config: Option<Config>, settings: Settings, warnings: &[String]) -> Exit {
+    let mut findings = given(&settings);
+    findings.extend(warnings.iter().map(|warning| finding("settings", Outcome::Warning, warning)));
+    let configured = config.is_some();
+    match config {
+        None => findings.extend(problems(settings)),
+        Some(config) => match block_on(dependencies(&config)) {
+            Ok(found) => findings.extend(found),
+            Err(error) => return fail(&error),
+        },
+    }
+    print(&render(&findings));
+    let failed = findings.iter().any(|finding| finding.outcome == Outcome::Failed);
+    match (configured, failed) {
+        (false, _) => Exit::BadConfiguration,
+        (true, true) => Exit::Failed,
+        (true, false) => Exit::Fine,
+    }
+}
+
+fn finding(what: &str, outcome: Outcome, detail: impl Into<String>) -> Finding {
+    Finding { what: what.to_owned(), outcome, detail: detail.into() }
+}
+
+/// The settings that are not at their default, and where each comes from.
+fn given(settings: &Settings) -> Vec<Finding> {
+    let set = table::ALL.iter().filter(|setting| settings.origin(setting) != Origin::Default);
+    set.map(|setting| finding(setting.variable, Outcome::Ok, format!("from {}", settings.origin(setting).as_str())))
+        .collect()
+}
+
+fn problems(settings: Settings) -> Vec<Finding> {
+    settings.into_problems().iter().map(|problem| finding("settings", Outcome::Failed, problem.to_string())).collect()
+}
+
+async fn dependencies(config: &Config) -> Vec<Finding> {
+    let scope = config.gateway.scope();
+    let mut found = vec![finding("scope", Outcome::Ok, format!("tenant {}, project {}", scope.tenant, scope.project))];
+    found.push(address(config).await);
+    if config.mode == Mode::Redis {
+        found.push(redis(config).await);
+    }
+    found
+}
+
+async fn address(config: &Config) -> Finding {
+    match tokio::net::TcpListener::bind(config.address).await {
+        Ok(_) => finding("listen", Outcome::Ok, config.address.to_string()),
+        Err(error) => {
+            finding("listen", Outcome::Failed, format!("{}: {error}; is the server running already?", config.address))
+        }
+    }
+}
+
+async fn redis(config: &Config) -> Finding {
+    let mut source = RedisSource::new(config.redis.clone(), config.gateway.scope());
+    // The probe has its own limit; this one only guards against a defect in it.
+    let limit = config.request_timeout * 3 + Duration::from_secs(1);
+    match tokio::time::timeout(limit, source.probe(SystemClock.now())).await {
+        Ok(Ok(report)) => finding("redis", Outcome::Ok, format!("{} · {report}", config.redis.redacted())),
+        Ok(Err(error)) => finding("redis", Outcome::Failed, error.to_string()),
+        Err(_) => finding("redis", Outcome::Failed, format!("{}: no answer in {limit:?}", config.redis.redacted())),
+    }
+}
+
+fn render(findings: &[Finding]) -> String {
+    let width = findings.iter().map(|finding| finding.what.chars().count()).max().unwrap_or(0);
+    findings.iter().fold(String::new(), |mut text, Finding { what, outcome, detail }| {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{what:<width$}  {:<7}  {detail}", outcome.as_str());
+        text
+    })
+}

@@ -1,0 +1,96 @@
+//! `demo`: serves a simulated deployment, prints where to look, and keeps a one-line status.
+
+use std::io::{IsTerminal, Write};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::serve::stop_signal;
+use super::{Exit, block_on, fail};
+use crate::app::App;
+use crate::catalog;
+use crate::cli::DemoArgs;
+use crate::config::Config;
+use crate::engine::snapshot::{Snapshot, SnapshotReader};
+
+/// The keys of the status line, with how they are shown.
+const STATUS: [(&str, &str); 5] = [
+    ("ingress.sse.total_connections", "SSE"),
+    ("ingress.sse.saturation_percent", "SSE %"),
+    ("proc.queue.total", "queued"),
+    ("proc.queue.pressure_ratio", "pressure"),
+    ("proc.queue.wait.p95_ms", "wait p95 ms"),
+];
+
+pub(super) fn run(mut config: Config, arguments: &DemoArgs) -> Exit {
+    // A newcomer watches: a tick a second unless something else was asked for.
+    config.sample_interval = config.sample_interval.min(Duration::from_secs(1));
+    match block_on(demo(config, arguments.duration)) {
+        Ok(Ok(())) => Exit::Fine,
+        Ok(Err(error)) => fail(&format!("{error:#}")),
+        Err(error) => fail(&error),
+    }
+}
+
+async fn demo(config: Config, duration: Option<Duration>) -> anyhow::Result<()> {
+    let app = App::build(config).await?;
+    say(&welcome(app.address()?));
+    let status = tokio::spawn(status(app.reader()));
+    let ended = app.run(stop_after(duration)).await;
+    status.abort();
+    say("\n");
+    ended
+}
+
+/// Completes at a stop signal, or when the time is up.
+pub(super) async fn stop_after(duration: Option<Duration>) {
+    let time_is_up = async {
+        match duration {
+            Some(duration) => tokio::time::sleep(duration).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = stop_signal() => {},
+        () = time_is_up => {},
+    }
+}
+
+fn welcome(address: SocketAddr) -> String {
+    let host = if address.ip().is_unspecified() { "127.0.0.1".to_owned() } else { address.ip().to_string() };
+    let base = format!("http://{host}:{}", address.port());
+    format!(
+        "A simulated KDCube deployment is being measured. Open:\n\n  \
+         {base}/                    what there is\n  \
+         {base}/metrics             Prometheus\n  \
+         {base}/metrics/combined    the whole system as JSON\n  \
+         {base}/api/v1/signals      the numbers an autoscaler asks for\n\n\
+         Ctrl-C stops it.\n\n"
+    )
+}
+
+/// On a terminal one line that is rewritten, elsewhere a line now and then.
+async fn status(reader: SnapshotReader) {
+    let terminal = std::io::stdout().is_terminal();
+    let pause = Duration::from_secs(if terminal { 1 } else { 10 });
+    loop {
+        if let Some(snapshot) = reader.latest() {
+            let line = status_line(&snapshot);
+            say(&if terminal { format!("\r\x1b[2K{line}") } else { format!("{line}\n") });
+        }
+        tokio::time::sleep(pause).await;
+    }
+}
+
+fn status_line(snapshot: &Snapshot) -> String {
+    let values = STATUS.map(|(key, label)| {
+        let value = catalog::scalar(key, &snapshot.monitoring);
+        value.map_or_else(|| format!("{label} –"), |value| format!("{label} {value:.2}").replace(".00", ""))
+    });
+    values.join("   ")
+}
+
+/// Standard output may be gone; the demo goes on.
+fn say(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}

@@ -1,0 +1,68 @@
+//! `snapshot`: one tick, printed; the same truth that the server would serve.
+
+use serde_json::{Map, Value, json};
+
+use super::{Exit, block_on, fail, print};
+use crate::app;
+use crate::catalog::{self, Reading};
+use crate::cli::{SnapshotArgs, SnapshotFormat};
+use crate::clock::{Clock, FixedClock, SystemClock};
+use crate::config::Config;
+use crate::engine::sampler::{Record, Tick};
+use crate::exporters::prometheus::{self, Format};
+use crate::monitoring::SystemMonitoring;
+use crate::sources::SourceError;
+
+pub(super) fn run(config: Config, arguments: &SnapshotArgs) -> Exit {
+    let now = match arguments.at {
+        Some(at) if !at.is_finite() || at < 0.0 => return fail(&"--at: expected Unix seconds"),
+        Some(at) => FixedClock(at).now(),
+        None => SystemClock.now(),
+    };
+    let tick = match block_on(take(&config, now, arguments.record)) {
+        Ok(Ok(tick)) => tick,
+        Ok(Err(error)) => return nothing_collected(&error),
+        Err(error) => return fail(&error),
+    };
+    for malformed in &tick.malformed {
+        tracing::warn!(key = malformed.key, problem = malformed.problem, "an input could not be read and was skipped");
+    }
+    let exit = print(&render(&tick.monitoring, now, &config, arguments.format));
+    match tick.record_error {
+        Some(error) => fail(&format!("the tick's points could not be written: {error}")),
+        None => exit,
+    }
+}
+
+async fn take(config: &Config, now: f64, record: bool) -> Result<Tick, SourceError> {
+    let mut sampler = app::sampler(config, &FixedClock(now));
+    sampler.tick(now, if record { Record::Yes } else { Record::No }).await
+}
+
+fn nothing_collected(error: &SourceError) -> Exit {
+    fail(error);
+    Exit::NothingCollected
+}
+
+fn render(system: &SystemMonitoring, now: f64, config: &Config, format: SnapshotFormat) -> String {
+    let json = match format {
+        SnapshotFormat::System => json!(system),
+        SnapshotFormat::Combined => json!({"timestamp": now, "mode": config.mode.as_str(), "system": system}),
+        SnapshotFormat::Scalars => scalars(system),
+        SnapshotFormat::Prometheus => {
+            return prometheus::render(&catalog::samples(system), &config.mapping, Format::Text);
+        }
+    };
+    // Pretty, because a person or a diff reads it; to_string_pretty of a Value cannot fail.
+    let mut text = serde_json::to_string_pretty(&json).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+fn scalars(system: &SystemMonitoring) -> Value {
+    let values = catalog::scalars(system).filter_map(|(metric, reading)| match reading {
+        Reading::Value(value) => Some((metric.key.to_owned(), json!(value))),
+        Reading::Absent(_) => None,
+    });
+    Value::Object(values.collect::<Map<_, _>>())
+}

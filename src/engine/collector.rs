@@ -1,0 +1,119 @@
+//! When ticks happen: at a fixed cadence, and when a reader needs a fresher snapshot.
+//!
+//! Publishes one immutable snapshot a tick. What a tick computes is `sampler`'s matter.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, MissedTickBehavior};
+
+use super::sampler::{Record, Sampler, Tick};
+use super::snapshot::{Publisher, Pulse, Snapshot};
+use crate::clock::Clock;
+use crate::signals::{InputKind, UnixSeconds};
+use crate::sources::SourceError;
+use crate::telemetry::Telemetry;
+
+/// Drives a [`Sampler`] and publishes what it finds.
+pub struct Collector {
+    sampler: Sampler,
+    clock: Arc<dyn Clock>,
+    publisher: Publisher,
+    telemetry: Arc<Telemetry>,
+    /// Published gateway configurations, as text.
+    updates: mpsc::Receiver<String>,
+    interval: Duration,
+    /// Distinguishes this run's snapshot ids from an earlier one's.
+    epoch: u64,
+    ticks: u64,
+    was_up: Option<bool>,
+}
+
+impl Collector {
+    /// A collector that ticks every `interval` once it runs.
+    #[must_use]
+    pub fn new(
+        sampler: Sampler,
+        clock: Arc<dyn Clock>,
+        publisher: Publisher,
+        telemetry: Arc<Telemetry>,
+        updates: mpsc::Receiver<String>,
+        interval: Duration,
+    ) -> Self {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "whole seconds, only to be distinct"
+        )]
+        let epoch = clock.now() as u64;
+        Self { sampler, clock, publisher, telemetry, updates, interval, epoch, ticks: 0, was_up: None }
+    }
+
+    /// Ticks until the future it runs in is dropped.
+    pub async fn run(mut self) {
+        let mut cadence = tokio::time::interval(self.interval);
+        // After a slow tick, wait a whole interval: catching up would write points too close together.
+        cadence.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = cadence.tick() => self.tick(Record::Yes, Vec::new()).await,
+                Some(asker) = self.publisher.asked() => self.tick(Record::No, vec![asker]).await,
+                Some(update) = self.updates.recv() => self.apply_update(&update),
+            }
+        }
+    }
+
+    /// One tick, then an answer to everyone who asked for it before it ended.
+    async fn tick(&mut self, record: Record, mut askers: Vec<oneshot::Sender<()>>) {
+        let began = Instant::now();
+        self.publisher.pulse(Pulse { tick_began: began, up: self.was_up.unwrap_or(false) });
+        let now = self.clock.now();
+        let result = self.sampler.tick(now, record).await;
+        self.telemetry.tick_finished(result.is_ok(), began.elapsed());
+        match result {
+            Ok(tick) => self.publish(tick, now, began),
+            Err(error) => self.went_down(&error, began),
+        }
+        askers.extend(std::iter::from_fn(|| self.publisher.try_asked()));
+        for asker in askers {
+            // An asker that has gone away needs no answer.
+            let _ = asker.send(());
+        }
+    }
+
+    fn publish(&mut self, tick: Tick, now: UnixSeconds, began: Instant) {
+        self.ticks += 1;
+        self.telemetry.report_malformed(&tick.malformed);
+        self.telemetry.set_dropped(tick.dropped);
+        self.telemetry.set_source_cost(tick.cost.round_trips, tick.cost.commands);
+        if let Some(error) = tick.record_error {
+            self.telemetry.record_failed(&error);
+        }
+        let id = format!("{:x}-{}", self.epoch, self.ticks);
+        let snapshot = Snapshot { id, taken_at: now, taken: began, monitoring: tick.monitoring };
+        self.publisher.publish(Arc::new(snapshot));
+        self.publisher.pulse(Pulse { tick_began: began, up: true });
+        if self.was_up.replace(true) == Some(false) {
+            tracing::info!("the source can be read again");
+        }
+    }
+
+    fn went_down(&mut self, error: &SourceError, began: Instant) {
+        self.telemetry.source_error();
+        self.publisher.pulse(Pulse { tick_began: began, up: false });
+        if self.was_up.replace(false) != Some(false) {
+            tracing::error!(%error, "the source cannot be read; serving the last snapshot until it is stale");
+        }
+    }
+
+    fn apply_update(&mut self, update: &str) {
+        match self.sampler.apply_update(update) {
+            Ok(()) => tracing::info!("a published gateway configuration is in force"),
+            Err(problem) => {
+                self.telemetry.malformed(InputKind::GatewayConfig, 1);
+                tracing::warn!(problem, "a published gateway configuration was ignored");
+            }
+        }
+    }
+}

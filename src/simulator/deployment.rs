@@ -1,0 +1,248 @@
+//! The deployment: advanced by the clock it is given, it gives the facts of the moment.
+//!
+//! Seeded, so that the same times give the same facts. What arrives is `weather`'s matter, who
+//! works on it `tasks`' and `fleet`'s.
+
+use std::collections::BTreeMap;
+
+use fastrand::Rng;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde_json::{Map, Value, json};
+
+use super::fleet::Fleet;
+use super::tasks::Tasks;
+use super::weather::{Weather, exponential, long_tailed};
+use crate::signals::{
+    Circuit, CircuitFacts, LatencySeries, Point, Role, Signals, ThrottlingDetail, ThrottlingEvent, UnixSeconds,
+};
+
+/// How large the deployment is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Shape {
+    /// Ingress instances, a process each.
+    pub ingress: u32,
+    /// Processor instances, a process each.
+    pub proc: u32,
+    /// Tasks that arrive in a second, on average.
+    pub rate: f64,
+    /// Seed of everything random.
+    pub seed: u64,
+}
+
+impl Default for Shape {
+    fn default() -> Self {
+        Self { ingress: 2, proc: 3, rate: 4.0, seed: 1 }
+    }
+}
+
+/// Tasks that a processor executes at once: the platform's default.
+const SLOTS: usize = 5;
+/// Tasks that may wait for each processor before anonymous ones are turned away.
+const PATIENCE: i64 = 6;
+/// The simulation's step; what happens within one happens at its end.
+const STEP_SECONDS: f64 = 0.1;
+/// A clock that jumps further is followed by this much at most.
+const LONGEST_SECONDS: f64 = 7200.0;
+/// Hours that the request counters are kept.
+const HOURS: usize = 48;
+
+/// A deployment and all that it has not told yet.
+#[derive(Debug)]
+pub struct Deployment {
+    rate: f64,
+    rng: Rng,
+    now: UnixSeconds,
+    next_arrival: UnixSeconds,
+    weather: Weather,
+    fleet: Fleet,
+    tasks: Tasks,
+    requests: Vec<Point>,
+    events: Vec<ThrottlingEvent>,
+    hourly: BTreeMap<String, i64>,
+    total_requests: i64,
+}
+
+impl Deployment {
+    /// A deployment that starts at `now`.
+    #[must_use]
+    pub fn new(shape: Shape, now: UnixSeconds) -> Self {
+        let mut rng = Rng::with_seed(shape.seed);
+        let weather = Weather::new(&mut rng, now);
+        let workers = usize::try_from(shape.proc).unwrap_or(usize::MAX);
+        let slots = i64::try_from(SLOTS).unwrap_or(i64::MAX);
+        Self {
+            rate: shape.rate.max(0.0),
+            rng,
+            now,
+            next_arrival: now,
+            weather,
+            fleet: Fleet::new(shape.ingress, shape.proc, slots, now),
+            tasks: Tasks::new(workers, SLOTS),
+            requests: Vec::new(),
+            events: Vec::new(),
+            hourly: BTreeMap::new(),
+            total_requests: 0,
+        }
+    }
+
+    /// Lives on until `now` and tells the facts: state whole, series since the last call.
+    pub fn advance(&mut self, now: UnixSeconds) -> Signals {
+        self.now = self.now.max(now - LONGEST_SECONDS);
+        while self.now + STEP_SECONDS <= now {
+            self.now += STEP_SECONDS;
+            self.step();
+        }
+        self.tell()
+    }
+
+    fn step(&mut self) {
+        let demand = self.weather.demand(&mut self.rng, self.now);
+        self.fleet.advance(&mut self.rng, self.now, demand);
+        let pause = 1.0 / (self.rate * demand).max(1e-9);
+        // After a pause in arrivals they begin anew rather than all at once.
+        self.next_arrival = self.next_arrival.max(self.now - STEP_SECONDS);
+        while self.next_arrival <= self.now {
+            self.arrival();
+            self.next_arrival += exponential(&mut self.rng, pause);
+        }
+        self.tasks.work(&mut self.rng, self.now);
+    }
+
+    /// A user's message: some REST requests, and a task unless it is turned away.
+    fn arrival(&mut self) {
+        let at = self.next_arrival;
+        *self.hourly.entry(hour(at)).or_default() += 1;
+        self.total_requests += 1;
+        let busy = if self.weather.is_burst(at) { 2.0 } else { 1.0 };
+        for _ in 0..self.rng.u8(1..=3) {
+            self.requests.push(Point { at, value: long_tailed(&mut self.rng, 25.0 * busy, 0.7) });
+        }
+        let role = Tasks::pick_role(&mut self.rng);
+        let crowded = self.tasks.waiting() > PATIENCE * self.workers();
+        match () {
+            () if crowded && role == Role::Anonymous => self.turn_away(at, role, "anonymous_backpressure", 503),
+            () if self.rng.f64() < 0.002 * busy => self.turn_away(at, role, "hourly_rate_limit", 429),
+            () => self.tasks.arrive(role, at),
+        }
+    }
+
+    fn workers(&self) -> i64 {
+        i64::try_from(self.tasks.loads().count()).unwrap_or(i64::MAX)
+    }
+
+    /// Notes a throttled request in the words of the platform.
+    fn turn_away(&mut self, at: UnixSeconds, role: Role, reason: &str, status: i64) {
+        let session = format!("s-{}", self.rng.u16(0..50));
+        let raw = json!({
+            "timestamp": at, "event_id": format!("{:032x}", self.rng.u128(..)), "reason": reason, "http_status": status,
+            "session_id": session, "user_type": role.as_str(), "fingerprint": "f", "endpoint": "/sse/chat",
+            "retry_after": 60, "queue_stats": null, "rate_limit_stats": null,
+        });
+        let detail = ThrottlingDetail {
+            reason: Some(reason.to_owned()),
+            http_status: Some(status),
+            session_id: Some(session),
+            raw,
+        };
+        self.events.push(ThrottlingEvent { at, detail: Some(detail) });
+    }
+
+    fn tell(&mut self) -> Signals {
+        while self.hourly.len() > HOURS {
+            self.hourly.pop_first();
+        }
+        let heartbeats = self.fleet.heartbeats(self.tasks.loads());
+        let latency = [
+            (LatencySeries::IngressRest, std::mem::take(&mut self.requests)),
+            (LatencySeries::QueueWait, std::mem::take(&mut self.tasks.waits)),
+            (LatencySeries::TaskExec, std::mem::take(&mut self.tasks.executions)),
+        ];
+        Signals {
+            process_keys_found: heartbeats.len(),
+            heartbeats,
+            sse: self.fleet.samples(),
+            queues: self.tasks.depths(),
+            analytics: self.tasks.analytics(),
+            latency: latency.into(),
+            throttling_events: std::mem::take(&mut self.events),
+            hourly_requests: self.hourly.clone(),
+            circuits: Circuit::ALL.into_iter().map(|circuit| (circuit, self.closed(circuit))).collect(),
+            ..Signals::default()
+        }
+    }
+
+    fn closed(&self, circuit: Circuit) -> CircuitFacts {
+        let mut stats = Map::new();
+        for (field, value) in [
+            ("name", json!(circuit.as_str())),
+            ("state", json!("closed")),
+            ("failure_count", json!(0)),
+            ("success_count", json!(self.total_requests)),
+            ("last_failure_time", Value::Null),
+            ("last_success_time", json!(self.now)),
+            ("total_requests", json!(self.total_requests)),
+            ("total_failures", json!(0)),
+            ("opened_at", Value::Null),
+            ("last_state_change", Value::Null),
+            ("consecutive_failures", json!(0)),
+            ("consecutive_successes", json!(self.total_requests)),
+            ("current_window_failures", json!(0)),
+            ("half_open_calls", json!(0)),
+        ] {
+            stats.insert(field.to_owned(), value);
+        }
+        CircuitFacts { state: Some("closed".to_owned()), stats: Some(stats), window_failures: 0, half_open_calls: None }
+    }
+}
+
+/// The counter of the hour, UTC as in the platform's containers.
+#[expect(clippy::cast_possible_truncation, reason = "whole seconds of a clock")]
+fn hour(at: UnixSeconds) -> String {
+    let time = Timestamp::from_second(at as i64).unwrap_or(Timestamp::UNIX_EPOCH);
+    TimeZone::UTC.to_datetime(time).strftime("%Y-%m-%d_%H").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: UnixSeconds = 1_767_225_600.0;
+
+    fn hour_of(shape: Shape) -> (Deployment, Signals) {
+        let mut deployment = Deployment::new(shape, START);
+        let signals = deployment.advance(START + 3600.0);
+        (deployment, signals)
+    }
+
+    #[test]
+    fn an_hour_has_everything_that_a_day_has() {
+        let (_, signals) = hour_of(Shape::default());
+        assert_eq!((signals.heartbeats.len(), signals.sse.len()), (5, 2));
+        assert!(signals.latency.values().all(|points| points.len() > 5_000), "tasks arrive, wait and are executed");
+        let reasons = signals.throttling_events.iter().filter_map(|event| event.detail.as_ref()?.http_status);
+        let reasons: std::collections::BTreeSet<i64> = reasons.collect();
+        assert_eq!(reasons.into_iter().collect::<Vec<_>>(), [429, 503], "bursts are throttled");
+        assert!(signals.hourly_requests.contains_key("2026-01-01_00"));
+    }
+
+    #[test]
+    fn the_same_seed_tells_the_same() {
+        assert_eq!(hour_of(Shape::default()).1, hour_of(Shape::default()).1);
+        assert_ne!(hour_of(Shape { seed: 2, ..Shape::default() }).1, hour_of(Shape::default()).1);
+    }
+
+    #[test]
+    fn series_are_told_once_and_the_rest_whole() {
+        let (mut deployment, _) = hour_of(Shape::default());
+        let signals = deployment.advance(START + 3600.0);
+        assert!(signals.latency.values().all(Vec::is_empty) && signals.throttling_events.is_empty());
+        assert_eq!(signals.heartbeats.len(), 5);
+    }
+
+    #[test]
+    fn an_empty_deployment_is_no_accident() {
+        let (_, signals) = hour_of(Shape { ingress: 0, proc: 0, rate: 0.0, seed: 1 });
+        assert_eq!((signals.heartbeats.len(), signals.sse.len()), (0, 0));
+    }
+}

@@ -1,0 +1,128 @@
+//! The processes: who heartbeats, with which load, pools and streams.
+
+use fastrand::Rng;
+
+use crate::signals::{Component, HealthWord, Heartbeat, PoolUse, Pools, SseSample, UnixSeconds, WorkerId};
+
+/// Workers beat this often; ages in the facts follow from it.
+pub(super) const BEAT_SECONDS: f64 = 10.0;
+/// Streams that an ingress worker accepts.
+const SSE_LIMIT: i64 = 200;
+/// Requests that an ingress process works on at once.
+const INGRESS_SLOTS: i64 = 20;
+
+/// An ingress process.
+#[derive(Debug)]
+struct Ingress {
+    id: WorkerId,
+    streams: i64,
+    /// When the streams last changed: only then is their number published.
+    changed: UnixSeconds,
+    load: i64,
+}
+
+/// All processes of the deployment, one an instance.
+#[derive(Debug)]
+pub(super) struct Fleet {
+    ingress: Vec<Ingress>,
+    proc: u32,
+    slots: i64,
+    /// The last beat of all.
+    beat: UnixSeconds,
+}
+
+impl Fleet {
+    pub(super) fn new(ingress: u32, proc: u32, slots: i64, now: UnixSeconds) -> Self {
+        let worker = |number| Ingress {
+            id: WorkerId { instance_id: format!("ingress-{number}"), process_id: 41 },
+            streams: 20,
+            changed: now,
+            load: 0,
+        };
+        Self { ingress: (1..=ingress).map(worker).collect(), proc, slots, beat: now }
+    }
+
+    /// Streams follow demand at their own pace; loads follow it at once.
+    pub(super) fn advance(&mut self, rng: &mut Rng, now: UnixSeconds, demand: f64) {
+        if now - self.beat >= BEAT_SECONDS {
+            self.beat = now;
+        }
+        for worker in &mut self.ingress {
+            let wanted = round(demand * 50.0).min(SSE_LIMIT);
+            let step = (wanted - worker.streams).signum() * rng.i64(0..=3) + rng.i64(-1..=1);
+            let streams = (worker.streams + step).clamp(0, SSE_LIMIT);
+            if streams != worker.streams {
+                worker.changed = now;
+            }
+            worker.streams = streams;
+            worker.load = round(demand * 4.0 * rng.f64()).min(INGRESS_SLOTS);
+        }
+    }
+
+    /// The heartbeats as of the last beat, ordered as a source gives them.
+    pub(super) fn heartbeats(&self, loads: impl Iterator<Item = i64>) -> Vec<Heartbeat> {
+        let ingress = self.ingress.iter().map(|worker| {
+            let WorkerId { instance_id, process_id } = worker.id.clone();
+            self.heartbeat(Component::Ingress, instance_id, process_id, worker.load, INGRESS_SLOTS)
+        });
+        let proc = (1..=self.proc)
+            .zip(loads)
+            .map(|(number, load)| self.heartbeat(Component::Proc, format!("proc-{number}"), 17, load, self.slots));
+        let mut heartbeats: Vec<Heartbeat> = ingress.chain(proc).collect();
+        heartbeats.sort_by(|a, b| (&a.instance_id, a.process_id).cmp(&(&b.instance_id, b.process_id)));
+        heartbeats
+    }
+
+    fn heartbeat(&self, component: Component, instance_id: String, pid: i64, load: i64, capacity: i64) -> Heartbeat {
+        Heartbeat {
+            instance_id,
+            service_type: "chat".to_owned(),
+            service_name: component.service_name().to_owned(),
+            process_id: Some(pid),
+            port: (component == Component::Ingress).then_some(8010),
+            load,
+            capacity,
+            last_heartbeat: self.beat,
+            health: health(load, capacity),
+            pools: pools(load),
+        }
+    }
+
+    pub(super) fn samples(&self) -> Vec<SseSample> {
+        let sample = |worker: &Ingress| SseSample {
+            worker: worker.id.clone(),
+            count: worker.streams,
+            sessions: worker.streams - worker.streams / 8,
+            max: SSE_LIMIT,
+            at: Some(worker.changed),
+        };
+        let mut samples: Vec<SseSample> = self.ingress.iter().map(sample).collect();
+        samples.sort_by(|a, b| a.worker.cmp(&b.worker));
+        samples
+    }
+}
+
+/// The word that the platform's writers choose.
+const fn health(load: i64, capacity: i64) -> HealthWord {
+    match () {
+        () if load >= capacity => HealthWord::Unhealthy,
+        () if load * 5 >= capacity * 4 => HealthWord::Degraded,
+        () => HealthWord::Healthy,
+    }
+}
+
+/// Connections in use follow the load.
+fn pools(load: i64) -> Pools {
+    let use_of = |max: i64, in_use: i64| {
+        let in_use = in_use.min(max);
+        let size = (in_use + 2).min(max);
+        let number = |count: i64| i32::try_from(count).ok().map(f64::from);
+        PoolUse { max: number(max), size: number(size), available: number(size - in_use), in_use: number(in_use) }
+    };
+    Pools { postgres: Some(use_of(8, load)), redis_async: Some(use_of(40, load * 2)), ..Pools::default() }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "small numbers")]
+fn round(value: f64) -> i64 {
+    value.round() as i64
+}

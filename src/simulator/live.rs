@@ -1,0 +1,123 @@
+//! The deployment by the clock: writes to a Redis what the platform's workers would, when they would.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use redis::Pipeline;
+
+use super::deployment::{Deployment, Shape};
+use super::fleet::BEAT_SECONDS;
+use super::writer;
+use crate::clock::Clock;
+use crate::config::redis::RedisConfig;
+use crate::signals::{LatencySeries, Point, Scope, Signals, SseSample, UnixSeconds, WorkerId};
+use crate::sources::SourceError;
+use crate::sources::redis::keys::Keys;
+use crate::sources::redis::link::Link;
+
+/// How often the simulated workers write.
+const STEP: Duration = Duration::from_secs(1);
+/// Members of one ZADD, and keys of one pipeline, when a past is made up.
+const BATCH: usize = 5_000;
+/// A made-up past reaches this far back.
+const PAST_SECONDS: f64 = 3590.0;
+
+/// A deployment that writes to one scope of a Redis.
+pub struct Simulation {
+    keys: Keys,
+    link: Link,
+    deployment: Deployment,
+    next_beat: UnixSeconds,
+    /// What each ingress worker last published: only a change is written.
+    published: BTreeMap<WorkerId, SseSample>,
+}
+
+impl Simulation {
+    /// A deployment that starts at `now`.
+    #[must_use]
+    pub fn new(config: RedisConfig, scope: &Scope, shape: Shape, now: UnixSeconds) -> Self {
+        Self {
+            keys: Keys::new(scope),
+            link: Link::new(config),
+            deployment: Deployment::new(shape, now),
+            next_beat: now,
+            published: BTreeMap::new(),
+        }
+    }
+
+    /// Writes `samples` entries of each latency series, spread over the last hour.
+    ///
+    /// # Errors
+    /// Redis cannot be reached or refuses.
+    pub async fn write_past(&mut self, samples: usize, now: UnixSeconds) -> Result<(), SourceError> {
+        let mut written = 0;
+        while written < samples {
+            let batch = BATCH.min(samples - written);
+            let points: Vec<Point> =
+                (written..written + batch).map(|number| past_point(number, samples, now)).collect();
+            let latency = LatencySeries::ALL.map(|series| (series, points.clone())).into();
+            self.send(&writer::commands(&self.keys, &Signals { latency, ..Signals::default() }, now)).await?;
+            written += batch;
+        }
+        Ok(())
+    }
+
+    /// Writes keys of no concern, to see what they cost.
+    ///
+    /// # Errors
+    /// Redis cannot be reached or refuses.
+    pub async fn write_unrelated(&mut self, keys: usize) -> Result<(), SourceError> {
+        for start in (0..keys).step_by(BATCH) {
+            let mut pipeline = Pipeline::new();
+            let mset = pipeline.cmd("MSET");
+            (start..keys.min(start + BATCH)).for_each(|number| {
+                mset.arg(format!("unrelated:{number}")).arg("x");
+            });
+            self.send(&pipeline).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes a step a second for as long as it is polled; trouble is told and does not end it.
+    pub async fn run(&mut self, clock: &dyn Clock) {
+        let mut cadence = tokio::time::interval(STEP);
+        loop {
+            cadence.tick().await;
+            if let Err(error) = self.step(clock.now()).await {
+                tracing::warn!(%error, "the simulated workers could not write");
+            }
+        }
+    }
+
+    /// Writes what the workers write at `now`.
+    ///
+    /// # Errors
+    /// Redis cannot be reached or refuses.
+    pub async fn step(&mut self, now: UnixSeconds) -> Result<(), SourceError> {
+        let mut signals = self.deployment.advance(now);
+        if now >= self.next_beat {
+            self.next_beat = now + BEAT_SECONDS;
+            signals.heartbeats.iter_mut().for_each(|beat| beat.last_heartbeat = now);
+        } else {
+            signals.heartbeats.clear();
+        }
+        signals.sse.retain(|sample| self.published.get(&sample.worker) != Some(sample));
+        self.send(&writer::commands(&self.keys, &signals, now)).await?;
+        self.published.extend(signals.sse.into_iter().map(|sample| (sample.worker.clone(), sample)));
+        Ok(())
+    }
+
+    async fn send(&mut self, pipeline: &Pipeline) -> Result<(), SourceError> {
+        let values = self.link.run(pipeline).await?;
+        let refused = values.into_iter().find_map(|value| value.extract_error().err());
+        refused.map_or(Ok(()), |error| Err(self.link.refused(&error.to_string())))
+    }
+}
+
+/// Evenly spread times; values that are all different, so that percentiles have work to do.
+#[expect(clippy::cast_precision_loss, reason = "a number of samples, far below 2^53")]
+fn past_point(number: usize, samples: usize, now: UnixSeconds) -> Point {
+    let at = now - PAST_SECONDS * (1.0 - number as f64 / samples as f64);
+    let scattered = number.wrapping_mul(2_654_435_761) % 1_000_000;
+    Point { at, value: scattered as f64 / 100.0 }
+}

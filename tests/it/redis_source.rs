@@ -1,0 +1,333 @@
+//! The Redis source against real servers: what it reads, what it costs, and how it fails and heals.
+
+use std::time::{Duration, Instant};
+
+use kdcube_metrics::config::redis::RedisConfig;
+use kdcube_metrics::signals::{InputKind, LatencySeries, Role, RollingSeries, Scope, Signals};
+use kdcube_metrics::sources::Source;
+use kdcube_metrics::sources::redis::RedisSource;
+use kdcube_metrics::sources::redis::updates::watch_gateway_updates;
+
+use crate::support::{RedisServer, eventually};
+
+const NOW: f64 = 1_767_225_600.5;
+const P: &str = "acme:chat:kdcube";
+
+fn scope() -> Scope {
+    Scope { tenant: "acme".into(), project: "chat".into() }
+}
+
+fn config(url: &str) -> RedisConfig {
+    RedisConfig::new(url, "kdcube-metrics:test".into(), Duration::from_millis(500)).unwrap()
+}
+
+fn source(url: &str) -> RedisSource {
+    RedisSource::new(config(url), &scope())
+}
+
+fn run(server: &RedisServer, commands: &[&[&str]]) {
+    let mut pipeline = redis::pipe();
+    for command in commands {
+        pipeline.cmd(command[0]).arg(&command[1..]).ignore();
+    }
+    pipeline.query::<()>(&mut server.connection()).unwrap();
+}
+
+fn heartbeat(instance: &str, service: &str, pid: i64, at: f64) -> [Vec<String>; 3] {
+    let key = format!("{P}:heartbeat:process:{instance}:chat:{service}:{pid}");
+    let json = format!(
+        r#"{{"instance_id": "{instance}", "service_type": "chat", "service_name": "{service}", "process_id": {pid}, "port": 8010, "current_load": 1, "max_capacity": 5, "last_heartbeat": {at}, "health_status": "ServiceHealth.HEALTHY", "metadata": {{}}}}"#
+    );
+    let words = |words: &[&str]| words.iter().map(ToString::to_string).collect();
+    [
+        words(&["SET", &key, &json]),
+        words(&["ZADD", &format!("{P}:system:capacity:process-index:chat:{service}"), &at.to_string(), &key]),
+        words(&[
+            "ZADD",
+            &format!("{P}:heartbeat:instance:index"),
+            &at.to_string(),
+            &format!("{P}:heartbeat:instance:{instance}:chat:{service}"),
+        ]),
+    ]
+}
+
+fn beat(server: &RedisServer, instance: &str, service: &str, pid: i64) {
+    for command in heartbeat(instance, service, pid, NOW - 1.0) {
+        run(server, &[&command.iter().map(String::as_str).collect::<Vec<_>>()]);
+    }
+}
+
+fn values(signals: &Signals, series: LatencySeries) -> Vec<f64> {
+    signals.latency.get(&series).into_iter().flatten().map(|point| point.value).collect()
+}
+
+#[tokio::test]
+async fn a_key_of_the_wrong_type_loses_itself_and_nothing_else() {
+    let server = RedisServer::start();
+    beat(&server, "proc-1", "proc", 51);
+    for key in [
+        "chat:prompt:queue:paid",
+        "throttling:requests:hourly",
+        "throttling:events",
+        "metrics:task_exec_ms:proc",
+        "circuit_breaker:backpressure:window",
+        "system:capacity:process-index:chat:rest",
+    ] {
+        run(&server, &[&["SET", &format!("{P}:{key}"), "text"]]);
+    }
+    for key in
+        ["chat:conversation:mailbox:count:anonymous", "circuit_breaker:backpressure:stats", "config:gateway:current"]
+    {
+        run(&server, &[&["RPUSH", &format!("{P}:{key}"), "x"]]);
+    }
+    run(&server, &[&["RPUSH", &format!("{P}:chat:prompt:queue:registered"), "a", "b"]]);
+    let signals = source(&server.url()).collect(NOW).await.unwrap();
+    assert_eq!(signals.heartbeats.len(), 1);
+    assert_eq!(signals.queues.get(Role::Registered).unwrap().total(), 2);
+    assert_eq!((signals.queues.get(Role::Paid), signals.queues.get(Role::Anonymous)), (&None, &None));
+    assert!(signals.malformed.len() >= 9, "{:#?}", signals.malformed);
+    assert!(
+        signals.malformed.iter().all(|malformed| malformed.problem.starts_with("WRONGTYPE")),
+        "{:#?}",
+        signals.malformed
+    );
+}
+
+#[tokio::test]
+async fn values_that_cannot_be_read_are_told_with_their_keys_but_not_shown() {
+    let server = RedisServer::start();
+    beat(&server, "ingress-1", "rest", 41);
+    let mut connection = server.connection();
+    let key = format!("{P}:heartbeat:process:bad:chat:proc:1");
+    redis::cmd("SET").arg(&key).arg(&b"\xff\xfesecret"[..]).query::<()>(&mut connection).unwrap();
+    run(
+        &server,
+        &[
+            &["ZADD", &format!("{P}:system:capacity:process-index:chat:proc"), &NOW.to_string(), &key],
+            &["SET", &format!("{P}:chat:sse:connections:ingress-1:41"), "{\"count\": \"secret\"}"],
+            &["SET", &format!("{P}:chat:prompt:queue:analytics:paid"), "secret"],
+            &["SET", &format!("{P}:chat:conversation:mailbox:count:paid"), "secret"],
+            &["ZADD", &format!("{P}:metrics:task_exec_ms:proc"), &NOW.to_string(), "secret"],
+            &["HSET", &format!("{P}:throttling:requests:hourly"), "2026-01-01_00", "secret"],
+        ],
+    );
+    let signals = source(&server.url()).collect(NOW).await.unwrap();
+    let kinds: Vec<InputKind> = signals.malformed.iter().map(|malformed| malformed.kind).collect();
+    for kind in [
+        InputKind::Heartbeat,
+        InputKind::SseSample,
+        InputKind::QueueAnalytics,
+        InputKind::QueueDepth,
+        InputKind::SeriesMember,
+        InputKind::HourlyRequests,
+    ] {
+        assert!(kinds.contains(&kind), "{kind:?} is not in {kinds:?}");
+    }
+    assert!(!format!("{:?}", signals.malformed).contains("secret"));
+    assert_eq!((signals.process_keys_found, signals.heartbeats.len()), (2, 1));
+}
+
+#[tokio::test]
+async fn two_thousand_processes_take_three_round_trips_at_most() {
+    let server = RedisServer::start();
+    let mut connection = server.connection();
+    let mut pipeline = redis::pipe();
+    for process in 0..2000 {
+        for command in heartbeat(&format!("host:{}", process / 4), ["rest", "proc"][process % 2], process as i64, NOW) {
+            pipeline.cmd(&command[0]).arg(&command[1..]).ignore();
+        }
+    }
+    pipeline.query::<()>(&mut connection).unwrap();
+    let mut source = source(&server.url());
+    assert_eq!(source.collect(NOW).await.unwrap().heartbeats.len(), 2000);
+    for tick in 1..4 {
+        let now = NOW + f64::from(tick);
+        let signals = source.collect(now).await.unwrap();
+        source.record(now, &[(RollingSeries::QueueDepth, 1.0)]).await.unwrap();
+        assert_eq!(signals.heartbeats.len(), 2000);
+        assert!(source.cost().round_trips <= 3, "{:?}", source.cost());
+    }
+    beat(&server, "new", "rest", 7);
+    assert_eq!(source.collect(NOW + 5.0).await.unwrap().heartbeats.len(), 2001);
+    assert!(source.cost().round_trips <= 2, "{:?}", source.cost());
+}
+
+#[tokio::test]
+async fn a_process_that_stopped_recently_is_seen_to_be_gone() {
+    let server = RedisServer::start();
+    beat(&server, "a:b", "proc", 5);
+    let mut source = source(&server.url());
+    source.collect(NOW).await.unwrap();
+    run(&server, &[&["DEL", &format!("{P}:heartbeat:process:a:b:chat:proc:5")]]);
+    let signals = source.collect(NOW + 5.0).await.unwrap();
+    assert_eq!((signals.heartbeats.len(), signals.process_keys_found), (0, 0));
+    assert_eq!((signals.departed[0].instance_id.as_str(), signals.departed[0].process_id), ("a:b", Some(5)));
+    assert!(source.collect(NOW + 200.0).await.unwrap().departed.is_empty());
+}
+
+#[tokio::test]
+async fn processes_are_found_without_indexes_among_keys_of_no_concern() {
+    let server = RedisServer::start();
+    beat(&server, "ingress-1", "rest", 41);
+    run(
+        &server,
+        &[
+            &["DEL", &format!("{P}:system:capacity:process-index:chat:rest"), &format!("{P}:heartbeat:instance:index")],
+            &["SET", &format!("{P}:chat:sse:connections:ingress-1:41"), "{\"count\": 3}"],
+        ],
+    );
+    let mut pipeline = redis::pipe();
+    for key in 0..20_000 {
+        pipeline.cmd("SET").arg(format!("other:{key}")).arg(1).ignore();
+    }
+    pipeline.query::<()>(&mut server.connection()).unwrap();
+    let mut source = source(&server.url());
+    let signals = source.collect(NOW).await.unwrap();
+    assert_eq!((signals.heartbeats.len(), signals.sse[0].count), (1, 3));
+    assert_eq!(source.collect(NOW + 5.0).await.unwrap().heartbeats.len(), 1);
+    assert!(source.cost().round_trips <= 2);
+}
+
+#[tokio::test]
+async fn a_series_is_handed_over_once_also_what_comes_late() {
+    let server = RedisServer::start();
+    let key = format!("{P}:metrics:task_exec_ms:proc");
+    let add = |at: f64, value: f64| run(&server, &[&["ZADD", &key, &at.to_string(), &format!("{at}:{value}")]]);
+    add(NOW - 4000.0, 1.0);
+    add(NOW - 3600.0, 2.0);
+    add(NOW - 10.0, 3.0);
+    let mut source = source(&server.url());
+    let series = LatencySeries::TaskExec;
+    assert_eq!(values(&source.collect(NOW).await.unwrap(), series), [2.0, 3.0]);
+    add(NOW + 1.0, 4.0);
+    add(NOW - 11.0, 5.0);
+    add(NOW - 200.0, 6.0);
+    add(NOW + 500.0, 7.0);
+    assert_eq!(values(&source.collect(NOW + 5.0).await.unwrap(), series), [5.0, 4.0, 7.0]);
+    add(NOW + 6.0, 8.0);
+    assert_eq!(values(&source.collect(NOW + 10.0).await.unwrap(), series), [6.0, 8.0]);
+    assert!(values(&source.collect(NOW + 15.0).await.unwrap(), series).is_empty());
+}
+
+#[tokio::test]
+async fn an_hour_is_loaded_in_pages() {
+    let server = RedisServer::start();
+    let mut pipeline = redis::pipe();
+    for index in 0..23_456 {
+        let at = NOW - 3500.0 + f64::from(index) * 0.1;
+        pipeline
+            .cmd("ZADD")
+            .arg(format!("{P}:metrics:ingress_rest_ms:ingress"))
+            .arg(at)
+            .arg(format!("{at}:{index}.0"))
+            .ignore();
+    }
+    pipeline.query::<()>(&mut server.connection()).unwrap();
+    let signals = source(&server.url()).collect(NOW).await.unwrap();
+    let values = values(&signals, LatencySeries::IngressRest);
+    assert_eq!(values.len(), 23_456);
+    assert!(values.is_sorted());
+}
+
+#[tokio::test]
+async fn a_restart_a_hang_and_an_outage_cost_ticks_and_nothing_else() {
+    let mut server = RedisServer::start();
+    let mut source = source(&server.url());
+    source.collect(NOW).await.unwrap();
+    server.hang(true);
+    let began = Instant::now();
+    let error = source.collect(NOW + 1.0).await.unwrap_err().to_string();
+    assert!(error.contains("no answer within") && began.elapsed() < Duration::from_secs(2), "{error}");
+    server.hang(false);
+    recovers(&mut source, NOW + 2.0).await;
+    server.stop();
+    let error = source.collect(NOW + 3.0).await.unwrap_err().to_string();
+    assert!(error.contains("127.0.0.1") && error.contains("REDIS_URL"), "{error}");
+    server.restart();
+    beat(&server, "proc-1", "proc", 51);
+    assert_eq!(recovers(&mut source, NOW + 4.0).await.heartbeats.len(), 1);
+}
+
+async fn recovers(source: &mut RedisSource, now: f64) -> Signals {
+    for _ in 0..100 {
+        match source.collect(now).await {
+            Ok(signals) => return signals,
+            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+        }
+    }
+    panic!("the source did not recover");
+}
+
+#[tokio::test]
+async fn what_is_recorded_reads_as_the_platform_writes_it_and_is_kept_an_hour() {
+    let server = RedisServer::start();
+    let key = format!("{P}:metrics:queue_depth:proc");
+    run(&server, &[&["ZADD", &key, &(NOW - 3600.0).to_string(), "keep:1.0", &(NOW - 3600.1).to_string(), "drop:1.0"]]);
+    let mut source = source(&server.url());
+    source.record(NOW, &[(RollingSeries::QueueDepth, 3.0)]).await.unwrap();
+    let mut connection = server.connection();
+    let members: Vec<String> = redis::cmd("ZRANGE").arg(&key).arg(0).arg(-1).query(&mut connection).unwrap();
+    assert_eq!(members, ["keep:1.0", "1767225600.5:3.0"]);
+    let life: i64 = redis::cmd("TTL").arg(&key).query(&mut connection).unwrap();
+    assert!((3600..=3660).contains(&life));
+}
+
+#[tokio::test]
+async fn an_acl_user_who_may_only_write_our_own_keys_is_enough() {
+    let server = RedisServer::start();
+    run(
+        &server,
+        &[&[
+            "ACL",
+            "SETUSER",
+            "metrics",
+            "on",
+            ">hunter2",
+            "resetchannels",
+            "&acme:chat:kdcube:*",
+            "%R~acme:chat:kdcube:*",
+            "%RW~acme:chat:kdcube:metrics:*",
+            "-@all",
+            "+@read",
+            "+@connection",
+            "+zadd",
+            "+zremrangebyscore",
+            "+expire",
+            "+subscribe",
+            "+info",
+            "-keys",
+        ]],
+    );
+    beat(&server, "proc-1", "proc", 51);
+    let url = format!("redis://metrics:hunter2@127.0.0.1:{}/0", server.port());
+    let mut source = source(&url);
+    assert_eq!(source.collect(NOW).await.unwrap().heartbeats.len(), 1);
+    source.record(NOW, &[(RollingSeries::SseConnections, 1.0)]).await.unwrap();
+    let wrong = RedisSource::new(config(&url.replace("hunter2", "hunter3")), &scope()).collect(NOW).await;
+    let error = wrong.unwrap_err().to_string();
+    assert!(error.contains("cannot connect") && !error.contains("hunter"), "{error}");
+}
+
+#[tokio::test]
+async fn a_unix_socket_will_do() {
+    let server = RedisServer::start();
+    beat(&server, "proc-1", "proc", 51);
+    let url = format!("unix://{}", server.socket().display());
+    assert_eq!(source(&url).collect(NOW).await.unwrap().heartbeats.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn published_configurations_are_heard_also_after_an_outage() {
+    let mut server = RedisServer::start();
+    let (sender, mut received) = tokio::sync::mpsc::channel(4);
+    let task = tokio::spawn(watch_gateway_updates(config(&server.url()), scope(), sender));
+    let channel = format!("{P}:config:gateway:update");
+    for round in ["one", "two"] {
+        eventually("a subscriber", Duration::from_secs(15), || {
+            redis::cmd("PUBLISH").arg(&channel).arg(round).query::<i64>(&mut server.connection()).unwrap() == 1
+        });
+        assert_eq!(received.recv().await.as_deref(), Some(round));
+        server.restart();
+    }
+    task.abort();
+}
