@@ -1,3 +1,62 @@
-//! Exporters: each takes samples, nothing else.
+//! Exporters: each takes samples, nothing else. `prometheus` renders; sinks push.
+//!
+//! A sink is one file that implements [`Sink`]. When rounds happen, how often an attempt is
+//! repeated and how it is counted is `engine::scheduler`'s matter.
 
 pub mod prometheus;
+
+use async_trait::async_trait;
+
+use crate::catalog::Sample;
+use crate::signals::UnixSeconds;
+
+/// What every sink is given at the same moment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Round {
+    /// `None` while the snapshot is stale or missing: then there is nothing true to push.
+    pub truth: Option<Truth>,
+    /// Age of the newest snapshot, however old; `None` before the first.
+    pub snapshot_age_seconds: Option<f64>,
+}
+
+/// The samples of one snapshot.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Truth {
+    /// The snapshot's id. The same round tried again has the same id.
+    pub id: String,
+    /// The snapshot's time, which is that of its samples.
+    pub at: UnixSeconds,
+    pub samples: Vec<Sample>,
+}
+
+/// Why a push failed; never with a secret in it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct SinkError {
+    /// What, where and what to do.
+    pub message: String,
+    /// Whether the same again may succeed: an outage, yes; a refusal, no.
+    pub may_retry: bool,
+}
+
+/// Where samples are pushed.
+#[async_trait]
+pub trait Sink: Send + Sync {
+    /// The word in settings, labels and logs.
+    fn name(&self) -> &'static str;
+
+    /// One attempt; gives the number of samples that were delivered. It has no time limit of its
+    /// own: the caller drops it when the time is up, and may call it again with the same round.
+    ///
+    /// # Errors
+    /// Why the samples were not delivered.
+    async fn export(&self, round: &Round) -> Result<usize, SinkError>;
+
+    /// Says goodbye when the server stops; most sinks have nothing to say.
+    ///
+    /// # Errors
+    /// Why that failed.
+    async fn stop(&self) -> Result<(), SinkError> {
+        Ok(())
+    }
+}
