@@ -9,6 +9,8 @@ pub mod mapping;
 mod scalars;
 mod unit;
 
+use serde_json::{Value, json};
+
 use crate::monitoring::SystemMonitoring;
 
 pub use unit::{CLOUDWATCH_UNITS, Unit};
@@ -172,6 +174,15 @@ pub fn scalar(key: &str, monitoring: &SystemMonitoring) -> Option<f64> {
         Read::Scalar(read) => read(monitoring).filter(|value| value.is_finite()),
         Read::Family(_) => None,
     }
+}
+
+/// A value as JSON: whole numbers without a fraction, as people and most readers expect of counts.
+#[must_use]
+pub fn json_number(value: f64) -> Value {
+    /// Up to here every whole number is exact.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    #[expect(clippy::cast_possible_truncation, reason = "whole and within the exact range")]
+    if value.fract() == 0.0 && value.abs() < EXACT { json!(value as i64) } else { json!(value) }
 }
 
 /// Every value of every metric, in table order: what exporters take.

@@ -24,7 +24,7 @@ fn signals(snapshot: &Snapshot) -> Value {
     let age = (snapshot.age().as_secs_f64() * 1000.0).round() / 1000.0;
     root.insert("snapshot".to_owned(), json!({"id": snapshot.id, "time": snapshot.taken_at, "age_seconds": age}));
     for (metric, reading) in catalog::scalars(&snapshot.monitoring) {
-        put(&mut root, &path(metric.key), json!(reading.value()));
+        put(&mut root, &path(metric.key), reading.value().map_or(Value::Null, catalog::json_number));
     }
     root.insert("families".to_owned(), families(&catalog::samples(&snapshot.monitoring)));
     Value::Object(root)
@@ -39,7 +39,7 @@ fn families(samples: &[Sample]) -> Value {
     for sample in samples.iter().filter(|sample| !sample.metric.is_scalar()) {
         let labels = sample.labels.iter().map(|(_, value)| value.as_str());
         let path: Vec<&str> = std::iter::once(sample.metric.key).chain(labels).collect();
-        put(&mut families, &path, json!(sample.value));
+        put(&mut families, &path, catalog::json_number(sample.value));
     }
     Value::Object(families)
 }

@@ -61,7 +61,7 @@ fn render(system: &SystemMonitoring, now: f64, config: &Config, format: Snapshot
 
 fn scalars(system: &SystemMonitoring) -> Value {
     let values = catalog::scalars(system).filter_map(|(metric, reading)| match reading {
-        Reading::Value(value) => Some((metric.key.to_owned(), json!(value))),
+        Reading::Value(value) => Some((metric.key.to_owned(), catalog::json_number(value))),
         Reading::Absent(_) => None,
     });
     Value::Object(values.collect::<Map<_, _>>())

@@ -10,9 +10,9 @@ use crate::signals::UnixSeconds;
 const DAY_SECONDS: f64 = 1200.0;
 /// Between the ends of two bursts, on average.
 const CALM_SECONDS: f64 = 150.0;
-const BURST_SECONDS: f64 = 25.0;
+const BURST_SECONDS: f64 = 15.0;
 /// How much a burst multiplies what arrives.
-const BURST_FACTOR: f64 = 4.0;
+const BURST_FACTOR: f64 = 2.5;
 
 /// The demand on the deployment.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ impl Weather {
         if now > self.burst + BURST_SECONDS {
             self.burst = now + exponential(rng, CALM_SECONDS);
         }
-        let day = 1.0 + 0.6 * (now / DAY_SECONDS * TAU).sin();
+        let day = 1.0 + 0.4 * (now / DAY_SECONDS * TAU).sin();
         if self.is_burst(now) { day * BURST_FACTOR } else { day }
     }
 

@@ -8,6 +8,9 @@
     reason = "a test fails by panicking"
 )]
 
+mod commands;
 mod conformance;
+mod hostile;
 mod redis_source;
+mod server;
 mod support;

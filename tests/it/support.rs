@@ -1,5 +1,7 @@
 //! Real servers for tests: started on free ports in folders of their own, killed when dropped.
 
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -118,5 +120,118 @@ impl RedisServer {
     /// A plain connection, to put things in and look at them.
     pub(crate) fn connection(&self) -> redis::Connection {
         redis::Client::open(self.url()).unwrap().get_connection().unwrap()
+    }
+}
+
+/// An HTTP answer.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    /// Lower-case names.
+    pub(crate) headers: BTreeMap<String, String>,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Answer {
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.body.clone()).unwrap()
+    }
+
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
+    }
+
+    fn parse(bytes: &[u8]) -> Option<Self> {
+        let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
+        let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
+        let mut lines = head.split("\r\n");
+        let status = lines.next()?.split(' ').nth(1)?.parse().ok()?;
+        let headers = lines.filter_map(|line| line.split_once(": "));
+        let headers = headers.map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned())).collect();
+        Some(Self { status, headers, body: bytes[end + 4..].to_vec() })
+    }
+}
+
+/// Sends bytes to a local port and reads until the server closes; `None` when that is no answer.
+pub(crate) fn raw(port: u16, bytes: &[u8]) -> Option<Answer> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(15))).unwrap();
+    stream.write_all(bytes).ok()?;
+    let mut answer = Vec::new();
+    // A reset after the answer is as good as an end.
+    let _ = stream.read_to_end(&mut answer);
+    Answer::parse(&answer)
+}
+
+/// One request with a method and headers.
+pub(crate) fn request(port: u16, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
+    let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let text = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n");
+    raw(port, text.as_bytes()).unwrap_or_else(|| panic!("no answer to {method} {path}"))
+}
+
+pub(crate) fn get(port: u16, path: &str) -> Answer {
+    request(port, "GET", path, &[])
+}
+
+/// The program with nothing of the developer's environment.
+pub(crate) fn program(variables: &[(&str, &str)], arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kdcube-metrics"));
+    command.env_clear().envs(variables.iter().copied()).args(arguments);
+    command
+}
+
+/// The gateway configuration that the tests run under.
+pub(crate) const GATEWAY: (&str, &str) = ("GATEWAY_CONFIG_JSON", r#"{"tenant": "acme", "project": "chat"}"#);
+
+/// The program, serving.
+pub(crate) struct Server {
+    port: u16,
+    process: Killed,
+    log: PathBuf,
+    _folder: TempDir,
+}
+
+impl Server {
+    /// Serves with these variables besides [`GATEWAY`], a port, and a short tick.
+    pub(crate) fn start(variables: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (port, log) = (free_port(), folder.path().join("log"));
+        let process = program(&[GATEWAY, ("METRICS_SAMPLE_INTERVAL_SEC", "0.2")], &["serve"])
+            .env("METRICS_PORT", port.to_string())
+            .env("METRICS_BIND", "127.0.0.1")
+            .envs(variables.iter().copied())
+            .stderr(std::fs::File::create(&log).unwrap())
+            .spawn()
+            .unwrap();
+        let server = Self { port, process: Killed(process), log, _folder: folder };
+        eventually("the server", START, || TcpStream::connect(("127.0.0.1", port)).is_ok());
+        server
+    }
+
+    /// The same, and it has a snapshot.
+    pub(crate) fn ready(variables: &[(&str, &str)]) -> Self {
+        let server = Self::start(variables);
+        eventually("readiness", START, || server.get("/readyz").status == 200);
+        server
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub(crate) fn get(&self, path: &str) -> Answer {
+        get(self.port, path)
+    }
+
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap()
+    }
+
+    /// Sends SIGTERM and waits; the exit code and how long it took.
+    pub(crate) fn terminate(mut self) -> (Option<i32>, Duration, String) {
+        let began = Instant::now();
+        self.process.signal(libc::SIGTERM);
+        let status = self.process.0.wait().unwrap();
+        (status.code(), began.elapsed(), self.log())
     }
 }

@@ -1,0 +1,92 @@
+//! Clients that mean harm or are broken: the server says so in JSON, and goes on.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use crate::support::{Server, raw, request};
+
+fn server() -> Server {
+    Server::ready(&[("METRICS_MODE", "embedded")])
+}
+
+#[test]
+fn odd_requests_get_a_problem() {
+    let server = server();
+    for (method, path, status) in
+        [("GET", "/nowhere", 404), ("GET", "/metrics/", 404), ("POST", "/metrics", 405), ("DELETE", "/health", 405)]
+    {
+        let answer = request(server.port(), method, path, &[]);
+        assert_eq!(answer.status, status, "{method} {path}");
+        assert_eq!(answer.headers["content-type"], "application/problem+json");
+        assert_eq!(answer.json()["status"], status);
+    }
+    let head = request(server.port(), "HEAD", "/metrics", &[]);
+    assert_eq!((head.status, head.body.len()), (200, 0));
+    let large = request(server.port(), "GET", "/metrics", &[("Content-Length", "99999999")]);
+    assert_eq!(large.status, 413);
+    let metrics = server.get("/metrics").text();
+    assert!(metrics.contains(r#"kdcube_metrics_http_requests_total{route="other",status="404"} 2"#), "{metrics}");
+}
+
+#[test]
+fn heads_have_a_limit() {
+    let server = server();
+    let giant = "x".repeat(100_000);
+    let answer = raw(server.port(), format!("GET / HTTP/1.1\r\nHost: x\r\nBig: {giant}\r\n\r\n").as_bytes());
+    // The server may close before the client has sent it all: then there is a reset, and no answer.
+    assert!(answer.is_none_or(|answer| answer.status == 431));
+    let many: String = (0..200).map(|number| format!("H{number}: x\r\n")).collect();
+    let answer = raw(server.port(), format!("GET / HTTP/1.1\r\nHost: x\r\n{many}\r\n").as_bytes());
+    assert!(answer.is_none_or(|answer| answer.status == 431));
+    for garbage in
+        [&b"\x16\x03\x01\x02\x00\x01\x00"[..], b"GET\r\n\r\n", b"\0\0\0\0\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n"]
+    {
+        let answer = raw(server.port(), garbage);
+        assert!(answer.is_none_or(|answer| answer.status == 400), "{garbage:?}");
+    }
+    assert_eq!(server.get("/health").status, 200);
+}
+
+#[test]
+fn a_slow_head_is_cut() {
+    let server = server();
+    let mut slow = TcpStream::connect(("127.0.0.1", server.port())).unwrap();
+    slow.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    slow.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n").unwrap();
+    let began = Instant::now();
+    let mut rest = Vec::new();
+    let _ = slow.read_to_end(&mut rest);
+    assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
+}
+
+#[test]
+fn idle_connections_keep_nobody_out() {
+    let server = server();
+    // Twice as many as may be open.
+    let idle: Vec<TcpStream> =
+        (0..1024).filter_map(|_| TcpStream::connect(("127.0.0.1", server.port())).ok()).collect();
+    assert!(idle.len() > 1000);
+    let began = Instant::now();
+    assert_eq!(server.get("/livez").status, 200);
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+}
+
+#[test]
+fn only_a_token_opens_the_routes() {
+    let server = Server::start(&[("METRICS_MODE", "embedded"), ("METRICS_AUTH_TOKEN", "hunter2,hunter3")]);
+    let ask =
+        |path: &str, authorization: &str| request(server.port(), "GET", path, &[("Authorization", authorization)]);
+    for path in ["/", "/metrics", "/metrics/combined", "/metrics/proc/system", "/api/v1/signals", "/nowhere"] {
+        for wrong in ["", "Bearer", "Bearer hunter", "Bearer hunter22", "Basic hunter2", "hunter2"] {
+            let answer = ask(path, wrong);
+            assert_eq!((answer.status, answer.headers["www-authenticate"].contains("Bearer")), (401, true), "{path}");
+        }
+    }
+    for token in ["Bearer hunter2", "bearer hunter3"] {
+        assert_eq!(ask("/metrics", token).status, 200, "{token}");
+    }
+    for path in ["/health", "/livez", "/healthz", "/-/healthy"] {
+        assert_eq!(server.get(path).status, 200, "{path}");
+    }
+}

@@ -1,0 +1,198 @@
+//! The server as its users meet it: every route over a real Redis, outages, and the end.
+
+use std::io::{Read, Write};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use flate2::read::GzDecoder;
+
+use crate::support::{GATEWAY, Killed, RedisServer, Server, eventually, program, request};
+
+/// A simulated deployment that writes to `redis` until dropped, and has written.
+fn simulate(redis: &RedisServer) -> Killed {
+    let url = redis.url();
+    let arguments = ["simulate", "--redis-url", &url, "--tenant", "acme", "--project", "chat", "--rate", "40"];
+    let mut simulator = program(&[], &arguments).stdout(Stdio::piped()).spawn().map(Killed).unwrap();
+    let mut first = [0; 1];
+    simulator.0.stdout.as_mut().unwrap().read_exact(&mut first).expect("it says that it writes");
+    simulator
+}
+
+/// What promtool finds in a scrape.
+fn promtool(text: &str) -> String {
+    let mut child = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+/// The value of a series without labels.
+fn value(text: &str, name: &str) -> Option<f64> {
+    text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
+}
+
+#[test]
+fn a_simulated_deployment_shows_live_on_every_route() {
+    let redis = RedisServer::start();
+    let _simulator = simulate(&redis);
+    let server = Server::ready(&[("REDIS_URL", &redis.url())]);
+    eventually("executed tasks", Duration::from_secs(20), || {
+        value(&server.get("/metrics").text(), "kdcube_proc_exec_p95").is_some()
+    });
+
+    let metrics = server.get("/metrics").text();
+    assert_eq!(promtool(&metrics), "");
+    assert_eq!(value(&metrics, "kdcube_metrics_up"), Some(1.0));
+    assert_eq!(value(&metrics, "kdcube_ingress_sse_max_connections"), Some(400.0));
+    assert!(value(&metrics, "kdcube_metrics_redis_round_trips").unwrap() <= 3.0);
+    assert!(!metrics.contains("NaN"));
+
+    let signals = server.get("/api/v1/signals").json();
+    assert!(signals["proc"]["queue"]["total"].as_i64().is_some(), "{signals}");
+    assert!(signals["snapshot"]["age_seconds"].as_f64().unwrap() < 5.0);
+    assert!(signals["families"]["proc_queue_wait_seconds"]["p95"]["1m"].is_number());
+
+    let combined = server.get("/metrics/combined").json();
+    assert_eq!(combined["mode"], "redis");
+    assert_eq!(combined["system"]["components"]["proc"]["actual_processes"], 3);
+    for route in ["/metrics/ingress/system", "/metrics/proc/system"] {
+        assert_eq!(server.get(route).json()["components"]["ingress"]["actual_processes"], 2);
+    }
+
+    assert_eq!(server.get("/health").json()["status"], "ok");
+    for route in ["/livez", "/healthz", "/-/healthy", "/readyz", "/-/ready"] {
+        assert_eq!(server.get(route).status, 200, "{route}");
+    }
+    let page = server.get("/").text();
+    assert!(page.contains("/api/v1/signals") && page.contains("proc.queue.pressure_ratio"), "{page}");
+}
+
+#[test]
+fn scrapes_negotiate_format_and_encoding() {
+    let server = Server::ready(&[("METRICS_MODE", "embedded")]);
+    let ask = |headers: &[(&str, &str)]| request(server.port(), "GET", "/metrics", headers);
+
+    let plain = ask(&[]);
+    assert_eq!(plain.headers["content-type"], "text/plain; version=0.0.4; charset=utf-8");
+    assert_eq!(promtool(&plain.text()), "");
+
+    let open = ask(&[("Accept", "application/openmetrics-text;version=1.0.0,text/plain;q=0.5")]);
+    assert_eq!(open.headers["content-type"], "application/openmetrics-text; version=1.0.0; charset=utf-8");
+    assert!(open.text().ends_with("# EOF\n") && open.text().contains("# UNIT kdcube_proc_exec_seconds seconds"));
+
+    let zipped = ask(&[("Accept-Encoding", "gzip")]);
+    assert_eq!(zipped.headers["content-encoding"], "gzip");
+    let mut text = String::new();
+    GzDecoder::new(zipped.body.as_slice()).read_to_string(&mut text).unwrap();
+    assert!(text.contains("kdcube_metrics_up 1\n") && zipped.body.len() * 3 < text.len());
+}
+
+#[test]
+fn renamed_metrics_are_served_under_their_names() {
+    let mapping = ("METRICS_MAPPING_JSON", r#"{"proc.queue.pressure_ratio": "Acme/Pressure"}"#);
+    let server = Server::ready(&[("METRICS_MODE", "embedded"), mapping]);
+    let metrics = server.get("/metrics").text();
+    assert!(
+        value(&metrics, "Acme_Pressure").is_some() && value(&metrics, "kdcube_proc_queue_pressure_ratio").is_none()
+    );
+}
+
+#[test]
+fn an_outage_is_told_and_ends_by_itself() {
+    let mut redis = RedisServer::start();
+    let server = Server::ready(&[
+        ("REDIS_URL", &redis.url()),
+        ("METRICS_STALE_AFTER_SEC", "1"),
+        ("METRICS_REQUEST_TIMEOUT_SEC", "0.5"),
+    ]);
+    assert_eq!(value(&server.get("/metrics").text(), "kdcube_proc_queue_total"), Some(0.0));
+    redis.stop();
+    eventually("staleness", Duration::from_secs(10), || server.get("/readyz").status == 503);
+
+    let metrics = server.get("/metrics").text();
+    assert_eq!(value(&metrics, "kdcube_metrics_up"), Some(0.0));
+    assert!(!metrics.contains("\nkdcube_proc_") && !metrics.contains("\nkdcube_ingress_"), "{metrics}");
+    assert!(value(&metrics, "kdcube_metrics_snapshot_age_seconds").unwrap() > 1.0);
+    assert!(value(&metrics, "kdcube_metrics_source_errors_total").unwrap() >= 1.0);
+    for route in ["/metrics/combined", "/metrics/proc/system", "/api/v1/signals"] {
+        let answer = server.get(route);
+        assert_eq!((answer.status, answer.headers["content-type"].as_str()), (503, "application/problem+json"));
+        assert_eq!(answer.json()["status"], 503);
+    }
+    assert_eq!((server.get("/livez").status, server.get("/health").status), (200, 200));
+
+    redis.restart();
+    eventually("recovery", Duration::from_secs(20), || server.get("/readyz").status == 200);
+    assert_eq!(value(&server.get("/metrics").text(), "kdcube_metrics_up"), Some(1.0));
+    let log = server.log();
+    assert_eq!(log.matches("cannot be read; serving").count(), 1, "once, not once a tick: {log}");
+}
+
+#[test]
+fn a_redis_that_hangs_does_not_hang_the_answers() {
+    let redis = RedisServer::start();
+    let server = Server::ready(&[("REDIS_URL", &redis.url()), ("METRICS_STALE_AFTER_SEC", "1")]);
+    redis.hang(true);
+    eventually("staleness", Duration::from_secs(10), || server.get("/readyz").status == 503);
+    let began = std::time::Instant::now();
+    assert_eq!(value(&server.get("/metrics").text(), "kdcube_metrics_up"), Some(0.0));
+    assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+    redis.hang(false);
+    eventually("recovery", Duration::from_secs(30), || server.get("/readyz").status == 200);
+}
+
+#[test]
+fn a_published_configuration_applies_without_a_restart() {
+    let redis = RedisServer::start();
+    let server = Server::ready(&[("REDIS_URL", &redis.url())]);
+    let mut connection = redis.connection();
+    let published = |processes: i64| {
+        let config = format!(
+            r#"{{"tenant": "acme", "project": "chat", "service_capacity": {{"processes_per_instance": {processes}}}}}"#
+        );
+        format!(r#"{{"tenant": "acme", "project": "chat", "ts": 1.0, "config": {config}}}"#)
+    };
+    let configured = || server.get("/metrics/combined").json()["system"]["gateway_configuration"].to_string();
+    eventually("the update", Duration::from_secs(10), || {
+        let _: i64 = redis::cmd("PUBLISH")
+            .arg("acme:chat:kdcube:config:gateway:update")
+            .arg(published(7))
+            .query(&mut connection)
+            .unwrap();
+        configured().contains(r#""processes_per_instance":7"#)
+    });
+    let _: i64 =
+        redis::cmd("PUBLISH").arg("acme:chat:kdcube:config:gateway:update").arg("{").query(&mut connection).unwrap();
+    eventually("the count", Duration::from_secs(5), || {
+        server.get("/metrics").text().contains(r#"kdcube_metrics_malformed_total{kind="gateway_config"} 1"#)
+    });
+    assert!(configured().contains(r#""processes_per_instance":7"#), "a broken one changes nothing");
+}
+
+#[test]
+fn it_stops_at_once_when_told_to() {
+    let server = Server::ready(&[("METRICS_MODE", "embedded")]);
+    // A connection that is idle does not hold the stop up.
+    let _idle = std::net::TcpStream::connect(("127.0.0.1", server.port())).unwrap();
+    let (code, took, log) = server.terminate();
+    assert_eq!(code, Some(0), "{log}");
+    assert!(took < Duration::from_secs(3), "{took:?}");
+    assert!(log.contains("SIGTERM") && log.contains("stopped"), "{log}");
+}
+
+#[test]
+fn a_port_in_use_stops_the_start() {
+    let server = Server::ready(&[("METRICS_MODE", "embedded")]);
+    let port = server.port().to_string();
+    let taken = [GATEWAY, ("METRICS_PORT", port.as_str()), ("METRICS_BIND", "127.0.0.1")];
+    let output = program(&taken, &[]).output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(errors.contains("METRICS_PORT"), "{errors}");
+}
