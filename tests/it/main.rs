@@ -12,5 +12,6 @@ mod commands;
 mod conformance;
 mod hostile;
 mod redis_source;
+mod round_trip;
 mod server;
 mod support;
