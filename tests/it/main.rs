@@ -11,6 +11,7 @@
 mod commands;
 mod conformance;
 mod hostile;
+mod places;
 mod redis_source;
 mod round_trip;
 mod server;
