@@ -1,8 +1,8 @@
 //! What a window needs to remember between ticks: latency samples, rolling points, throttling
 //! events and the last word of each SSE worker. Fed by `engine`, read by `monitoring`; pure.
 
+mod buckets;
 pub mod latency;
-mod ordered;
 pub mod rolling;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -76,10 +76,11 @@ impl History {
         }
     }
 
-    /// Takes in what a tick brought and forgets what no window reaches any more.
-    pub fn absorb(&mut self, signals: &Signals, now: UnixSeconds) {
-        for (series, points) in &signals.latency {
-            if let Some(kept) = self.latency.get_mut(series) {
+    /// Takes in what a tick brought and forgets what no window reaches any more. The latency series
+    /// are taken out of the signals: the first tick's may be millions, which are not copied.
+    pub fn absorb(&mut self, signals: &mut Signals, now: UnixSeconds) {
+        for (series, points) in std::mem::take(&mut signals.latency) {
+            if let Some(kept) = self.latency.get_mut(&series) {
                 kept.extend(points);
             }
         }

@@ -69,7 +69,7 @@ impl Sampler {
         let mut signals = self.source.collect(now).await?;
         let mut malformed = std::mem::take(&mut signals.malformed);
         malformed.extend(self.gateway.apply_saved(signals.saved_gateway_config.as_deref()));
-        self.history.absorb(&signals, now);
+        self.history.absorb(&mut signals, now);
         let points = monitoring::rolling_points(&self.inputs(&signals, now));
         let record_error = self.record(now, &points, record).await;
         let monitoring = monitoring::analyze(&self.inputs(&signals, now));

@@ -1,13 +1,19 @@
 //! One latency series: an hour of samples and exact percentiles over three windows.
 //!
-//! Each window keeps its values sorted in an [`super::ordered::OrderedValues`]; a tick moves only
-//! the samples that arrived or left, so its cost follows the new samples and not the hour.
+//! A tick moves only the samples that arrived or left, each at the cost of a counter, so its cost
+//! follows the new samples and not the hour. How percentiles come out is [`super::buckets`]' matter.
 
 use std::collections::VecDeque;
 
 use super::Window;
-use super::ordered::OrderedValues;
+use super::buckets::{Buckets, bucket_of};
 use crate::signals::{Point, UnixSeconds};
+
+const WINDOWS: usize = Window::ALL.len();
+/// The window that reaches furthest back; its values are the ones kept.
+const LONGEST: usize = WINDOWS - 1;
+/// More late samples at once than this are sorted in together rather than one by one.
+const FEW: usize = 64;
 
 /// Count and percentiles of one series over one window, in the series' unit (milliseconds).
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -24,145 +30,183 @@ pub struct LatencyStats {
 pub(super) struct Series {
     max_samples: usize,
     samples: VecDeque<Point>,
-    windows: [Span; Window::ALL.len()],
+    /// Where each window begins among the samples.
+    starts: [usize; WINDOWS],
+    /// Where all windows end: samples behind it lie in the future (their writer's clock runs ahead).
+    end: usize,
+    buckets: Buckets<WINDOWS>,
+    /// The buckets do not show the samples any more and must be filled anew.
+    stale: bool,
+    stats: [LatencyStats; WINDOWS],
     dropped: u64,
     now: UnixSeconds,
 }
 
-/// One window: the samples `[start, end)` of the series, by value.
-///
-/// `end` is not the series' end where samples lie in the future (their writer's clock runs ahead).
-#[derive(Debug)]
-struct Span {
-    window: Window,
-    start: usize,
-    end: usize,
-    values: OrderedValues,
-}
-
 impl Series {
     pub(super) fn new(max_samples: usize) -> Self {
-        let windows = Window::ALL.map(|window| Span { window, start: 0, end: 0, values: OrderedValues::default() });
-        Self { max_samples, samples: VecDeque::new(), windows, dropped: 0, now: f64::NEG_INFINITY }
+        Self {
+            max_samples,
+            samples: VecDeque::new(),
+            starts: [0; WINDOWS],
+            end: 0,
+            buckets: Buckets::new(),
+            stale: false,
+            stats: [LatencyStats::default(); WINDOWS],
+            dropped: 0,
+            now: f64::NEG_INFINITY,
+        }
     }
 
     /// Adds samples in any order; one that is already there is the same sample read again.
     /// They count from the next [`Self::advance`].
-    pub(super) fn extend(&mut self, points: &[Point]) {
-        for point in points {
-            if point.at < self.now - Window::OneHour.seconds() {
-                continue;
-            }
-            self.insert(point);
+    pub(super) fn extend(&mut self, mut points: Vec<Point>) {
+        let oldest = self.now - Window::OneHour.seconds();
+        points.retain(|point| point.at >= oldest);
+        let newest = self.samples.back().map_or(f64::NEG_INFINITY, |sample| sample.at);
+        let late = points.iter().filter(|point| point.at <= newest).count();
+        if self.samples.is_empty() || late > FEW {
+            self.merge(points);
+        } else {
+            points.into_iter().for_each(|point| self.insert(point));
         }
     }
 
-    fn insert(&mut self, point: &Point) {
+    /// Sorts many samples in at once; the usual case is a whole history that is in order already.
+    fn merge(&mut self, points: Vec<Point>) {
+        if self.samples.is_empty() {
+            self.samples = points.into();
+        } else {
+            self.samples.extend(points);
+        }
+        let by_time = |a: &Point, b: &Point| a.at.total_cmp(&b.at).then(a.value.total_cmp(&b.value));
+        let samples = self.samples.make_contiguous();
+        if !samples.is_sorted_by(|a, b| by_time(a, b).is_lt()) {
+            samples.sort_by(by_time);
+            let mut sorted: Vec<Point> = std::mem::take(&mut self.samples).into();
+            sorted.dedup_by(|a, b| by_time(a, b).is_eq());
+            self.samples = sorted.into();
+        }
+        self.stale = true;
+    }
+
+    fn insert(&mut self, point: Point) {
         let position = self.samples.partition_point(|kept| kept.at <= point.at);
-        let same_time = self.samples.range(..position).rev().take_while(|kept| kept.at >= point.at);
-        if same_time.into_iter().any(|kept| kept.value.to_bits() == point.value.to_bits()) {
+        let mut same_time = self.samples.range(..position).rev().take_while(|kept| kept.at >= point.at);
+        if same_time.any(|kept| kept.value.to_bits() == point.value.to_bits()) {
             return;
         }
-        self.samples.insert(position, *point);
-        for span in &mut self.windows {
-            span.inserted(position, point.value);
+        self.make_room();
+        self.samples.insert(position, point);
+        if position < self.end {
+            self.came_late(position, point.value);
+        }
+    }
+
+    /// Grows by an eighth: doubling a history of millions would waste as much again.
+    fn make_room(&mut self) {
+        if self.samples.len() == self.samples.capacity() {
+            self.samples.reserve_exact(self.samples.len() / 8 + 64);
+        }
+    }
+
+    /// A sample was put among those that are counted already.
+    fn came_late(&mut self, position: usize, value: f64) {
+        self.end += 1;
+        for window in 0..WINDOWS {
+            let Some(start) = self.starts.get_mut(window) else { continue };
+            if position < *start {
+                *start += 1;
+            } else {
+                self.buckets.enter(window, value);
+            }
+        }
+        if self.starts.get(LONGEST).is_some_and(|start| position >= *start) {
+            let bucket = bucket_of(value);
+            let behind = self.samples.range(position + 1..self.end);
+            self.buckets.insert(value, behind.filter(|sample| bucket_of(sample.value) == bucket).count());
         }
     }
 
     /// Moves the windows to `now` and forgets what none of them reaches, or what is over the limit.
     pub(super) fn advance(&mut self, now: UnixSeconds) {
         self.now = now;
-        for span in &mut self.windows {
-            span.advance(&self.samples, now);
+        let first_at = |from: UnixSeconds| self.samples.partition_point(|sample| sample.at < from);
+        let starts = Window::ALL.map(|window| first_at(now - window.seconds()));
+        let end = self.samples.partition_point(|sample| sample.at <= now);
+        let went_back = end < self.end || starts.iter().zip(&self.starts).any(|(new, old)| new < old);
+        if self.stale || went_back {
+            self.refill(starts, end);
+        } else {
+            self.slide(starts, end);
         }
-        let expired = self.samples.partition_point(|sample| sample.at < now - Window::OneHour.seconds());
-        let excess = self.samples.len().saturating_sub(self.max_samples).max(expired);
-        self.dropped += (excess - expired) as u64;
-        self.forget(excess);
+        self.forget(starts);
+        self.stats = std::array::from_fn(|window| self.count(window));
     }
 
-    /// Drops the `count` oldest samples.
-    fn forget(&mut self, count: usize) {
-        if count == 0 {
-            return;
+    fn refill(&mut self, starts: [usize; WINDOWS], end: usize) {
+        let [.., longest] = starts;
+        self.buckets.refill(self.samples.range(longest.min(end)..end).map(|sample| sample.value));
+        for (window, start) in starts.into_iter().enumerate() {
+            self.samples.range(start.min(end)..end).for_each(|sample| self.buckets.enter(window, sample.value));
         }
-        for span in &mut self.windows {
-            span.forget(&self.samples, count);
+        (self.starts, self.end, self.stale) = (starts.map(|start| start.min(end)), end, false);
+    }
+
+    /// New samples enter every window, old ones leave each at its own time.
+    fn slide(&mut self, starts: [usize; WINDOWS], end: usize) {
+        for sample in self.samples.range(self.end..end) {
+            self.buckets.append(sample.value);
+            (0..WINDOWS).for_each(|window| self.buckets.enter(window, sample.value));
         }
-        self.samples.drain(..count);
+        self.end = end;
+        for (window, start) in starts.into_iter().enumerate() {
+            self.leave(window, start.min(end));
+        }
+    }
+
+    /// Moves a window's begin forward to `start`.
+    fn leave(&mut self, window: usize, start: usize) {
+        let Some(from) = self.starts.get_mut(window) else { return };
+        for sample in self.samples.range((*from).min(start)..start) {
+            self.buckets.leave(window, sample.value);
+            if window == LONGEST {
+                self.buckets.remove_oldest(sample.value);
+            }
+        }
+        *from = (*from).max(start);
+    }
+
+    /// Drops samples that no window reaches, and the oldest where there are too many.
+    fn forget(&mut self, starts: [usize; WINDOWS]) {
+        let [.., expired] = starts;
+        let excess = self.samples.len().saturating_sub(self.max_samples).max(expired);
+        self.dropped += (excess - expired) as u64;
+        (0..WINDOWS).for_each(|window| self.leave(window, excess.min(self.end)));
+        self.samples.drain(..excess);
+        self.starts = self.starts.map(|start| start.saturating_sub(excess));
+        self.end = self.end.saturating_sub(excess);
+    }
+
+    /// Percentile = the value at index `int(percent / 100 · n)` of the sorted values, clamped to the last.
+    fn count(&self, window: usize) -> LatencyStats {
+        let count = self.end - self.starts.get(window).map_or(self.end, |start| *start);
+        let Some(last) = count.checked_sub(1) else { return LatencyStats::default() };
+        let ranks = [50, 95, 99, 100].map(|percent| (count * percent / 100).min(last));
+        let [p50, p95, p99, max] = self.buckets.at_ranks(window, ranks);
+        LatencyStats { count, p50, p95, p99, max }
     }
 
     pub(super) fn stats(&self, window: Window) -> LatencyStats {
-        let Some(values) = self.windows.iter().find(|span| span.window == window).map(|span| &span.values) else {
-            return LatencyStats::default();
-        };
-        LatencyStats {
-            count: values.len(),
-            p50: percentile(values, 50),
-            p95: percentile(values, 95),
-            p99: percentile(values, 99),
-            max: values.len().checked_sub(1).and_then(|last| values.get(last)),
-        }
+        Window::ALL
+            .iter()
+            .zip(self.stats)
+            .find(|(kept, _)| **kept == window)
+            .map(|(_, stats)| stats)
+            .unwrap_or_default()
     }
 
     pub(super) const fn dropped(&self) -> u64 {
         self.dropped
-    }
-}
-
-/// The value at index `int(percent / 100 · n)` of the sorted values, clamped to the last.
-fn percentile(values: &OrderedValues, percent: usize) -> Option<f64> {
-    let last = values.len().checked_sub(1)?;
-    values.get((values.len() * percent / 100).min(last))
-}
-
-impl Span {
-    /// Keeps the bounds right after a sample was put at `position`.
-    fn inserted(&mut self, position: usize, value: f64) {
-        if position < self.start {
-            self.start += 1;
-            self.end += 1;
-        } else if position < self.end {
-            self.values.insert(value);
-            self.end += 1;
-        }
-    }
-
-    fn advance(&mut self, samples: &VecDeque<Point>, now: UnixSeconds) {
-        let start = samples.partition_point(|sample| sample.at < now - self.window.seconds());
-        let end = samples.partition_point(|sample| sample.at <= now).max(start);
-        if end < self.end || start < self.start || start >= self.end {
-            // The clock went back, or nothing of the old window is left.
-            self.values = OrderedValues::from_unsorted(samples.range(start..end).map(|sample| sample.value).collect());
-        } else {
-            self.replace(samples, start, end);
-        }
-        self.start = start;
-        self.end = end;
-    }
-
-    /// Moves the bounds forward; building anew is cheaper once most of the window changes.
-    fn replace(&mut self, samples: &VecDeque<Point>, start: usize, end: usize) {
-        let changed = (start - self.start) + (end - self.end);
-        if changed > (end - start) / 4 {
-            self.values = OrderedValues::from_unsorted(samples.range(start..end).map(|sample| sample.value).collect());
-            return;
-        }
-        for sample in samples.range(self.start..start) {
-            self.values.remove(sample.value);
-        }
-        for sample in samples.range(self.end..end) {
-            self.values.insert(sample.value);
-        }
-    }
-
-    /// Keeps the bounds right before the `count` oldest samples go.
-    fn forget(&mut self, samples: &VecDeque<Point>, count: usize) {
-        for sample in samples.range(self.start.min(count)..self.end.min(count)) {
-            self.values.remove(sample.value);
-        }
-        self.start = self.start.saturating_sub(count);
-        self.end = self.end.saturating_sub(count);
     }
 }
 
@@ -193,7 +237,7 @@ mod tests {
         let mut series = Series::new(10);
         series.advance(100.0);
         assert_eq!(series.stats(Window::OneMinute), LatencyStats::default());
-        series.extend(&[Point { at: 99.0, value: 0.0 }]);
+        series.extend(vec![Point { at: 99.0, value: 0.0 }]);
         series.advance(100.0);
         assert_eq!(series.stats(Window::OneMinute).p95, Some(0.0));
     }
@@ -201,7 +245,7 @@ mod tests {
     #[test]
     fn over_the_limit_the_oldest_go_and_are_counted() {
         let mut series = Series::new(3);
-        series.extend(&(0..5).map(|i| Point { at: 100.0 + f64::from(i), value: f64::from(i) }).collect::<Vec<_>>());
+        series.extend((0..5).map(|i| Point { at: 100.0 + f64::from(i), value: f64::from(i) }).collect());
         series.advance(110.0);
         assert_eq!((series.stats(Window::OneHour).count, series.dropped()), (3, 2));
         assert_eq!(series.stats(Window::OneHour).p50, Some(3.0));
@@ -210,18 +254,33 @@ mod tests {
     #[test]
     fn a_sample_from_the_future_counts_once_its_time_comes() {
         let mut series = Series::new(10);
-        series.extend(&[Point { at: 105.0, value: 7.0 }]);
+        series.extend(vec![Point { at: 105.0, value: 7.0 }]);
         series.advance(100.0);
         assert_eq!(series.stats(Window::OneMinute).count, 0);
         series.advance(105.0);
         assert_eq!(series.stats(Window::OneMinute).count, 1);
     }
 
+    #[test]
+    fn many_late_samples_are_sorted_in() {
+        let mut series = Series::new(10_000);
+        let points = |from: f64, count: u16| -> Vec<Point> {
+            (0..count).map(|i| Point { at: from + f64::from(i) / 10.0, value: f64::from(i % 97) }).collect()
+        };
+        let (first, late) = (points(10_000.0, 500), points(9_990.05, 300));
+        series.extend(first.clone());
+        series.advance(10_050.0);
+        series.extend(late.clone());
+        series.extend(late.clone());
+        series.advance(10_051.0);
+        assert_all(&series, &[first, late].concat(), 10_051.0);
+    }
+
     proptest! {
         #[test]
         fn windows_agree_with_the_definition_in_any_order_of_arrival(
             batches in proptest::collection::vec(
-                (proptest::collection::vec((-4000.0..10.0_f64, 0.0..50.0_f64), 0..60), 0.0..700.0_f64), 1..20)
+                (proptest::collection::vec((-4000.0..10.0_f64, 0.0..50.0_f64), 0..100), 0.0..700.0_f64), 1..20)
         ) {
             let mut series = Series::new(100_000);
             let mut now = 10_000.0;
@@ -235,7 +294,7 @@ mod tests {
                     }
                 }
                 // The series forgets by the time of its last advance, as the engine drives it.
-                series.extend(&points);
+                series.extend(points);
                 series.advance(now);
                 all.retain(|p| p.at >= now - 3600.0);
                 assert_all(&series, &all, now);

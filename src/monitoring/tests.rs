@@ -32,7 +32,7 @@ fn recorded_cases_come_out_as_recorded() {
 
 fn differences(case: &Case) -> Vec<String> {
     let mut history = History::new(1_000_000);
-    history.absorb(&case.signals, case.now);
+    history.absorb(&mut case.signals.clone(), case.now);
     let points = rolling_points(&inputs(case, &history));
     let mut found = point_differences(case, &points);
     history.record(case.now, &points);

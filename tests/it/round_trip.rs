@@ -97,10 +97,13 @@ fn fleet() -> impl Strategy<Value = (Vec<Heartbeat>, Vec<Departed>)> {
     })
 }
 
+/// Count, sessions, limit and time of a sample.
+type Drawn = Option<(i64, i64, i64, Option<f64>)>;
+
 /// A sample for the ingress workers that drew one.
-fn samples(beats: &[Heartbeat], drawn: &[Option<(i64, i64, i64, Option<f64>)>]) -> Vec<SseSample> {
+fn samples(beats: &[Heartbeat], drawn: &[Drawn]) -> Vec<SseSample> {
     let workers = beats.iter().filter(|beat| beat.service_name == "rest");
-    let sample = |(beat, drawn): (&Heartbeat, &Option<(i64, i64, i64, Option<f64>)>)| {
+    let sample = |(beat, drawn): (&Heartbeat, &Drawn)| {
         let (count, sessions, max, at) = (*drawn)?;
         let worker = WorkerId { instance_id: beat.instance_id.clone(), process_id: beat.process_id? };
         Some(SseSample { worker, count, sessions, max, at })

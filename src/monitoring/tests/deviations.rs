@@ -54,7 +54,7 @@ fn inputs<'a>(signals: &'a Signals, history: &'a History, gateway: &'a GatewayCo
 
 fn tick(signals: &Signals, history: &mut History) -> (SystemMonitoring, Vec<(RollingSeries, f64)>) {
     let gateway = gateway();
-    history.absorb(signals, NOW);
+    history.absorb(&mut signals.clone(), NOW);
     let points = rolling_points(&inputs(signals, history, &gateway));
     history.record(NOW, &points);
     (analyze(&inputs(signals, history, &gateway)), points)
@@ -148,7 +148,7 @@ fn a_quiet_sse_worker_keeps_its_count() {
         let sample = SseSample { worker, count: 12, sessions: 9, max: 200, at };
         let beats = vec![beat("i", "rest", 1, beat_age, HealthWord::Healthy)];
         let first = Signals { sse: vec![sample], heartbeats: beats.clone(), ..Signals::default() };
-        history.absorb(&first, NOW);
+        history.absorb(&mut first.clone(), NOW);
         // Its key has expired by now.
         let (truth, points) = tick(&Signals { heartbeats: beats, ..Signals::default() }, &mut history);
         assert_eq!(truth.sse_connections.is_some(), counts, "{beat_age} {sample_age:?}");

@@ -14,8 +14,10 @@ use crate::signals::{Component, Departed, Heartbeat, InputKind, Signals, SseSamp
 const MGET_KEYS: usize = 500;
 /// Members read of one index; far above any fleet, far below what would hurt.
 const INDEX_MEMBERS: usize = 50_000;
-/// Keys that one SCAN call looks at.
-const SCAN_COUNT: usize = 250;
+/// Keys that one SCAN call looks at where no index names a process.
+const SCAN_COUNT: usize = 500;
+/// The same where the indexes do, so that a SCAN finds strays at most.
+const SCAN_COUNT_INDEXED: usize = 50;
 /// How long an index member whose key is gone counts as a process that stopped recently.
 const DEPARTED_SECONDS: f64 = 90.0;
 
@@ -29,6 +31,8 @@ pub(super) struct Fleet {
     /// SSE keys to read: one for each ingress worker that existed last time.
     workers: BTreeSet<WorkerId>,
     scan_cursor: u64,
+    /// Whether the indexes named any process last time.
+    indexed: bool,
 }
 
 /// What one tick reads of the fleet, growing round by round.
@@ -49,14 +53,15 @@ pub(super) struct Reading {
 pub(super) struct Round {
     services: Vec<(String, String)>,
     instances: bool,
-    scan: bool,
+    /// How many keys a step of the SCAN looks at, if there is one.
+    scan: Option<usize>,
     heartbeats: Vec<String>,
     workers: Vec<WorkerId>,
 }
 
 impl Round {
     pub(super) const fn is_empty(&self) -> bool {
-        self.services.is_empty() && self.heartbeats.is_empty() && self.workers.is_empty() && !self.scan
+        self.services.is_empty() && self.heartbeats.is_empty() && self.workers.is_empty() && self.scan.is_none()
     }
 
     pub(super) fn ask(&self, keys: &Keys, cursor: u64, pipeline: &mut Pipeline) {
@@ -66,9 +71,9 @@ impl Round {
         if self.instances {
             ask_index(&keys.instance_index(), pipeline);
         }
-        if self.scan {
+        if let Some(count) = self.scan {
             let scan = pipeline.cmd("SCAN").arg(cursor).arg("MATCH").arg(keys.heartbeat_pattern());
-            scan.arg("COUNT").arg(SCAN_COUNT);
+            scan.arg("COUNT").arg(count);
         }
         for chunk in self.heartbeats.chunks(MGET_KEYS) {
             pipeline.cmd("MGET").arg(chunk);
@@ -100,7 +105,7 @@ impl Fleet {
         Round {
             services: self.services.iter().cloned().collect(),
             instances: true,
-            scan: true,
+            scan: Some(if self.indexed { SCAN_COUNT_INDEXED } else { SCAN_COUNT }),
             heartbeats: self.heartbeats.iter().cloned().collect(),
             workers: self.workers.iter().cloned().collect(),
         }
@@ -108,7 +113,7 @@ impl Fleet {
 
     /// One more step of the SCAN alone.
     pub(super) fn scan_round() -> Round {
-        Round { scan: true, ..Round::default() }
+        Round { scan: Some(SCAN_COUNT), ..Round::default() }
     }
 
     /// Takes a round's answers.
@@ -122,7 +127,7 @@ impl Fleet {
             let members = index_members(answers, &keys.instance_index());
             self.services.extend(members.iter().filter_map(|(member, _)| keys.service_of_instance(member)));
         }
-        if round.scan {
+        if round.scan.is_some() {
             self.take_scan(keys, answers, reading);
         }
         let values = mget(answers, round.heartbeats.len(), InputKind::Heartbeat);
@@ -171,6 +176,7 @@ impl Fleet {
         answers: &mut Answers,
         signals: &mut Signals,
     ) {
+        self.indexed = Self::is_indexed(&reading);
         signals.process_keys_found = reading.heartbeats.values().flatten().count();
         self.heartbeats =
             reading.heartbeats.iter().filter(|(_, value)| value.is_some()).map(|(key, _)| key.clone()).collect();

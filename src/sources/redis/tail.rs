@@ -20,7 +20,7 @@ const OVERLAP: f64 = 2.0;
 /// How far back late members are noticed.
 const HORIZON: f64 = 300.0;
 /// Most pages of one tick; what is left comes with the next.
-const MOST_PAGES: usize = 16;
+const MOST_PAGES: usize = 4;
 
 /// A member with its score.
 pub(super) type Member = (Vec<u8>, UnixSeconds);

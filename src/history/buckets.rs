@@ -1,0 +1,159 @@
+//! Exact order statistics over windows that slide: cheap to move, exact to ask.
+//!
+//! Values are spread over buckets of growing width, some 0.8 % of the value. A window keeps only a
+//! count for each bucket, so moving a sample in or out is an increment. The bucket that a rank falls
+//! in is found from the counts; the exact value is selected among that bucket's values alone.
+
+use std::collections::VecDeque;
+
+/// Mantissa bits that tell buckets of one power of two apart.
+const MANTISSA_BITS: u32 = 7;
+/// Powers of two that are told apart: 2^-8 to 2^32 (of milliseconds: 4 µs to 50 days). What lies
+/// outside shares the first or the last bucket, and is exact all the same.
+const LOWEST: i32 = -8;
+const HIGHEST: i32 = 32;
+const BUCKETS: usize = ((HIGHEST - LOWEST) as usize) << MANTISSA_BITS;
+
+/// Values of the longest window by bucket, each bucket in order of time, and the counts of
+/// `WINDOWS` windows that all end with the newest value.
+#[derive(Debug)]
+pub(super) struct Buckets<const WINDOWS: usize> {
+    buckets: Vec<Bucket>,
+    counts: [Vec<u32>; WINDOWS],
+}
+
+/// The values of one bucket.
+#[derive(Debug, Clone)]
+struct Bucket {
+    values: VecDeque<f64>,
+    /// Bounds of all values since it was empty: equal bounds tell that all values are equal.
+    low: f64,
+    high: f64,
+}
+
+impl Bucket {
+    const EMPTY: Self = Self { values: VecDeque::new(), low: f64::INFINITY, high: f64::NEG_INFINITY };
+
+    fn note(&mut self, value: f64) {
+        self.low = self.low.min(value);
+        self.high = self.high.max(value);
+    }
+}
+
+/// The bucket of a value; grows with the value.
+pub(super) fn bucket_of(value: f64) -> usize {
+    const SHIFT: u32 = f64::MANTISSA_DIGITS - 1 - MANTISSA_BITS;
+    let lowest = 2_f64.powi(LOWEST);
+    if value <= lowest {
+        return 0;
+    }
+    // The bits of positive floats are in the order of their values.
+    let place = (value.to_bits() >> SHIFT) - (lowest.to_bits() >> SHIFT);
+    usize::try_from(place).map_or(BUCKETS - 1, |place| place.min(BUCKETS - 1))
+}
+
+impl<const WINDOWS: usize> Buckets<WINDOWS> {
+    pub(super) fn new() -> Self {
+        Self { buckets: vec![Bucket::EMPTY; BUCKETS], counts: std::array::from_fn(|_| vec![0; BUCKETS]) }
+    }
+
+    /// Holds these values, oldest first, instead of what it held; no window has any of them yet.
+    pub(super) fn refill(&mut self, values: impl Iterator<Item = f64> + Clone) {
+        let mut sizes = vec![0_usize; BUCKETS];
+        for place in values.clone().map(bucket_of) {
+            sizes.get_mut(place).into_iter().for_each(|size| *size += 1);
+        }
+        for (bucket, size) in self.buckets.iter_mut().zip(sizes) {
+            // Room for what comes between two refills, without doubling.
+            *bucket = Bucket { values: VecDeque::with_capacity(size + size / 8), ..Bucket::EMPTY };
+        }
+        self.counts.iter_mut().for_each(|counts| counts.fill(0));
+        values.for_each(|value| self.append(value));
+    }
+
+    /// Adds the newest value.
+    pub(super) fn append(&mut self, value: f64) {
+        self.insert(value, 0);
+    }
+
+    /// Adds a value that `later` values of its bucket are newer than.
+    pub(super) fn insert(&mut self, value: f64, later: usize) {
+        let Some(bucket) = self.buckets.get_mut(bucket_of(value)) else { return };
+        bucket.note(value);
+        let place = bucket.values.len().saturating_sub(later);
+        bucket.values.insert(place, value);
+    }
+
+    /// Removes the oldest value, which is `value`.
+    pub(super) fn remove_oldest(&mut self, value: f64) {
+        let Some(bucket) = self.buckets.get_mut(bucket_of(value)) else { return };
+        let oldest = bucket.values.pop_front();
+        debug_assert_eq!(oldest.map(f64::to_bits), Some(value.to_bits()), "not the oldest of its bucket");
+        if bucket.values.is_empty() {
+            *bucket = Bucket { values: std::mem::take(&mut bucket.values), ..Bucket::EMPTY };
+        }
+    }
+
+    /// Counts a value in a window.
+    pub(super) fn enter(&mut self, window: usize, value: f64) {
+        if let Some(count) = self.counts.get_mut(window).and_then(|counts| counts.get_mut(bucket_of(value))) {
+            *count += 1;
+        }
+    }
+
+    /// Counts a value out of a window: its oldest.
+    pub(super) fn leave(&mut self, window: usize, value: f64) {
+        if let Some(count) = self.counts.get_mut(window).and_then(|counts| counts.get_mut(bucket_of(value))) {
+            *count = count.saturating_sub(1);
+        }
+    }
+
+    /// The values at these ascending ranks (0 = smallest) of a window.
+    pub(super) fn at_ranks<const N: usize>(&self, window: usize, ranks: [usize; N]) -> [Option<f64>; N] {
+        let mut below = 0;
+        let counts = self.counts.get(window).map_or(&[][..], Vec::as_slice);
+        let mut buckets = counts.iter().map(|count| *count as usize).enumerate().peekable();
+        ranks.map(|rank| {
+            while let Some((_, count)) = buckets.next_if(|(_, count)| below + count <= rank) {
+                below += count;
+            }
+            let (index, count) = *buckets.peek()?;
+            self.buckets.get(index)?.select(count, rank - below)
+        })
+    }
+}
+
+impl Bucket {
+    /// The value at `rank` of the `count` newest ones.
+    fn select(&self, count: usize, rank: usize) -> Option<f64> {
+        if self.low.to_bits() == self.high.to_bits() {
+            return Some(self.low);
+        }
+        let mut values: Vec<f64> = self.values.iter().rev().take(count).copied().collect();
+        (rank < values.len()).then(|| *values.select_nth_unstable_by(rank, f64::total_cmp).1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn buckets_cover_every_number() {
+        for value in [f64::NEG_INFINITY, -1.0, -0.0, 0.0, f64::MIN_POSITIVE, 1.0, 1e300, f64::MAX, f64::INFINITY] {
+            assert!(bucket_of(value) < BUCKETS, "{value}");
+        }
+        assert!(bucket_of(100.0) < bucket_of(101.0));
+    }
+
+    proptest! {
+        #[test]
+        fn a_larger_value_is_in_no_lower_bucket(a in any::<f64>(), b in any::<f64>()) {
+            prop_assume!(!a.is_nan() && !b.is_nan());
+            let (low, high) = if a <= b { (a, b) } else { (b, a) };
+            prop_assert!(bucket_of(low) <= bucket_of(high));
+        }
+    }
+}
