@@ -1,5 +1,7 @@
 //! Sources, slices, defaults, placeholders and problems of the gateway configuration.
 
+use proptest::prelude::*;
+
 use super::*;
 
 fn context() -> GatewayContext<'static> {
@@ -157,4 +159,54 @@ fn amounts_stay_as_given_and_huge_ones_do_not_overflow() {
     assert_eq!(shown["backpressure"]["queue_depth_multiplier"].to_string(), "3");
     assert_eq!(shown["backpressure"]["capacity_buffer"].to_string(), "0.2");
     assert_eq!(config.settings().capacity(i64::MAX).total, i64::MAX);
+}
+
+/// Documents that begin right and go wrong anywhere.
+fn near_miss() -> impl Strategy<Value = String> {
+    let leaf = prop_oneof![
+        Just("null".to_owned()),
+        any::<bool>().prop_map(|value| value.to_string()),
+        any::<f64>().prop_filter("JSON", |value| value.is_finite()).prop_map(|value| value.to_string()),
+        any::<i64>().prop_map(|value| value.to_string()),
+        "[a-z{}_ ]{0,12}".prop_map(|text| format!("{text:?}")),
+    ];
+    let names = [
+        "tenant",
+        "project",
+        "service_capacity",
+        "backpressure",
+        "pools",
+        "limits",
+        "monitoring",
+        "redis",
+        "proc",
+        "ingress",
+        "processes_per_instance",
+        "capacity_buffer",
+        "thresholds",
+        "rate_limits",
+        "capacity_source_component",
+    ];
+    leaf.prop_recursive(4, 40, 6, move |inner| {
+        let object = proptest::collection::vec((proptest::sample::select(names.to_vec()), inner.clone()), 0..6);
+        let object = object.prop_map(|fields| {
+            let fields: Vec<String> = fields.iter().map(|(name, value)| format!("{name:?}: {value}")).collect();
+            format!("{{{}}}", fields.join(", "))
+        });
+        prop_oneof![object, proptest::collection::vec(inner, 0..4).prop_map(|items| format!("[{}]", items.join(", ")))]
+    })
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_the_reader_panic(text in ".{0,200}", near in near_miss()) {
+        let sound = read(r#"{"tenant": "acme", "project": "chat"}"#);
+        for text in [text, near] {
+            let _ = GatewayConfig::from_env_json(&text, &context());
+            let _ = GatewayConfig::from_yaml(&text, "GATEWAY_YAML_PATH", &context());
+            let _ = sound.with_saved_json(&text);
+            let _ = sound.with_update_message(&text);
+            let _ = sound.with_update_message(&format!(r#"{{"tenant": "acme", "project": "chat", "config": {text}}}"#));
+        }
+    }
 }

@@ -56,3 +56,14 @@ fn a_counter_family_drops_its_suffix_in_openmetrics() {
         "# HELP process_cpu_seconds a\\\"b\n# TYPE process_cpu_seconds counter\n# UNIT process_cpu_seconds seconds\n"
     );
 }
+
+/// The whole output for a recorded deployment: what a change does to it is seen at a glance.
+#[test]
+fn the_whole_output_is_as_it_was() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/conformance/cases/fleet-component-config.json");
+    let case: serde_json::Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    let system = serde_json::from_value(case["expected"]["system"].clone()).unwrap();
+    let samples = crate::catalog::samples(&system);
+    insta::assert_snapshot!("text", render(&samples, &Mapping::default(), Format::Text));
+    insta::assert_snapshot!("openmetrics", render(&samples, &Mapping::default(), Format::OpenMetrics));
+}
