@@ -5,6 +5,7 @@
 
 mod auth;
 mod connections;
+mod exports;
 mod gate;
 mod health;
 mod landing;
@@ -26,6 +27,7 @@ use axum::routing::get;
 use tower_http::compression::CompressionLayer;
 
 use crate::catalog::mapping::Mapping;
+use crate::engine::exports::Exports;
 use crate::engine::snapshot::{Snapshot, SnapshotReader};
 use crate::telemetry::Telemetry;
 
@@ -33,37 +35,41 @@ pub use auth::Tokens;
 use problem::Problem;
 use scrape::Scrapes;
 
+/// What was configured of the pull side.
+#[derive(Debug, Clone)]
+pub struct ApiConfig {
+    pub mapping: Arc<Mapping>,
+    /// A snapshot older than this is refreshed before it is served.
+    pub scrape_ttl: Duration,
+    /// Whoever has one of these may read.
+    pub tokens: Tokens,
+    /// The word for the mode in payloads.
+    pub mode: &'static str,
+    /// No answer takes longer.
+    pub time_limit: Duration,
+}
+
 /// What the routes need; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct ApiState {
-    pub reader: SnapshotReader,
-    pub telemetry: Arc<Telemetry>,
-    /// The word for the mode in payloads.
-    pub mode: &'static str,
-    /// A snapshot older than this is refreshed before it is served.
-    pub scrape_ttl: Duration,
-    pub tokens: Tokens,
+    reader: SnapshotReader,
+    telemetry: Arc<Telemetry>,
+    exports: Arc<Exports>,
     scrapes: Arc<Scrapes>,
+    config: ApiConfig,
 }
 
 impl ApiState {
-    /// The state of a server that reads from `reader` and names metrics by `mapping`.
+    /// The state of a server that reads from `reader` and pushes through `exports` when asked.
     #[must_use]
-    pub fn new(
-        reader: SnapshotReader,
-        telemetry: Arc<Telemetry>,
-        mapping: Arc<Mapping>,
-        scrape_ttl: Duration,
-        tokens: Tokens,
-        mode: &'static str,
-    ) -> Self {
-        let scrapes = Arc::new(Scrapes::new(mapping));
-        Self { reader, telemetry, mode, scrape_ttl, tokens, scrapes }
+    pub fn new(reader: SnapshotReader, telemetry: Arc<Telemetry>, exports: Arc<Exports>, config: ApiConfig) -> Self {
+        let scrapes = Arc::new(Scrapes::new(Arc::clone(&config.mapping)));
+        Self { reader, telemetry, exports, scrapes, config }
     }
 
     /// The truth, or the answer that there is none.
     async fn truth(&self) -> Result<Arc<Snapshot>, Problem> {
-        self.reader.fresher_than(self.scrape_ttl).await.ok_or_else(|| {
+        self.reader.fresher_than(self.config.scrape_ttl).await.ok_or_else(|| {
             Problem::unavailable(
                 "there is no fresh snapshot: the source cannot be read; see the log and kdcube_metrics_up",
             )
@@ -79,6 +85,8 @@ pub fn router(state: ApiState) -> Router {
         .route("/metrics/ingress/system", get(system::bare))
         .route("/metrics/proc/system", get(system::bare))
         .route("/api/v1/signals", get(signals::nested))
+        .route("/api/v1/exports", get(exports::records))
+        .route("/metrics/export", get(exports::export).post(exports::export))
         .layer(CompressionLayer::new())
         // Compressed once a rendering, not once an answer.
         .route("/metrics", get(scrape::metrics))

@@ -8,22 +8,33 @@ use std::time::Duration;
 use anyhow::Context;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
-use crate::api::{self, ApiState};
+use crate::api::{self, ApiConfig, ApiState};
 use crate::clock::{Clock, SystemClock};
+use crate::config::export::ExportConfig;
 use crate::config::{Config, Mode};
 use crate::engine::collector::Collector;
+use crate::engine::exports::Exports;
 use crate::engine::gateway::GatewayStore;
 use crate::engine::sampler::Sampler;
+use crate::engine::scheduler;
 use crate::engine::snapshot::{self, SnapshotReader};
+use crate::exporters::Sink;
+use crate::exporters::pushgateway::PushgatewaySink;
 use crate::sources::Source;
 use crate::sources::embedded::EmbeddedSource;
 use crate::sources::redis::RedisSource;
 use crate::sources::redis::updates::watch_gateway_updates;
 use crate::telemetry::Telemetry;
 
-/// How long a stopping server waits for answers that are under way.
-pub const DRAIN: Duration = Duration::from_secs(10);
+/// How long a stopping server waits for answers that are under way, and then for pushes: together
+/// less than orchestrators wait before they kill.
+const DRAIN: Duration = Duration::from_secs(4);
+const GOODBYE: Duration = Duration::from_secs(5);
+
+/// What an answer may take beyond the request that it waits for.
+const MARGIN: Duration = Duration::from_secs(5);
 
 /// Updates that may wait for the collector; more than a few means that somebody publishes in a loop.
 const UPDATES: usize = 16;
@@ -35,6 +46,7 @@ pub struct App {
     reader: SnapshotReader,
     collector: Collector,
     telemetry: Arc<Telemetry>,
+    exports: Arc<Exports>,
     updates: mpsc::Sender<String>,
 }
 
@@ -42,19 +54,20 @@ impl App {
     /// Binds the port, so that a taken one stops the start, and builds everything.
     ///
     /// # Errors
-    /// The address cannot be bound.
+    /// The address cannot be bound, or a sink cannot be built.
     pub async fn build(config: Config) -> anyhow::Result<Self> {
         let listener = TcpListener::bind(config.address).await.with_context(|| {
             format!("cannot listen on {}: choose another METRICS_BIND or METRICS_PORT", config.address)
         })?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let telemetry = Arc::new(Telemetry::default());
+        let exports = Arc::new(exports(&config, &telemetry)?);
         let (publisher, reader) = snapshot::channel(config.sample_interval, config.stale_after);
         let (updates, published) = mpsc::channel(UPDATES);
         let sampler = sampler(&config, clock.as_ref());
         let collector =
             Collector::new(sampler, clock, publisher, Arc::clone(&telemetry), published, config.sample_interval);
-        Ok(Self { config, listener, reader, collector, telemetry, updates })
+        Ok(Self { config, listener, reader, collector, telemetry, exports, updates })
     }
 
     /// Where the server listens.
@@ -76,20 +89,55 @@ impl App {
     /// # Errors
     /// The collector ends, which it should not.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send + 'static) -> anyhow::Result<()> {
-        let background = Background::start(&self.config, self.collector, self.updates);
-        let state = ApiState::new(
-            self.reader,
-            self.telemetry,
-            Arc::new(self.config.mapping),
-            self.config.scrape_ttl,
-            self.config.auth_tokens.into(),
-            self.config.mode.as_str(),
-        );
-        tokio::select! {
-            () = api::server::serve(self.listener, api::router(state), shutdown, DRAIN) => Ok(()),
+        let Self { config, listener, reader, collector, telemetry, exports, updates } = self;
+        let background = Background::start(&config, collector, updates);
+        let scheduler = scheduled(&config.export, &exports, &reader);
+        let state = ApiState::new(reader, telemetry, Arc::clone(&exports), api_config(config));
+        let ended = tokio::select! {
+            () = api::server::serve(listener, api::router(state), shutdown, DRAIN) => Ok(()),
             () = background.collector_ended() => Err(anyhow::anyhow!("the collector ended; this is a defect, please report it")),
-        }
+        };
+        scheduler.inspect(JoinHandle::abort);
+        // A sink that takes longer has been told so in the log, or is cut.
+        let _ = tokio::time::timeout(GOODBYE, exports.stop()).await;
+        ended
     }
+}
+
+/// The pushes that come by themselves.
+fn scheduled(config: &ExportConfig, exports: &Arc<Exports>, reader: &SnapshotReader) -> Option<JoinHandle<()>> {
+    if !config.scheduled {
+        return None;
+    }
+    if exports.is_empty() {
+        tracing::warn!("METRICS_SCHEDULER_ENABLED=1, but no sink is enabled: nothing will be pushed");
+        return None;
+    }
+    let pushes = scheduler::run(Arc::clone(exports), reader.clone(), config.interval, config.on_start);
+    Some(tokio::spawn(pushes))
+}
+
+fn api_config(config: Config) -> ApiConfig {
+    ApiConfig {
+        mapping: Arc::new(config.mapping),
+        scrape_ttl: config.scrape_ttl,
+        tokens: config.auth_tokens.into(),
+        mode: config.mode.as_str(),
+        time_limit: config.request_timeout + MARGIN,
+    }
+}
+
+/// The enabled sinks.
+///
+/// # Errors
+/// A sink cannot be built.
+pub fn exports(config: &Config, telemetry: &Arc<Telemetry>) -> anyhow::Result<Exports> {
+    let mapping = Arc::new(config.mapping.clone());
+    let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
+    if let Some(pushgateway) = &config.export.pushgateway {
+        sinks.push(Box::new(PushgatewaySink::new(pushgateway.clone(), Arc::clone(&mapping))?));
+    }
+    Ok(Exports::new(sinks, Arc::clone(telemetry), config.request_timeout))
 }
 
 /// The sampler over the configured source.
@@ -105,8 +153,8 @@ pub fn sampler(config: &Config, clock: &dyn Clock) -> Sampler {
 
 /// The tasks beside the HTTP server; they end when this is dropped.
 struct Background {
-    collector: tokio::task::JoinHandle<()>,
-    updates: Option<tokio::task::JoinHandle<()>>,
+    collector: JoinHandle<()>,
+    updates: Option<JoinHandle<()>>,
     /// Keeps the channel of updates open in modes that have none.
     _idle: Option<mpsc::Sender<String>>,
 }

@@ -30,7 +30,7 @@ Examples:
   kdcube-metrics check --env-file /etc/kdcube-metrics.env
   kdcube-metrics snapshot --format scalars
 
-Exit codes: 0 fine, 1 failed, 2 nothing could be collected, 64 wrong usage, 78 bad configuration.";
+Exit codes: 0 fine, 1 failed, 2 nothing could be collected, 3 a sink failed, 64 wrong usage, 78 bad configuration.";
 
 /// What was typed.
 #[derive(Debug, Parser)]
@@ -55,8 +55,12 @@ pub enum Action {
     Demo(DemoArgs),
     /// Takes one tick and prints what it found; writes nothing unless told to.
     Snapshot(SnapshotArgs),
+    /// Takes one tick, pushes it once to every enabled sink, prints one line of JSON, and ends.
+    Once(OnceArgs),
     /// Validates the configuration and reaches every dependency; non-zero when something fails.
     Check,
+    /// Asks the server on this machine whether it is alive; exit code 0 or 1.
+    Healthcheck,
     /// Prints every exported metric.
     Catalog(CatalogArgs),
     /// Prints every setting, as docs/configuration.md.
@@ -85,6 +89,30 @@ pub struct SnapshotArgs {
     /// What to print.
     #[arg(long, value_enum, default_value_t = SnapshotFormat::System)]
     pub format: SnapshotFormat,
+}
+
+/// Options of `once`.
+#[derive(Debug, Args)]
+pub struct OnceArgs {
+    /// Prints what each sink would be sent and what it would cost; writes and sends nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Price of a CloudWatch metric a month, in USD.
+    #[arg(long, value_name = "USD", default_value_t = PRICE_PER_METRIC)]
+    pub price_per_metric: f64,
+    /// Price of a thousand PutMetricData requests, in USD.
+    #[arg(long, value_name = "USD", default_value_t = PRICE_PER_1000_REQUESTS)]
+    pub price_per_1000_requests: f64,
+}
+
+/// List prices of us-east-1, November 2026.
+const PRICE_PER_METRIC: f64 = 0.30;
+const PRICE_PER_1000_REQUESTS: f64 = 0.01;
+
+impl Default for OnceArgs {
+    fn default() -> Self {
+        Self { dry_run: false, price_per_metric: PRICE_PER_METRIC, price_per_1000_requests: PRICE_PER_1000_REQUESTS }
+    }
 }
 
 /// What `snapshot` prints.

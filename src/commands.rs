@@ -3,6 +3,8 @@
 mod catalog;
 mod check;
 mod demo;
+mod healthcheck;
+mod once;
 mod serve;
 mod settings;
 mod simulate;
@@ -12,7 +14,7 @@ use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
-use crate::cli::{Action, Cli};
+use crate::cli::{Action, Cli, OnceArgs};
 use crate::config::{Config, Mode};
 use crate::settings::{Layer, Problem, Settings, read_env_file};
 use crate::telemetry::logging;
@@ -25,6 +27,8 @@ pub enum Exit {
     Failed,
     /// Nothing could be collected.
     NothingCollected,
+    /// A sink did not take what it was sent.
+    SinkFailed,
     /// The command line was wrong (`EX_USAGE`).
     Usage,
     /// The configuration is bad (`EX_CONFIG`).
@@ -37,6 +41,7 @@ impl From<Exit> for ExitCode {
             Exit::Fine => 0,
             Exit::Failed => 1,
             Exit::NothingCollected => 2,
+            Exit::SinkFailed => 3,
             Exit::Usage => 64,
             Exit::BadConfiguration => 78,
         })
@@ -57,6 +62,7 @@ pub fn run(cli: Cli, environment: impl Iterator<Item = (OsString, OsString)>) ->
     let action = cli.command.unwrap_or(Action::Serve);
     let config = match action {
         Action::Simulate(arguments) => return simulate::run(&arguments, settings),
+        Action::Healthcheck => return healthcheck::run(settings),
         Action::Demo(_) => Config::read_as(Some(Mode::Embedded), &mut settings),
         _ => Config::read(&mut settings),
     };
@@ -84,6 +90,8 @@ fn run_configured(action: Action, config: Config, warnings: &[String]) -> Exit {
     match action {
         Action::Demo(arguments) => demo::run(config, &arguments),
         Action::Snapshot(arguments) => snapshot::run(config, &arguments),
+        Action::Once(arguments) => once::run(&config, &arguments),
+        _ if config.run_once => once::run(&config, &OnceArgs::default()),
         _ => serve::run(config),
     }
 }

@@ -4,16 +4,19 @@
 //! `table`'s.
 
 pub mod document;
+pub mod export;
 pub mod gateway;
+pub mod pushgateway;
 pub mod redis;
 pub mod table;
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 
+use self::export::ExportConfig;
 use self::gateway::{GatewayConfig, GatewayConfigError, GatewayContext};
 use self::redis::RedisConfig;
 use crate::catalog::mapping::Mapping;
@@ -100,6 +103,9 @@ pub struct Config {
     pub force_environment: bool,
     pub scrape_ttl: Duration,
     pub mapping: Mapping,
+    pub export: ExportConfig,
+    /// One tick, one push, and the end.
+    pub run_once: bool,
 }
 
 impl Config {
@@ -130,8 +136,7 @@ impl Config {
         redis: Option<RedisConfig>,
         gateway: Option<GatewayConfig>,
     ) -> Option<Self> {
-        let bind = settings.get(&table::BIND).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-        let address = settings.get(&table::PORT).map(|port| SocketAddr::new(bind, port));
+        let address = read_address(settings);
         let (sample_interval, stale_after) = read_cadence(settings);
         let log = read_log(settings);
         let history_max_samples = read_history_limit(settings);
@@ -139,6 +144,8 @@ impl Config {
         let scrape_ttl = settings.get(&table::SCRAPE_TTL);
         let auth_tokens = read_tokens(settings);
         let mapping = read_mapping(settings);
+        let export = export::read(settings);
+        let run_once = settings.get(&table::RUN_ONCE);
         Some(Self {
             mode: mode?,
             address: address?,
@@ -154,6 +161,8 @@ impl Config {
             force_environment: force_environment?,
             scrape_ttl: scrape_ttl?,
             mapping: mapping?,
+            export: export?,
+            run_once: run_once?,
         })
     }
 
@@ -163,6 +172,13 @@ impl Config {
         let unknown = settings.unknown("METRICS_", table::ALL);
         unknown.map(|name| format!("{name} is not a setting of this version and is ignored")).collect()
     }
+}
+
+/// Where the server listens.
+pub(crate) fn read_address(settings: &mut Settings) -> Option<SocketAddr> {
+    let bind: Option<IpAddr> = settings.get(&table::BIND);
+    let port = settings.get(&table::PORT);
+    Some(SocketAddr::new(bind?, port?))
 }
 
 /// Where Redis is; a bad address is noted, not returned.

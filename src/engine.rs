@@ -3,6 +3,8 @@
 //! Owns time and order. Knows no wire format (`exporters`, `api`) and no Redis (`sources`).
 
 pub mod collector;
+pub mod exports;
 pub mod gateway;
 pub mod sampler;
+pub mod scheduler;
 pub mod snapshot;

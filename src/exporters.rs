@@ -4,6 +4,7 @@
 //! repeated and how it is counted is `engine::scheduler`'s matter.
 
 pub mod prometheus;
+pub mod pushgateway;
 
 use async_trait::async_trait;
 
@@ -29,6 +30,17 @@ pub struct Truth {
     pub samples: Vec<Sample>,
 }
 
+/// What a sink would send, in words and numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Preview {
+    /// Requests as a person reads them.
+    pub text: String,
+    /// Different metrics, as a service that bills for them counts; `None` where nobody bills.
+    pub billed_metrics: Option<usize>,
+    /// Requests a round.
+    pub requests: usize,
+}
+
 /// Why a push failed; never with a secret in it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -51,6 +63,9 @@ pub trait Sink: Send + Sync {
     /// # Errors
     /// Why the samples were not delivered.
     async fn export(&self, round: &Round) -> Result<usize, SinkError>;
+
+    /// What `export` would send in this round, for people to look at.
+    fn preview(&self, round: &Round) -> Preview;
 
     /// Says goodbye when the server stops; most sinks have nothing to say.
     ///

@@ -20,3 +20,4 @@ pub mod signals;
 pub mod simulator;
 pub mod sources;
 pub mod telemetry;
+mod tls;

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use tracing::warn;
 
-use crate::signals::{InputKind, Malformed};
+use crate::signals::{InputKind, Malformed, UnixSeconds};
 use histogram::Histogram;
 use once::Once;
 
@@ -49,6 +49,8 @@ pub struct Telemetry {
 struct SinkCounts {
     ok: u64,
     failed: u64,
+    /// Unix time.
+    last_success: Option<UnixSeconds>,
     duration: Histogram,
 }
 
@@ -136,11 +138,12 @@ impl Telemetry {
         locked(&self.exports).entry(sink).or_default();
     }
 
-    /// An export ended.
-    pub fn export_finished(&self, sink: &'static str, ok: bool, took: Duration) {
+    /// An export ended at `now`.
+    pub fn export_finished(&self, sink: &'static str, ok: bool, took: Duration, now: UnixSeconds) {
         let mut exports = locked(&self.exports);
         let counts = exports.entry(sink).or_default();
         *if ok { &mut counts.ok } else { &mut counts.failed } += 1;
+        counts.last_success = if ok { Some(now) } else { counts.last_success };
         counts.duration.observe(took);
     }
 }

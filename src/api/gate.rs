@@ -13,23 +13,28 @@ use super::problem::Problem;
 /// No route reads a body; what is longer than this is refused rather than drained.
 const MAX_BODY: u64 = 16 * 1024;
 
-/// A handler that takes longer has a defect; none waits longer than a refresh.
-const MAX_TIME: Duration = Duration::from_secs(10);
-
 /// The label of requests to paths that are no route: paths themselves would be without bound.
 const OTHER: &str = "other";
 
 /// Routes that answer without a token, so that orchestrators need none.
 const HEALTH: &[&str] = &["/health", "/healthz", "/livez", "/readyz", "/-/healthy", "/-/ready"];
 
-const ROUTES: &[&str] =
-    &["/", "/metrics", "/metrics/combined", "/metrics/ingress/system", "/metrics/proc/system", "/api/v1/signals"];
+const ROUTES: &[&str] = &[
+    "/",
+    "/metrics",
+    "/metrics/combined",
+    "/metrics/export",
+    "/metrics/ingress/system",
+    "/metrics/proc/system",
+    "/api/v1/exports",
+    "/api/v1/signals",
+];
 
 pub(super) async fn pass(State(state): State<ApiState>, request: Request, next: Next) -> Response {
     let route = label(request.uri().path());
     let mut response = match refuse(&state, route, request.headers()) {
         Some(response) => response,
-        None => answer(request, next).await,
+        None => answer(request, next, state.config.time_limit).await,
     };
     state.telemetry.http_request(route, response.status().as_u16());
     harden(response.headers_mut());
@@ -41,7 +46,7 @@ fn label(path: &str) -> &'static str {
 }
 
 fn refuse(state: &ApiState, route: &str, headers: &HeaderMap) -> Option<Response> {
-    if !HEALTH.contains(&route) && !state.tokens.admit(headers) {
+    if !HEALTH.contains(&route) && !state.config.tokens.admit(headers) {
         return Some(unauthorized());
     }
     let length = headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse::<u64>().ok()?;
@@ -57,9 +62,9 @@ fn unauthorized() -> Response {
     response
 }
 
-async fn answer(request: Request, next: Next) -> Response {
-    let late = || Problem::unavailable(format!("no answer within {MAX_TIME:?}")).into_response();
-    tokio::time::timeout(MAX_TIME, next.run(request)).await.unwrap_or_else(|_| late())
+async fn answer(request: Request, next: Next, limit: Duration) -> Response {
+    let late = || Problem::unavailable(format!("no answer within {limit:?}")).into_response();
+    tokio::time::timeout(limit, next.run(request)).await.unwrap_or_else(|_| late())
 }
 
 /// Nothing here may be cached, sniffed, framed, or run as a script.

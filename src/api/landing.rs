@@ -10,11 +10,12 @@ use crate::catalog::{self, Reading};
 use crate::engine::snapshot::Snapshot;
 
 /// What each route answers, in the order of the page.
-const ROUTES: [(&str, &str); 7] = [
+const ROUTES: [(&str, &str); 8] = [
     ("/metrics", "Prometheus text, or OpenMetrics when asked for"),
     ("/api/v1/signals", "every number as nested JSON, null where absent"),
     ("/metrics/combined", "the whole system payload with its envelope"),
     ("/metrics/proc/system", "the payload alone (also /metrics/ingress/system)"),
+    ("/api/v1/exports", "how pushes went (POST /metrics/export pushes now)"),
     ("/health", "the process answers"),
     ("/livez", "a tick began within three intervals (also /healthz, /-/healthy)"),
     ("/readyz", "a fresh snapshot exists (also /-/ready)"),
@@ -35,7 +36,7 @@ pub(super) async fn page(State(state): State<ApiState>) -> Html<String> {
          <meta name=\"viewport\" content=\"width=device-width\"><title>kdcube-metrics</title><style>{STYLE}</style>\
          <h1>kdcube-metrics</h1><p>version {} · mode {} · {}</p><h2>Routes</h2><table>",
         env!("CARGO_PKG_VERSION"),
-        state.mode,
+        state.config.mode,
         truth.as_ref().map_or_else(|| "no fresh snapshot".to_owned(), |snapshot| describe(snapshot)),
     );
     for (route, answers) in ROUTES {

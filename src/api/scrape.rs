@@ -65,7 +65,7 @@ impl Facts {
 pub(super) async fn metrics(State(state): State<ApiState>, headers: HeaderMap) -> Response {
     let format = negotiate::format(&headers);
     let gzip = negotiate::gzip(&headers);
-    let facts = Facts::read(&state.reader, state.reader.fresher_than(state.scrape_ttl).await);
+    let facts = Facts::read(&state.reader, state.reader.fresher_than(state.config.scrape_ttl).await);
     let body = state.scrapes.body(format, gzip, &facts, &state.telemetry);
     let mut response = body.into_response();
     let answer = response.headers_mut();

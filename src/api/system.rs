@@ -19,7 +19,7 @@ struct Combined<'a> {
 /// `{"timestamp", "mode", "system"}`.
 pub(super) async fn combined(State(state): State<ApiState>) -> Result<Response, Problem> {
     let snapshot = state.truth().await?;
-    let body = Combined { timestamp: snapshot.taken_at, mode: state.mode, system: &snapshot.monitoring };
+    let body = Combined { timestamp: snapshot.taken_at, mode: state.config.mode, system: &snapshot.monitoring };
     Ok(Json(body).into_response())
 }
 

@@ -6,6 +6,7 @@ use crate::settings::Setting;
 const CORE: &str = "Core";
 const REDIS: &str = "Redis mode";
 const GATEWAY: &str = "Gateway configuration";
+const SCHEDULER: &str = "Scheduler";
 const PROMETHEUS: &str = "Prometheus and names";
 
 const BOOLEAN: &str = "1/0, true/false, yes/no, on/off";
@@ -141,12 +142,56 @@ pub const DEFAULT_PROJECT_NAME: Setting =
 pub const PROJECT_ID: Setting =
     open("PROJECT_ID", "", "a name", GATEWAY, "The same, where `DEFAULT_PROJECT_NAME` is not set.");
 
+pub const SCHEDULER_ENABLED: Setting = open(
+    "METRICS_SCHEDULER_ENABLED",
+    "0",
+    BOOLEAN,
+    SCHEDULER,
+    "Push to every enabled sink at a fixed interval. Without it sinks are pushed to on demand and by `once`.",
+);
+pub const EXPORT_INTERVAL: Setting =
+    open("METRICS_EXPORT_INTERVAL_SEC", "30", SECONDS, SCHEDULER, "Time between two pushes; their phase is random.");
+pub const EXPORT_ON_START: Setting =
+    open("METRICS_EXPORT_ON_START", "1", BOOLEAN, SCHEDULER, "Push as soon as there is a first snapshot.");
+pub const RUN_ONCE: Setting = open(
+    "METRICS_RUN_ONCE",
+    "0",
+    BOOLEAN,
+    SCHEDULER,
+    "Instead of serving: one tick, one push, and the end, as `kdcube-metrics once`.",
+);
+
 pub const SCRAPE_TTL: Setting = open(
     "METRICS_PROM_SCRAPE_TTL_SEC",
     "10",
     SECONDS,
     PROMETHEUS,
     "A `/metrics` answer older than this is refreshed first.",
+);
+pub const EXPORT_PROMETHEUS_PUSH: Setting =
+    open("METRICS_EXPORT_PROMETHEUS_PUSH", "0", BOOLEAN, PROMETHEUS, "Push to a Pushgateway.");
+pub const PUSHGATEWAY_URL: Setting = secret(
+    "METRICS_PROM_PUSHGATEWAY_URL",
+    "",
+    "an http:// or https:// URL, with user and password where needed",
+    PROMETHEUS,
+    "The Pushgateway, without `/metrics/job/…`.",
+);
+pub const JOB_NAME: Setting =
+    open("METRICS_PROM_JOB_NAME", "kdcube_metrics", "a name", PROMETHEUS, "The pushed group's `job` label.");
+pub const GROUPING_LABELS_JSON: Setting = open(
+    "METRICS_PROM_GROUPING_LABELS_JSON",
+    "",
+    "a JSON object of label names and values",
+    PROMETHEUS,
+    "More labels of the pushed group. Replicas that push need one that tells them apart.",
+);
+pub const DELETE_ON_SHUTDOWN: Setting = open(
+    "METRICS_PROM_PUSH_DELETE_ON_SHUTDOWN",
+    "0",
+    BOOLEAN,
+    PROMETHEUS,
+    "Delete the pushed group when the server stops.",
 );
 pub const MAPPING_JSON: Setting = open(
     "METRICS_MAPPING_JSON",
@@ -178,6 +223,15 @@ pub const ALL: &[&Setting] = &[
     &TENANT_ID,
     &DEFAULT_PROJECT_NAME,
     &PROJECT_ID,
+    &SCHEDULER_ENABLED,
+    &EXPORT_INTERVAL,
+    &EXPORT_ON_START,
+    &RUN_ONCE,
     &SCRAPE_TTL,
+    &EXPORT_PROMETHEUS_PUSH,
+    &PUSHGATEWAY_URL,
+    &JOB_NAME,
+    &GROUPING_LABELS_JSON,
+    &DELETE_ON_SHUTDOWN,
     &MAPPING_JSON,
 ];

@@ -62,6 +62,7 @@ pub static TABLE: &[OwnMetric] = &[
     own("kdcube_metrics_history_dropped_samples_total", Kind::Counter, Unit::Count, "Samples that the history dropped because a series was full", &[], |f, rows| counter(&f.telemetry.dropped, rows)),
     own("kdcube_metrics_http_requests_total", Kind::Counter, Unit::Count, "HTTP requests answered, by route and status", &["route", "status"], |f, rows| requests(f.telemetry, rows)),
     own("kdcube_metrics_exports_total", Kind::Counter, Unit::Count, "Exports that ended, by sink and result", &["sink", "result"], |f, rows| exports(f.telemetry, rows)),
+    own("kdcube_metrics_export_last_success_timestamp_seconds", Kind::Gauge, Unit::Seconds, "When the last export to a sink succeeded, Unix time; absent before the first", &["sink"], |f, rows| last_successes(f.telemetry, rows)),
     own("kdcube_metrics_export_duration_seconds", Kind::Histogram, Unit::Seconds, "How long an export took, by sink", &["sink"], |f, rows| export_durations(f.telemetry, rows)),
     own("process_cpu_seconds_total", Kind::Counter, Unit::Seconds, "CPU time that the process used, user and system", &[], |f, rows| some(f.process.cpu_seconds, rows)),
     own("process_start_time_seconds", Kind::Gauge, Unit::Seconds, "When the process started, Unix time", &[], |f, rows| some(f.process.start_time, rows)),
@@ -95,6 +96,15 @@ impl Telemetry {
         };
         TABLE.iter().map(read).filter(|(_, rows)| !rows.is_empty()).collect()
     }
+}
+
+/// The two that say whether the others may be believed, for a sink that pushes nothing else of these.
+#[must_use]
+pub fn of_snapshot(observed: Observed) -> Vec<(&'static OwnMetric, Vec<OwnRow>)> {
+    const BELIEF: [&str; 2] = ["kdcube_metrics_up", "kdcube_metrics_snapshot_age_seconds"];
+    let mut own = Telemetry::default().read(observed);
+    own.retain(|(metric, _)| BELIEF.contains(&metric.name));
+    own
 }
 
 const fn row(labels: Vec<(&'static str, String)>, value: f64) -> OwnRow {
@@ -152,6 +162,12 @@ fn exports(telemetry: &Telemetry, rows: &mut Vec<OwnRow>) {
         for (result, n) in [("ok", counts.ok), ("failed", counts.failed)] {
             rows.push(row(vec![("sink", (*sink).to_owned()), ("result", result.to_owned())], float(n)));
         }
+    }
+}
+
+fn last_successes(telemetry: &Telemetry, rows: &mut Vec<OwnRow>) {
+    for (sink, counts) in locked(&telemetry.exports).iter() {
+        rows.extend(counts.last_success.map(|at| row(vec![("sink", (*sink).to_owned())], at)));
     }
 }
 

@@ -22,7 +22,7 @@ fn what_is_counted_comes_out() {
     telemetry.tick_finished(false, Duration::from_secs(9));
     telemetry.malformed(InputKind::Heartbeat, 4);
     telemetry.http_request("/metrics", 200);
-    telemetry.export_finished("cloudwatch", false, Duration::from_millis(1));
+    telemetry.export_finished("cloudwatch", false, Duration::from_millis(1), 5.0);
     assert_eq!(value(&telemetry, "kdcube_metrics_up", None), Some(1.0));
     assert_eq!(value(&telemetry, "kdcube_metrics_ticks_total", Some("failed")), Some(1.0));
     assert_eq!(value(&telemetry, "kdcube_metrics_tick_duration_seconds", Some("0.0025")), Some(0.0));

@@ -12,6 +12,7 @@ mod commands;
 mod conformance;
 mod hostile;
 mod places;
+mod pushgateway;
 mod redis_source;
 mod round_trip;
 mod server;

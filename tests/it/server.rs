@@ -196,3 +196,12 @@ fn a_port_in_use_stops_the_start() {
     assert_eq!(output.status.code(), Some(1));
     assert!(errors.contains("METRICS_PORT"), "{errors}");
 }
+
+#[test]
+fn a_healthcheck_asks_the_server_on_this_machine() {
+    let server = Server::ready(&[("METRICS_MODE", "embedded")]);
+    let check =
+        |port: u16| program(&[("METRICS_PORT", &port.to_string())], &["healthcheck"]).output().unwrap().status.code();
+    assert_eq!(check(server.port()), Some(0));
+    assert_eq!(check(crate::support::free_port()), Some(1));
+}

@@ -109,8 +109,7 @@ fn describe(error: &RedisError) -> String {
 
 /// A client for the configured address; with sentinels, for the master they name now.
 pub(super) async fn client(config: &RedisConfig) -> Result<Client, RedisError> {
-    // rustls takes the process-wide provider; a second call finds it installed.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    crate::tls::use_ring();
     match config.sentinel() {
         Some(address) => sentinel(&address)?.async_get_client().await,
         None => Client::open(config.url.expose_secret()),

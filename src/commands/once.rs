@@ -1,0 +1,112 @@
+//! `once`: one tick, one push, one line of JSON; for schedulers outside, such as EventBridge.
+//!
+//! With `--dry-run` nothing is written or pushed: what would be is printed, and what it would cost.
+
+use std::fmt::Write;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::{Exit, block_on, fail, print};
+use crate::app;
+use crate::catalog;
+use crate::cli::OnceArgs;
+use crate::clock::{Clock, SystemClock};
+use crate::config::Config;
+use crate::engine::exports::{Exports, Outcome, Report};
+use crate::engine::sampler::{Record, Tick};
+use crate::exporters::{Preview, Round, Truth};
+use crate::signals::UnixSeconds;
+use crate::sources::SourceError;
+use crate::telemetry::Telemetry;
+
+/// Attempts that a sink gets, in time limits of one.
+const PATIENCE: u32 = 3;
+
+/// The month that prices are for.
+const MONTH: Duration = Duration::from_hours(30 * 24);
+
+pub(super) fn run(config: &Config, arguments: &OnceArgs) -> Exit {
+    match block_on(once(config, arguments)) {
+        Ok(Ok(exit)) => exit,
+        Ok(Err(error)) => fail(&format!("{error:#}")),
+        Err(error) => fail(&error),
+    }
+}
+
+async fn once(config: &Config, arguments: &OnceArgs) -> anyhow::Result<Exit> {
+    let telemetry = Arc::new(Telemetry::default());
+    let exports = app::exports(config, &telemetry)?;
+    let now = SystemClock.now();
+    let tick = match tick(config, now, if arguments.dry_run { Record::No } else { Record::Yes }).await {
+        Ok(tick) => tick,
+        Err(error) => return Ok(nothing_collected(&error, now)),
+    };
+    telemetry.report_malformed(&tick.malformed);
+    if let Some(error) = &tick.record_error {
+        telemetry.record_failed(error);
+    }
+    let truth = Truth { id: format!("once-{now}"), at: now, samples: catalog::samples(&tick.monitoring) };
+    let round = Round { truth: Some(truth), snapshot_age_seconds: Some((SystemClock.now() - now).max(0.0)) };
+    if arguments.dry_run {
+        return Ok(print(&previews(config, arguments, &exports, &round)));
+    }
+    let report = exports.deliver(round, config.request_timeout * PATIENCE).await;
+    Ok(tell(&report))
+}
+
+async fn tick(config: &Config, now: UnixSeconds, record: Record) -> Result<Tick, SourceError> {
+    app::sampler(config, &SystemClock).tick(now, record).await
+}
+
+fn nothing_collected(error: &SourceError, now: UnixSeconds) -> Exit {
+    let line = json!({"status": "failed", "ts": now, "error": error.to_string(), "sinks": []});
+    fail(error);
+    print(&format!("{line}\n"));
+    Exit::NothingCollected
+}
+
+fn tell(report: &Report) -> Exit {
+    // A report is plain data: it always is JSON.
+    let line = serde_json::to_string(report).unwrap_or_default();
+    match (print(&format!("{line}\n")), report.status) {
+        (Exit::Fine, Outcome::Ok) => Exit::Fine,
+        (Exit::Fine, _) => Exit::SinkFailed,
+        (exit, _) => exit,
+    }
+}
+
+fn previews(config: &Config, arguments: &OnceArgs, exports: &Exports, round: &Round) -> String {
+    let mut text = String::new();
+    for sink in exports.sinks() {
+        let preview = sink.preview(round);
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "== {} ==\n{}", sink.name(), preview.text.trim_end());
+        text.push_str(&price(&preview, config.export.interval, arguments));
+        text.push('\n');
+    }
+    if exports.is_empty() {
+        text.push_str("no sink is enabled: nothing would be sent\n");
+    }
+    text
+}
+
+/// What a service that bills would bill in a month, or nothing.
+fn price(preview: &Preview, interval: Duration, arguments: &OnceArgs) -> String {
+    let Some(metrics) = preview.billed_metrics else { return String::new() };
+    let rounds = MONTH.as_secs_f64() / interval.as_secs_f64();
+    let (metrics, requests) = (count(metrics), count(preview.requests) * rounds);
+    let cost = metrics * arguments.price_per_metric + requests / 1000.0 * arguments.price_per_1000_requests;
+    format!(
+        "a month: {metrics} metrics, {requests:.0} requests (one round every {interval:?}), about {cost:.2} USD at {} USD a metric \
+         and {} USD a thousand requests (list prices of us-east-1, November 2026; --price-per-metric and \
+         --price-per-1000-requests say otherwise)\n",
+        arguments.price_per_metric, arguments.price_per_1000_requests
+    )
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a few thousand at most")]
+const fn count(number: usize) -> f64 {
+    number as f64
+}

@@ -1,0 +1,142 @@
+//! Which Pushgateway, and which group of it is ours. Pushing is `exporters::pushgateway`'s matter.
+
+use std::collections::BTreeMap;
+
+use secrecy::{ExposeSecret, SecretString};
+use url::Url;
+
+use super::table;
+use crate::settings::{FromSetting, Settings};
+
+/// A Pushgateway and the group that is replaced with every push.
+#[derive(Debug, Clone)]
+pub struct PushgatewayConfig {
+    /// Without user and password.
+    pub url: Url,
+    pub user: Option<(String, SecretString)>,
+    pub job: String,
+    pub labels: GroupingLabels,
+    pub delete_on_shutdown: bool,
+}
+
+/// Labels of the group besides `job`, in order of their names.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct GroupingLabels(pub BTreeMap<String, String>);
+
+/// Reads what concerns the Pushgateway; `None` where it is off or something is wrong.
+pub fn read(settings: &mut Settings) -> Option<PushgatewayConfig> {
+    let enabled = settings.get(&table::EXPORT_PROMETHEUS_PUSH)?;
+    let place = settings.secret(&table::PUSHGATEWAY_URL).map(|url| place(url.expose_secret()));
+    let labels = settings.get(&table::GROUPING_LABELS_JSON);
+    let delete_on_shutdown = settings.get(&table::DELETE_ON_SHUTDOWN)?;
+    let job = settings.text(&table::JOB_NAME)?;
+    match place {
+        Some(Ok((url, user))) if enabled => {
+            Some(PushgatewayConfig { url, user, job, labels: labels.unwrap_or_default(), delete_on_shutdown })
+        }
+        Some(Err(problem)) => {
+            settings.problem(format!(
+                "METRICS_PROM_PUSHGATEWAY_URL: {problem}; accepted: {}",
+                table::PUSHGATEWAY_URL.accepts
+            ));
+            None
+        }
+        None if enabled => {
+            settings.problem("METRICS_PROM_PUSHGATEWAY_URL is not set, and METRICS_EXPORT_PROMETHEUS_PUSH=1 needs it");
+            None
+        }
+        _ => None,
+    }
+}
+
+type Place = (Url, Option<(String, SecretString)>);
+
+/// The URL and who to be there, apart, so that no error shows both.
+fn place(text: &str) -> Result<Place, &'static str> {
+    let mut url = Url::parse(text.trim()).map_err(|_| "is not a URL")?;
+    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
+        return Err("is not the URL of an HTTP server");
+    }
+    let decoded = |text: &str| {
+        let pair = format!("x={}", text.replace('+', "%2B"));
+        url::form_urlencoded::parse(pair.as_bytes()).next().map(|(_, text)| text.into_owned()).unwrap_or_default()
+    };
+    let named = !url.username().is_empty() || url.password().is_some();
+    let user =
+        named.then(|| (decoded(url.username()), SecretString::from(decoded(url.password().unwrap_or_default()))));
+    // Only URLs without a host refuse, and those are turned away above.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url.set_query(None);
+    url.set_fragment(None);
+    Ok((url, user))
+}
+
+impl FromSetting for GroupingLabels {
+    fn from_setting(text: &str) -> Result<Self, String> {
+        if text.is_empty() {
+            return Ok(Self::default());
+        }
+        let labels: BTreeMap<String, String> =
+            serde_json::from_str(text).map_err(|_| "is not a JSON object of texts".to_owned())?;
+        match labels.keys().find(|name| !is_label_name(name)) {
+            Some(name) => Err(format!("has {name:?}, which is no label name")),
+            None if labels.contains_key("job") => Err("has \"job\", which METRICS_PROM_JOB_NAME sets".to_owned()),
+            None => Ok(Self(labels)),
+        }
+    }
+}
+
+/// `[a-zA-Z_][a-zA-Z0-9_]*`, and not one of Prometheus' own (`__…`).
+fn is_label_name(name: &str) -> bool {
+    let legal = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    legal && name.starts_with(|c: char| !c.is_ascii_digit()) && !name.starts_with("__")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ON: (&str, &str) = ("METRICS_EXPORT_PROMETHEUS_PUSH", "1");
+
+    fn read_all(variables: &[(&str, &str)]) -> (Option<PushgatewayConfig>, Vec<String>) {
+        let mut settings = Settings::from_environment(variables.iter().copied());
+        let config = read(&mut settings);
+        (config, settings.into_problems().into_iter().map(|problem| problem.0).collect())
+    }
+
+    #[test]
+    fn user_and_password_are_taken_out_of_the_url() {
+        let url = ("METRICS_PROM_PUSHGATEWAY_URL", "https://me:hun%40ter2@gateway:9091/base/");
+        let (config, problems) = read_all(&[ON, url]);
+        let config = config.unwrap_or_else(|| panic!("{problems:?}"));
+        assert_eq!(config.url.as_str(), "https://gateway:9091/base/");
+        let (user, password) = config.user.clone().unwrap();
+        assert_eq!((user.as_str(), password.expose_secret()), ("me", "hun@ter2"));
+        assert!(!format!("{config:?}").contains("ter2"));
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_without_the_url() {
+        for url in ["hunter2", "ftp://u:hunter2@x", "http://"] {
+            let (config, problems) = read_all(&[ON, ("METRICS_PROM_PUSHGATEWAY_URL", url)]);
+            assert!(config.is_none());
+            assert!(problems[0].contains("accepted") && !problems[0].contains("hunter2"), "{problems:?}");
+        }
+        assert!(read_all(&[ON]).1[0].contains("is not set"));
+        assert!(read_all(&[]).0.is_none());
+    }
+
+    #[test]
+    fn labels_are_checked() {
+        for (json, problem) in [
+            (r#"{"1a": "x"}"#, "no label name"),
+            (r#"{"__x": "x"}"#, "no label name"),
+            (r#"{"job": "x"}"#, "METRICS_PROM_JOB_NAME"),
+            (r#"{"a": 1}"#, "JSON object of texts"),
+            ("[", "JSON object of texts"),
+        ] {
+            assert!(GroupingLabels::from_setting(json).unwrap_err().contains(problem), "{json}");
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! Pushes samples to a Prometheus Pushgateway: one group, replaced as a whole with every push.
+//!
+//! A series whose fact is gone is so gone from the gateway too. While nothing is true, only
+//! `kdcube_metrics_up 0` and the age of the newest snapshot are left there.
+
+use std::io::Write;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use reqwest::redirect::Policy;
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
+use secrecy::ExposeSecret;
+use url::Url;
+
+use super::prometheus::{self, Format};
+use super::{Preview, Round, Sink, SinkError};
+use crate::catalog::mapping::Mapping;
+use crate::config::pushgateway::PushgatewayConfig;
+use crate::telemetry::own::{self, Observed};
+
+/// What of an answer's text is worth telling.
+const MOST_SAID: usize = 200;
+
+/// Pushes one group to one gateway.
+pub struct PushgatewaySink {
+    config: PushgatewayConfig,
+    mapping: Arc<Mapping>,
+    group: Url,
+    client: Client,
+}
+
+impl PushgatewaySink {
+    /// A sink that connects with its first push.
+    ///
+    /// # Errors
+    /// The HTTP client cannot be built, which is the system's fault (its certificates, say).
+    pub fn new(config: PushgatewayConfig, mapping: Arc<Mapping>) -> Result<Self, SinkError> {
+        crate::tls::use_ring();
+        let client = Client::builder()
+            .user_agent(concat!("kdcube-metrics/", env!("CARGO_PKG_VERSION")))
+            // A redirect could take the password elsewhere, and would turn a PUT into a GET.
+            .redirect(Policy::none())
+            .build()
+            .map_err(|error| SinkError { message: format!("no HTTP client: {error}"), may_retry: false })?;
+        let group = group(&config);
+        Ok(Self { config, mapping, group, client })
+    }
+
+    fn body(&self, round: &Round) -> String {
+        let mut text = match &round.truth {
+            Some(truth) => prometheus::render(&truth.samples, &self.mapping, Format::Text),
+            None => String::new(),
+        };
+        let observed = Observed { up: round.truth.is_some(), snapshot_age_seconds: round.snapshot_age_seconds };
+        text.push_str(&prometheus::render_own(&own::of_snapshot(observed), Format::Text));
+        text
+    }
+
+    fn request(&self, method: Method) -> RequestBuilder {
+        let request = self.client.request(method, self.group.clone());
+        match &self.config.user {
+            Some((user, password)) => request.basic_auth(user, Some(password.expose_secret())),
+            None => request,
+        }
+    }
+
+    async fn send(&self, request: RequestBuilder) -> Result<(), SinkError> {
+        let answer = request.send().await.map_err(|error| self.unreachable(error))?;
+        if answer.status().is_success() {
+            return Ok(());
+        }
+        Err(self.refused(answer).await)
+    }
+
+    fn unreachable(&self, error: reqwest::Error) -> SinkError {
+        let mut cause: &dyn std::error::Error = &error.without_url();
+        while let Some(inner) = cause.source() {
+            cause = inner;
+        }
+        let message = format!("Pushgateway at {}: cannot be reached ({cause}); is it running?", self.config.url);
+        SinkError { message, may_retry: true }
+    }
+
+    async fn refused(&self, answer: Response) -> SinkError {
+        let status = answer.status();
+        let may_retry = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
+        let advice = match status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                "check user and password in METRICS_PROM_PUSHGATEWAY_URL"
+            }
+            StatusCode::NOT_FOUND => "check the path in METRICS_PROM_PUSHGATEWAY_URL",
+            _ if may_retry => "it is tried again",
+            _ => "it does not take this push as it is",
+        };
+        let said: String = answer.text().await.unwrap_or_default().chars().take(MOST_SAID).collect();
+        let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+        SinkError {
+            message: format!("Pushgateway at {} answers {status} ({said}); {advice}", self.config.url),
+            may_retry,
+        }
+    }
+}
+
+#[async_trait]
+impl Sink for PushgatewaySink {
+    fn name(&self) -> &'static str {
+        "pushgateway"
+    }
+
+    async fn export(&self, round: &Round) -> Result<usize, SinkError> {
+        let request = self.request(Method::PUT).header(CONTENT_TYPE, Format::Text.content_type());
+        self.send(request.header(CONTENT_ENCODING, "gzip").body(zipped(&self.body(round)))).await?;
+        Ok(round.truth.as_ref().map_or(0, |truth| truth.samples.len()))
+    }
+
+    fn preview(&self, round: &Round) -> Preview {
+        Preview { text: format!("PUT {}\n\n{}", self.group, self.body(round)), billed_metrics: None, requests: 1 }
+    }
+
+    async fn stop(&self) -> Result<(), SinkError> {
+        if !self.config.delete_on_shutdown {
+            return Ok(());
+        }
+        self.send(self.request(Method::DELETE)).await
+    }
+}
+
+/// `…/metrics/job/<job>/<label>/<value>…`
+fn group(config: &PushgatewayConfig) -> Url {
+    let mut url = config.url.clone();
+    if let Ok(mut path) = url.path_segments_mut() {
+        path.pop_if_empty().push("metrics");
+        let labels = config.labels.0.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        for (name, value) in std::iter::once(("job", config.job.as_str())).chain(labels) {
+            match path_value(value) {
+                Some(encoded) => path.push(&format!("{name}@base64")).push(&encoded),
+                None => path.push(name).push(value),
+            };
+        }
+    }
+    url
+}
+
+/// The base64 form of a value that a path segment cannot hold: an empty one (by convention `=`), one
+/// with a slash, and those that a URL parser takes for steps.
+fn path_value(value: &str) -> Option<String> {
+    match value {
+        "" => Some("=".to_owned()),
+        "." | ".." => Some(URL_SAFE_NO_PAD.encode(value)),
+        _ if value.contains(['/', '\\']) => Some(URL_SAFE_NO_PAD.encode(value)),
+        _ => None,
+    }
+}
+
+/// Writing to memory cannot fail.
+fn zipped(text: &str) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    let _ = encoder.write_all(text.as_bytes());
+    encoder.finish().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::config::pushgateway::GroupingLabels;
+
+    fn group_of(job: &str, labels: &[(&str, &str)]) -> String {
+        let labels: BTreeMap<_, _> = labels.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        let config = PushgatewayConfig {
+            url: Url::parse("http://gateway:9091/base/").unwrap(),
+            user: None,
+            job: job.to_owned(),
+            labels: GroupingLabels(labels),
+            delete_on_shutdown: false,
+        };
+        group(&config).to_string()
+    }
+
+    #[test]
+    fn odd_label_values_fit_in_a_path() {
+        assert_eq!(group_of("kdcube", &[]), "http://gateway:9091/base/metrics/job/kdcube");
+        assert_eq!(
+            group_of("a/b", &[("dots", ".."), ("empty", ""), ("space", "a b?#%"), ("word", "é")]),
+            "http://gateway:9091/base/metrics/job@base64/YS9i/dots@base64/Li4/empty@base64/=/space/a%20b%3F%23%25/word/%C3%A9"
+        );
+    }
+}

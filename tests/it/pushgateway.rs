@@ -1,0 +1,221 @@
+//! Pushes to a real Pushgateway: what arrives, what goes, and what happens when it is away.
+
+use std::net::TcpStream;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::support::{GATEWAY, Killed, RedisServer, Server, eventually, free_port, get, program, request};
+
+/// A real Pushgateway.
+struct Pushgateway {
+    port: u16,
+    process: Option<Killed>,
+}
+
+impl Pushgateway {
+    fn start() -> Self {
+        let mut gateway = Self { port: free_port(), process: None };
+        gateway.restart();
+        gateway
+    }
+
+    fn restart(&mut self) {
+        let child = Command::new("prometheus-pushgateway")
+            .arg(format!("--web.listen-address=127.0.0.1:{}", self.port))
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("prometheus-pushgateway is needed: ./test installs it");
+        self.process = Some(Killed(child));
+        let port = self.port;
+        eventually("the Pushgateway", Duration::from_secs(10), || TcpStream::connect(("127.0.0.1", port)).is_ok());
+    }
+
+    fn stop(&mut self) {
+        self.process = None;
+    }
+
+    fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// What it shows to Prometheus.
+    fn text(&self) -> String {
+        get(self.port, "/metrics").text()
+    }
+
+    /// Lines of one metric.
+    fn lines(&self, name: &str) -> Vec<String> {
+        self.text().lines().filter(|line| line.starts_with(&format!("{name}{{"))).map(str::to_owned).collect()
+    }
+}
+
+const PUSH: (&str, &str) = ("METRICS_EXPORT_PROMETHEUS_PUSH", "1");
+const SCHEDULED: (&str, &str) = ("METRICS_SCHEDULER_ENABLED", "1");
+const OFTEN: (&str, &str) = ("METRICS_EXPORT_INTERVAL_SEC", "0.5");
+const EMBEDDED: (&str, &str) = ("METRICS_MODE", "embedded");
+
+#[test]
+fn a_group_is_pushed_replaced_and_deleted() {
+    let gateway = Pushgateway::start();
+    let mut redis = RedisServer::start();
+    let server = Server::ready(&[
+        ("REDIS_URL", &redis.url()),
+        PUSH,
+        SCHEDULED,
+        OFTEN,
+        ("METRICS_PROM_PUSHGATEWAY_URL", &gateway.url()),
+        ("METRICS_PROM_GROUPING_LABELS_JSON", r#"{"instance": "a/b", "zone": "", "place": "Zürich 1"}"#),
+        ("METRICS_PROM_PUSH_DELETE_ON_SHUTDOWN", "1"),
+        ("METRICS_STALE_AFTER_SEC", "1"),
+    ]);
+    eventually("the push", Duration::from_secs(10), || !gateway.lines("kdcube_proc_queue_total").is_empty());
+    let line = gateway.lines("kdcube_proc_queue_total").remove(0);
+    for label in [r#"job="kdcube_metrics""#, r#"instance="a/b""#, r#"place="Zürich 1""#] {
+        assert!(line.contains(label), "{label} in {line}");
+    }
+    assert!(gateway.lines("kdcube_metrics_up")[0].ends_with(" 1"));
+
+    // What is not true any more goes, and the gateway says so.
+    redis.stop();
+    eventually("the stale push", Duration::from_secs(10), || gateway.lines("kdcube_proc_queue_total").is_empty());
+    assert!(gateway.lines("kdcube_metrics_up")[0].ends_with(" 0"));
+    assert_eq!(gateway.lines("kdcube_metrics_snapshot_age_seconds").len(), 1);
+    redis.restart();
+    eventually("recovery", Duration::from_secs(20), || !gateway.lines("kdcube_proc_queue_total").is_empty());
+
+    let (code, _, log) = server.terminate();
+    assert_eq!(code, Some(0), "{log}");
+    assert!(gateway.lines("kdcube_metrics_up").is_empty(), "deleted at the end");
+}
+
+#[test]
+fn a_gateway_that_comes_late_or_goes_away_is_pushed_to_when_it_is_there() {
+    let mut gateway = Pushgateway::start();
+    gateway.stop();
+    let server = Server::ready(&[EMBEDDED, PUSH, SCHEDULED, OFTEN, ("METRICS_PROM_PUSHGATEWAY_URL", &gateway.url())]);
+    let record = || server.get("/api/v1/exports").json()["sinks"][0].clone();
+    eventually("a failure", Duration::from_secs(10), || record()["failed"].as_u64() > Some(1));
+    assert!(record()["last_error"].as_str().unwrap().contains("cannot be reached"), "{}", record());
+    assert_eq!(record()["last_success"], Value::Null);
+    gateway.restart();
+    eventually("the push", Duration::from_secs(10), || !gateway.lines("kdcube_proc_queue_total").is_empty());
+    eventually("the record", Duration::from_secs(5), || record()["ok"].as_u64() > Some(0));
+    let metrics = server.get("/metrics").text();
+    assert!(metrics.contains(r#"kdcube_metrics_exports_total{sink="pushgateway",result="failed"}"#), "{metrics}");
+    assert!(metrics.contains("kdcube_metrics_export_last_success_timestamp_seconds{sink=\"pushgateway\"}"));
+    let log = server.log();
+    assert_eq!(log.matches("a push failed; pushes go on").count(), 1, "once, not once a round: {log}");
+    assert!(log.contains("pushes arrive again"));
+}
+
+#[test]
+fn an_export_on_demand_tells_how_it_went() {
+    let mut gateway = Pushgateway::start();
+    let server = Server::ready(&[EMBEDDED, PUSH, ("METRICS_PROM_PUSHGATEWAY_URL", &gateway.url())]);
+    for method in ["GET", "POST"] {
+        let answer = request(server.port(), method, "/metrics/export", &[]);
+        assert_eq!((answer.status, answer.json()["status"].as_str()), (200, Some("ok")), "{}", answer.text());
+        let sink = &answer.json()["sinks"][0];
+        assert_eq!((sink["name"].as_str(), sink["error"].is_null()), (Some("pushgateway"), true));
+        assert!(sink["samples"].as_u64() > Some(20));
+    }
+    gateway.stop();
+    eventually("the next export", Duration::from_secs(15), || {
+        let answer = server.get("/metrics/export");
+        answer.status == 502 && answer.json()["status"] == "failed"
+    });
+    let without = Server::ready(&[EMBEDDED]);
+    let answer = without.get("/metrics/export");
+    assert_eq!(answer.status, 200);
+    assert!(answer.json()["detail"].as_str().unwrap().contains("METRICS_EXPORT_PROMETHEUS_PUSH"));
+}
+
+#[test]
+fn a_gateway_that_hangs_neither_delays_the_server_nor_its_end() {
+    let gateway = Pushgateway::start();
+    gateway.process.as_ref().unwrap().signal(libc::SIGSTOP);
+    let server = Server::ready(&[
+        EMBEDDED,
+        PUSH,
+        SCHEDULED,
+        OFTEN,
+        ("METRICS_REQUEST_TIMEOUT_SEC", "1"),
+        ("METRICS_PROM_PUSHGATEWAY_URL", &gateway.url()),
+    ]);
+    let failed = || server.get("/api/v1/exports").json()["sinks"][0]["failed"].as_u64();
+    eventually("given up", Duration::from_secs(10), || failed() > Some(1));
+    assert_eq!(server.get("/readyz").status, 200);
+    // Told to stop in the middle of a push.
+    let (code, took, log) = server.terminate();
+    assert_eq!(code, Some(0), "{log}");
+    assert!(took < Duration::from_secs(8), "{took:?}");
+}
+
+#[test]
+fn run_once_pushes_and_ends() {
+    let gateway = Pushgateway::start();
+    let redis = RedisServer::start();
+    let (url, place) = (redis.url(), gateway.url());
+    let variables = [GATEWAY, PUSH, ("REDIS_URL", url.as_str()), ("METRICS_PROM_PUSHGATEWAY_URL", place.as_str())];
+    let run = |more: &[(&str, &str)], arguments: &[&str]| {
+        let output = program(&[&variables, more].concat(), arguments).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let points = || -> i64 {
+        redis::cmd("ZCARD").arg("acme:chat:kdcube:metrics:queue_depth:proc").query(&mut redis.connection()).unwrap()
+    };
+
+    let (code, text) = run(&[], &["once", "--dry-run"]);
+    assert_eq!(code, Some(0));
+    assert!(text.contains("PUT http://127.0.0.1") && text.contains("kdcube_proc_queue_total 0"), "{text}");
+    assert_eq!((points(), gateway.lines("kdcube_proc_queue_total").len()), (0, 0), "a dry run does nothing");
+
+    for (more, arguments) in [(&[][..], &["once"][..]), (&[("METRICS_RUN_ONCE", "1")], &[])] {
+        let (code, text) = run(more, arguments);
+        assert_eq!((code, text.lines().count()), (Some(0), 1), "{text}");
+        let summary: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(
+            (summary["status"].as_str(), summary["sinks"][0]["name"].as_str()),
+            (Some("ok"), Some("pushgateway"))
+        );
+    }
+    assert_eq!(points(), 2, "scheduled runs have windows");
+    assert_eq!(gateway.lines("kdcube_proc_queue_total").len(), 1);
+
+    let nowhere = format!("http://127.0.0.1:{}", free_port());
+    let short = ("METRICS_REQUEST_TIMEOUT_SEC", "0.5");
+    let (code, text) = run(&[("METRICS_PROM_PUSHGATEWAY_URL", &nowhere), short], &["once"]);
+    assert_eq!(code, Some(3), "{text}");
+    let gone = format!("redis://127.0.0.1:{}", free_port());
+    let (code, text) = run(&[("REDIS_URL", &gone)], &["once"]);
+    assert_eq!((code, serde_json::from_str::<Value>(&text).unwrap()["status"].as_str()), (Some(2), Some("failed")));
+    assert_eq!(run(&[("METRICS_PROM_PUSHGATEWAY_URL", "")], &["once"]).0, Some(78));
+}
+
+#[test]
+fn a_password_reaches_the_gateway_and_nothing_else() {
+    let port = free_port();
+    // A gateway's front door that wants a password: all it needs to show is the header.
+    let listener = std::net::TcpListener::bind(("127.0.0.1", port)).unwrap();
+    let door = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut head = vec![0; 2000];
+        let read = std::io::Read::read(&mut stream, &mut head).unwrap();
+        std::io::Write::write_all(&mut stream, b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n").unwrap();
+        String::from_utf8_lossy(&head[..read]).into_owned()
+    });
+    let url = format!("http://me:hunter2@127.0.0.1:{port}");
+    let output =
+        program(&[GATEWAY, EMBEDDED, PUSH, ("METRICS_PROM_PUSHGATEWAY_URL", &url)], &["once"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(3), "a refusal is not tried again");
+    let head = door.join().unwrap().to_ascii_lowercase();
+    assert!(
+        head.starts_with("put /metrics/job/kdcube_metrics ") && head.contains("authorization: basic bwu6ahvudgvymg=="),
+        "{head}"
+    );
+    assert!(head.contains("content-encoding: gzip"));
+    let told = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(told.contains("401") && !told.contains("hunter2"), "{told}");
+}
