@@ -3,6 +3,8 @@
 //! A sink is one file that implements [`Sink`]. When rounds happen, how often an attempt is
 //! repeated and how it is counted is `engine::scheduler`'s matter.
 
+#[cfg(feature = "cloudwatch")]
+pub mod cloudwatch;
 pub mod prometheus;
 
 use async_trait::async_trait;
