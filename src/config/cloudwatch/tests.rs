@@ -6,8 +6,7 @@ const MINUTE: Duration = Duration::from_mins(1);
 
 fn read_all(variables: &[(&str, &str)], interval: Duration) -> (Option<CloudWatchConfig>, Vec<String>) {
     let on = [("METRICS_EXPORT_CLOUDWATCH", "1")];
-    let variables = variables.iter().copied().chain(on);
-    let mut settings = Settings::from_environment(variables);
+    let mut settings = Settings::from_environment(on.iter().chain(variables).copied());
     let config = read(&mut settings, interval);
     (config, settings.into_problems().into_iter().map(|problem| problem.0).collect())
 }

@@ -25,10 +25,9 @@ pub(super) struct Point {
 
 /// Whether CloudWatch can take it: one bad point would have it refuse the whole request.
 pub(super) fn is_fit(sample: &Sample) -> bool {
-    /// 2^±360.
-    const RANGE: std::ops::RangeInclusive<f64> = 4.257_959_840_008_151e-109..=2.348_542_582_773_833e108;
+    let range = 2.0_f64.powi(-360)..=2.0_f64.powi(360);
     let value = sample.value;
-    (value == 0.0 || RANGE.contains(&value.abs())) && sample.labels.iter().all(|(_, label)| is_sound_value(label))
+    (value == 0.0 || range.contains(&value.abs())) && sample.labels.iter().all(|(_, label)| is_sound_value(label))
 }
 
 /// What all points have in common.

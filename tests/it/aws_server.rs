@@ -1,0 +1,188 @@
+//! A CloudWatch for tests: speaks the protocol of today's SDK, checks signatures with AWS' own signer,
+//! enforces the documented limits, has mishaps on demand, and hands what it accepted on to moto, so
+//! that boto3 can read it back.
+
+mod moto;
+mod rules;
+mod signature;
+mod wire;
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use axum::body::{Body, to_bytes};
+use axum::http::{Request, Response, StatusCode};
+use futures_util::StreamExt;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{JoinHandle, JoinSet};
+
+pub(crate) use self::moto::Moto;
+pub(crate) use self::wire::{Datum, Put};
+use crate::support::free_port;
+
+pub(crate) const REGION: &str = "eu-central-1";
+pub(crate) const KEY: &str = "AKIDTESTS";
+pub(crate) const SECRET: &str = "s3cr3t-of-the-tests";
+
+/// A refusal in the service's words.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    pub(crate) status: u16,
+    pub(crate) code: &'static str,
+    pub(crate) message: String,
+}
+
+/// What goes wrong with one request.
+pub(crate) enum Mishap {
+    None,
+    /// This status and code.
+    Answer(u16, &'static str),
+    /// The connection ends in the middle of the body.
+    Reset,
+    /// Nothing is taken and no answer comes.
+    Hang,
+}
+
+#[derive(Default)]
+struct State {
+    credentials: Vec<(String, String)>,
+    moto: Option<String>,
+    mishaps: Mutex<VecDeque<Mishap>>,
+    /// A dimension value for which a request is refused.
+    poison: Mutex<Option<String>>,
+    requests: AtomicUsize,
+    accepted: Mutex<Vec<Put>>,
+}
+
+/// The server; stops when dropped.
+pub(crate) struct AwsServer {
+    port: u16,
+    state: Arc<State>,
+    task: Option<JoinHandle<()>>,
+}
+
+impl AwsServer {
+    pub(crate) async fn start() -> Self {
+        Self::start_with(&[(KEY, SECRET)], None).await
+    }
+
+    /// Knows these keys and their secrets, and hands on to moto.
+    pub(crate) async fn start_with(credentials: &[(&str, &str)], moto: Option<&Moto>) -> Self {
+        let credentials = credentials.iter().map(|(key, secret)| ((*key).to_owned(), (*secret).to_owned())).collect();
+        let moto = moto.map(|moto| moto.address().to_owned());
+        let state = Arc::new(State { credentials, moto, ..State::default() });
+        let mut server = Self { port: free_port(), state, task: None };
+        server.resume().await;
+        server
+    }
+
+    /// Goes away, connections included.
+    pub(crate) async fn stop(&mut self) {
+        if let Some(task) = self.task.take() {
+            task.abort();
+            let _ = task.await;
+        }
+    }
+
+    /// Is there (again), on the same port.
+    pub(crate) async fn resume(&mut self) {
+        let listener = TcpListener::bind(("127.0.0.1", self.port)).await.unwrap();
+        let state = Arc::clone(&self.state);
+        self.task = Some(tokio::spawn(async move {
+            let mut connections = JoinSet::new();
+            while let Ok((stream, _)) = listener.accept().await {
+                connections.spawn(serve(stream, Arc::clone(&state)));
+            }
+        }));
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// What happens to the next requests, in order.
+    pub(crate) fn mishaps(&self, mishaps: impl IntoIterator<Item = Mishap>) {
+        self.state.mishaps.lock().unwrap().extend(mishaps);
+    }
+
+    /// Refuses requests that have this value of a dimension.
+    pub(crate) fn poison(&self, value: &str) {
+        *self.state.poison.lock().unwrap() = Some(value.to_owned());
+    }
+
+    /// Requests so far, however they ended.
+    pub(crate) fn requests(&self) -> usize {
+        self.state.requests.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn accepted(&self) -> Vec<Put> {
+        self.state.accepted.lock().unwrap().clone()
+    }
+
+    /// All accepted points.
+    pub(crate) fn points(&self) -> Vec<Datum> {
+        self.accepted().into_iter().flat_map(|put| put.data).collect()
+    }
+}
+
+impl Drop for AwsServer {
+    fn drop(&mut self) {
+        if let Some(task) = &self.task {
+            task.abort();
+        }
+    }
+}
+
+async fn serve(stream: TcpStream, state: Arc<State>) {
+    let service = service_fn(move |request| answer(request, Arc::clone(&state)));
+    // A mishap ends the connection with an error, as meant.
+    let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+}
+
+async fn answer(request: Request<Incoming>, state: Arc<State>) -> io::Result<Response<Body>> {
+    state.requests.fetch_add(1, Ordering::SeqCst);
+    let mishap = state.mishaps.lock().unwrap().pop_front().unwrap_or(Mishap::None);
+    let (head, body) = request.into_parts();
+    let body = Body::new(body);
+    if matches!(mishap, Mishap::Reset) {
+        let _ = body.into_data_stream().next().await;
+        return Err(io::Error::from(io::ErrorKind::ConnectionReset));
+    }
+    let body = to_bytes(body, usize::MAX).await.map_err(io::Error::other)?;
+    let outcome = match mishap {
+        Mishap::Hang => std::future::pending().await,
+        Mishap::Answer(status, code) => Err(Refusal { status, code, message: "as told".to_owned() }),
+        _ => take(&state, &Request::from_parts(head, body.to_vec())).await,
+    };
+    Ok(match outcome {
+        Ok(()) => Response::builder().header("smithy-protocol", "rpc-v2-cbor").body(Body::empty()).unwrap(),
+        Err(refusal) => wire::refusal(&refusal),
+    })
+}
+
+/// Everything that the service does with a request.
+async fn take(state: &State, request: &Request<Vec<u8>>) -> Result<(), Refusal> {
+    wire::is_put_metric_data(request)?;
+    signature::check(request, &state.credentials)?;
+    let put = wire::decode(request)?;
+    rules::check(&put)?;
+    let poison = state.poison.lock().unwrap().clone();
+    if put.data.iter().any(|datum| datum.dimensions.iter().any(|(_, value)| Some(value) == poison.as_ref())) {
+        return Err(Refusal {
+            status: StatusCode::BAD_REQUEST.as_u16(),
+            code: "InvalidParameterValue",
+            message: "The value is not accepted.".to_owned(),
+        });
+    }
+    if let Some(moto) = &state.moto {
+        moto::hand_on(moto, request, &put).await;
+    }
+    state.accepted.lock().unwrap().push(put);
+    Ok(())
+}

@@ -1,0 +1,1 @@
+//! AWS' own chain of credentials, in processes of their own because it reads the environment.
