@@ -122,4 +122,19 @@ impl FromSetting for SpoolSeconds {
 }
 
 #[cfg(test)]
+#[cfg(feature = "cloudwatch")]
 mod tests;
+
+#[cfg(test)]
+#[cfg(not(feature = "cloudwatch"))]
+mod without {
+    use super::*;
+
+    #[test]
+    fn a_build_without_it_cannot_turn_it_on() {
+        let mut settings = Settings::from_environment([("METRICS_EXPORT_CLOUDWATCH", "1")]);
+        read(&mut settings, Duration::from_mins(1));
+        let problems = settings.into_problems();
+        assert!(problems[0].0.starts_with("METRICS_EXPORT_CLOUDWATCH \"1\": this build has no CloudWatch"));
+    }
+}

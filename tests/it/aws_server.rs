@@ -2,6 +2,7 @@
 //! enforces the documented limits, has mishaps on demand, and hands what it accepted on to moto, so
 //! that boto3 can read it back.
 
+mod identity;
 mod moto;
 mod rules;
 mod signature;
@@ -22,6 +23,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
+pub(crate) use self::identity::TOKEN;
 pub(crate) use self::moto::Moto;
 pub(crate) use self::wire::{Datum, Put};
 use crate::support::free_port;
@@ -146,6 +148,9 @@ async fn serve(stream: TcpStream, state: Arc<State>) {
 }
 
 async fn answer(request: Request<Incoming>, state: Arc<State>) -> io::Result<Response<Body>> {
+    if !request.uri().path().starts_with("/service/") {
+        return Ok(identity::answer(request).await);
+    }
     state.requests.fetch_add(1, Ordering::SeqCst);
     let mishap = state.mishaps.lock().unwrap().pop_front().unwrap_or(Mishap::None);
     let (head, body) = request.into_parts();

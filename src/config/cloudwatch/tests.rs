@@ -28,7 +28,6 @@ fn it_is_off_unless_turned_on() {
     assert_eq!(read(&mut Settings::default(), MINUTE), None);
 }
 
-#[cfg(feature = "cloudwatch")]
 #[test]
 fn on_alone_is_enough() {
     let config = config(&[]);
@@ -37,14 +36,6 @@ fn on_alone_is_enough() {
     assert_eq!(config.include, Include::default());
 }
 
-#[cfg(not(feature = "cloudwatch"))]
-#[test]
-fn a_build_without_it_cannot_turn_it_on() {
-    let (_, problems) = read_all(&[], MINUTE);
-    assert!(problems[0].starts_with("METRICS_EXPORT_CLOUDWATCH \"1\": this build has no CloudWatch"), "{problems:?}");
-}
-
-#[cfg(feature = "cloudwatch")]
 #[test]
 fn dimensions_have_two_forms() {
     for text in
@@ -55,7 +46,6 @@ fn dimensions_have_two_forms() {
     }
 }
 
-#[cfg(feature = "cloudwatch")]
 #[test]
 fn resolution_follows_the_interval_unless_told() {
     let high = |value, seconds| {
@@ -66,13 +56,11 @@ fn resolution_follows_the_interval_unless_told() {
     assert!(!high("auto", 60) && !high("0", 10));
 }
 
-#[cfg(feature = "cloudwatch")]
 #[test]
 fn a_spool_of_zero_keeps_nothing() {
     assert_eq!(config(&[("METRICS_CLOUDWATCH_SPOOL_SEC", "0")]).spool, Duration::ZERO);
 }
 
-#[cfg(feature = "cloudwatch")]
 #[test]
 fn a_bad_value_is_told_with_what_is_accepted() {
     let many = (0..31).map(|n| format!("\"d{n}\": \"v\"")).collect::<Vec<_>>().join(",");
