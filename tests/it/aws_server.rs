@@ -6,10 +6,12 @@ mod identity;
 mod moto;
 mod rules;
 mod signature;
+mod tls;
 mod wire;
 
 use std::collections::VecDeque;
 use std::io;
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -20,8 +22,10 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
+use tokio_rustls::TlsAcceptor;
 
 pub(crate) use self::identity::TOKEN;
 pub(crate) use self::moto::Moto;
@@ -53,8 +57,8 @@ pub(crate) enum Mishap {
 
 #[derive(Default)]
 struct State {
-    credentials: Vec<(String, String)>,
     moto: Option<String>,
+    tls: Option<TlsAcceptor>,
     mishaps: Mutex<VecDeque<Mishap>>,
     /// A dimension value for which a request is refused.
     poison: Mutex<Option<String>>,
@@ -71,15 +75,21 @@ pub(crate) struct AwsServer {
 
 impl AwsServer {
     pub(crate) async fn start() -> Self {
-        Self::start_with(&[(KEY, SECRET)], None).await
+        Self::run(State::default()).await
     }
 
-    /// Knows these keys and their secrets, and hands on to moto.
-    pub(crate) async fn start_with(credentials: &[(&str, &str)], moto: Option<&Moto>) -> Self {
-        let credentials = credentials.iter().map(|(key, secret)| ((*key).to_owned(), (*secret).to_owned())).collect();
-        let moto = moto.map(|moto| moto.address().to_owned());
-        let state = Arc::new(State { credentials, moto, ..State::default() });
-        let mut server = Self { port: free_port(), state, task: None };
+    /// Hands on to moto what it accepts.
+    pub(crate) async fn start_with(moto: &Moto) -> Self {
+        Self::run(State { moto: Some(moto.address().to_owned()), ..State::default() }).await
+    }
+
+    /// With TLS, for `localhost`; puts the certificate that clients must trust in the folder.
+    pub(crate) async fn start_tls(folder: &Path) -> Self {
+        Self::run(State { tls: Some(tls::acceptor(folder)), ..State::default() }).await
+    }
+
+    async fn run(state: State) -> Self {
+        let mut server = Self { port: free_port(), state: Arc::new(state), task: None };
         server.resume().await;
         server
     }
@@ -105,7 +115,10 @@ impl AwsServer {
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        match self.state.tls {
+            Some(_) => format!("https://localhost:{}", self.port),
+            None => format!("http://127.0.0.1:{}", self.port),
+        }
     }
 
     /// What happens to the next requests, in order.
@@ -142,6 +155,17 @@ impl Drop for AwsServer {
 }
 
 async fn serve(stream: TcpStream, state: Arc<State>) {
+    match state.tls.clone() {
+        None => talk(stream, state).await,
+        Some(tls) => {
+            if let Ok(stream) = tls.accept(stream).await {
+                talk(stream, state).await;
+            }
+        }
+    }
+}
+
+async fn talk(stream: impl AsyncRead + AsyncWrite + Unpin, state: Arc<State>) {
     let service = service_fn(move |request| answer(request, Arc::clone(&state)));
     // A mishap ends the connection with an error, as meant.
     let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
@@ -174,7 +198,7 @@ async fn answer(request: Request<Incoming>, state: Arc<State>) -> io::Result<Res
 /// Everything that the service does with a request.
 async fn take(state: &State, request: &Request<Vec<u8>>) -> Result<(), Refusal> {
     wire::is_put_metric_data(request)?;
-    signature::check(request, &state.credentials)?;
+    signature::check(request)?;
     let put = wire::decode(request)?;
     rules::check(&put)?;
     let poison = state.poison.lock().unwrap().clone();

@@ -79,7 +79,7 @@ fn expected(count: u32, at: f64) -> Vec<(String, f64)> {
 #[tokio::test(flavor = "multi_thread")]
 async fn points_arrive_and_boto3_reads_them_back() {
     let moto = Moto::start();
-    let server = AwsServer::start_with(&[(KEY, SECRET)], Some(&moto)).await;
+    let server = AwsServer::start_with(&moto).await;
     let dimensions = ("METRICS_CLOUDWATCH_DIMENSIONS_JSON", r#"{"env": "test"}"#);
     let sink = sink_with(&server, &[dimensions, ("METRICS_CLOUDWATCH_NAMESPACE", "Acme/Chat")]);
     let at = recently(60.0);
@@ -166,7 +166,7 @@ async fn only_what_is_included_is_sent() {
 #[tokio::test(flavor = "multi_thread")]
 async fn points_of_an_outage_arrive_later_once_and_with_their_own_time() {
     let moto = Moto::start();
-    let mut server = AwsServer::start_with(&[(KEY, SECRET)], Some(&moto)).await;
+    let mut server = AwsServer::start_with(&moto).await;
     let sink = sink(&server);
     server.stop().await;
     let times = [recently(180.0), recently(120.0), recently(60.0)];

@@ -101,3 +101,16 @@ async fn without_credentials_or_region_it_says_what_to_give() {
     );
     assert_eq!(server.requests(), 0);
 }
+
+#[tokio::test]
+async fn tls_trusts_the_certificates_of_the_machine_and_no_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = AwsServer::start_tls(folder.path()).await;
+    let (url, trusted) = (server.url(), folder.path().join("cert.pem"));
+    let key = [("AWS_ACCESS_KEY_ID", KEY), ("AWS_SECRET_ACCESS_KEY", SECRET), ("AWS_REGION", REGION)];
+    let said = push_from(&[key[0], key[1], key[2], ("AWS_ENDPOINT_URL", &url)]).await.unwrap_err();
+    assert!(said.contains("invalid peer certificate") && said.contains("may_retry: true"), "{said}");
+    let trust = ("SSL_CERT_FILE", trusted.to_str().unwrap());
+    assert_eq!(push_from(&[key[0], key[1], key[2], ("AWS_ENDPOINT_URL", &url), trust]).await, Ok(()));
+    assert_eq!(server.points().len(), 1);
+}
