@@ -6,31 +6,26 @@
 mod client;
 mod datum;
 mod errors;
+mod losses;
 mod patience;
 mod spool;
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use async_trait::async_trait;
-use tracing::warn;
 
 use self::client::Client;
 use self::datum::{Format, Point};
 use self::errors::{Failure, Verdict};
+use self::losses::Losses;
 use self::patience::Patience;
 use self::spool::Spool;
 use super::{Round, Sink, SinkError, Truth};
 use crate::catalog::mapping::Mapping;
 use crate::config::cloudwatch::{CloudWatchConfig, Include};
-use crate::telemetry::once::Once;
 
 /// Most points kept, whatever their age: at 200 bytes a point, tens of megabytes.
 const MOST_POINTS: usize = 100_000;
-
-/// A kind of loss is logged again after this long at the earliest.
-const QUIET: Duration = Duration::from_mins(10);
 
 /// Pushes to one namespace in one region.
 pub struct CloudWatchSink {
@@ -40,8 +35,7 @@ pub struct CloudWatchSink {
     spool: Mutex<Spool>,
     /// One attempt at a time: what is taken from the front must still be there when it is delivered.
     turn: tokio::sync::Mutex<()>,
-    dropped: AtomicU64,
-    losses: Once<&'static str>,
+    losses: Losses,
 }
 
 impl CloudWatchSink {
@@ -65,15 +59,22 @@ impl CloudWatchSink {
             client: Client::new(Box::new(loader), region, namespace),
             spool: Mutex::new(Spool::new(spool, MOST_POINTS)),
             turn: tokio::sync::Mutex::new(()),
-            dropped: AtomicU64::new(0),
-            losses: Once::new(QUIET),
+            losses: Losses::default(),
         }
+    }
+
+    /// Whether region and credentials can be found; gives the region, and pushes nothing.
+    ///
+    /// # Errors
+    /// What is missing.
+    pub async fn check(&self) -> Result<String, SinkError> {
+        Ok(self.client.check().await?)
     }
 
     /// Points that will never arrive: unfit for CloudWatch, refused by it, too old or too many.
     #[must_use]
     pub fn dropped_total(&self) -> u64 {
-        self.dropped.load(Relaxed)
+        self.losses.total()
     }
 
     /// Points that wait for delivery.
@@ -86,15 +87,15 @@ impl CloudWatchSink {
     fn admit(&self, truth: Option<&Truth>) {
         let Some(truth) = truth else {
             let lost = self.spool().forget_unless_kept();
-            return self.lost("not delivered in time", lost);
+            return self.losses.add("not delivered in time", lost);
         };
         if self.spool().knows(&truth.id) {
             return;
         }
         let (points, unfit) = self.points(truth);
         let lost = self.spool().add(&truth.id, truth.at, points);
-        self.lost("not delivered in time", lost);
-        self.lost("a value or label that CloudWatch does not accept", unfit);
+        self.losses.add("not delivered in time", lost);
+        self.losses.add("a value or label that CloudWatch does not accept", unfit);
     }
 
     fn points(&self, truth: &Truth) -> (Vec<Point>, usize) {
@@ -124,20 +125,11 @@ impl CloudWatchSink {
                     // One bad point spoils a request: smaller ones find it, and the rest arrives.
                     if patience.refused(batch.len()) {
                         self.spool().remove(batch.len());
-                        self.lost("refused by CloudWatch", batch.len());
+                        self.losses.add("refused by CloudWatch", batch.len());
                     }
                     refusal = Some(failure);
                 }
                 Err(failure) => return Err(failure),
-            }
-        }
-    }
-
-    fn lost(&self, why: &'static str, points: usize) {
-        if points > 0 {
-            self.dropped.fetch_add(u64::try_from(points).unwrap_or(u64::MAX), Relaxed);
-            if let Some(times) = self.losses.admit(why) {
-                warn!(sink = "cloudwatch", points, times, "points dropped: {why}");
             }
         }
     }

@@ -2,7 +2,8 @@
 //! the machine's metadata service for region and credentials.
 
 use aws_config::retry::RetryConfig;
-use aws_config::{AppName, BehaviorVersion, ConfigLoader, Region};
+use aws_config::{AppName, BehaviorVersion, ConfigLoader, Region, SdkConfig};
+use aws_credential_types::provider::ProvideCredentials;
 use aws_sdk_cloudwatch::config::{Builder, SharedHttpClient};
 use aws_sdk_cloudwatch::types::MetricDatum;
 use aws_smithy_http_client::proxy::ProxyConfig;
@@ -35,6 +36,14 @@ impl Client {
         Self { loader, region: region.map(Region::new), namespace, sdk: OnceCell::new() }
     }
 
+    /// Finds region and credentials, and gives the region; pushes nothing.
+    pub(super) async fn check(&self) -> Result<String, Failure> {
+        let shared = self.load().await?;
+        let provider = shared.credentials_provider().ok_or_else(errors::no_credentials)?;
+        provider.provide_credentials().await.map_err(|error| errors::blame(&error))?;
+        Ok(shared.region().map(ToString::to_string).unwrap_or_default())
+    }
+
     /// One request. Bodies from 10 KB on are gzipped, unless AWS' own settings say otherwise.
     pub(super) async fn put(&self, data: Vec<MetricDatum>) -> Result<(), Failure> {
         let sdk = self.sdk.get_or_try_init(|| self.build()).await?;
@@ -44,6 +53,12 @@ impl Client {
 
     /// A client without a region is not kept: the metadata service may answer next time.
     async fn build(&self) -> Result<aws_sdk_cloudwatch::Client, Failure> {
+        let mut config = Builder::from(&self.load().await?);
+        config.set_app_name(AppName::new("kdcube-metrics").ok());
+        Ok(aws_sdk_cloudwatch::Client::from_conf(config.build()))
+    }
+
+    async fn load(&self) -> Result<SdkConfig, Failure> {
         // Retries are the scheduler's: it knows how much time is left.
         let loader = (self.loader)().http_client(http_client()).retry_config(RetryConfig::disabled());
         let loader = match &self.region {
@@ -51,12 +66,7 @@ impl Client {
             None => loader,
         };
         let shared = loader.load().await;
-        if shared.region().is_none() {
-            return Err(errors::no_region());
-        }
-        let mut config = Builder::from(&shared);
-        config.set_app_name(AppName::new("kdcube-metrics").ok());
-        Ok(aws_sdk_cloudwatch::Client::from_conf(config.build()))
+        if shared.region().is_some() { Ok(shared) } else { Err(errors::no_region()) }
     }
 }
 

@@ -1,15 +1,17 @@
 //! What the SDK's errors mean for the points, and how they are told: with the service's code and what
 //! to do, and never with a credential.
 
+mod codes;
+
 use std::error::Error;
 
+use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_cloudwatch::config::http::HttpResponse;
 use aws_sdk_cloudwatch::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_cloudwatch::operation::put_metric_data::PutMetricDataError;
 
+pub(super) use self::codes::blame;
 use crate::exporters::SinkError;
-
-mod codes;
 
 /// What becomes of the points.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +42,11 @@ pub(super) fn no_region() -> Failure {
     let message = "CloudWatch: no region is known; set METRICS_CLOUDWATCH_REGION or AWS_REGION".to_owned();
     // On an instance its metadata service may yet say.
     Failure { verdict: Verdict::Retry, message }
+}
+
+/// Nothing gives credentials, not even a chain that could be asked.
+pub(super) fn no_credentials() -> Failure {
+    blame(&CredentialsError::not_loaded_no_source())
 }
 
 pub(super) fn failure(error: &SdkError<PutMetricDataError, HttpResponse>) -> Failure {

@@ -105,7 +105,8 @@ pub(super) fn credentials(error: &(dyn Error + 'static)) -> Option<Failure> {
     None
 }
 
-fn blame(problem: &CredentialsError) -> Failure {
+/// What a failure of the chain means.
+pub(in crate::exporters::cloudwatch) fn blame(problem: &CredentialsError) -> Failure {
     let (verdict, message) = match problem {
         CredentialsError::CredentialsNotLoaded(_) => (
             Verdict::Denied,
