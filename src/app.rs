@@ -21,6 +21,8 @@ use crate::engine::sampler::Sampler;
 use crate::engine::scheduler;
 use crate::engine::snapshot::{self, SnapshotReader};
 use crate::exporters::Sink;
+#[cfg(feature = "cloudwatch")]
+use crate::exporters::cloudwatch::CloudWatchSink;
 use crate::exporters::pushgateway::PushgatewaySink;
 use crate::sources::Source;
 use crate::sources::embedded::EmbeddedSource;
@@ -134,6 +136,10 @@ fn api_config(config: Config) -> ApiConfig {
 pub fn exports(config: &Config, telemetry: &Arc<Telemetry>) -> anyhow::Result<Exports> {
     let mapping = Arc::new(config.mapping.clone());
     let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
+    #[cfg(feature = "cloudwatch")]
+    if let Some(cloudwatch) = &config.export.cloudwatch {
+        sinks.push(Box::new(CloudWatchSink::new(cloudwatch.clone(), Arc::clone(&mapping))));
+    }
     if let Some(pushgateway) = &config.export.pushgateway {
         sinks.push(Box::new(PushgatewaySink::new(pushgateway.clone(), Arc::clone(&mapping))?));
     }

@@ -3,6 +3,7 @@
 //! Owns what the settings mean together. How one is read is `settings`' matter, which there are is
 //! `table`'s.
 
+pub mod cloudwatch;
 pub mod document;
 pub mod export;
 pub mod gateway;

@@ -3,10 +3,13 @@
 //! A sink is one file that implements [`Sink`]. When rounds happen, how often an attempt is
 //! repeated and how it is counted is `engine::scheduler`'s matter.
 
+#[cfg(feature = "cloudwatch")]
+pub mod cloudwatch;
 pub mod prometheus;
 pub mod pushgateway;
 
 use async_trait::async_trait;
+use serde::Serialize;
 
 use crate::catalog::Sample;
 use crate::signals::UnixSeconds;
@@ -41,6 +44,15 @@ pub struct Preview {
     pub requests: usize,
 }
 
+/// What a sink could not deliver at once.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Backlog {
+    /// Points that wait for a later delivery.
+    pub waiting: usize,
+    /// Points given up for good since the start.
+    pub dropped: u64,
+}
+
 /// Why a push failed; never with a secret in it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -66,6 +78,17 @@ pub trait Sink: Send + Sync {
 
     /// What `export` would send in this round, for people to look at.
     fn preview(&self, round: &Round) -> Preview;
+
+    /// Whether the sink can be reached and would let us in; gives what was found, and pushes nothing.
+    ///
+    /// # Errors
+    /// What is missing.
+    async fn check(&self) -> Result<String, SinkError>;
+
+    /// What was not delivered; nothing for a sink that keeps nothing.
+    fn backlog(&self) -> Backlog {
+        Backlog::default()
+    }
 
     /// Says goodbye when the server stops; most sinks have nothing to say.
     ///

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use tracing::warn;
 
+use crate::exporters::Backlog;
 use crate::signals::{InputKind, Malformed, UnixSeconds};
 use histogram::Histogram;
 use once::Once;
@@ -51,6 +52,7 @@ struct SinkCounts {
     failed: u64,
     /// Unix time.
     last_success: Option<UnixSeconds>,
+    backlog: Backlog,
     duration: Histogram,
 }
 
@@ -136,6 +138,11 @@ impl Telemetry {
     /// A sink exists: its series begin at 0.
     pub fn register_sink(&self, sink: &'static str) {
         locked(&self.exports).entry(sink).or_default();
+    }
+
+    /// What a sink could not deliver so far.
+    pub fn export_backlog(&self, sink: &'static str, backlog: Backlog) {
+        locked(&self.exports).entry(sink).or_default().backlog = backlog;
     }
 
     /// An export ended at `now`.

@@ -1,13 +1,16 @@
 //! `check`: a table of what was found, what is missing, and why.
 
 use std::fmt::Write;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Exit, block_on, fail, print};
+use crate::app;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Mode, table};
 use crate::settings::{Origin, Settings};
 use crate::sources::redis::RedisSource;
+use crate::telemetry::Telemetry;
 
 /// One line of the table.
 struct Finding {
@@ -75,6 +78,7 @@ async fn dependencies(config: &Config) -> Vec<Finding> {
     if config.mode == Mode::Redis {
         found.push(redis(config).await);
     }
+    found.extend(sinks(config).await);
     found
 }
 
@@ -96,6 +100,23 @@ async fn redis(config: &Config) -> Finding {
         Ok(Err(error)) => finding("redis", Outcome::Failed, error.to_string()),
         Err(_) => finding("redis", Outcome::Failed, format!("{}: no answer in {limit:?}", config.redis.redacted())),
     }
+}
+
+/// Every enabled sink, asked one after the other.
+async fn sinks(config: &Config) -> Vec<Finding> {
+    let exports = match app::exports(config, &Arc::new(Telemetry::default())) {
+        Ok(exports) => exports,
+        Err(error) => return vec![finding("sinks", Outcome::Failed, format!("{error:#}"))],
+    };
+    let mut found = Vec::new();
+    for sink in exports.sinks() {
+        found.push(match tokio::time::timeout(config.request_timeout * 2, sink.check()).await {
+            Ok(Ok(what)) => finding(sink.name(), Outcome::Ok, what),
+            Ok(Err(error)) => finding(sink.name(), Outcome::Failed, error.to_string()),
+            Err(_) => finding(sink.name(), Outcome::Failed, "no answer in time"),
+        });
+    }
+    found
 }
 
 fn render(findings: &[Finding]) -> String {

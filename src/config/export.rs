@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::cloudwatch::{self, CloudWatchConfig};
 use super::pushgateway::{self, PushgatewayConfig};
 use super::table;
 use crate::settings::Settings;
@@ -14,6 +15,7 @@ pub struct ExportConfig {
     pub interval: Duration,
     /// The first push does not wait for its phase.
     pub on_start: bool,
+    pub cloudwatch: Option<CloudWatchConfig>,
     pub pushgateway: Option<PushgatewayConfig>,
 }
 
@@ -22,6 +24,8 @@ pub fn read(settings: &mut Settings) -> Option<ExportConfig> {
     let scheduled = settings.get(&table::SCHEDULER_ENABLED);
     let interval = settings.get(&table::EXPORT_INTERVAL);
     let on_start = settings.get(&table::EXPORT_ON_START);
+    // An interval that is wrong is noted; the default stands in, so that the rest is judged too.
+    let cloudwatch = interval.and_then(|interval| cloudwatch::read(settings, interval));
     let pushgateway = pushgateway::read(settings);
-    Some(ExportConfig { scheduled: scheduled?, interval: interval?, on_start: on_start?, pushgateway })
+    Some(ExportConfig { scheduled: scheduled?, interval: interval?, on_start: on_start?, cloudwatch, pushgateway })
 }

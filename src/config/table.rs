@@ -8,6 +8,7 @@ const REDIS: &str = "Redis mode";
 const GATEWAY: &str = "Gateway configuration";
 const SCHEDULER: &str = "Scheduler";
 const PROMETHEUS: &str = "Prometheus and names";
+const CLOUDWATCH: &str = "CloudWatch";
 
 const BOOLEAN: &str = "1/0, true/false, yes/no, on/off";
 const SECONDS: &str = "seconds, more than 0, fractions allowed";
@@ -201,6 +202,57 @@ pub const MAPPING_JSON: Setting = open(
     "Renames metrics, and gives them another CloudWatch unit.",
 );
 
+pub const EXPORT_CLOUDWATCH: Setting = open(
+    "METRICS_EXPORT_CLOUDWATCH",
+    "0",
+    BOOLEAN,
+    CLOUDWATCH,
+    "Push metrics to Amazon CloudWatch. Credentials come from AWS' own chain: environment, profile, web identity, \
+     container, instance.",
+);
+pub const CLOUDWATCH_REGION: Setting = open(
+    "METRICS_CLOUDWATCH_REGION",
+    "",
+    "a region, such as eu-central-1",
+    CLOUDWATCH,
+    "Where to push. By default what AWS' own chain says: `AWS_REGION`, profile, instance.",
+);
+pub const CLOUDWATCH_NAMESPACE: Setting = open(
+    "METRICS_CLOUDWATCH_NAMESPACE",
+    "KDCube/Metrics",
+    "1 to 255 letters, digits and . - _ / # :, not beginning with AWS/ or a colon",
+    CLOUDWATCH,
+    "The namespace that metrics stand in.",
+);
+pub const CLOUDWATCH_DIMENSIONS_JSON: Setting = open(
+    "METRICS_CLOUDWATCH_DIMENSIONS_JSON",
+    "",
+    "{\"name\": \"value\"} or [{\"Name\": \"name\", \"Value\": \"value\"}], at most 30, printable ASCII",
+    CLOUDWATCH,
+    "Dimensions of every metric, such as tenant and project. Labels of families come in addition.",
+);
+pub const CLOUDWATCH_INCLUDE: Setting = open(
+    "METRICS_CLOUDWATCH_INCLUDE",
+    "",
+    "metric keys or aliases, separated by commas; * stands for anything",
+    CLOUDWATCH,
+    "Which metrics are pushed. By default the scalars; every value of every label is one more metric on the bill.",
+);
+pub const CLOUDWATCH_HIGH_RESOLUTION: Setting = open(
+    "METRICS_CLOUDWATCH_HIGH_RESOLUTION",
+    "auto",
+    "0, 1 or auto",
+    CLOUDWATCH,
+    "Store points of one second rather than of a minute; auto: if pushes are less than a minute apart.",
+);
+pub const CLOUDWATCH_SPOOL_SEC: Setting = open(
+    "METRICS_CLOUDWATCH_SPOOL_SEC",
+    "900",
+    "seconds, 0 or more, at most 86400",
+    CLOUDWATCH,
+    "How long points that could not be delivered are kept in memory, to be sent later with their own time; 0 keeps none.",
+);
+
 /// All settings, in the order of `--help` and the documentation.
 pub const ALL: &[&Setting] = &[
     &MODE,
@@ -234,4 +286,11 @@ pub const ALL: &[&Setting] = &[
     &GROUPING_LABELS_JSON,
     &DELETE_ON_SHUTDOWN,
     &MAPPING_JSON,
+    &EXPORT_CLOUDWATCH,
+    &CLOUDWATCH_REGION,
+    &CLOUDWATCH_NAMESPACE,
+    &CLOUDWATCH_DIMENSIONS_JSON,
+    &CLOUDWATCH_INCLUDE,
+    &CLOUDWATCH_HIGH_RESOLUTION,
+    &CLOUDWATCH_SPOOL_SEC,
 ];

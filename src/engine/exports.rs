@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::catalog;
 use crate::clock::{Clock, SystemClock};
 use crate::engine::snapshot::{Snapshot, SnapshotReader};
-use crate::exporters::{Round, Sink, SinkError, Truth};
+use crate::exporters::{Backlog, Round, Sink, SinkError, Truth};
 use crate::signals::UnixSeconds;
 use crate::telemetry::Telemetry;
 
@@ -66,6 +66,8 @@ pub struct Record {
     pub last_error_at: Option<UnixSeconds>,
     pub last_samples: usize,
     pub last_duration_ms: u64,
+    #[serde(flatten)]
+    pub backlog: Backlog,
 }
 
 /// How long a delivery may take.
@@ -242,6 +244,7 @@ impl Enabled {
             Ok(samples) => (samples, stale),
             Err(error) => (0, Some(error.message)),
         };
+        telemetry.export_backlog(self.sink.name(), self.sink.backlog());
         telemetry.export_finished(self.sink.name(), error.is_none(), began.elapsed(), SystemClock.now());
         self.note(samples, error, began.elapsed())
     }
@@ -266,6 +269,7 @@ impl Enabled {
     fn note(&self, samples: usize, error: Option<String>, took: Duration) -> Delivery {
         let name = self.sink.name();
         let mut record = self.record();
+        record.backlog = self.sink.backlog();
         let was_bad = record.last_error_at > record.last_success;
         record.last_samples = samples;
         record.last_duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);

@@ -5,6 +5,7 @@
 
 use std::io::Write;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use base64::Engine;
@@ -22,6 +23,9 @@ use super::{Preview, Round, Sink, SinkError};
 use crate::catalog::mapping::Mapping;
 use crate::config::pushgateway::PushgatewayConfig;
 use crate::telemetry::own::{self, Observed};
+
+/// How long a check waits.
+const CHECK_LIMIT: Duration = Duration::from_secs(5);
 
 /// What of an answer's text is worth telling.
 const MOST_SAID: usize = 200;
@@ -62,7 +66,10 @@ impl PushgatewaySink {
     }
 
     fn request(&self, method: Method) -> RequestBuilder {
-        let request = self.client.request(method, self.group.clone());
+        self.authorized(self.client.request(method, self.group.clone()))
+    }
+
+    fn authorized(&self, request: RequestBuilder) -> RequestBuilder {
         match &self.config.user {
             Some((user, password)) => request.basic_auth(user, Some(password.expose_secret())),
             None => request,
@@ -120,6 +127,15 @@ impl Sink for PushgatewaySink {
 
     fn preview(&self, round: &Round) -> Preview {
         Preview { text: format!("PUT {}\n\n{}", self.group, self.body(round)), billed_metrics: None, requests: 1 }
+    }
+
+    async fn check(&self) -> Result<String, SinkError> {
+        let mut url = self.config.url.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().extend(["-", "ready"]);
+        }
+        let request = self.authorized(self.client.get(url)).timeout(CHECK_LIMIT);
+        self.send(request).await.map(|()| format!("{} is ready", self.config.url))
     }
 
     async fn stop(&self) -> Result<(), SinkError> {

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::histogram::Histogram;
 use super::process::Process;
-use super::{Telemetry, locked};
+use super::{SinkCounts, Telemetry, locked};
 use crate::catalog::{Kind, Unit};
 
 /// What only the asker knows at the moment of reading.
@@ -63,6 +63,8 @@ pub static TABLE: &[OwnMetric] = &[
     own("kdcube_metrics_http_requests_total", Kind::Counter, Unit::Count, "HTTP requests answered, by route and status", &["route", "status"], |f, rows| requests(f.telemetry, rows)),
     own("kdcube_metrics_exports_total", Kind::Counter, Unit::Count, "Exports that ended, by sink and result", &["sink", "result"], |f, rows| exports(f.telemetry, rows)),
     own("kdcube_metrics_export_last_success_timestamp_seconds", Kind::Gauge, Unit::Seconds, "When the last export to a sink succeeded, Unix time; absent before the first", &["sink"], |f, rows| last_successes(f.telemetry, rows)),
+    own("kdcube_metrics_export_waiting_points", Kind::Gauge, Unit::Count, "Points that wait for a later delivery to a sink", &["sink"], |f, rows| backlogs(f.telemetry, |counts| float(counts.backlog.waiting as u64), rows)),
+    own("kdcube_metrics_export_dropped_points_total", Kind::Counter, Unit::Count, "Points that a sink will never get: too old, too many, or refused", &["sink"], |f, rows| backlogs(f.telemetry, |counts| float(counts.backlog.dropped), rows)),
     own("kdcube_metrics_export_duration_seconds", Kind::Histogram, Unit::Seconds, "How long an export took, by sink", &["sink"], |f, rows| export_durations(f.telemetry, rows)),
     own("process_cpu_seconds_total", Kind::Counter, Unit::Seconds, "CPU time that the process used, user and system", &[], |f, rows| some(f.process.cpu_seconds, rows)),
     own("process_start_time_seconds", Kind::Gauge, Unit::Seconds, "When the process started, Unix time", &[], |f, rows| some(f.process.start_time, rows)),
@@ -162,6 +164,12 @@ fn exports(telemetry: &Telemetry, rows: &mut Vec<OwnRow>) {
         for (result, n) in [("ok", counts.ok), ("failed", counts.failed)] {
             rows.push(row(vec![("sink", (*sink).to_owned()), ("result", result.to_owned())], float(n)));
         }
+    }
+}
+
+fn backlogs(telemetry: &Telemetry, read: fn(&SinkCounts) -> f64, rows: &mut Vec<OwnRow>) {
+    for (sink, counts) in locked(&telemetry.exports).iter() {
+        rows.push(row(vec![("sink", (*sink).to_owned())], read(counts)));
     }
 }
 

@@ -8,6 +8,10 @@
     reason = "a test fails by panicking"
 )]
 
+#[cfg(feature = "cloudwatch")]
+mod aws_server;
+#[cfg(feature = "cloudwatch")]
+mod cloudwatch;
 mod commands;
 mod conformance;
 mod hostile;

@@ -165,7 +165,8 @@ pub(crate) fn raw(port: u16, bytes: &[u8]) -> Option<Answer> {
 /// One request with a method and headers.
 pub(crate) fn request(port: u16, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
     let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-    let text = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n");
+    // Version 1.0: the answer comes in one piece.
+    let text = format!("{method} {path} HTTP/1.0\r\nHost: localhost\r\n{headers}\r\n");
     raw(port, text.as_bytes()).unwrap_or_else(|| panic!("no answer to {method} {path}"))
 }
 

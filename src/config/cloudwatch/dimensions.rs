@@ -1,0 +1,121 @@
+//! The dimensions that every point carries, and CloudWatch's rules for dimensions.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+
+use super::Include;
+use crate::settings::FromSetting;
+
+/// CloudWatch's limit for one point, labels included.
+const MOST: usize = 30;
+
+/// Names and values, each name once.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Dimensions(Vec<(String, String)>);
+
+impl Dimensions {
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// Whether they leave room for the labels of every included metric, and no name is one of them.
+    pub(super) fn fit(&self, include: &Include) -> Result<(), String> {
+        for metric in include.metrics() {
+            if self.0.len() + metric.labels.len() > MOST {
+                let (own, labels, key) = (self.0.len(), metric.labels.len(), metric.key);
+                return Err(format!(
+                    "{own} dimensions leave no room for the {labels} labels of `{key}`; accepted: {MOST} in all"
+                ));
+            }
+            if let Some(name) = metric.labels.iter().find(|label| self.iter().any(|(name, _)| name == **label)) {
+                return Err(format!(
+                    "`{name}` is a label of `{}`, which METRICS_CLOUDWATCH_INCLUDE includes; accepted: another name",
+                    metric.key
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl FromSetting for Dimensions {
+    fn from_setting(text: &str) -> Result<Self, String> {
+        if text.is_empty() {
+            return Ok(Self::default());
+        }
+        let Pairs(pairs) = serde_json::from_str(text).map_err(|error| format!("cannot be read ({error})"))?;
+        if pairs.len() > MOST {
+            return Err(format!("has {} dimensions, more than {MOST}", pairs.len()));
+        }
+        for (index, (name, value)) in pairs.iter().enumerate() {
+            if !is_sound_name(name) {
+                return Err(format!("has a name that CloudWatch does not accept: {name:?}"));
+            }
+            if !is_sound_value(value) {
+                return Err(format!("has a value that CloudWatch does not accept, that of `{name}`"));
+            }
+            if pairs.iter().skip(index + 1).any(|(other, _)| other == name) {
+                return Err(format!("names `{name}` twice"));
+            }
+        }
+        Ok(Self(pairs))
+    }
+}
+
+fn is_sound_name(name: &str) -> bool {
+    const LONGEST: usize = 255;
+    is_text(name, LONGEST) && !name.starts_with(':')
+}
+
+/// Whether CloudWatch takes this as the value of a dimension.
+#[must_use]
+pub fn is_sound_value(value: &str) -> bool {
+    const LONGEST: usize = 1024;
+    is_text(value, LONGEST)
+}
+
+fn is_text(text: &str, longest: usize) -> bool {
+    let printable = text.chars().all(|c| c.is_ascii_graphic() || c == ' ');
+    printable && text.len() <= longest && !text.trim().is_empty()
+}
+
+/// `{"name": "value"}` or `[{"Name": "name", "Value": "value"}]`. A map would hide a repeated name.
+struct Pairs(Vec<(String, String)>);
+
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct Pair {
+    name: String,
+    value: String,
+}
+
+impl<'de> Deserialize<'de> for Pairs {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl<'de> Visitor<'de> for Either {
+            type Value = Pairs;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object of texts or a list of {\"Name\", \"Value\"}")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pairs, A::Error> {
+                let mut pairs = Vec::new();
+                while let Some(pair) = map.next_entry()? {
+                    pairs.push(pair);
+                }
+                Ok(Pairs(pairs))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Pairs, A::Error> {
+                let mut pairs = Vec::new();
+                while let Some(Pair { name, value }) = list.next_element()? {
+                    pairs.push((name, value));
+                }
+                Ok(Pairs(pairs))
+            }
+        }
+        deserializer.deserialize_any(Either)
+    }
+}

@@ -1,0 +1,108 @@
+//! Which metrics go to CloudWatch: key globs, resolved against the table when they are read.
+
+use std::collections::BTreeSet;
+
+use crate::catalog::{self, Metric};
+use crate::settings::FromSetting;
+
+/// The keys that are sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Include(BTreeSet<&'static str>);
+
+impl Default for Include {
+    /// The scalars: a family is dozens of series, each of which costs.
+    fn default() -> Self {
+        Self(catalog::all().filter(|metric| metric.is_scalar()).map(|metric| metric.key).collect())
+    }
+}
+
+impl Include {
+    #[must_use]
+    pub fn contains(&self, metric: &Metric) -> bool {
+        self.0.contains(metric.key)
+    }
+
+    /// The metrics in table order.
+    pub fn metrics(&self) -> impl Iterator<Item = &'static Metric> {
+        catalog::all().filter(|metric| self.contains(metric))
+    }
+}
+
+impl FromSetting for Include {
+    fn from_setting(text: &str) -> Result<Self, String> {
+        let mut keys = BTreeSet::new();
+        for glob in text.split(',').map(str::trim).filter(|glob| !glob.is_empty()) {
+            let before = keys.len();
+            let named =
+                |metric: &&Metric| matches(glob, metric.key) || metric.aliases.iter().any(|alias| matches(glob, alias));
+            let found: Vec<_> = catalog::all().filter(named).map(|metric| metric.key).collect();
+            if found.is_empty() {
+                return Err(format!("no metric is called `{glob}`"));
+            }
+            keys.extend(found);
+            debug_assert!(keys.len() >= before, "globs only add");
+        }
+        Ok(if keys.is_empty() { Self::default() } else { Self(keys) })
+    }
+}
+
+/// Whether `text` is what `glob` says; `*` stands for any characters, also none and dots.
+fn matches(glob: &str, text: &str) -> bool {
+    let Some((head, rest)) = glob.split_once('*') else { return glob == text };
+    let Some(text) = text.strip_prefix(head) else { return false };
+    // Every part but the last may match as early as it likes; the last must end the text.
+    let (middle, tail) = rest.rsplit_once('*').unwrap_or(("", rest));
+    let mut left = text;
+    for part in middle.split('*') {
+        match left.find(part) {
+            Some(at) => left = left.get(at + part.len()..).unwrap_or_default(),
+            None => return false,
+        }
+    }
+    left.ends_with(tail)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The plain definition, letter by letter.
+    fn reference(glob: &[u8], text: &[u8]) -> bool {
+        match (glob, text) {
+            ([], []) => true,
+            ([b'*', rest @ ..], _) => reference(rest, text) || matches!(text, [_, text @ ..] if reference(glob, text)),
+            ([a, glob @ ..], [b, text @ ..]) => a == b && reference(glob, text),
+            _ => false,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_star_stands_for_anything(glob in "[ab*]{0,6}", text in "[ab]{0,6}") {
+            prop_assert_eq!(matches(&glob, &text), reference(glob.as_bytes(), text.as_bytes()));
+        }
+    }
+
+    #[test]
+    fn scalars_are_the_default() {
+        let include = Include::from_setting("").unwrap();
+        assert_eq!(include, Include::default());
+        assert!(include.metrics().count() > 10 && include.metrics().all(Metric::is_scalar));
+    }
+
+    #[test]
+    fn globs_and_aliases_name_metrics() {
+        let aliased = catalog::all().find(|metric| !metric.aliases.is_empty()).unwrap();
+        let include = Include::from_setting(&format!("proc_queue_*, {}", aliased.aliases[0])).unwrap();
+        assert!(include.contains(catalog::find("proc_queue_tasks").unwrap()) && include.contains(aliased));
+        assert!(include.metrics().all(|metric| metric == aliased || metric.key.starts_with("proc_queue_")));
+        assert_eq!(Include::from_setting("*").unwrap().metrics().count(), catalog::all().count());
+    }
+
+    #[test]
+    fn a_glob_that_names_nothing_is_refused() {
+        assert_eq!(Include::from_setting("*,proc.nothing*").unwrap_err(), "no metric is called `proc.nothing*`");
+    }
+}

@@ -1,0 +1,70 @@
+//! Points on their way: bounded by age and number, each round in it once.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::datum::{MOST_BYTES, Point};
+use crate::signals::UnixSeconds;
+
+/// A queue of points, oldest first.
+#[derive(Debug)]
+pub(super) struct Spool {
+    points: VecDeque<Point>,
+    keep: Duration,
+    most: usize,
+    round: Option<String>,
+}
+
+impl Spool {
+    pub(super) const fn new(keep: Duration, most: usize) -> Self {
+        Self { points: VecDeque::new(), keep, most, round: None }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.points.len()
+    }
+
+    /// Whether this round is the one that was added last.
+    pub(super) fn knows(&self, round: &str) -> bool {
+        self.round.as_deref() == Some(round)
+    }
+
+    /// Adds a round's points; gives how many had to go because they are too old or too many. Age is
+    /// measured by the rounds' own time, so that a sink needs no clock.
+    pub(super) fn add(&mut self, round: &str, at: UnixSeconds, points: Vec<Point>) -> usize {
+        if self.knows(round) {
+            return 0;
+        }
+        self.round = Some(round.to_owned());
+        let before = self.len() + points.len();
+        let oldest = at - self.keep.as_secs_f64();
+        self.points.retain(|point| !self.keep.is_zero() && point.at >= oldest);
+        self.points.extend(points);
+        let excess = self.len().saturating_sub(self.most);
+        self.points.drain(..excess);
+        before - self.len()
+    }
+
+    /// There is no new round: what was left of the last one stays only if points are kept at all.
+    pub(super) fn forget_unless_kept(&mut self) -> usize {
+        if self.keep.is_zero() { self.points.drain(..).count() } else { 0 }
+    }
+
+    /// The oldest points that fit in one request of at most `limit` points.
+    pub(super) fn batch(&self, limit: usize, weight: impl Fn(&Point) -> usize) -> Vec<Point> {
+        let mut bytes = 0;
+        let fits = |point: &&Point| {
+            bytes += weight(point);
+            bytes <= MOST_BYTES
+        };
+        self.points.iter().take(limit).take_while(fits).cloned().collect()
+    }
+
+    /// The oldest points are delivered, or given up.
+    pub(super) fn remove(&mut self, count: usize) {
+        self.points.drain(..count.min(self.points.len()));
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,116 @@
+//! AWS' own chain of credentials, regions and endpoints. It reads the environment, so that each case
+//! is this test again in a process with an environment of its own.
+
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kdcube_metrics::catalog::mapping::Mapping;
+use kdcube_metrics::config::cloudwatch::read;
+use kdcube_metrics::exporters::Sink;
+use kdcube_metrics::exporters::cloudwatch::CloudWatchSink;
+use kdcube_metrics::settings::Settings;
+
+use super::{many, recently, round};
+use crate::aws_server::{AwsServer, KEY, REGION, SECRET, TOKEN};
+
+/// Marks the process that pushes.
+const CHILD: &str = "TEST_IS_TO_PUSH";
+const THIS: &str = "cloudwatch::chain::credentials_come_from_wherever_aws_keeps_them";
+
+/// One attempt of a sink as the server builds it; what went wrong goes to standard error.
+async fn push() {
+    let mut settings =
+        Settings::from_environment([("METRICS_EXPORT_CLOUDWATCH", "1"), ("METRICS_CLOUDWATCH_INCLUDE", "*")]);
+    let config = read(&mut settings, Duration::from_mins(1)).unwrap();
+    let sink = CloudWatchSink::new(config, Arc::new(Mapping::default()));
+    let outcome = sink.export(&round("a", recently(0.0), many(1))).await;
+    assert_eq!(outcome, Ok(1), "the push failed");
+}
+
+/// Pushes from a process that knows only this environment; gives what it said if it failed.
+async fn push_from(environment: &[(&str, &str)]) -> Result<(), String> {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", THIS, "--nocapture"]).env_clear().env(CHILD, "1").env("PATH", "/usr/bin:/bin");
+    command.envs(environment.iter().copied());
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }
+}
+
+#[tokio::test]
+async fn credentials_come_from_wherever_aws_keeps_them() {
+    if std::env::var_os(CHILD).is_some() {
+        return push().await;
+    }
+    let server = AwsServer::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        std::fs::write(folder.path().join(name), text).unwrap();
+        folder.path().join(name).to_str().unwrap().to_owned()
+    };
+    let (url, token) = (server.url(), file("token", TOKEN));
+    let keys = file("keys", &format!(r#"{{"Version": 1, "AccessKeyId": "{KEY}", "SecretAccessKey": "{SECRET}"}}"#));
+    let profile = format!("[profile acme]\nregion = {REGION}\nendpoint_url = {url}\ncredential_process = cat {keys}\n");
+    let (config, container) = (file("config", &profile), format!("{url}/container"));
+    let key = [("AWS_ACCESS_KEY_ID", KEY), ("AWS_SECRET_ACCESS_KEY", SECRET), ("AWS_REGION", REGION)];
+    let cases: [(&str, &[(&str, &str)]); 6] = [
+        ("variables", &[key[0], key[1], key[2], ("AWS_ENDPOINT_URL", &url)]),
+        (
+            "variables of a session, endpoint of the service",
+            &[key[0], key[1], key[2], ("AWS_SESSION_TOKEN", "s"), ("AWS_ENDPOINT_URL_CLOUDWATCH", &url)],
+        ),
+        ("profile with a process", &[("AWS_CONFIG_FILE", &config), ("AWS_PROFILE", "acme")]),
+        (
+            "web identity",
+            &[
+                ("AWS_WEB_IDENTITY_TOKEN_FILE", &token),
+                ("AWS_ROLE_ARN", "arn:aws:iam::1:role/a-role"),
+                ("AWS_ENDPOINT_URL", &url),
+                key[2],
+            ],
+        ),
+        (
+            "container",
+            &[
+                ("AWS_CONTAINER_CREDENTIALS_FULL_URI", &container),
+                ("AWS_CONTAINER_AUTHORIZATION_TOKEN", TOKEN),
+                ("AWS_ENDPOINT_URL", &url),
+                key[2],
+            ],
+        ),
+        ("instance", &[("AWS_EC2_METADATA_SERVICE_ENDPOINT", &url), ("AWS_ENDPOINT_URL", &url)]),
+    ];
+    for (number, (name, environment)) in cases.into_iter().enumerate() {
+        let outcome = push_from(environment).await;
+        assert_eq!(outcome, Ok(()), "{name}");
+        assert_eq!(server.points().len(), number + 1, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn without_credentials_or_region_it_says_what_to_give() {
+    let server = AwsServer::start().await;
+    let (url, nowhere) = (server.url(), [("AWS_EC2_METADATA_DISABLED", "true"), ("HOME", "/nowhere")]);
+    let said = push_from(&[nowhere[0], nowhere[1], ("AWS_ENDPOINT_URL", &url)]).await.unwrap_err();
+    assert!(said.contains("no region is known; set METRICS_CLOUDWATCH_REGION or AWS_REGION"), "{said}");
+    let environment = [nowhere[0], nowhere[1], ("AWS_ENDPOINT_URL", &url), ("AWS_REGION", REGION)];
+    let said = push_from(&environment).await.unwrap_err();
+    assert!(
+        said.contains("no credentials found; give AWS_ACCESS_KEY_ID") && said.contains("may_retry: false"),
+        "{said}"
+    );
+    assert_eq!(server.requests(), 0);
+}
+
+#[tokio::test]
+async fn tls_trusts_the_certificates_of_the_machine_and_no_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = AwsServer::start_tls(folder.path()).await;
+    let (url, trusted) = (server.url(), folder.path().join("cert.pem"));
+    let key = [("AWS_ACCESS_KEY_ID", KEY), ("AWS_SECRET_ACCESS_KEY", SECRET), ("AWS_REGION", REGION)];
+    let said = push_from(&[key[0], key[1], key[2], ("AWS_ENDPOINT_URL", &url)]).await.unwrap_err();
+    assert!(said.contains("invalid peer certificate") && said.contains("may_retry: true"), "{said}");
+    let trust = ("SSL_CERT_FILE", trusted.to_str().unwrap());
+    assert_eq!(push_from(&[key[0], key[1], key[2], ("AWS_ENDPOINT_URL", &url), trust]).await, Ok(()));
+    assert_eq!(server.points().len(), 1);
+}

@@ -1,0 +1,134 @@
+//! What waits while CloudWatch is away, throttles or refuses, and that nothing is lost or sent twice.
+
+use std::time::Duration;
+
+use kdcube_metrics::exporters::{Round, Sink};
+use serde_json::json;
+use tokio::time::timeout;
+
+use super::{arrivals, expected, many, recently, round, sink, sink_with};
+use crate::aws_server::{AwsServer, Mishap, Moto};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn points_of_an_outage_arrive_later_once_and_with_their_own_time() {
+    let moto = Moto::start();
+    let mut server = AwsServer::start_with(&moto).await;
+    let sink = sink(&server);
+    server.stop().await;
+    let times = [recently(180.0), recently(120.0), recently(60.0)];
+    for (n, at) in times.into_iter().enumerate() {
+        let round = round(&n.to_string(), at, many(2));
+        for _attempt in 0..2 {
+            let error = sink.export(&round).await.unwrap_err();
+            assert!(error.may_retry && error.message.contains("cannot be reached"), "{error:?}");
+        }
+    }
+    assert_eq!(sink.spooled(), 6);
+
+    server.resume().await;
+    // Even without a new snapshot.
+    assert_eq!(sink.export(&Round { truth: None, snapshot_age_seconds: None }).await, Ok(6));
+    assert_eq!(arrivals(&server), times.map(|at| expected(2, at)).concat());
+    let read = moto.series("KDCube/Metrics");
+    assert_eq!(read[1]["points"], json!(times.map(|at| (at, 1.0, 1.0, "Count"))));
+    assert_eq!((sink.spooled(), sink.dropped_total()), (0, 0));
+}
+
+#[tokio::test]
+async fn a_spool_forgets_what_is_too_old() {
+    let server = AwsServer::start().await;
+    let sink = sink_with(&server, &[("METRICS_CLOUDWATCH_SPOOL_SEC", "90")]);
+    server.mishaps([Mishap::Answer(503, ""), Mishap::Answer(503, "")]);
+    let times = [recently(120.0), recently(60.0), recently(0.0)];
+    for (n, at) in times[..2].iter().enumerate() {
+        sink.export(&round(&n.to_string(), *at, many(1))).await.unwrap_err();
+    }
+    assert_eq!(sink.export(&round("new", times[2], many(1))).await, Ok(2));
+    assert_eq!(arrivals(&server), [expected(1, times[1]), expected(1, times[2])].concat());
+    assert_eq!(sink.dropped_total(), 1);
+}
+
+#[tokio::test]
+async fn outages_and_throttles_may_be_tried_again_and_lose_nothing() {
+    let server = AwsServer::start().await;
+    let answers = [
+        (400, "Throttling"),
+        (400, "ThrottlingException"),
+        (400, "RequestLimitExceeded"),
+        (429, ""),
+        (500, ""),
+        (503, ""),
+    ];
+    for (status, code) in answers {
+        let (sink, at, before) = (sink(&server), recently(0.0), server.points().len());
+        server.mishaps([Mishap::Answer(status, code)]);
+        let error = sink.export(&round("a", at, many(1))).await.unwrap_err();
+        assert!(error.may_retry && error.message.contains(code), "{error:?}");
+        assert_eq!(sink.export(&round("a", at, many(1))).await, Ok(1));
+        assert_eq!(server.points().len(), before + 1);
+    }
+    assert_eq!(server.requests(), 2 * answers.len(), "the client does not try again by itself");
+}
+
+#[tokio::test]
+async fn refusals_may_not_be_tried_again() {
+    let server = AwsServer::start().await;
+    for (code, points) in [("AccessDenied", 1), ("ExpiredToken", 1), ("InvalidParameterValue", 0)] {
+        let sink = sink(&server);
+        server.mishaps([Mishap::Answer(400, code)]);
+        let error = sink.export(&round("a", recently(0.0), many(1))).await.unwrap_err();
+        assert!(!error.may_retry && error.message.contains(code), "{error:?}");
+        assert_eq!(sink.spooled(), points, "{code}");
+    }
+}
+
+#[tokio::test]
+async fn a_bad_point_costs_only_itself() {
+    let server = AwsServer::start().await;
+    let sink = sink(&server);
+    server.poison("role-700");
+    let at = recently(0.0);
+    let error = sink.export(&round("a", at, many(1500))).await.unwrap_err();
+    assert!(error.message.contains("InvalidParameterValue"), "{error}");
+    let all_but_one: Vec<_> = expected(1500, at).into_iter().filter(|(role, _)| role != "role-700").collect();
+    assert_eq!(arrivals(&server), all_but_one);
+    assert_eq!((sink.spooled(), sink.dropped_total()), (0, 1));
+}
+
+#[tokio::test]
+async fn points_that_are_all_refused_do_not_block_those_that_follow() {
+    let server = AwsServer::start().await;
+    let sink = sink(&server);
+    let long_ago = recently(15.0 * 86_400.0);
+    assert!(!sink.export(&round("old", long_ago, many(1200))).await.unwrap_err().may_retry);
+    assert_eq!((sink.spooled(), sink.dropped_total()), (0, 1200));
+    assert!(server.requests() < 25, "{} requests", server.requests());
+    assert_eq!(sink.export(&round("new", recently(0.0), many(3))).await, Ok(3));
+}
+
+#[tokio::test]
+async fn a_connection_lost_in_the_middle_loses_nothing() {
+    let server = AwsServer::start().await;
+    let (sink, at) = (sink(&server), recently(0.0));
+    server.mishaps([Mishap::None, Mishap::Reset]);
+    let error = sink.export(&round("a", at, many(2500))).await.unwrap_err();
+    assert!(error.may_retry, "{error:?}");
+    assert_eq!(sink.spooled(), 1500, "what was delivered is gone at once");
+    assert_eq!(sink.export(&round("a", at, many(2500))).await, Ok(1500));
+    assert_eq!(arrivals(&server), expected(2500, at));
+}
+
+#[tokio::test]
+async fn an_attempt_dropped_at_a_hanging_server_loses_and_repeats_nothing() {
+    let server = AwsServer::start().await;
+    let (sink, at) = (sink(&server), recently(0.0));
+    let this = round("a", at, many(2500));
+    server.mishaps([Mishap::Hang, Mishap::None, Mishap::Hang]);
+    for waiting in [2500, 1500] {
+        timeout(Duration::from_millis(500), sink.export(&this)).await.unwrap_err();
+        assert_eq!(sink.spooled(), waiting);
+    }
+    assert_eq!(sink.export(&this).await, Ok(1500));
+    assert_eq!(sink.export(&this).await, Ok(0));
+    assert_eq!(arrivals(&server), expected(2500, at));
+}
