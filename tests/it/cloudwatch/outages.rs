@@ -92,6 +92,7 @@ async fn a_bad_point_costs_only_itself() {
     assert!(error.message.contains("InvalidParameterValue"), "{error}");
     let all_but_one: Vec<_> = expected(1500, at).into_iter().filter(|(role, _)| role != "role-700").collect();
     assert_eq!(arrivals(&server), all_but_one);
+    assert!(server.requests() < 40, "{} requests", server.requests());
     assert_eq!((sink.spooled(), sink.dropped_total()), (0, 1));
 }
 
