@@ -2,6 +2,9 @@
 
 use tracing_subscriber::EnvFilter;
 
+/// Libraries that show whole requests, tokens included, when asked for more than this.
+const SECRETIVE: [&str; 5] = ["aws_config", "aws_runtime", "aws_sigv4", "aws_smithy_runtime", "aws_smithy_http_client"];
+
 /// How log lines look.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum LogFormat {
@@ -18,6 +21,10 @@ pub enum LogFormat {
 /// A filter that does not parse, or logging that is installed already.
 pub fn init(filter: &str, format: LogFormat, colour: bool) -> Result<(), String> {
     let filter = EnvFilter::try_new(filter).map_err(|error| format!("bad log filter `{filter}`: {error}"))?;
+    let filter = SECRETIVE.iter().fold(filter, |filter, target| match format!("{target}=info").parse() {
+        Ok(directive) => filter.add_directive(directive),
+        Err(_) => filter,
+    });
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match format {
         LogFormat::Text => builder.with_ansi(colour).try_init(),

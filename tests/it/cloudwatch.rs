@@ -168,7 +168,7 @@ async fn only_what_is_included_is_sent() {
 #[tokio::test]
 async fn a_check_finds_region_and_credentials_and_pushes_nothing() {
     let server = AwsServer::start().await;
-    assert_eq!(sink(&server).check().await, Ok(REGION.to_owned()));
+    assert!(sink(&server).check().await.unwrap().ends_with(REGION));
     let without = || aws_config::defaults(BehaviorVersion::latest()).no_credentials();
     let sink = CloudWatchSink::with_loader(config(&[]), Arc::new(Mapping::default()), without);
     assert!(sink.check().await.unwrap_err().message.contains("no credentials found"));
