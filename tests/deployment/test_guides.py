@@ -1,0 +1,53 @@
+"""The guides name what exists, and their snippets parse."""
+
+import json
+import re
+import unittest
+
+import yaml
+
+import project
+
+
+class Guides(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.guides = {path.name: path.read_text() for path in sorted(project.INTEGRATIONS.glob("*.md"))}
+
+    def test_the_guides_are_there(self):
+        self.assertLessEqual({"ecs.md", "kubernetes.md", "prometheus.md"}, set(self.guides))
+
+    def test_every_link_and_path_leads_somewhere(self):
+        for name, text in self.guides.items():
+            links = [link for link in re.findall(r"\]\(([^)#]+)", text) if "://" not in link]
+            missing = [link for link in links if not (project.INTEGRATIONS / link).exists()]
+            paths = re.findall(r"\bdeployment/[\w./-]+", text)
+            missing += [path for path in paths if not (project.ROOT / path.rstrip(".")).exists()]
+            self.assertEqual(missing, [], name)
+
+    def test_every_setting_is_known(self):
+        for name, text in self.guides.items():
+            used = set(re.findall(r"\bMETRICS_[A-Z_]+[A-Z]\b", text))
+            self.assertEqual({setting for setting in used if not project.is_setting(setting)}, set(), name)
+
+    def test_every_metric_is_known(self):
+        # Those that end in _ stand for several.
+        for name, text in self.guides.items():
+            self.assertEqual({found for found in project.unknown_series(text) if not found.endswith("_")}, set(), name)
+
+    def test_snippets_parse(self):
+        readers = {"yaml": yaml.safe_load, "json": json.loads}
+        for name, text in self.guides.items():
+            for language, snippet in re.findall(r"```(\w+)\n(.*?)```", text, re.S):
+                if language in readers:
+                    self.assertIsNotNone(readers[language](snippet))
+
+    def test_alerts_are_all_explained(self):
+        rules = yaml.safe_load((project.DEPLOYMENT / "kubernetes/alerts/rules.yaml").read_text())
+        for group in rules["groups"]:
+            for rule in group["rules"]:
+                self.assertIn(f"`{rule['alert']}`", self.guides["prometheus.md"])
+
+
+if __name__ == "__main__":
+    unittest.main()
