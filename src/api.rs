@@ -15,8 +15,6 @@ mod scrape;
 pub mod server;
 mod signals;
 mod system;
-#[cfg(test)]
-mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -16,6 +16,7 @@ mod commands;
 mod conformance;
 mod hostile;
 mod places;
+mod prometheus;
 mod pushgateway;
 mod redis_source;
 mod round_trip;
