@@ -38,8 +38,8 @@ pub(super) static TABLE: &[Metric] = &[
     row("proc.queue.avg_wait_seconds.registered", Unit::Seconds, "Average wait of registered users' tasks, as the platform keeps it", NO_ANALYTICS, |m| avg_wait(m, "registered")),
     row("proc.queue.avg_wait_seconds.paid", Unit::Seconds, "Average wait of paying users' tasks, as the platform keeps it", NO_ANALYTICS, |m| avg_wait(m, "paid")),
     row("proc.queue.avg_wait_seconds.privileged", Unit::Seconds, "Average wait of privileged users' tasks, as the platform keeps it", NO_ANALYTICS, |m| avg_wait(m, "privileged")),
-    row("throttling.rate_limit_429", Unit::Count, "Requests turned away by a rate limit (429), last hour", NO_THROTTLING, |m| count(Some(m.throttling_windows.one_hour?.rate_limit_429))),
-    row("throttling.backpressure_503", Unit::Count, "Requests turned away by backpressure (503), last hour", NO_THROTTLING, |m| count(Some(m.throttling_windows.one_hour?.backpressure_503))),
+    row("throttling.rate_limit_429", Unit::Count, "Requests turned away by a rate limit (429), last hour", NO_THROTTLING, |m| count(m.throttling_windows.one_hour?.rate_limit_429)),
+    row("throttling.backpressure_503", Unit::Count, "Requests turned away by backpressure (503), last hour", NO_THROTTLING, |m| count(m.throttling_windows.one_hour?.backpressure_503)),
 ];
 
 type ReadScalar = fn(&SystemMonitoring) -> Option<f64>;

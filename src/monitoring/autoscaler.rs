@@ -12,7 +12,7 @@ const SSE_DOWN: f64 = 30.0;
 
 /// The processor's hint, from queue and load. A queue that could not be read gives no reason to scale.
 pub(super) fn proc(component: &ComponentStats, queue: &QueueStats) -> AutoscalerHint<ProcSignals> {
-    let utilization = component.utilization_percent;
+    let (utilization, instances) = (component.utilization_percent, component.instance_count.unwrap_or_default());
     let pressure = queue.capacity_context.pressure_ratio;
     let (mut up, mut down) = (Vec::new(), Vec::new());
     if let (Some(total), Some(pressure)) = (queue.total, pressure) {
@@ -23,7 +23,7 @@ pub(super) fn proc(component: &ComponentStats, queue: &QueueStats) -> Autoscaler
             up.push(format!("utilization {utilization:.1}% with non-empty queue"));
         }
         let idle = total <= 0 && pressure < PRESSURE_DOWN && utilization < UTILIZATION_DOWN;
-        if idle && component.instance_count > 1 {
+        if idle && instances > 1 {
             down.push("low queue + low utilization".to_owned());
         }
     }
@@ -34,14 +34,14 @@ pub(super) fn proc(component: &ComponentStats, queue: &QueueStats) -> Autoscaler
             queue_pressure_ratio: pressure.map(|pressure| round(pressure, 3)),
             queue_depth: queue.total,
             utilization_percent: round(utilization, 1),
-            instance_count: component.instance_count,
+            instance_count: instances,
         },
     )
 }
 
 /// The ingress's hint, from SSE connections and load.
 pub(super) fn ingress(component: &ComponentStats, sse: Option<&SseConnections>) -> AutoscalerHint<IngressSignals> {
-    let utilization = component.utilization_percent;
+    let (utilization, instances) = (component.utilization_percent, component.instance_count.unwrap_or_default());
     let connections = sse
         .and_then(|sse| sse.total_connections.zip(sse.max_connections))
         .filter(|(_, max)| *max > 0)
@@ -51,7 +51,7 @@ pub(super) fn ingress(component: &ComponentStats, sse: Option<&SseConnections>) 
         if connections >= SSE_UP {
             up.push(format!("sse utilization {connections:.1}% >= {SSE_UP}%"));
         }
-        if connections < SSE_DOWN && component.instance_count > 1 && utilization < UTILIZATION_DOWN {
+        if connections < SSE_DOWN && instances > 1 && utilization < UTILIZATION_DOWN {
             down.push("low sse utilization + low load".to_owned());
         }
     }
@@ -61,7 +61,7 @@ pub(super) fn ingress(component: &ComponentStats, sse: Option<&SseConnections>) 
         IngressSignals {
             sse_utilization_percent: connections.map(|connections| round(connections, 1)),
             utilization_percent: round(utilization, 1),
-            instance_count: component.instance_count,
+            instance_count: instances,
         },
     )
 }
@@ -83,7 +83,7 @@ mod tests {
 
     fn proc_decision(total: Option<i64>, pressure: Option<f64>, utilization: f64, instances: i64) -> String {
         let component =
-            ComponentStats { utilization_percent: utilization, instance_count: instances, ..Default::default() };
+            ComponentStats { utilization_percent: utilization, instance_count: Some(instances), ..Default::default() };
         let mut queue = QueueStats { total, ..Default::default() };
         queue.capacity_context.pressure_ratio = pressure;
         proc(&component, &queue).decision
@@ -118,8 +118,11 @@ mod tests {
             (500, 0, 0.0, 2, "hold"),
         ];
         for (total, max, utilization, instances, expected) in table {
-            let component =
-                ComponentStats { utilization_percent: utilization, instance_count: instances, ..Default::default() };
+            let component = ComponentStats {
+                utilization_percent: utilization,
+                instance_count: Some(instances),
+                ..Default::default()
+            };
             let sse =
                 SseConnections { total_connections: Some(total), max_connections: Some(max), ..Default::default() };
             assert_eq!(ingress(&component, Some(&sse)).decision, expected, "{total}/{max}");

@@ -13,7 +13,7 @@ pub(super) fn policy(
 ) -> BackpressurePolicy {
     let blocked = |accepting: Option<bool>| accepting.map(|accepting| !accepting);
     BackpressurePolicy {
-        thresholds: context.thresholds.clone(),
+        thresholds: context.thresholds,
         current_effects: CurrentEffects {
             anonymous_blocked: blocked(context.accepting_anonymous),
             registered_blocked: blocked(context.accepting_registered),

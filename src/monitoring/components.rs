@@ -29,12 +29,12 @@ fn base(facts: &Facts<'_>, component: Component, pools: PoolsAggregate) -> Compo
     ComponentStats {
         service_type: service_type.to_owned(),
         service_name: service_name.to_owned(),
-        instance_count,
+        instance_count: Some(instance_count),
         expected_processes: expected,
         actual_processes: actual,
         healthy_processes: sum(instances.iter().map(|instance| instance.healthy_processes)),
         missing_processes: expected.map(|expected| expected.saturating_sub(actual)),
-        load,
+        load: Some(load),
         capacity,
         utilization_percent: percent(load, capacity),
         configured: Configured {
@@ -118,7 +118,7 @@ fn proc_queue(facts: &Facts<'_>, queue: &QueueStats) -> ProcQueue {
     ProcQueue {
         total: queue.total,
         pressure_ratio: context.pressure_ratio,
-        thresholds: context.thresholds.clone(),
+        thresholds: Some(context.thresholds),
         accepting: Accepting {
             anonymous: context.accepting_anonymous,
             registered: context.accepting_registered,

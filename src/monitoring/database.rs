@@ -25,7 +25,7 @@ pub(super) fn connections(settings: &GatewaySettings, queried: Option<i64>, inst
         processes_per_instance: processes,
         estimated_per_instance: per_instance,
         instance_count: instances,
-        estimated_total: total,
+        estimated_total: Some(total),
         percent_of_max: limit.map(|max| percent(total, max)),
         warning: level.is_some(),
         warning_reason: reason,

@@ -44,7 +44,7 @@ fn service_stats(service: Service<'_>, processes: &[Process<'_>], expected: i64)
         health: health(expected, breakdown.healthy, responsive).to_owned(),
         healthy_processes: responsive,
         missing_processes: missing,
-        status_breakdown: breakdown,
+        status_breakdown: Some(breakdown),
         pids: processes.iter().map(|process| process.pid).collect(),
         ports: processes.iter().filter_map(|process| process.port).collect(),
         loads: processes.iter().map(|process| process.load).collect(),

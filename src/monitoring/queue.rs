@@ -75,7 +75,7 @@ fn context(queue: &Queue, source: &CapacitySource) -> CapacityContext {
         base_capacity_per_instance: source.base_per_instance,
         alive_instances: source.alive_instances.clone(),
         instance_count: count(source.alive_instances.len()).max(1),
-        weighted_max_capacity: source.total,
+        weighted_max_capacity: Some(source.total),
         pressure_ratio: queue.pressure,
         accepting_anonymous: queue.accepts(source.limits.anonymous),
         accepting_registered: queue.accepts(source.limits.registered),

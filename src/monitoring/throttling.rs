@@ -133,17 +133,21 @@ pub(super) fn recent(events: &VecDeque<ThrottlingEvent>, now: UnixSeconds) -> Ve
 /// `throttling_windows`.
 pub(super) fn windows(events: &VecDeque<ThrottlingEvent>, now: UnixSeconds) -> ThrottlingWindows {
     let over = |window: Window| {
-        let mut counts = ThrottlingWindow::default();
+        let (mut total_throttled, mut rate_limit, mut backpressure) = (0, 0, 0);
         for event in between(events, now - window.seconds(), now) {
-            counts.total_throttled += 1;
+            total_throttled += 1;
             match event.detail.as_ref().and_then(|detail| detail.http_status) {
-                Some(429) => counts.rate_limit_429 += 1,
-                Some(503) => counts.backpressure_503 += 1,
+                Some(429) => rate_limit += 1,
+                Some(503) => backpressure += 1,
                 _ => {}
             }
         }
-        counts.events_per_min = round(float(counts.total_throttled) / (window.seconds() / 60.0), 2);
-        Some(counts)
+        Some(ThrottlingWindow {
+            total_throttled,
+            rate_limit_429: Some(rate_limit),
+            backpressure_503: Some(backpressure),
+            events_per_min: round(float(total_throttled) / (window.seconds() / 60.0), 2),
+        })
     };
     ThrottlingWindows {
         one_minute: over(Window::OneMinute),

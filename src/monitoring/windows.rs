@@ -35,5 +35,11 @@ pub(super) fn latency(history: &History, series: LatencySeries) -> LatencyWindow
 }
 
 fn percentiles(stats: LatencyStats) -> LatencyPercentiles {
-    LatencyPercentiles { count: count(stats.count), p50: stats.p50, p95: stats.p95, p99: stats.p99, max: stats.max }
+    LatencyPercentiles {
+        count: Some(count(stats.count)),
+        p50: stats.p50,
+        p95: stats.p95,
+        p99: stats.p99,
+        max: stats.max,
+    }
 }

@@ -3,7 +3,7 @@
 use crate::catalog::Rows;
 use crate::monitoring::SystemMonitoring;
 use crate::monitoring::payload::{
-    IngressSse, LatencyPercentiles, LatencyWindows, PoolsAggregate, ProcQueue, ServiceStats, Windows,
+    IngressSse, LatencyPercentiles, LatencyWindows, PoolsAggregate, ProcQueue, StatusBreakdown, Windows,
 };
 use crate::signals::{Component, Pool};
 
@@ -13,8 +13,16 @@ const fn float(value: i64) -> f64 {
     value as f64
 }
 
-const fn one_hot(is: bool) -> f64 {
-    if is { 1.0 } else { 0.0 }
+/// 1 for the word that holds and 0 for the others, after the labels before it; nothing for a word
+/// that is none of them.
+fn one_of(before: &[&str], words: &[&str], holds: &str, rows: &mut Rows<'_>) {
+    if !words.contains(&holds) {
+        return;
+    }
+    for &word in words {
+        let labels: Vec<&str> = before.iter().copied().chain([word]).collect();
+        rows.push(&labels, f64::from(u8::from(word == holds)));
+    }
 }
 
 const fn latency_windows(series: &LatencyWindows) -> [(&'static str, &LatencyPercentiles); 3] {
@@ -58,7 +66,7 @@ pub(super) fn latency_samples(m: &SystemMonitoring, rows: &mut Rows<'_>) {
     for (name, series) in [("ingress_rest", rest(m)), ("proc_queue_wait", wait(m)), ("proc_exec", execution(m))] {
         let Some(series) = series else { continue };
         for (window, ms) in latency_windows(&series) {
-            rows.push(&[name, window], float(ms.count));
+            rows.push(&[name, window], ms.count.map(float));
         }
     }
 }
@@ -112,8 +120,7 @@ pub(super) fn queue_tasks(m: &SystemMonitoring, rows: &mut Rows<'_>) {
 }
 
 pub(super) fn queue_thresholds(m: &SystemMonitoring, rows: &mut Rows<'_>) {
-    let Some(queue) = queue(m) else { return };
-    let thresholds = &queue.thresholds;
+    let Some(thresholds) = queue(m).and_then(|queue| queue.thresholds) else { return };
     rows.push(&["anonymous"], float(thresholds.anonymous_threshold));
     rows.push(&["registered"], float(thresholds.registered_threshold));
     rows.push(&["paid"], float(thresholds.paid_threshold));
@@ -147,64 +154,56 @@ pub(super) fn pool_in_use_window(m: &SystemMonitoring, rows: &mut Rows<'_>) {
 
 pub(super) fn instances(m: &SystemMonitoring, rows: &mut Rows<'_>) {
     for component in Component::ALL {
-        let count = m.components.get(component).map(|stats| float(stats.instance_count));
+        let count = m.components.get(component).and_then(|stats| stats.instance_count).map(float);
         rows.push(&[component.as_str()], count);
     }
 }
 
 pub(super) fn processes(m: &SystemMonitoring, rows: &mut Rows<'_>) {
     for component in Component::ALL {
-        let service = format!("chat_{}", component.service_name());
-        let sum = |pick: fn(&ServiceStats) -> i64| -> i64 {
-            m.instances.values().filter_map(|services| services.get(&service)).map(pick).sum()
-        };
         if m.components.get(component).is_none() {
             continue;
         }
+        let service = format!("chat_{}", component.service_name());
+        let services = m.instances.values().filter_map(|services| services.get(&service));
+        // One instance that does not tell makes the sums unknown.
+        let Some(all) = services.map(|service| service.status_breakdown).collect::<Option<Vec<_>>>() else { continue };
+        let sum = |pick: fn(&StatusBreakdown) -> i64| float(all.iter().map(pick).sum());
         let name = component.as_str();
-        rows.push(&[name, "healthy"], float(sum(|s| s.status_breakdown.healthy)));
-        rows.push(&[name, "degraded"], float(sum(|s| s.status_breakdown.degraded)));
-        rows.push(&[name, "unhealthy"], float(sum(|s| s.status_breakdown.unhealthy)));
-        rows.push(&[name, "stale"], float(sum(|s| s.status_breakdown.stale)));
-        rows.push(&[name, "missing"], float(sum(|s| s.status_breakdown.missing)));
+        rows.push(&[name, "healthy"], sum(|s| s.healthy));
+        rows.push(&[name, "degraded"], sum(|s| s.degraded));
+        rows.push(&[name, "unhealthy"], sum(|s| s.unhealthy));
+        rows.push(&[name, "stale"], sum(|s| s.stale));
+        rows.push(&[name, "missing"], sum(|s| s.missing));
     }
 }
 
 pub(super) fn capacity(m: &SystemMonitoring, rows: &mut Rows<'_>) {
-    let context = &m.queue_stats.capacity_context;
-    // At least one instance is always assumed; 0 is the mark of a section that was not sent.
-    if context.instance_count > 0 {
-        rows.push(&[], float(context.weighted_max_capacity));
-    }
+    rows.push(&[], m.queue_stats.capacity_context.weighted_max_capacity.map(float));
 }
 
 pub(super) fn load(m: &SystemMonitoring, rows: &mut Rows<'_>) {
     for component in Component::ALL {
-        rows.push(&[component.as_str()], m.components.get(component).map(|stats| float(stats.load)));
+        rows.push(&[component.as_str()], m.components.get(component).and_then(|stats| stats.load).map(float));
     }
 }
 
 pub(super) fn throttled(m: &SystemMonitoring, rows: &mut Rows<'_>) {
     let t = &m.throttling_windows;
     for (window, events) in [("1m", t.one_minute), ("15m", t.fifteen_minutes), ("1h", t.one_hour)] {
-        rows.push(&["429", window], events.map(|events| float(events.rate_limit_429)));
-        rows.push(&["503", window], events.map(|events| float(events.backpressure_503)));
+        rows.push(&["429", window], events.and_then(|events| events.rate_limit_429).map(float));
+        rows.push(&["503", window], events.and_then(|events| events.backpressure_503).map(float));
     }
 }
 
 pub(super) fn circuits(m: &SystemMonitoring, rows: &mut Rows<'_>) {
     for (name, circuit) in &m.circuit_breakers {
-        for state in ["closed", "open", "half_open"] {
-            rows.push(&[name, state], one_hot(circuit.state == state));
-        }
+        one_of(&[name], &["closed", "open", "half_open"], &circuit.state, rows);
     }
 }
 
 pub(super) fn db_estimated(m: &SystemMonitoring, rows: &mut Rows<'_>) {
-    // Without any component the payload says nothing of pools, and 0 would be a guess.
-    if m.components.ingress.is_some() || m.components.proc.is_some() {
-        rows.push(&[], float(m.db_connections.estimated_total));
-    }
+    rows.push(&[], m.db_connections.estimated_total.map(float));
 }
 
 pub(super) fn db_max(m: &SystemMonitoring, rows: &mut Rows<'_>) {
@@ -215,9 +214,8 @@ pub(super) fn decisions(m: &SystemMonitoring, rows: &mut Rows<'_>) {
     let ingress = m.autoscaler.ingress.as_ref().map(|hint| &hint.decision);
     let proc = m.autoscaler.proc.as_ref().map(|hint| &hint.decision);
     for (component, taken) in [("ingress", ingress), ("proc", proc)] {
-        let Some(taken) = taken else { continue };
-        for decision in ["scale_up", "scale_down", "hold"] {
-            rows.push(&[component, decision], one_hot(taken == decision));
+        if let Some(taken) = taken {
+            one_of(&[component], &["scale_up", "scale_down", "hold"], taken, rows);
         }
     }
 }

@@ -30,7 +30,8 @@ impl Components {
 pub struct ComponentStats {
     pub service_type: String,
     pub service_name: String,
-    pub instance_count: i64,
+    /// `None` only in what an upstream did not send, as with `load`.
+    pub instance_count: Option<i64>,
     /// Configured processes per instance × instances; `None` if either is 0.
     pub expected_processes: Option<i64>,
     pub actual_processes: i64,
@@ -38,7 +39,7 @@ pub struct ComponentStats {
     pub healthy_processes: i64,
     /// Expected − actual: negative if there are more than configured.
     pub missing_processes: Option<i64>,
-    pub load: i64,
+    pub load: Option<i64>,
     pub capacity: i64,
     pub utilization_percent: f64,
     pub configured: Configured,
@@ -109,7 +110,8 @@ pub struct IngressSse {
 pub struct ProcQueue {
     pub total: Option<i64>,
     pub pressure_ratio: Option<f64>,
-    pub thresholds: Thresholds,
+    /// `None` only in what an upstream did not send.
+    pub thresholds: Option<Thresholds>,
     pub accepting: Accepting,
     pub windows: QueueWindows,
 }
@@ -173,7 +175,8 @@ pub struct LatencyWindows {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct LatencyPercentiles {
-    pub count: i64,
+    /// `None` only in what an upstream did not send.
+    pub count: Option<i64>,
     pub p50: Option<f64>,
     pub p95: Option<f64>,
     pub p99: Option<f64>,

@@ -77,7 +77,8 @@ pub struct DbConnections {
     pub processes_per_instance: i64,
     pub estimated_per_instance: i64,
     pub instance_count: i64,
-    pub estimated_total: i64,
+    /// `None` only in what an upstream did not send.
+    pub estimated_total: Option<i64>,
     pub percent_of_max: Option<f64>,
     pub warning: bool,
     pub warning_reason: Option<String>,

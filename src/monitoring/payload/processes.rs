@@ -18,7 +18,8 @@ pub struct ServiceStats {
     /// Responsive ones: healthy or degraded.
     pub healthy_processes: i64,
     pub missing_processes: i64,
-    pub status_breakdown: StatusBreakdown,
+    /// `None` only in what an upstream did not send.
+    pub status_breakdown: Option<StatusBreakdown>,
     pub pids: Vec<Option<i64>>,
     /// Of the processes that name one.
     pub ports: Vec<i64>,
@@ -29,9 +30,8 @@ pub struct ServiceStats {
     pub is_chat_rest: bool,
 }
 
-/// How many processes are in which state.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+/// How many processes are in which state; all or none, because 0 would be a guess.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StatusBreakdown {
     pub healthy: i64,
     pub degraded: i64,

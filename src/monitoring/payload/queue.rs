@@ -29,8 +29,8 @@ pub struct CapacityContext {
     pub alive_instances: Vec<String>,
     /// Their number, at least 1.
     pub instance_count: i64,
-    /// The total capacity, in tasks.
-    pub weighted_max_capacity: i64,
+    /// The total capacity, in tasks; `None` only in what an upstream did not send.
+    pub weighted_max_capacity: Option<i64>,
     /// Queue total / total capacity; 1 without capacity.
     pub pressure_ratio: Option<f64>,
     pub accepting_anonymous: Option<bool>,
@@ -40,9 +40,8 @@ pub struct CapacityContext {
     pub thresholds: Thresholds,
 }
 
-/// Queue depths from which a role is turned away.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+/// Queue depths from which a role is turned away; all or none, because 0 would be a guess.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Thresholds {
     pub anonymous_threshold: i64,
     pub registered_threshold: i64,
@@ -72,7 +71,7 @@ pub struct EnhancedQueueStats {
     pub base_capacity_per_instance: i64,
     pub alive_instances: Vec<String>,
     pub instance_count: i64,
-    pub weighted_max_capacity: i64,
+    pub weighted_max_capacity: Option<i64>,
     pub pressure_ratio: Option<f64>,
     pub accepting_anonymous: Option<bool>,
     pub accepting_registered: Option<bool>,

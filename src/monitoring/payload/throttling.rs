@@ -45,8 +45,9 @@ pub struct ThrottlingWindows {
 #[serde(default)]
 pub struct ThrottlingWindow {
     pub total_throttled: i64,
-    pub rate_limit_429: i64,
-    pub backpressure_503: i64,
+    /// This and the next: `None` only in what an upstream did not send.
+    pub rate_limit_429: Option<i64>,
+    pub backpressure_503: Option<i64>,
     /// `round(total / minutes, 2)`.
     pub events_per_min: f64,
 }

@@ -70,7 +70,7 @@ fn a_saturated_process_is_unhealthy_and_yet_capacity() {
     let truth = once(&Signals { heartbeats: beats, queues: queues(1), ..Signals::default() });
     assert_eq!(truth.global_stats.healthy, 0);
     assert_eq!(truth.instances["p"]["chat_proc"].health_statuses, ["unhealthy", "none"]);
-    assert_eq!(truth.capacity_info.weighted_max_capacity, 28);
+    assert_eq!(truth.capacity_info.weighted_max_capacity, Some(28));
     assert_eq!(truth.capacity_transparency.instance_scaling.total_healthy_processes, 2);
 }
 
@@ -79,7 +79,10 @@ fn one_limit_decides_status_and_capacity() {
     for (age, capacity, responsive) in [(45.0, 14, 1), (45.001, 0, 0), (-3.0, 14, 1)] {
         let beats = vec![beat("p", "proc", 1, age, HealthWord::Healthy)];
         let truth = once(&Signals { heartbeats: beats, queues: queues(0), ..Signals::default() });
-        assert_eq!((truth.capacity_info.weighted_max_capacity, truth.global_stats.healthy), (capacity, responsive));
+        assert_eq!(
+            (truth.capacity_info.weighted_max_capacity, truth.global_stats.healthy),
+            (Some(capacity), responsive)
+        );
     }
 }
 
@@ -92,7 +95,7 @@ fn a_process_whose_key_expired_drains() {
         assert_eq!((proc.instances[0].draining, proc.instances[0].statuses[0].as_str()), (draining, "stale"));
         let service = &truth.instances["p"]["chat_proc"];
         assert_eq!((service.pids.as_slice(), service.ports.len()), ([Some(7)].as_slice(), 0));
-        assert_eq!(truth.capacity_info.weighted_max_capacity, 0);
+        assert_eq!(truth.capacity_info.weighted_max_capacity, Some(0));
         let state = if draining { "draining" } else { "stale" };
         assert!(truth.capacity_transparency.capacity_warnings[2].contains(state), "{age}");
     }
@@ -168,8 +171,8 @@ fn other_services_show_but_are_no_capacity() {
     let beats = vec![beat("k", "search", 1, 1.0, HealthWord::Healthy)];
     let truth = once(&Signals { heartbeats: beats, queues: queues(0), ..Signals::default() });
     assert_eq!(truth.instances["k"]["chat_search"].actual_processes, 1);
-    assert_eq!((truth.global_stats.actual, truth.capacity_info.weighted_max_capacity), (1, 0));
-    assert_eq!(truth.components.proc.unwrap().instance_count, 0);
+    assert_eq!((truth.global_stats.actual, truth.capacity_info.weighted_max_capacity), (1, Some(0)));
+    assert_eq!(truth.components.proc.unwrap().instance_count, Some(0));
 }
 
 #[test]
@@ -182,7 +185,7 @@ fn secrets_are_not_shown() {
 fn a_payload_with_missing_and_unknown_fields_is_read() {
     let text = r#"{"components": {"proc": {"load": 3, "new": 1}}, "later": [], "queue_stats": {"total": 2}}"#;
     let read: SystemMonitoring = serde_json::from_str(text).unwrap();
-    assert_eq!((read.components.proc.unwrap().load, read.queue_stats.total), (3, Some(2)));
+    assert_eq!((read.components.proc.unwrap().load, read.queue_stats.total), (Some(3), Some(2)));
     assert_eq!((read.components.ingress, read.queue_utilization), (None, None));
 }
 
