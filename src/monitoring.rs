@@ -17,6 +17,7 @@ mod sse;
 mod tests;
 mod throttling;
 mod transparency;
+pub mod upstream;
 mod windows;
 
 use crate::config::gateway::GatewayConfig;

@@ -362,6 +362,8 @@ pub enum InputKind {
     Circuit,
     GatewayConfig,
     Index,
+    /// A field of an upstream's payload.
+    Upstream,
 }
 
 impl InputKind {
@@ -379,6 +381,7 @@ impl InputKind {
             Self::Circuit => "circuit",
             Self::GatewayConfig => "gateway_config",
             Self::Index => "index",
+            Self::Upstream => "upstream",
         }
     }
 }
@@ -387,7 +390,7 @@ impl InputKind {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Malformed {
     pub kind: InputKind,
-    /// The key it came from.
+    /// The key it came from, or the upstream and the path in its payload.
     pub key: String,
     /// What was wrong, without the value itself.
     pub problem: String,

@@ -161,13 +161,14 @@ pub(super) fn instances(m: &SystemMonitoring, rows: &mut Rows<'_>) {
 
 pub(super) fn processes(m: &SystemMonitoring, rows: &mut Rows<'_>) {
     for component in Component::ALL {
-        if m.components.get(component).is_none() {
-            continue;
-        }
+        let Some(instances) = m.components.get(component).and_then(|stats| stats.instance_count) else { continue };
         let service = format!("chat_{}", component.service_name());
         let services = m.instances.values().filter_map(|services| services.get(&service));
         // One instance that does not tell makes the sums unknown.
         let Some(all) = services.map(|service| service.status_breakdown).collect::<Option<Vec<_>>>() else { continue };
+        if instances > 0 && all.is_empty() {
+            continue;
+        }
         let sum = |pick: fn(&StatusBreakdown) -> i64| float(all.iter().map(pick).sum());
         let name = component.as_str();
         rows.push(&[name, "healthy"], sum(|s| s.healthy));

@@ -1,0 +1,92 @@
+//! What an upstream's `/monitoring/system` tells, as the same typed payload that redis mode computes.
+//!
+//! Reads leniently: a field of the wrong type loses itself and is told, older shapes are put where
+//! today's are. Each component's own facts come from its own side; a side that failed leaves the
+//! other's. Fetching is `sources::proxy`'s matter.
+
+mod merge;
+mod older;
+#[cfg(test)]
+mod tests;
+
+use serde_json::{Map, Value};
+use serde_path_to_error::{Path, Segment};
+
+use super::SystemMonitoring;
+use crate::signals::{InputKind, Malformed};
+
+pub use merge::merge;
+
+/// Fields of the wrong type after which a body is not what it should be.
+const MOST_WRONG: usize = 32;
+
+/// A payload, and what could not be read of it.
+#[derive(Debug, Default)]
+pub struct Told {
+    pub monitoring: SystemMonitoring,
+    pub malformed: Vec<Malformed>,
+}
+
+/// Reads a body; `name` says whose it is where something is told of it.
+///
+/// # Errors
+/// It is no JSON object, or hardly anything in it is as it should be.
+pub fn read(body: &[u8], name: &str) -> Result<Told, String> {
+    let mut document: Map<String, Value> = serde_json::from_slice(body).map_err(|error| unreadable(&error))?;
+    older::modernize(&mut document);
+    let mut document = Value::Object(document);
+    let mut malformed = Vec::new();
+    while malformed.len() < MOST_WRONG {
+        match serde_path_to_error::deserialize(&document) {
+            Ok(monitoring) => return Ok(Told { monitoring: honest(monitoring), malformed }),
+            Err(error) => {
+                let (key, problem) = (format!("{name}: {}", error.path()), without_value(error.inner()));
+                if !remove(&mut document, error.path()) {
+                    return Err(format!("{key}: {problem}"));
+                }
+                malformed.push(Malformed { kind: InputKind::Upstream, key, problem });
+            }
+        }
+    }
+    Err(format!("{MOST_WRONG} fields and more are not of the right type"))
+}
+
+/// What was expected; serde's own text quotes what was there.
+fn without_value(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    text.rsplit_once(", expected ").map(|(_, expected)| format!("expected {expected}")).unwrap_or(text)
+}
+
+/// The place only: serde's own text may quote what stands there.
+fn unreadable(error: &serde_json::Error) -> String {
+    let what = if error.is_data() { "is not a JSON object" } else { "is not JSON" };
+    format!("{what} (line {}, column {})", error.line(), error.column())
+}
+
+/// Without its oldest defect: a fleet without capacity is full, not idle, when something is queued.
+fn honest(mut monitoring: SystemMonitoring) -> SystemMonitoring {
+    let queue = &monitoring.queue_stats;
+    if queue.capacity_context.weighted_max_capacity == Some(0) && queue.total > Some(0) {
+        monitoring.queue_utilization = Some(100.0);
+    }
+    monitoring
+}
+
+/// Takes the value at `path` out; whether there was one.
+fn remove(document: &mut Value, path: &Path) -> bool {
+    let segments: Vec<&Segment> = path.iter().collect();
+    let Some((last, parents)) = segments.split_last() else { return false };
+    let parent = parents.iter().try_fold(document, |value, segment| match segment {
+        Segment::Map { key } => value.get_mut(key),
+        Segment::Seq { index } => value.get_mut(index),
+        Segment::Enum { .. } | Segment::Unknown => None,
+    });
+    match (parent, last) {
+        (Some(Value::Object(fields)), Segment::Map { key }) => fields.shift_remove(key).is_some(),
+        (Some(Value::Array(items)), Segment::Seq { index }) if *index < items.len() => {
+            items.remove(*index);
+            true
+        }
+        _ => false,
+    }
+}
