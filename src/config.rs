@@ -5,6 +5,7 @@
 
 pub mod cloudwatch;
 pub mod document;
+pub mod endpoint;
 pub mod export;
 pub mod gateway;
 pub mod pushgateway;
