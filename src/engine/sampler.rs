@@ -3,12 +3,15 @@
 //! Owns the state that ticks share (history, gateway configuration). When ticks happen and who
 //! sees their result is `collector`'s matter.
 
+use async_trait::async_trait;
+
+use super::tick::{Record, Tick, Ticker};
 use crate::config::gateway::GatewayConfig;
 use crate::engine::gateway::GatewayStore;
 use crate::history::History;
-use crate::monitoring::{self, Inputs, SystemMonitoring};
-use crate::signals::{Malformed, RollingSeries, UnixSeconds};
-use crate::sources::{Cost, Source, SourceError};
+use crate::monitoring::{self, Inputs};
+use crate::signals::{RollingSeries, UnixSeconds};
+use crate::sources::{Source, SourceError};
 
 /// Turns ticks into truth.
 pub struct Sampler {
@@ -16,28 +19,6 @@ pub struct Sampler {
     history: History,
     gateway: GatewayStore,
     instance_id: String,
-}
-
-/// What one tick came to.
-#[derive(Debug)]
-pub struct Tick {
-    pub monitoring: SystemMonitoring,
-    /// Inputs that could not be read.
-    pub malformed: Vec<Malformed>,
-    /// Why the tick's points could not be written, where they could not.
-    pub record_error: Option<SourceError>,
-    /// Samples dropped so far because a series reached its limit.
-    pub dropped: u64,
-    /// What the tick cost the source.
-    pub cost: Cost,
-}
-
-/// Whether a tick adds its points to the rolling series. Only scheduled ticks do, so that windows
-/// do not depend on how often somebody asks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Record {
-    Yes,
-    No,
 }
 
 impl Sampler {
@@ -51,29 +32,6 @@ impl Sampler {
     #[must_use]
     pub const fn gateway(&self) -> &GatewayConfig {
         self.gateway.current()
-    }
-
-    /// Applies a configuration published while the server runs.
-    ///
-    /// # Errors
-    /// What is wrong with the message; the configuration in force stays.
-    pub fn apply_update(&mut self, message: &str) -> Result<(), String> {
-        self.gateway.apply_update(message)
-    }
-
-    /// One tick as of `now`.
-    ///
-    /// # Errors
-    /// The source could not be read: then there is no truth, and nothing changed.
-    pub async fn tick(&mut self, now: UnixSeconds, record: Record) -> Result<Tick, SourceError> {
-        let mut signals = self.source.collect(now).await?;
-        let mut malformed = std::mem::take(&mut signals.malformed);
-        malformed.extend(self.gateway.apply_saved(signals.saved_gateway_config.as_deref()));
-        self.history.absorb(&mut signals, now);
-        let points = monitoring::rolling_points(&self.inputs(&signals, now));
-        let record_error = self.record(now, &points, record).await;
-        let monitoring = monitoring::analyze(&self.inputs(&signals, now));
-        Ok(Tick { monitoring, malformed, record_error, dropped: self.history.dropped(), cost: self.source.cost() })
     }
 
     const fn inputs<'a>(&'a self, signals: &'a crate::signals::Signals, now: UnixSeconds) -> Inputs<'a> {
@@ -99,5 +57,24 @@ impl Sampler {
         }
         self.history.record(now, points);
         self.source.record(now, points).await.err()
+    }
+}
+
+#[async_trait]
+impl Ticker for Sampler {
+    fn apply_update(&mut self, message: &str) -> Result<(), String> {
+        self.gateway.apply_update(message)
+    }
+
+    async fn tick(&mut self, now: UnixSeconds, record: Record) -> Result<Tick, SourceError> {
+        let mut signals = self.source.collect(now).await?;
+        let mut malformed = std::mem::take(&mut signals.malformed);
+        malformed.extend(self.gateway.apply_saved(signals.saved_gateway_config.as_deref()));
+        self.history.absorb(&mut signals, now);
+        let points = monitoring::rolling_points(&self.inputs(&signals, now));
+        let record_error = self.record(now, &points, record).await;
+        let monitoring = monitoring::analyze(&self.inputs(&signals, now));
+        let (dropped, cost) = (self.history.dropped(), self.source.cost());
+        Ok(Tick { monitoring, malformed, record_error, dropped, cost, answers: None })
     }
 }

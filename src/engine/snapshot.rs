@@ -106,7 +106,7 @@ impl SnapshotReader {
     /// The newest snapshot unless it is older than `METRICS_STALE_AFTER_SEC`.
     #[must_use]
     pub fn truth(&self) -> Option<Arc<Snapshot>> {
-        self.latest().filter(|snapshot| snapshot.age() <= self.stale_after)
+        self.latest().filter(|snapshot| self.is_fresh(snapshot.taken))
     }
 
     /// Like [`Self::truth`], after asking the collector for a tick if the newest snapshot is older
@@ -136,6 +136,12 @@ impl SnapshotReader {
     #[must_use]
     pub fn is_live(&self) -> bool {
         self.pulse.borrow().tick_began.elapsed() <= self.interval * 3
+    }
+
+    /// Whether what was read at this moment may still be told.
+    #[must_use]
+    pub fn is_fresh(&self, at: Instant) -> bool {
+        at.elapsed() <= self.stale_after
     }
 
     /// Readiness: there is a snapshot and it is not stale.
