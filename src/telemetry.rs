@@ -64,6 +64,8 @@ struct UpstreamCounts {
     failed: u64,
     /// How it went last; `None` before the first time.
     up: Option<bool>,
+    /// Seconds between its payload's own time and ours.
+    age: Option<f64>,
 }
 
 impl Default for Telemetry {
@@ -158,6 +160,11 @@ impl Telemetry {
             None if was_up == Some(false) => info!(upstream, "the upstream tells again"),
             _ => {}
         }
+    }
+
+    /// How old an upstream's payload was by its own time, in seconds; `None` where it does not say.
+    pub fn upstream_age(&self, component: Component, age: Option<f64>) {
+        locked(&self.upstreams).entry(component.as_str()).or_default().age = age;
     }
 
     /// A sink exists: its series begin at 0.

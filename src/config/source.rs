@@ -57,7 +57,7 @@ pub enum SourceConfig {
         /// Ignore a configuration saved in Redis.
         force_environment: bool,
     },
-    Proxy(ProxyConfig),
+    Proxy(Box<ProxyConfig>),
     Embedded {
         gateway: Box<GatewayConfig>,
     },
@@ -94,7 +94,7 @@ pub(super) fn read(
     // A mode that is none is noted already; the rest is judged as for the default.
     match mode.unwrap_or(Mode::Redis) {
         Mode::Redis => read_redis_mode(settings, instance_id, request_timeout),
-        Mode::Proxy => proxy::read(settings, request_timeout).map(SourceConfig::Proxy),
+        Mode::Proxy => proxy::read(settings, request_timeout).map(|proxy| SourceConfig::Proxy(Box::new(proxy))),
         Mode::Embedded => {
             let gateway = read_gateway(settings, Mode::Embedded, instance_id, false)?;
             Some(SourceConfig::Embedded { gateway: Box::new(gateway) })

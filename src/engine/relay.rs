@@ -34,12 +34,15 @@ impl Relay {
     }
 
     /// Notes how a side did.
-    fn note(&self, component: Component, answer: &Answer) {
+    fn note(&self, component: Component, answer: &Answer, told: Option<&SystemMonitoring>, now: UnixSeconds) {
         match answer {
-            Answer::NotConfigured => {}
+            Answer::NotConfigured => return,
             Answer::Told(_) => self.telemetry.upstream_asked(component, None),
             Answer::Refused(refusal) => self.telemetry.upstream_asked(component, Some(&refusal.detail)),
         }
+        // 0 is the mark of a payload that does not say.
+        let age = told.map(|told| told.timestamp).filter(|at| *at > 0.0).map(|at| (now - at).max(0.0));
+        self.telemetry.upstream_age(component, age);
     }
 }
 
@@ -51,8 +54,8 @@ impl Ticker for Relay {
         let read = tokio::task::spawn_blocking(move || Sides::read(asked)).await;
         let Sides { answers, ingress, proc, malformed } =
             read.map_err(|error| SourceError(format!("upstreams' payloads could not be read: {error}")))?;
-        self.note(Component::Ingress, &answers.ingress);
-        self.note(Component::Proc, &answers.proc);
+        self.note(Component::Ingress, &answers.ingress, ingress.as_ref(), now);
+        self.note(Component::Proc, &answers.proc, proc.as_ref(), now);
         let answers = Arc::new(answers);
         self.out.send_replace(Some(Arc::clone(&answers)));
         if ingress.is_none() && proc.is_none() {

@@ -6,7 +6,6 @@
 use async_trait::async_trait;
 
 use super::tick::{Record, Tick, Ticker};
-use crate::config::gateway::GatewayConfig;
 use crate::engine::gateway::GatewayStore;
 use crate::history::History;
 use crate::monitoring::{self, Inputs};
@@ -26,12 +25,6 @@ impl Sampler {
     #[must_use]
     pub fn new(source: Box<dyn Source>, gateway: GatewayStore, instance_id: String, max_samples: usize) -> Self {
         Self { source, history: History::new(max_samples), gateway, instance_id }
-    }
-
-    /// The gateway configuration in force.
-    #[must_use]
-    pub const fn gateway(&self) -> &GatewayConfig {
-        self.gateway.current()
     }
 
     const fn inputs<'a>(&'a self, signals: &'a crate::signals::Signals, now: UnixSeconds) -> Inputs<'a> {

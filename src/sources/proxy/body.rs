@@ -17,7 +17,7 @@ const MOST: usize = 16 * 1024 * 1024;
 pub(super) async fn take(mut response: Response) -> Result<Bytes, String> {
     let coding = response.headers().get(CONTENT_ENCODING).map(|coding| coding.as_bytes().to_ascii_lowercase());
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| super::client::cause(error))? {
+    while let Some(chunk) = response.chunk().await.map_err(super::client::cause)? {
         if body.len() + chunk.len() > MOST {
             return Err(too_long());
         }

@@ -36,18 +36,25 @@ impl Client {
         Ok(Self { http: build(config)?, stamps: stamps(&config.tls), config: config.clone() })
     }
 
-    /// Reads certificates anew if they have changed; until the new ones can be read the old ones serve.
-    ///
-    /// # Errors
-    /// As [`Self::new`].
-    pub(super) fn refresh(&mut self) -> Result<(), String> {
+    /// Reads certificates anew if they have changed; whether new ones are in force now. Those that
+    /// cannot be read leave the old ones in force: a key may be written before its certificate is.
+    pub(super) fn refresh(&mut self) -> bool {
         let stamps = stamps(&self.config.tls);
-        if stamps != self.stamps {
-            self.http = build(&self.config)?;
-            self.stamps = stamps;
-            tracing::info!("the certificates for upstreams have changed and are in force");
+        if stamps == self.stamps {
+            return false;
         }
-        Ok(())
+        self.stamps = stamps;
+        match build(&self.config) {
+            Ok(http) => {
+                self.http = http;
+                tracing::info!("the certificates for upstreams have changed and are in force");
+                true
+            }
+            Err(problem) => {
+                tracing::warn!(problem, "the certificates for upstreams have changed; the old ones stay in force");
+                false
+            }
+        }
     }
 
     /// The header that lets us in, as it is now.

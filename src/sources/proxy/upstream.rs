@@ -36,6 +36,11 @@ impl Upstream {
         Self { component, endpoint, url, circuit: Circuit::default(), last: None, token: None }
     }
 
+    /// Asks again at once, however often it failed.
+    pub(super) fn forgive(&mut self) {
+        self.circuit.succeeded();
+    }
+
     pub(super) async fn ask(&mut self, client: &Client) -> Result<Bytes, Refusal> {
         let token = client.token().map_err(|detail| Refusal { status: None, detail })?;
         if let Some(rest) = self.circuit.rest().filter(|_| token == self.token) {
