@@ -130,14 +130,19 @@ fn headers(settings: &mut Settings) -> Option<HeaderMap> {
     }
 }
 
-/// Problems name the header, never its value.
+/// Problems name the header, never its value. A null is no header, as in the service before this one.
 fn parse_headers(text: &str) -> Result<HeaderMap, String> {
     let fields: Map<String, Value> = serde_json::from_str(text).map_err(|_| "is not a JSON object".to_owned())?;
     let mut headers = HeaderMap::new();
     for (name, value) in &fields {
         let header = HeaderName::from_setting(name).map_err(|_| format!("{name:?} is not the name of a header"))?;
-        let value = value.as_str().ok_or_else(|| format!("the value of {name:?} is not text"))?;
-        let value = header_value(value).map_err(|_| format!("the value of {name:?} {UNFIT}"))?;
+        let text = match value {
+            Value::Null => continue,
+            Value::String(text) => text.clone(),
+            Value::Bool(_) | Value::Number(_) => value.to_string(),
+            Value::Array(_) | Value::Object(_) => return Err(format!("the value of {name:?} is not text")),
+        };
+        let value = header_value(&text).map_err(|_| format!("the value of {name:?} {UNFIT}"))?;
         headers.insert(header, value);
     }
     Ok(headers)
@@ -213,7 +218,7 @@ mod tests {
             ("METRICS_AUTH_HEADER_VALUE", "hunter2\nx: y", "cannot be the value"),
             ("METRICS_HEADERS_JSON", "[\"hunter2\"]", "is not a JSON object"),
             ("METRICS_HEADERS_JSON", r#"{"X-Key": ["hunter2"]}"#, "\"X-Key\" is not text"),
-            ("METRICS_HEADERS_JSON", r#"{"X-Key": "hunter2\n"}"#, ""),
+            ("METRICS_HEADERS_JSON", r#"{"X-Key": "hunter2\n", "X-Shard": 3, "X-None": null}"#, ""),
             ("METRICS_HEADERS_JSON", r#"{"X-Key": "hunter2\u0000"}"#, "\"X-Key\" cannot be"),
             ("METRICS_PROXY_CLIENT_KEY_FILE", "/key", "both or neither"),
         ] {
