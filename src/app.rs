@@ -15,6 +15,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::export::ExportConfig;
 use crate::config::{Config, Mode};
 use crate::engine::collector::Collector;
+use crate::engine::database::{self, Database, Pace};
 use crate::engine::exports::Exports;
 use crate::engine::gateway::GatewayStore;
 use crate::engine::sampler::Sampler;
@@ -66,7 +67,7 @@ impl App {
         let exports = Arc::new(exports(&config, &telemetry)?);
         let (publisher, reader) = snapshot::channel(config.sample_interval, config.stale_after);
         let (updates, published) = mpsc::channel(UPDATES);
-        let sampler = sampler(&config, clock.as_ref());
+        let sampler = sampler(&config, clock.as_ref()).with_database(watched_database(&config, &telemetry));
         let collector =
             Collector::new(sampler, clock, publisher, Arc::clone(&telemetry), published, config.sample_interval);
         Ok(Self { config, listener, reader, collector, telemetry, exports, updates })
@@ -144,6 +145,19 @@ pub fn exports(config: &Config, telemetry: &Arc<Telemetry>) -> anyhow::Result<Ex
         sinks.push(Box::new(PushgatewaySink::new(pushgateway.clone(), Arc::clone(&mapping))?));
     }
     Ok(Exports::new(sinks, Arc::clone(telemetry), config.request_timeout))
+}
+
+/// The database's answers, asked for in the background, where that is wanted.
+fn watched_database(config: &Config, telemetry: &Arc<Telemetry>) -> Option<Database> {
+    config.postgres.clone().map(|postgres| database::watch(postgres, Arc::clone(telemetry), Pace::default()))
+}
+
+/// The same, asked once, for a command that ticks once.
+pub async fn asked_database(config: &Config) -> Option<Database> {
+    match config.postgres.clone() {
+        Some(postgres) => Some(database::ask_once(postgres).await),
+        None => None,
+    }
 }
 
 /// The sampler over the configured source.

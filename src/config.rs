@@ -7,6 +7,7 @@ pub mod cloudwatch;
 pub mod document;
 pub mod export;
 pub mod gateway;
+pub mod postgres;
 pub mod pushgateway;
 pub mod redis;
 pub mod table;
@@ -19,6 +20,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use self::export::ExportConfig;
 use self::gateway::{GatewayConfig, GatewayConfigError, GatewayContext};
+use self::postgres::PostgresConfig;
 use self::redis::RedisConfig;
 use crate::catalog::mapping::Mapping;
 use crate::settings::{FromSetting, Settings};
@@ -105,6 +107,8 @@ pub struct Config {
     pub scrape_ttl: Duration,
     pub mapping: Mapping,
     pub export: ExportConfig,
+    /// `None` = PostgreSQL is not asked.
+    pub postgres: Option<PostgresConfig>,
     /// One tick, one push, and the end.
     pub run_once: bool,
 }
@@ -146,6 +150,7 @@ impl Config {
         let auth_tokens = read_tokens(settings);
         let mapping = read_mapping(settings);
         let export = export::read(settings);
+        let postgres = postgres::read(settings, request_timeout, &instance_id);
         let run_once = settings.get(&table::RUN_ONCE);
         Some(Self {
             mode: mode?,
@@ -163,6 +168,7 @@ impl Config {
             scrape_ttl: scrape_ttl?,
             mapping: mapping?,
             export: export?,
+            postgres,
             run_once: run_once?,
         })
     }

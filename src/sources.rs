@@ -1,6 +1,7 @@
 //! Each source turns the outside into [`crate::signals::Signals`]; none computes a metric.
 
 pub mod embedded;
+pub mod postgres;
 pub mod redis;
 
 use async_trait::async_trait;

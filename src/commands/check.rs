@@ -7,8 +7,10 @@ use std::time::Duration;
 use super::{Exit, block_on, fail, print};
 use crate::app;
 use crate::clock::{Clock, SystemClock};
+use crate::config::postgres::PostgresConfig;
 use crate::config::{Config, Mode, table};
 use crate::settings::{Origin, Settings};
+use crate::sources::postgres::Postgres;
 use crate::sources::redis::RedisSource;
 use crate::telemetry::Telemetry;
 
@@ -78,6 +80,9 @@ async fn dependencies(config: &Config) -> Vec<Finding> {
     if config.mode == Mode::Redis {
         found.push(redis(config).await);
     }
+    if let Some(config) = &config.postgres {
+        found.push(postgres(config).await);
+    }
     found.extend(sinks(config).await);
     found
 }
@@ -99,6 +104,18 @@ async fn redis(config: &Config) -> Finding {
         Ok(Ok(report)) => finding("redis", Outcome::Ok, format!("{} · {report}", config.redis.redacted())),
         Ok(Err(error)) => finding("redis", Outcome::Failed, error.to_string()),
         Err(_) => finding("redis", Outcome::Failed, format!("{}: no answer in {limit:?}", config.redis.redacted())),
+    }
+}
+
+async fn postgres(config: &PostgresConfig) -> Finding {
+    let mut postgres = Postgres::new(config.clone());
+    match postgres.max_connections().await {
+        Ok(number) => {
+            let version = postgres.version().unwrap_or("of unknown version");
+            let detail = format!("{} · PostgreSQL {version}, max_connections {number}", config.place());
+            finding("postgres", Outcome::Ok, detail)
+        }
+        Err(error) => finding("postgres", Outcome::Failed, error.to_string()),
     }
 }
 

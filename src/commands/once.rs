@@ -57,7 +57,7 @@ async fn once(config: &Config, arguments: &OnceArgs) -> anyhow::Result<Exit> {
 }
 
 async fn tick(config: &Config, now: UnixSeconds, record: Record) -> Result<Tick, SourceError> {
-    app::sampler(config, &SystemClock).tick(now, record).await
+    app::sampler(config, &SystemClock).with_database(app::asked_database(config).await).tick(now, record).await
 }
 
 fn nothing_collected(error: &SourceError, now: UnixSeconds) -> Exit {

@@ -35,7 +35,7 @@ pub(super) fn run(config: Config, arguments: &SnapshotArgs) -> Exit {
 }
 
 async fn take(config: &Config, now: f64, record: bool) -> Result<Tick, SourceError> {
-    let mut sampler = app::sampler(config, &FixedClock(now));
+    let mut sampler = app::sampler(config, &FixedClock(now)).with_database(app::asked_database(config).await);
     sampler.tick(now, if record { Record::Yes } else { Record::No }).await
 }
 

@@ -58,6 +58,7 @@ pub static TABLE: &[OwnMetric] = &[
     own("kdcube_metrics_record_errors_total", Kind::Counter, Unit::Count, "Ticks whose points could not be written to the rolling series", &[], |f, rows| counter(&f.telemetry.record_errors, rows)),
     own("kdcube_metrics_redis_round_trips", Kind::Gauge, Unit::Count, "Round trips to Redis of the last tick", &[], |f, rows| counter(&f.telemetry.round_trips, rows)),
     own("kdcube_metrics_redis_commands", Kind::Gauge, Unit::Count, "Redis commands of the last tick", &[], |f, rows| counter(&f.telemetry.commands, rows)),
+    own("kdcube_metrics_postgres_errors_total", Kind::Counter, Unit::Count, "Times that PostgreSQL was asked for its limit in vain; absent where it is not asked", &[], |f, rows| some(postgres_errors(f.telemetry), rows)),
     own("kdcube_metrics_malformed_total", Kind::Counter, Unit::Count, "Inputs that could not be read and were skipped, by kind", &["kind"], |f, rows| malformed(f.telemetry, rows)),
     own("kdcube_metrics_history_dropped_samples_total", Kind::Counter, Unit::Count, "Samples that the history dropped because a series was full", &[], |f, rows| counter(&f.telemetry.dropped, rows)),
     own("kdcube_metrics_http_requests_total", Kind::Counter, Unit::Count, "HTTP requests answered, by route and status", &["route", "status"], |f, rows| requests(f.telemetry, rows)),
@@ -139,6 +140,10 @@ fn build_info() -> OwnRow {
 fn leader(telemetry: &Telemetry) -> Option<f64> {
     let leader = telemetry.leader.load(Relaxed);
     (leader >= 0).then(|| f64::from(leader))
+}
+
+fn postgres_errors(telemetry: &Telemetry) -> Option<f64> {
+    telemetry.postgres_errors.get().map(|errors| float(errors.load(Relaxed)))
 }
 
 fn results(telemetry: &Telemetry, rows: &mut Vec<OwnRow>) {

@@ -174,6 +174,11 @@ pub(crate) fn get(port: u16, path: &str) -> Answer {
     request(port, "GET", path, &[])
 }
 
+/// The value of a series without labels.
+pub(crate) fn value(text: &str, name: &str) -> Option<f64> {
+    text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
+}
+
 /// The program with nothing of the developer's environment.
 pub(crate) fn program(variables: &[(&str, &str)], arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kdcube-metrics"));
