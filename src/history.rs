@@ -138,6 +138,12 @@ impl History {
             // Nearly always the back: an event comes late only by its writer's clock skew.
             let position = self.throttling.partition_point(|kept| kept.at <= event.at);
             self.throttling.insert(position, event.clone());
+            let whole = self.throttling.len().saturating_sub(ThrottlingEvent::KEPT_WHOLE);
+            // Either this one came too late to be shown, or it pushed another out of those that are.
+            let old = if position < whole { Some(position) } else { whole.checked_sub(1) };
+            if let Some(event) = old.and_then(|old| self.throttling.get_mut(old)) {
+                event.shorten();
+            }
         }
         while self.throttling.front().is_some_and(|event| event.at < now - THROTTLING_SECONDS) {
             self.throttling.pop_front();

@@ -130,12 +130,7 @@ fn connector(authorities: &Authorities) -> MakeRustlsConnect {
     crate::tls::use_ring();
     let roots = match authorities {
         Authorities::Own(roots) => RootCertStore::clone(roots),
-        Authorities::System => {
-            let mut roots = RootCertStore::empty();
-            // None at all: then no certificate will do, and the error says so.
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-            roots
-        }
+        Authorities::System => crate::tls::system_authorities(),
     };
     MakeRustlsConnect::new(ClientConfig::builder().with_root_certificates(roots).with_no_client_auth())
 }
