@@ -15,6 +15,7 @@ mod cloudwatch;
 mod commands;
 mod conformance;
 mod hostile;
+mod hostile_redis;
 mod places;
 mod postgres;
 mod postgres_server;

@@ -233,6 +233,13 @@ impl Server {
         std::fs::read_to_string(&self.log).unwrap()
     }
 
+    /// The most memory that it had resident so far, bytes.
+    pub(crate) fn peak_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.0.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+    }
+
     /// Sends SIGTERM and waits; the exit code and how long it took.
     pub(crate) fn terminate(mut self) -> (Option<i32>, Duration, String) {
         let began = Instant::now();
