@@ -246,7 +246,8 @@ mod tests {
     #[test]
     fn series_members_are_time_and_value() {
         assert_eq!(series_member(b"1.5:1e3", 1.5).unwrap(), Point { at: 1.5, value: 1000.0 });
-        for bad in [&b"garbage"[..], b"1.5:", b"1.5:abc", b"1.5:nan", b"1.5:inf", b"\xff:1"] {
+        let long = format!("1.5:1{}", "0".repeat(LONGEST_NAME));
+        for bad in [&b"garbage"[..], b"1.5:", b"1.5:abc", b"1.5:nan", b"1.5:inf", b"\xff:1", long.as_bytes()] {
             assert!(series_member(bad, 1.5).is_err(), "{bad:?}");
         }
     }

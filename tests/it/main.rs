@@ -21,6 +21,7 @@ mod postgres;
 mod postgres_server;
 mod prometheus;
 mod pushgateway;
+mod redis_acl;
 mod redis_source;
 mod relay;
 mod round_trip;

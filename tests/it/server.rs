@@ -9,7 +9,7 @@ use flate2::read::GzDecoder;
 use crate::support::{GATEWAY, Killed, RedisServer, Server, eventually, program, request, value};
 
 /// A simulated deployment that writes to `redis` until dropped, and has written.
-fn simulate(redis: &RedisServer) -> Killed {
+pub(crate) fn simulate(redis: &RedisServer) -> Killed {
     let url = redis.url();
     let arguments = ["simulate", "--redis-url", &url, "--tenant", "acme", "--project", "chat", "--rate", "40"];
     let mut simulator = program(&[], &arguments).stdout(Stdio::piped()).spawn().map(Killed).unwrap();
