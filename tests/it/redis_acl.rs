@@ -83,19 +83,9 @@ fn the_documented_user_can_do_nothing_else() {
     // Every command that writes, with as many arguments as it wants.
     let writing: Vec<String> = ask(&redis, &["COMMAND", "LIST", "FILTERBY", "ACLCAT", "write"]);
     let arity = |name: &str| {
-        let found: Vec<(
-            String,
-            i64,
-            redis::Value,
-            i64,
-            i64,
-            i64,
-            redis::Value,
-            redis::Value,
-            redis::Value,
-            redis::Value,
-        )> = ask(&redis, &["COMMAND", "INFO", name]);
-        usize::try_from(found[0].1.abs()).unwrap()
+        let found: Vec<Vec<redis::Value>> = ask(&redis, &["COMMAND", "INFO", name]);
+        let arity: i64 = redis::from_redis_value(found[0][1].clone()).unwrap();
+        usize::try_from(arity.abs()).unwrap()
     };
     let may = |name: &String| {
         let mut words: Vec<&str> = name.split('|').collect();
