@@ -16,6 +16,7 @@ use crate::config::export::ExportConfig;
 use crate::config::gateway::GatewayConfig;
 use crate::config::{Config, SourceConfig};
 use crate::engine::collector::Collector;
+use crate::engine::database::{self, Database, Pace};
 use crate::engine::exports::Exports;
 use crate::engine::gateway::GatewayStore;
 use crate::engine::relay::{AnswersReader, Relay};
@@ -70,7 +71,8 @@ impl App {
         let exports = Arc::new(exports(&config, &telemetry)?);
         let (publisher, reader) = snapshot::channel(config.sample_interval, config.stale_after);
         let (updates, published) = mpsc::channel(UPDATES);
-        let (ticker, answers) = ticker(&config, clock.as_ref(), &telemetry)?;
+        let database = watched_database(&config, &telemetry);
+        let (ticker, answers) = ticker(&config, clock.as_ref(), &telemetry, database)?;
         let collector =
             Collector::new(ticker, clock, publisher, Arc::clone(&telemetry), published, config.sample_interval);
         Ok(Self { config, listener, reader, collector, telemetry, exports, updates, answers })
@@ -150,6 +152,19 @@ pub fn exports(config: &Config, telemetry: &Arc<Telemetry>) -> anyhow::Result<Ex
     Ok(Exports::new(sinks, Arc::clone(telemetry), config.request_timeout))
 }
 
+/// The database's answers, asked for in the background, where that is wanted.
+fn watched_database(config: &Config, telemetry: &Arc<Telemetry>) -> Option<Database> {
+    config.postgres.clone().map(|postgres| database::watch(postgres, Arc::clone(telemetry), Pace::default()))
+}
+
+/// The same, asked once, for a command that ticks once.
+pub async fn asked_database(config: &Config) -> Option<Database> {
+    match config.postgres.clone() {
+        Some(postgres) => Some(database::ask_once(postgres).await),
+        None => None,
+    }
+}
+
 /// What takes ticks of the configured source and, in proxy mode, where its answers can be read.
 ///
 /// # Errors
@@ -158,10 +173,12 @@ pub fn ticker(
     config: &Config,
     clock: &dyn Clock,
     telemetry: &Arc<Telemetry>,
+    database: Option<Database>,
 ) -> anyhow::Result<(Box<dyn Ticker>, Option<AnswersReader>)> {
     let sampler = |source, gateway: &GatewayConfig, force_environment| {
         let gateway = GatewayStore::new(gateway.clone(), force_environment);
-        Box::new(Sampler::new(source, gateway, config.instance_id.clone(), config.history_max_samples))
+        let sampler = Sampler::new(source, gateway, config.instance_id.clone(), config.history_max_samples);
+        Box::new(sampler.with_database(database))
     };
     Ok(match &config.source {
         SourceConfig::Redis { redis, gateway, force_environment } => {

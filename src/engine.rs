@@ -3,6 +3,7 @@
 //! Owns time and order. Knows no wire format (`exporters`, `api`) and no Redis (`sources`).
 
 pub mod collector;
+pub mod database;
 pub mod exports;
 pub mod gateway;
 pub mod relay;

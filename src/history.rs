@@ -138,6 +138,12 @@ impl History {
             // Nearly always the back: an event comes late only by its writer's clock skew.
             let position = self.throttling.partition_point(|kept| kept.at <= event.at);
             self.throttling.insert(position, event.clone());
+            let whole = self.throttling.len().saturating_sub(ThrottlingEvent::KEPT_WHOLE);
+            // Either this one came too late to be shown, or it pushed another out of those that are.
+            let old = if position < whole { Some(position) } else { whole.checked_sub(1) };
+            if let Some(event) = old.and_then(|old| self.throttling.get_mut(old)) {
+                event.shorten();
+            }
         }
         while self.throttling.front().is_some_and(|event| event.at < now - THROTTLING_SECONDS) {
             self.throttling.pop_front();
@@ -156,5 +162,39 @@ impl History {
         let alive: std::collections::HashSet<(&str, i64)> =
             heartbeats.iter().filter_map(|beat| beat.process_id.map(|pid| (beat.instance_id.as_str(), pid))).collect();
         self.sse.retain(|worker, _| alive.contains(&(worker.instance_id.as_str(), worker.process_id)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::signals::ThrottlingDetail;
+
+    fn event(at: f64) -> ThrottlingEvent {
+        let raw = serde_json::json!({"timestamp": at});
+        ThrottlingEvent {
+            at,
+            detail: Some(ThrottlingDetail { reason: None, http_status: Some(429), session_id: None, raw }),
+        }
+    }
+
+    #[test]
+    fn the_newest_throttling_events_are_kept_whole_and_the_others_counted() {
+        let mut history = History::new(1000);
+        let kept = ThrottlingEvent::KEPT_WHOLE;
+        // The last two come late: one too late to be shown, one just in time.
+        for at in (0..300_u32).map(|at| f64::from(at) + 10.0).chain([5.0, 305.5]) {
+            let mut signals = Signals { throttling_events: vec![event(at)], ..Signals::default() };
+            history.absorb(&mut signals, 310.0);
+        }
+        let whole: Vec<f64> =
+            history.throttling().iter().filter(|event| is_whole(event)).map(|event| event.at).collect();
+        assert_eq!((history.throttling().len(), whole.len()), (302, kept));
+        assert_eq!(whole, history.throttling().iter().skip(302 - kept).map(|event| event.at).collect::<Vec<_>>());
+        assert!(history.throttling().iter().all(|event| event.detail.as_ref().unwrap().http_status == Some(429)));
+    }
+
+    fn is_whole(event: &ThrottlingEvent) -> bool {
+        event.detail.as_ref().is_some_and(|detail| !detail.raw.is_null())
     }
 }

@@ -310,8 +310,20 @@ pub struct ThrottlingDetail {
     pub reason: Option<String>,
     pub http_status: Option<i64>,
     pub session_id: Option<String>,
-    /// The member as written, to be shown again.
+    /// The member as written, to be shown again; null where it is too old for that.
     pub raw: serde_json::Value,
+}
+
+impl ThrottlingEvent {
+    /// How many of the newest are kept whole: some more than are shown, for some come late.
+    pub const KEPT_WHOLE: usize = 100;
+
+    /// Forgets what is only there to be shown: a day has millions of events.
+    pub fn shorten(&mut self) {
+        if let Some(detail) = &mut self.detail {
+            detail.raw = serde_json::Value::Null;
+        }
+    }
 }
 
 /// The platform's circuit breakers.

@@ -11,7 +11,7 @@ mod process;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI8, AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tracing::{info, warn};
@@ -36,6 +36,8 @@ pub struct Telemetry {
     commands: AtomicU64,
     dropped: AtomicU64,
     record_errors: AtomicU64,
+    /// Unset where PostgreSQL is not asked.
+    postgres_errors: OnceLock<AtomicU64>,
     /// 1 leader, 0 follower, -1 not decided.
     leader: AtomicI8,
     malformed: Mutex<BTreeMap<InputKind, u64>>,
@@ -79,6 +81,7 @@ impl Default for Telemetry {
             commands: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
             record_errors: AtomicU64::new(0),
+            postgres_errors: OnceLock::new(),
             leader: AtomicI8::new(-1),
             malformed: Mutex::default(),
             requests: Mutex::default(),
@@ -109,6 +112,16 @@ impl Telemetry {
         if let Some(times) = self.record_log.admit(()) {
             warn!(%error, times, "rolling points could not be written");
         }
+    }
+
+    /// PostgreSQL is asked: its series begins at 0.
+    pub fn register_postgres(&self) {
+        self.postgres_errors.get_or_init(AtomicU64::default);
+    }
+
+    /// PostgreSQL was asked in vain.
+    pub fn postgres_failed(&self) {
+        self.postgres_errors.get_or_init(AtomicU64::default).fetch_add(1, Relaxed);
     }
 
     /// What the last tick cost the source.

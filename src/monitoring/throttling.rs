@@ -127,7 +127,8 @@ fn requested(requests: &BTreeMap<String, i64>, hours: i64, now: UnixSeconds) -> 
 /// The newest events of the last hour, as their writer wrote them; unreadable ones cannot be shown.
 pub(super) fn recent(events: &VecDeque<ThrottlingEvent>, now: UnixSeconds) -> Vec<Value> {
     let newest = between(events, now - HOUR, now).rev().take(RECENT_EVENTS);
-    newest.filter_map(|event| event.detail.as_ref()).map(|detail| detail.raw.clone()).collect()
+    let raw = newest.filter_map(|event| event.detail.as_ref()).map(|detail| &detail.raw);
+    raw.filter(|raw| !raw.is_null()).cloned().collect()
 }
 
 /// `throttling_windows`.

@@ -61,6 +61,7 @@ pub static TABLE: &[OwnMetric] = &[
     own("kdcube_metrics_upstream_up", Kind::Gauge, Unit::Count, "1 if the upstream told its payload in the last tick; proxy mode only", &["upstream"], |f, rows| upstreams_up(f.telemetry, rows)),
     own("kdcube_metrics_upstream_payload_age_seconds", Kind::Gauge, Unit::Seconds, "Age of an upstream's newest payload by the time in it; proxy mode only", &["upstream"], |f, rows| upstream_ages(f.telemetry, rows)),
     own("kdcube_metrics_upstream_requests_total", Kind::Counter, Unit::Count, "Ticks by how an upstream's part of them went; proxy mode only", &["upstream", "result"], |f, rows| upstream_results(f.telemetry, rows)),
+    own("kdcube_metrics_postgres_errors_total", Kind::Counter, Unit::Count, "Times that PostgreSQL was asked for its limit in vain; absent where it is not asked", &[], |f, rows| some(postgres_errors(f.telemetry), rows)),
     own("kdcube_metrics_malformed_total", Kind::Counter, Unit::Count, "Inputs that could not be read and were skipped, by kind", &["kind"], |f, rows| malformed(f.telemetry, rows)),
     own("kdcube_metrics_history_dropped_samples_total", Kind::Counter, Unit::Count, "Samples that the history dropped because a series was full", &[], |f, rows| counter(&f.telemetry.dropped, rows)),
     own("kdcube_metrics_http_requests_total", Kind::Counter, Unit::Count, "HTTP requests answered, by route and status", &["route", "status"], |f, rows| requests(f.telemetry, rows)),
@@ -142,6 +143,10 @@ fn build_info() -> OwnRow {
 fn leader(telemetry: &Telemetry) -> Option<f64> {
     let leader = telemetry.leader.load(Relaxed);
     (leader >= 0).then(|| f64::from(leader))
+}
+
+fn postgres_errors(telemetry: &Telemetry) -> Option<f64> {
+    telemetry.postgres_errors.get().map(|errors| float(errors.load(Relaxed)))
 }
 
 fn results(telemetry: &Telemetry, rows: &mut Vec<OwnRow>) {

@@ -8,16 +8,17 @@ use redis::{Pipeline, Value};
 use super::answers::Answers;
 use super::keys::{Keys, ProcessName};
 use super::tail::number;
+use super::values::Values;
 use crate::signals::{Component, Departed, Heartbeat, InputKind, Signals, SseSample, UnixSeconds, WorkerId, parse};
 
-/// Keys of one MGET: keeps a single command short.
-const MGET_KEYS: usize = 500;
 /// Members read of one index; far above any fleet, far below what would hurt.
 const INDEX_MEMBERS: usize = 50_000;
 /// Keys that one SCAN call looks at where no index names a process.
 const SCAN_COUNT: usize = 500;
 /// The same where the indexes do, so that a SCAN finds strays at most.
 const SCAN_COUNT_INDEXED: usize = 50;
+/// Services that are followed; a platform has two or three.
+const MOST_SERVICES: usize = 100;
 /// How long an index member whose key is gone counts as a process that stopped recently.
 const DEPARTED_SECONDS: f64 = 90.0;
 
@@ -33,6 +34,7 @@ pub(super) struct Fleet {
     scan_cursor: u64,
     /// Whether the indexes named any process last time.
     indexed: bool,
+    values: Values,
 }
 
 /// What one tick reads of the fleet, growing round by round.
@@ -44,8 +46,8 @@ pub(super) struct Reading {
     scanned: BTreeSet<String>,
     /// Heartbeat values by key; `None` for a key that is gone.
     heartbeats: BTreeMap<String, Option<Vec<u8>>>,
-    /// SSE values by worker; `None` for a key that is gone.
-    sse: BTreeMap<WorkerId, Option<Vec<u8>>>,
+    /// SSE values by key; `None` for a key that is gone.
+    sse: BTreeMap<String, Option<Vec<u8>>>,
 }
 
 /// What a round asks for.
@@ -56,31 +58,12 @@ pub(super) struct Round {
     /// How many keys a step of the SCAN looks at, if there is one.
     scan: Option<usize>,
     heartbeats: Vec<String>,
-    workers: Vec<WorkerId>,
+    sse: Vec<String>,
 }
 
 impl Round {
     pub(super) const fn is_empty(&self) -> bool {
-        self.services.is_empty() && self.heartbeats.is_empty() && self.workers.is_empty() && self.scan.is_none()
-    }
-
-    pub(super) fn ask(&self, keys: &Keys, cursor: u64, pipeline: &mut Pipeline) {
-        for (service_type, service_name) in &self.services {
-            ask_index(&keys.process_index(service_type, service_name), pipeline);
-        }
-        if self.instances {
-            ask_index(&keys.instance_index(), pipeline);
-        }
-        if let Some(count) = self.scan {
-            let scan = pipeline.cmd("SCAN").arg(cursor).arg("MATCH").arg(keys.heartbeat_pattern());
-            scan.arg("COUNT").arg(count);
-        }
-        for chunk in self.heartbeats.chunks(MGET_KEYS) {
-            pipeline.cmd("MGET").arg(chunk);
-        }
-        for chunk in self.workers.chunks(MGET_KEYS) {
-            pipeline.cmd("MGET").arg(chunk.iter().map(|worker| keys.sse(worker)).collect::<Vec<_>>());
-        }
+        self.services.is_empty() && self.heartbeats.is_empty() && self.sse.is_empty() && self.scan.is_none()
     }
 }
 
@@ -101,19 +84,35 @@ impl Fleet {
     }
 
     /// The first round: the indexes, and everything that was there last time.
-    pub(super) fn first_round(&self) -> Round {
+    pub(super) fn first_round(&self, keys: &Keys) -> Round {
         Round {
             services: self.services.iter().cloned().collect(),
             instances: true,
             scan: Some(if self.indexed { SCAN_COUNT_INDEXED } else { SCAN_COUNT }),
             heartbeats: self.heartbeats.iter().cloned().collect(),
-            workers: self.workers.iter().cloned().collect(),
+            sse: self.workers.iter().map(|worker| keys.sse(worker)).collect(),
         }
     }
 
     /// One more step of the SCAN alone.
     pub(super) fn scan_round() -> Round {
         Round { scan: Some(SCAN_COUNT), ..Round::default() }
+    }
+
+    /// Adds a round's questions.
+    pub(super) fn ask(&self, keys: &Keys, round: &Round, pipeline: &mut Pipeline) {
+        for (service_type, service_name) in &round.services {
+            ask_index(&keys.process_index(service_type, service_name), pipeline);
+        }
+        if round.instances {
+            ask_index(&keys.instance_index(), pipeline);
+        }
+        if let Some(count) = round.scan {
+            let scan = pipeline.cmd("SCAN").arg(self.scan_cursor).arg("MATCH").arg(keys.heartbeat_pattern());
+            scan.arg("COUNT").arg(count);
+        }
+        self.values.ask(&round.heartbeats, pipeline);
+        self.values.ask(&round.sse, pipeline);
     }
 
     /// Takes a round's answers.
@@ -125,15 +124,16 @@ impl Fleet {
         }
         if round.instances {
             let members = index_members(answers, &keys.instance_index());
-            self.services.extend(members.iter().filter_map(|(member, _)| keys.service_of_instance(member)));
+            let room = MOST_SERVICES.saturating_sub(self.services.len());
+            let named = members.iter().filter_map(|(member, _)| keys.service_of_instance(member));
+            let new: BTreeSet<_> = named.filter(|service| !self.services.contains(service)).collect();
+            self.services.extend(new.into_iter().take(room));
         }
         if round.scan.is_some() {
             self.take_scan(keys, answers, reading);
         }
-        let values = mget(answers, round.heartbeats.len(), InputKind::Heartbeat);
-        reading.heartbeats.extend(round.heartbeats.iter().cloned().zip(values));
-        let values = mget(answers, round.workers.len(), InputKind::SseSample);
-        reading.sse.extend(round.workers.iter().cloned().zip(values));
+        reading.heartbeats.extend(self.values.take(&round.heartbeats, InputKind::Heartbeat, answers));
+        reading.sse.extend(self.values.take(&round.sse, InputKind::SseSample, answers));
     }
 
     fn take_scan(&mut self, keys: &Keys, answers: &mut Answers, reading: &mut Reading) {
@@ -152,12 +152,12 @@ impl Fleet {
         let named = reading.indexed.keys().chain(&reading.scanned);
         let heartbeats: Vec<String> = named.filter(|key| !reading.heartbeats.contains_key(*key)).cloned().collect();
         let workers = heartbeats.iter().filter_map(|key| keys.process_name(key)).filter_map(worker_of_name);
-        let workers = workers.filter(|worker| !reading.sse.contains_key(worker)).collect();
+        let sse = workers.map(|worker| keys.sse(&worker)).filter(|key| !reading.sse.contains_key(key)).collect();
         let known = |service: &&(String, String)| !asked.services.contains(service);
         Round {
             services: if asked.instances { self.services.iter().filter(known).cloned().collect() } else { Vec::new() },
             heartbeats,
-            workers,
+            sse,
             ..Round::default()
         }
     }
@@ -195,19 +195,20 @@ impl Fleet {
     }
 
     /// Workers whose SSE key is not read yet: their heartbeat names them otherwise than its key.
-    pub(super) fn unread_workers(&self, reading: &Reading) -> Round {
+    pub(super) fn unread_workers(keys: &Keys, reading: &Reading) -> Round {
         let heartbeats = reading.heartbeats.values().flatten().filter_map(|bytes| parse::heartbeat(bytes).ok());
         let workers = heartbeats.filter_map(|heartbeat| worker_of_heartbeat(&heartbeat));
-        Round { workers: workers.filter(|worker| !reading.sse.contains_key(worker)).collect(), ..Round::default() }
+        let sse = workers.map(|worker| keys.sse(&worker)).filter(|key| !reading.sse.contains_key(key)).collect();
+        Round { sse, ..Round::default() }
     }
 
     fn samples(&self, keys: &Keys, reading: &Reading, answers: &mut Answers) -> Vec<SseSample> {
-        let live = reading.sse.iter().filter(|(worker, _)| self.workers.contains(worker));
-        let parse = |(worker, value): (&WorkerId, &Option<Vec<u8>>)| {
-            let bytes = value.as_deref()?;
-            answers.noted(InputKind::SseSample, &keys.sse(worker), parse::sse_sample(bytes, worker))
+        let parse = |worker: &WorkerId| {
+            let key = keys.sse(worker);
+            let bytes = reading.sse.get(&key)?.as_deref()?;
+            answers.noted(InputKind::SseSample, &key, parse::sse_sample(bytes, worker))
         };
-        live.filter_map(parse).collect()
+        self.workers.iter().filter_map(parse).collect()
     }
 }
 
@@ -217,20 +218,6 @@ fn index_members(answers: &mut Answers, key: &str) -> Vec<(String, UnixSeconds)>
     let read =
         |(member, score): (Value, Value)| Some((redis::from_redis_value::<String>(member).ok()?, number(&score)?));
     pairs.filter_map(read).collect()
-}
-
-fn mget(answers: &mut Answers, keys: usize, kind: InputKind) -> Vec<Option<Vec<u8>>> {
-    let mut values = Vec::with_capacity(keys);
-    for start in (0..keys).step_by(MGET_KEYS) {
-        let chunk = answers.list(kind, "MGET");
-        values.extend(chunk.into_iter().map(|value| match value {
-            Value::BulkString(bytes) => Some(bytes),
-            _ => None,
-        }));
-        // Keeps values beside their keys when a chunk was not answered.
-        values.resize((start + MGET_KEYS).min(keys), None);
-    }
-    values
 }
 
 fn departed(keys: &Keys, key: &str, reading: &Reading, now: UnixSeconds) -> Option<Departed> {

@@ -73,7 +73,11 @@ impl SeriesReader {
     fn keep(&mut self, holds: Holds, key: &str, members: Vec<Member>) {
         if let Holds::Throttling = holds {
             let events = members.into_iter().map(|(member, score)| parse::throttling_event(&member, score));
+            let whole_before = self.throttling.len().saturating_sub(ThrottlingEvent::KEPT_WHOLE);
             self.throttling.extend(events);
+            let whole = self.throttling.len().saturating_sub(ThrottlingEvent::KEPT_WHOLE);
+            let old = self.throttling.iter_mut().take(whole).skip(whole_before);
+            old.for_each(ThrottlingEvent::shorten);
             return;
         }
         let mut points = Vec::with_capacity(members.len());

@@ -11,6 +11,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use redis::{Pipeline, Value};
 
 use super::answers::error_text;
+use super::cut::CUT;
 use crate::signals::UnixSeconds;
 
 /// Members asked for in one command: Redis answers in a few milliseconds.
@@ -40,6 +41,9 @@ pub(super) struct Tail {
     known: HashSet<u64>,
     /// Late members were noticed: read the whole horizon again.
     reread: bool,
+    /// Where the newest member stands that came cut, because it is too long: reading on begins behind
+    /// it, so that it comes over the network once and not on every tick.
+    obstacle: Option<UnixSeconds>,
 }
 
 /// Where in a pipeline's answers a tail's own stand.
@@ -53,7 +57,16 @@ pub(super) struct Asked {
 
 impl Tail {
     pub(super) fn new(key: String, retention: f64) -> Self {
-        Self { key, retention, cursor: None, pages: 1, recent: VecDeque::new(), known: HashSet::new(), reread: false }
+        Self {
+            key,
+            retention,
+            cursor: None,
+            pages: 1,
+            recent: VecDeque::new(),
+            known: HashSet::new(),
+            reread: false,
+            obstacle: None,
+        }
     }
 
     pub(super) fn key(&self) -> &str {
@@ -73,8 +86,12 @@ impl Tail {
             Some(cursor) if self.reread => (cursor - HORIZON).max(oldest),
             Some(cursor) => (cursor - OVERLAP).max(oldest),
         };
+        let first = match self.obstacle.filter(|at| *at >= from && !self.reread) {
+            Some(obstacle) => format!("({obstacle}"),
+            None => from.to_string(),
+        };
         for page in 0..self.pages {
-            let range = pipeline.cmd("ZRANGEBYSCORE").arg(&self.key).arg(from).arg("+inf").arg("WITHSCORES");
+            let range = pipeline.cmd("ZRANGEBYSCORE").arg(&self.key).arg(&first).arg("+inf").arg("WITHSCORES");
             range.arg("LIMIT").arg(page * PAGE).arg(PAGE);
         }
         Asked { pages: self.pages, expected: self.ask_count(oldest, pipeline), from }
@@ -109,6 +126,8 @@ impl Tail {
             full &= members.len() - before == PAGE;
         }
         let last = members.last().map(|(_, score)| *score);
+        let obstacle = members.iter().rev().find(|(member, score)| member.len() >= CUT && *score <= now);
+        self.obstacle = obstacle.map_or(self.obstacle, |(_, score)| Some(*score));
         members.retain(|(member, score)| self.is_new(member, *score));
         self.move_on(asked, now, full, last);
         if let Some((expected, Value::Int(found))) = count {
