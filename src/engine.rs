@@ -4,6 +4,8 @@
 
 pub mod collector;
 pub mod exports;
+#[cfg(test)]
+mod fake;
 pub mod gateway;
 pub mod sampler;
 pub mod scheduler;

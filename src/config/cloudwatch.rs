@@ -23,7 +23,7 @@ pub struct CloudWatchConfig {
     /// Put on every point.
     pub dimensions: Dimensions,
     pub include: Include,
-    /// Points of one second rather than of a minute; CloudWatch bills them alike, their alarms not.
+    /// Points of one second rather than of a minute; CloudWatch bills them alike, but not alarms of a shorter period.
     pub high_resolution: bool,
     /// How long points wait for delivery; zero keeps none.
     pub spool: Duration,
