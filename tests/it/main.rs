@@ -14,7 +14,11 @@ mod aws_server;
 mod cloudwatch;
 mod commands;
 mod conformance;
+#[cfg(feature = "cloudwatch")]
+mod deliveries;
+mod door;
 mod hostile;
+mod mishap;
 mod places;
 mod prometheus;
 mod pushgateway;

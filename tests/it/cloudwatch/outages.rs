@@ -7,7 +7,8 @@ use serde_json::json;
 use tokio::time::timeout;
 
 use super::{arrivals, expected, many, push, recently, round, sink, sink_with};
-use crate::aws_server::{AwsServer, Mishap, Moto};
+use crate::aws_server::{AwsServer, Moto};
+use crate::mishap::Mishap;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn points_of_an_outage_arrive_later_once_and_with_their_own_time() {
@@ -132,4 +133,16 @@ async fn an_attempt_dropped_at_a_hanging_server_loses_and_repeats_nothing() {
     assert_eq!(push(&sink, &this).await, Ok(1500));
     assert_eq!(push(&sink, &this).await, Ok(0));
     assert_eq!(arrivals(&server), expected(2500, at));
+}
+
+#[tokio::test]
+async fn what_waits_is_sent_once_more_at_the_end() {
+    let server = AwsServer::start().await;
+    let (sink, at) = (sink(&server), recently(60.0));
+    assert_eq!(sink.stop().await, Ok(()));
+    assert_eq!(server.requests(), 0, "nothing waits, nothing is said");
+    server.mishaps([Mishap::Answer(503, "")]);
+    sink.export(&round("a", at, many(3))).await.unwrap_err();
+    assert_eq!(sink.stop().await, Ok(()));
+    assert_eq!((arrivals(&server), sink.tally().waiting), (expected(3, at), 0));
 }
