@@ -19,6 +19,7 @@ mod deliveries;
 mod door;
 mod hostile;
 mod mishap;
+mod once;
 mod places;
 mod prometheus;
 mod pushgateway;

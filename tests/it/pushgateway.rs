@@ -161,47 +161,6 @@ fn a_gateway_that_hangs_neither_delays_the_server_nor_its_end() {
 }
 
 #[test]
-fn run_once_pushes_and_ends() {
-    let gateway = Pushgateway::start();
-    let redis = RedisServer::start();
-    let (url, place) = (redis.url(), gateway.url());
-    let variables = [GATEWAY, PUSH, ("REDIS_URL", url.as_str()), ("METRICS_PROM_PUSHGATEWAY_URL", place.as_str())];
-    let run = |more: &[(&str, &str)], arguments: &[&str]| {
-        let output = program(&[&variables, more].concat(), arguments).output().unwrap();
-        (output.status.code(), String::from_utf8(output.stdout).unwrap())
-    };
-    let points = || -> i64 {
-        redis::cmd("ZCARD").arg("acme:chat:kdcube:metrics:queue_depth:proc").query(&mut redis.connection()).unwrap()
-    };
-
-    let (code, text) = run(&[], &["once", "--dry-run"]);
-    assert_eq!(code, Some(0));
-    assert!(text.contains("PUT http://127.0.0.1") && text.contains("kdcube_proc_queue_total 0"), "{text}");
-    assert_eq!((points(), gateway.lines("kdcube_proc_queue_total").len()), (0, 0), "a dry run does nothing");
-
-    for (more, arguments) in [(&[][..], &["once"][..]), (&[("METRICS_RUN_ONCE", "1")], &[])] {
-        let (code, text) = run(more, arguments);
-        assert_eq!((code, text.lines().count()), (Some(0), 1), "{text}");
-        let summary: Value = serde_json::from_str(&text).unwrap();
-        assert_eq!(
-            (summary["status"].as_str(), summary["sinks"][0]["name"].as_str()),
-            (Some("ok"), Some("pushgateway"))
-        );
-    }
-    assert_eq!(points(), 2, "scheduled runs have windows");
-    assert_eq!(gateway.lines("kdcube_proc_queue_total").len(), 1);
-
-    let nowhere = format!("http://127.0.0.1:{}", free_port());
-    let short = ("METRICS_REQUEST_TIMEOUT_SEC", "0.5");
-    let (code, text) = run(&[("METRICS_PROM_PUSHGATEWAY_URL", &nowhere), short], &["once"]);
-    assert_eq!(code, Some(3), "{text}");
-    let gone = format!("redis://127.0.0.1:{}", free_port());
-    let (code, text) = run(&[("REDIS_URL", &gone)], &["once"]);
-    assert_eq!((code, serde_json::from_str::<Value>(&text).unwrap()["status"].as_str()), (Some(2), Some("failed")));
-    assert_eq!(run(&[("METRICS_PROM_PUSHGATEWAY_URL", "")], &["once"]).0, Some(78));
-}
-
-#[test]
 fn a_password_reaches_the_gateway_and_nothing_else() {
     let port = free_port();
     // A gateway's front door that wants a password: all it needs to show is the header.
