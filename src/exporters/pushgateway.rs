@@ -172,12 +172,12 @@ fn group(config: &PushgatewayConfig) -> Url {
 }
 
 /// The base64 form of a value that a path segment cannot hold: an empty one (by convention `=`), one
-/// with a slash, and those that a URL parser takes for steps.
+/// with a slash, those that a URL parser takes for steps, and those of which it leaves characters out.
 fn path_value(value: &str) -> Option<String> {
     match value {
         "" => Some("=".to_owned()),
         "." | ".." => Some(URL_SAFE_NO_PAD.encode(value)),
-        _ if value.contains(['/', '\\']) => Some(URL_SAFE_NO_PAD.encode(value)),
+        _ if value.contains(|c: char| matches!(c, '/' | '\\') || c.is_control()) => Some(URL_SAFE_NO_PAD.encode(value)),
         _ => None,
     }
 }

@@ -98,6 +98,35 @@ fn a_group_is_pushed_replaced_and_deleted() {
 }
 
 #[test]
+fn odd_label_values_arrive_as_they_are() {
+    let gateway = Pushgateway::start();
+    let mut odd = vec![("job".to_owned(), "a/b c".to_owned())];
+    for (n, value) in [
+        "", ".", "..", "%2e%2e", "/", "\\", "a?b#c", "100%", "%2F", "+ +", "a\nb\tc", "\"q\"", "x@base64", "=", "é",
+        "日本", ":8090", "a;b=c",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        odd.push((format!("l{n}"), value.to_owned()));
+    }
+    let labels: serde_json::Map<_, _> = odd[1..].iter().map(|(n, v)| (n.clone(), Value::from(v.as_str()))).collect();
+    let variables = [
+        EMBEDDED,
+        PUSH,
+        ("METRICS_PROM_PUSHGATEWAY_URL", &gateway.url()),
+        ("METRICS_PROM_JOB_NAME", "a/b c"),
+        ("METRICS_PROM_GROUPING_LABELS_JSON", &Value::Object(labels).to_string()),
+    ];
+    let output = program(&[&[GATEWAY][..], &variables].concat(), &["once"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stdout));
+    let groups = get(gateway.port, "/api/v1/metrics").json();
+    let found = groups["data"][0]["labels"].as_object().unwrap().clone();
+    let expected = odd.iter().map(|(n, v)| (n.clone(), Value::from(v.as_str()))).collect();
+    assert_eq!(found, expected);
+}
+
+#[test]
 fn a_gateway_that_comes_late_or_goes_away_is_pushed_to_when_it_is_there() {
     let mut gateway = Pushgateway::start();
     gateway.stop();
