@@ -26,6 +26,8 @@ impl Pushgateway {
     fn restart(&mut self) {
         let child = Command::new("prometheus-pushgateway")
             .arg(format!("--web.listen-address=127.0.0.1:{}", self.port))
+            // Nothing of another run.
+            .arg("--persistence.file=")
             .stderr(Stdio::null())
             .spawn()
             .expect("prometheus-pushgateway is needed: ./test installs it");

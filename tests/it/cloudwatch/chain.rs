@@ -75,7 +75,7 @@ async fn credentials_come_from_wherever_aws_keeps_them() {
                 ("AWS_CONTAINER_CREDENTIALS_FULL_URI", &container),
                 ("AWS_CONTAINER_AUTHORIZATION_TOKEN", TOKEN),
                 ("AWS_ENDPOINT_URL", &url),
-                key[2],
+                ("AWS_DEFAULT_REGION", REGION),
             ],
         ),
         ("instance", &[("AWS_EC2_METADATA_SERVICE_ENDPOINT", &url), ("AWS_ENDPOINT_URL", &url)]),
