@@ -67,9 +67,9 @@ impl CloudWatchSink {
     }
 
     /// Takes a round in, unless it is already; also makes room.
-    fn admit(&self, truth: Option<&Truth>) {
-        let Some(truth) = truth else {
-            let lost = self.spool().forget_unless_kept();
+    fn admit(&self, round: &Round) {
+        let Some(truth) = &round.truth else {
+            let lost = self.spool().expire(round.snapshot_age_seconds.unwrap_or_default());
             return self.losses.add("not delivered in time", lost);
         };
         if self.spool().knows(&truth.id) {
@@ -129,7 +129,7 @@ impl Sink for CloudWatchSink {
 
     async fn export(&self, round: &Round) -> Result<(), SinkError> {
         let _turn = self.turn.lock().await;
-        self.admit(round.truth.as_ref());
+        self.admit(round);
         self.drain().await.map_err(SinkError::from)
     }
 

@@ -26,6 +26,7 @@ impl Mishaps {
     }
 
     /// From now on nothing goes wrong any more.
+    #[cfg(feature = "cloudwatch")]
     pub(crate) fn clear(&self) {
         self.0.lock().unwrap().clear();
     }

@@ -6,8 +6,10 @@ use crate::pushgateway::{EMBEDDED, PUSH, Pushgateway};
 use crate::support::{GATEWAY, RedisServer, free_port, program};
 
 const P: &str = "acme:chat:kdcube";
+/// Variables and arguments.
+type Form = (&'static [(&'static str, &'static str)], &'static [&'static str]);
 /// Both ways to ask for it.
-const FORMS: [(&[(&str, &str)], &[&str]); 2] = [(&[], &["once"]), (&[("METRICS_RUN_ONCE", "1")], &["serve"])];
+const FORMS: [Form; 2] = [(&[], &["once"]), (&[("METRICS_RUN_ONCE", "1")], &["serve"])];
 
 fn run(variables: &[(&str, &str)], arguments: &[&str]) -> (Option<i32>, String, String) {
     let output = program(&[&[GATEWAY][..], variables].concat(), arguments).output().unwrap();

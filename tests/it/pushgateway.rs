@@ -164,7 +164,8 @@ fn an_export_on_demand_tells_how_it_went() {
         let answer = server.get("/metrics/export");
         answer.status == 502 && answer.json()["status"] == "failed"
     });
-    let without = Server::ready(&[EMBEDDED]);
+    let without = Server::ready(&[EMBEDDED, SCHEDULED]);
+    assert!(without.log().contains("no sink is enabled: nothing will be pushed"), "{}", without.log());
     let answer = without.get("/metrics/export");
     assert_eq!(answer.status, 200);
     assert!(answer.json()["detail"].as_str().unwrap().contains("METRICS_EXPORT_PROMETHEUS_PUSH"));

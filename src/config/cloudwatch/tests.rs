@@ -29,6 +29,12 @@ fn it_is_off_unless_turned_on() {
 }
 
 #[test]
+fn a_build_without_it_cannot_turn_it_on() {
+    assert!(missing(true, false).is_some_and(|problem| problem.contains("cargo feature `cloudwatch`")));
+    assert_eq!((missing(true, true), missing(false, false)), (None, None));
+}
+
+#[test]
 fn on_alone_is_enough() {
     let config = config(&[]);
     assert_eq!((config.namespace.as_str(), config.region, config.high_resolution), ("KDCube/Metrics", None, false));
