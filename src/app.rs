@@ -106,8 +106,7 @@ impl App {
             () = background.collector_ended() => Err(anyhow::anyhow!("the collector ended; this is a defect, please report it")),
         };
         scheduler.inspect(JoinHandle::abort);
-        // A sink that takes longer has been told so in the log, or is cut.
-        let _ = tokio::time::timeout(GOODBYE, exports.stop()).await;
+        exports.stop(GOODBYE).await;
         ended
     }
 }
@@ -149,7 +148,7 @@ pub fn exports(config: &Config, telemetry: &Arc<Telemetry>) -> anyhow::Result<Ex
     if let Some(pushgateway) = &config.export.pushgateway {
         sinks.push(Box::new(PushgatewaySink::new(pushgateway.clone(), Arc::clone(&mapping))?));
     }
-    Ok(Exports::new(sinks, Arc::clone(telemetry), config.request_timeout))
+    Ok(Exports::new(sinks, telemetry, Arc::new(SystemClock), config.request_timeout))
 }
 
 /// The database's answers, asked for in the background, where that is wanted.

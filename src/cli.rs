@@ -98,10 +98,10 @@ pub struct OnceArgs {
     #[arg(long)]
     pub dry_run: bool,
     /// Price of a CloudWatch metric a month, in USD.
-    #[arg(long, value_name = "USD", default_value_t = PRICE_PER_METRIC)]
+    #[arg(long, value_name = "USD", default_value_t = PRICE_PER_METRIC, value_parser = parse_price)]
     pub price_per_metric: f64,
     /// Price of a thousand PutMetricData requests, in USD.
-    #[arg(long, value_name = "USD", default_value_t = PRICE_PER_1000_REQUESTS)]
+    #[arg(long, value_name = "USD", default_value_t = PRICE_PER_1000_REQUESTS, value_parser = parse_price)]
     pub price_per_1000_requests: f64,
 }
 
@@ -219,6 +219,13 @@ fn setting_flags(matches: &ArgMatches) -> Layer {
         .iter()
         .filter_map(|setting| given(setting.variable).map(|value| (setting.variable.to_owned(), value)))
         .collect()
+}
+
+fn parse_price(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(price) if price >= 0.0 && price.is_finite() => Ok(price),
+        _ => Err("expected a price of 0 or more, such as 0.30".to_owned()),
+    }
 }
 
 /// `60s`, `5m`, `1h`, or a bare number of seconds.

@@ -5,6 +5,8 @@
 pub mod collector;
 pub mod database;
 pub mod exports;
+#[cfg(test)]
+mod fake;
 pub mod gateway;
 pub mod relay;
 pub mod sampler;

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use tracing::{info, warn};
 
-use crate::exporters::Backlog;
+use crate::exporters::Tally;
 use crate::signals::{Component, InputKind, Malformed, UnixSeconds};
 use histogram::Histogram;
 use once::Once;
@@ -48,14 +48,27 @@ pub struct Telemetry {
     record_log: Once<()>,
 }
 
+/// How an export ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExportEnd {
+    /// All was delivered.
+    Ok,
+    /// There was nothing true to push: the source's fault, not the sink's.
+    NoData,
+    Failed,
+}
+
 /// How exports to one sink went.
 #[derive(Debug, Default)]
 struct SinkCounts {
     ok: u64,
+    no_data: u64,
     failed: u64,
+    retries: u64,
     /// Unix time.
     last_success: Option<UnixSeconds>,
-    backlog: Backlog,
+    last_failure: Option<UnixSeconds>,
+    points: Tally,
     duration: Histogram,
 }
 
@@ -185,17 +198,25 @@ impl Telemetry {
         locked(&self.exports).entry(sink).or_default();
     }
 
-    /// What a sink could not deliver so far.
-    pub fn export_backlog(&self, sink: &'static str, backlog: Backlog) {
-        locked(&self.exports).entry(sink).or_default().backlog = backlog;
+    /// An export was tried again.
+    pub fn export_retried(&self, sink: &'static str) {
+        locked(&self.exports).entry(sink).or_default().retries += 1;
+    }
+
+    /// What became of a sink's points so far.
+    pub fn export_tally(&self, sink: &'static str, points: Tally) {
+        locked(&self.exports).entry(sink).or_default().points = points;
     }
 
     /// An export ended at `now`.
-    pub fn export_finished(&self, sink: &'static str, ok: bool, took: Duration, now: UnixSeconds) {
+    pub fn export_ended(&self, sink: &'static str, end: ExportEnd, took: Duration, now: UnixSeconds) {
         let mut exports = locked(&self.exports);
         let counts = exports.entry(sink).or_default();
-        *if ok { &mut counts.ok } else { &mut counts.failed } += 1;
-        counts.last_success = if ok { Some(now) } else { counts.last_success };
+        match end {
+            ExportEnd::Ok => (counts.ok, counts.last_success) = (counts.ok + 1, Some(now)),
+            ExportEnd::NoData => counts.no_data += 1,
+            ExportEnd::Failed => (counts.failed, counts.last_failure) = (counts.failed + 1, Some(now)),
+        }
         counts.duration.observe(took);
     }
 }

@@ -295,10 +295,11 @@ pub const CLOUDWATCH_INCLUDE: Setting = open(
 );
 pub const CLOUDWATCH_HIGH_RESOLUTION: Setting = open(
     "METRICS_CLOUDWATCH_HIGH_RESOLUTION",
-    "auto",
+    "0",
     "0, 1 or auto",
     CLOUDWATCH,
-    "Store points of one second rather than of a minute; auto: if pushes are less than a minute apart.",
+    "Store points of one second rather than of a minute, which alarms with a period below a minute need, and which cost \
+     more; auto: if pushes are less than a minute apart.",
 );
 pub const CLOUDWATCH_SPOOL_SEC: Setting = open(
     "METRICS_CLOUDWATCH_SPOOL_SEC",

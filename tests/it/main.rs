@@ -14,8 +14,13 @@ mod aws_server;
 mod cloudwatch;
 mod commands;
 mod conformance;
+#[cfg(feature = "cloudwatch")]
+mod deliveries;
+mod door;
 mod hostile;
 mod hostile_redis;
+mod mishap;
+mod once;
 mod places;
 mod postgres;
 mod postgres_server;
