@@ -5,10 +5,14 @@
 
 mod auth;
 mod connections;
+pub mod door;
 mod exports;
+mod follow;
 mod gate;
+mod handshake;
 mod health;
 mod landing;
+mod limits;
 mod negotiate;
 mod problem;
 mod scrape;
@@ -22,6 +26,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::get;
+use tokio::sync::Semaphore;
 use tower_http::compression::CompressionLayer;
 
 use crate::catalog::mapping::Mapping;
@@ -30,6 +35,7 @@ use crate::engine::snapshot::{Snapshot, SnapshotReader};
 use crate::telemetry::Telemetry;
 
 pub use auth::Tokens;
+use limits::MAX_IN_FLIGHT;
 use problem::Problem;
 use scrape::Scrapes;
 
@@ -41,10 +47,14 @@ pub struct ApiConfig {
     pub scrape_ttl: Duration,
     /// Whoever has one of these may read.
     pub tokens: Tokens,
+    /// Whoever has no client certificate may only ask for health.
+    pub needs_certificate: bool,
+    /// `http` or `https`, for people to see.
+    pub scheme: &'static str,
     /// The word for the mode in payloads.
     pub mode: &'static str,
-    /// No answer takes longer.
-    pub time_limit: Duration,
+    /// Limit of one request to a dependency; answers get a little more.
+    pub request_timeout: Duration,
 }
 
 /// What the routes need; cheap to clone.
@@ -54,6 +64,8 @@ pub struct ApiState {
     telemetry: Arc<Telemetry>,
     exports: Arc<Exports>,
     scrapes: Arc<Scrapes>,
+    /// A seat for each request that may be under way.
+    flight: Arc<Semaphore>,
     config: ApiConfig,
 }
 
@@ -62,7 +74,8 @@ impl ApiState {
     #[must_use]
     pub fn new(reader: SnapshotReader, telemetry: Arc<Telemetry>, exports: Arc<Exports>, config: ApiConfig) -> Self {
         let scrapes = Arc::new(Scrapes::new(Arc::clone(&config.mapping)));
-        Self { reader, telemetry, exports, scrapes, config }
+        let flight = Arc::new(Semaphore::new(MAX_IN_FLIGHT));
+        Self { reader, telemetry, exports, scrapes, flight, config }
     }
 
     /// The truth, or the answer that there is none.

@@ -5,6 +5,7 @@
 
 pub mod cloudwatch;
 pub mod document;
+pub mod door;
 pub mod export;
 pub mod gateway;
 pub mod pushgateway;
@@ -15,8 +16,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 
+use self::door::DoorConfig;
 use self::export::ExportConfig;
 use self::gateway::{GatewayConfig, GatewayConfigError, GatewayContext};
 use self::redis::RedisConfig;
@@ -88,8 +90,7 @@ pub struct LogConfig {
 pub struct Config {
     pub mode: Mode,
     pub address: SocketAddr,
-    /// Empty = no token asked.
-    pub auth_tokens: Vec<SecretString>,
+    pub door: DoorConfig,
     pub instance_id: String,
     pub sample_interval: Duration,
     pub stale_after: Duration,
@@ -143,14 +144,14 @@ impl Config {
         let history_max_samples = read_history_limit(settings);
         let force_environment = settings.get(&table::FORCE_ENV);
         let scrape_ttl = settings.get(&table::SCRAPE_TTL);
-        let auth_tokens = read_tokens(settings);
+        let door = door::read(settings);
         let mapping = read_mapping(settings);
         let export = export::read(settings);
         let run_once = settings.get(&table::RUN_ONCE);
         Some(Self {
             mode: mode?,
             address: address?,
-            auth_tokens,
+            door: door?,
             instance_id,
             sample_interval: sample_interval?,
             stale_after: stale_after?,
@@ -223,11 +224,6 @@ fn read_history_limit(settings: &mut Settings) -> Option<usize> {
             .problem("METRICS_HISTORY_MAX_SAMPLES \"0\": nothing could be kept; accepted: a whole number, at least 1");
     }
     Some(limit)
-}
-
-fn read_tokens(settings: &mut Settings) -> Vec<SecretString> {
-    let tokens = settings.text(&table::AUTH_TOKEN).unwrap_or_default();
-    tokens.split(',').map(str::trim).filter(|token| !token.is_empty()).map(SecretString::from).collect()
 }
 
 fn read_mapping(settings: &mut Settings) -> Option<Mapping> {
@@ -312,8 +308,6 @@ fn sound(settings: &mut Settings, read: Result<GatewayConfig, GatewayConfigError
 
 #[cfg(test)]
 mod tests {
-    use secrecy::ExposeSecret;
-
     use super::*;
 
     const GATEWAY: (&str, &str) = ("GATEWAY_CONFIG_JSON", r#"{"tenant":"acme","project":"chat"}"#);
@@ -369,16 +363,6 @@ mod tests {
             problem[0].starts_with("PLATFORM_DESCRIPTORS_DIR: /nowhere/gateway.yaml cannot be read"),
             "{problem:?}"
         );
-    }
-
-    #[test]
-    fn tokens_are_a_list_and_are_not_shown() {
-        let config = read(&[GATEWAY, ("METRICS_AUTH_TOKEN", " hunter2, hunter3 ,")]).unwrap();
-        assert_eq!(
-            config.auth_tokens.iter().map(ExposeSecret::expose_secret).collect::<Vec<_>>(),
-            ["hunter2", "hunter3"]
-        );
-        assert!(!format!("{config:?}").contains("hunter"));
     }
 
     #[test]

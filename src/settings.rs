@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -148,6 +148,12 @@ impl Settings {
         }
     }
 
+    /// The file that the setting's value stands in (`*_FILE`), where that is what counts.
+    #[must_use]
+    pub fn file_of(&self, setting: &Setting) -> Option<PathBuf> {
+        (self.origin(setting) == Origin::File).then(|| self.file_named(&format!("{}_FILE", setting.variable)))?
+    }
+
     /// A setting of type `T`. A value that is not accepted is noted as a problem and its default
     /// stands in, so that reading goes on and finds the next one.
     pub fn get<T: FromSetting>(&mut self, setting: &Setting) -> Option<T> {
@@ -176,9 +182,14 @@ impl Settings {
         }
     }
 
+    fn file_named(&self, name: &str) -> Option<PathBuf> {
+        let mut layers = [&self.environment, &self.env_file].into_iter();
+        layers.find_map(|layer| layer.get(name).filter(|path| !path.trim().is_empty())).map(PathBuf::from)
+    }
+
     fn file_text(&mut self, setting: &Setting) -> Option<String> {
         let name = format!("{}_FILE", setting.variable);
-        let path = self.environment.get(&name).or_else(|| self.env_file.get(&name))?.clone();
+        let path = self.file_named(&name)?;
         match std::fs::read_to_string(&path) {
             Ok(text) => Some(text.trim_end_matches(['\r', '\n']).to_owned()),
             Err(error) => {

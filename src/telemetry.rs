@@ -3,6 +3,7 @@
 //! [`Telemetry`] holds what the other rooms report; [`own`] declares each metric once and reads it
 //! off. Rendering is for `exporters`.
 
+pub mod door;
 mod histogram;
 pub mod logging;
 pub mod once;
@@ -18,6 +19,7 @@ use tracing::warn;
 
 use crate::exporters::Backlog;
 use crate::signals::{InputKind, Malformed, UnixSeconds};
+use door::DoorCounts;
 use histogram::Histogram;
 use once::Once;
 
@@ -43,6 +45,8 @@ pub struct Telemetry {
     exports: Mutex<BTreeMap<&'static str, SinkCounts>>,
     malformed_log: Once<InputKind>,
     record_log: Once<()>,
+    /// What the front door counts.
+    pub door: DoorCounts,
 }
 
 /// How exports to one sink went.
@@ -73,6 +77,7 @@ impl Default for Telemetry {
             exports: Mutex::default(),
             malformed_log: Once::new(QUIET),
             record_log: Once::new(QUIET),
+            door: DoorCounts::default(),
         }
     }
 }

@@ -1,7 +1,19 @@
 //! One TLS stack for the whole program: rustls on ring.
 
+mod certificate;
+pub mod server;
+
+use std::sync::Arc;
+
+use rustls::crypto::CryptoProvider;
+
 /// Makes ring the process-wide provider, which libraries take when they are given none. Needed before
 /// the first connection; a second call finds it done.
 pub(crate) fn use_ring() {
     let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+/// The same for those who take one.
+fn ring() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
 }

@@ -1,15 +1,20 @@
-//! Who is connected: at most so many, and when full the one that has been idle longest goes.
+//! Who is connected: at most so many, and when full an idle one goes.
 //!
-//! A client that opens connections and says nothing can so keep nobody else out: an orchestrator's
-//! probe is answered even while thousands of idle connections are held open.
+//! It is one of the address that has most, the longest idle of these. A client that opens
+//! connections and says nothing so keeps nobody out but itself: an orchestrator's probe is answered
+//! even while thousands of connections are opened.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
+
+use crate::telemetry::Telemetry;
+use crate::telemetry::door::Refusal;
 
 /// A connection is busy while its last request is unanswered: this stands for "idle since".
 const BUSY: u64 = u64::MAX;
@@ -19,13 +24,17 @@ const BUSY: u64 = u64::MAX;
 pub(super) struct Connections {
     limit: usize,
     start: Instant,
-    open: Mutex<BTreeMap<u64, Arc<Connection>>>,
+    open: Mutex<Open>,
     next: AtomicU64,
+    telemetry: Arc<Telemetry>,
 }
+
+type Open = BTreeMap<u64, Arc<Connection>>;
 
 /// One of them.
 #[derive(Debug)]
 pub(super) struct Connection {
+    from: IpAddr,
     /// Milliseconds after `start`, or [`BUSY`].
     idle_since: AtomicU64,
     evict: Notify,
@@ -40,30 +49,51 @@ pub(super) struct Place {
 }
 
 impl Connections {
-    pub(super) fn new(limit: usize) -> Arc<Self> {
-        Arc::new(Self { limit, start: Instant::now(), open: Mutex::default(), next: AtomicU64::new(0) })
+    pub(super) fn new(limit: usize, telemetry: Arc<Telemetry>) -> Arc<Self> {
+        let (start, next) = (Instant::now(), AtomicU64::new(0));
+        Arc::new(Self { limit, start, open: Mutex::default(), next, telemetry })
     }
 
-    /// A place for a new connection. When there is none, the longest idle one is told to go; when
-    /// all are busy there is no place, and the new connection is closed.
-    pub(super) fn admit(self: &Arc<Self>) -> Option<Place> {
+    /// A place for a new connection. When there is none, an idle one is told to go; when all are busy
+    /// there is no place, and the new connection is closed.
+    pub(super) fn admit(self: &Arc<Self>, from: IpAddr) -> Option<Place> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if open.len() >= self.limit {
-            let idle = open.iter().filter(|(_, connection)| connection.idle_since.load(Relaxed) != BUSY);
-            let (&oldest, _) = idle.min_by_key(|(_, connection)| connection.idle_since.load(Relaxed))?;
-            if let Some(evicted) = open.remove(&oldest) {
-                evicted.evict.notify_one();
-            }
+        if open.len() >= self.limit && !self.evict(&mut open) {
+            return None;
         }
-        let connection = Arc::new(Connection { idle_since: AtomicU64::new(self.now()), evict: Notify::new() });
+        let idle_since = AtomicU64::new(self.now());
+        let connection = Arc::new(Connection { from: from.to_canonical(), idle_since, evict: Notify::new() });
         let id = self.next.fetch_add(1, Relaxed);
         open.insert(id, Arc::clone(&connection));
+        self.telemetry.door.set_open(open.len());
         Some(Place { connections: Arc::clone(self), id, connection })
+    }
+
+    /// Makes room if somebody is idle.
+    fn evict(&self, open: &mut Open) -> bool {
+        let evicted = spare(open).and_then(|id| open.remove(&id));
+        self.telemetry.door.refused(if evicted.is_some() { Refusal::Idle } else { Refusal::Full });
+        evicted.inspect(|connection| connection.evict.notify_one()).is_some()
     }
 
     fn now(&self) -> u64 {
         u64::try_from(self.start.elapsed().as_millis()).unwrap_or(BUSY - 1)
     }
+}
+
+/// The longest idle connection of the address that has most of all that have an idle one.
+fn spare(open: &Open) -> Option<u64> {
+    let mut held: BTreeMap<IpAddr, u32> = BTreeMap::new();
+    for connection in open.values() {
+        *held.entry(connection.from).or_default() += 1;
+    }
+    let rank = |connection: &Connection| {
+        let since = connection.idle_since.load(Relaxed);
+        (since != BUSY).then(|| (held.get(&connection.from).copied(), Reverse(since)))
+    };
+    let idle = open.iter().filter_map(|(id, connection)| Some((rank(connection)?, *id)));
+    // Ids grow: of two that became idle at once the older one goes.
+    idle.max_by_key(|(rank, id)| (*rank, Reverse(*id))).map(|(_, id)| id)
 }
 
 impl Place {
@@ -81,7 +111,9 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.connections.open.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
+        let mut open = self.connections.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.remove(&self.id);
+        self.connections.telemetry.door.set_open(open.len());
     }
 }
 
@@ -95,26 +127,44 @@ impl Drop for Busy {
     }
 }
 
-/// How long a client may take to send the head of a request.
-pub(super) const HEAD_TIME: Duration = Duration::from_secs(10);
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+
+    const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+    const THERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1));
+
+    async fn told_to_go(place: &Place) -> bool {
+        tokio::time::timeout(Duration::from_millis(1), place.evicted()).await.is_ok()
+    }
 
     #[tokio::test(start_paused = true)]
     async fn the_longest_idle_goes_and_the_busy_stay() {
-        let connections = Connections::new(2);
-        let busy = Arc::new(connections.admit().unwrap());
+        let telemetry = Arc::new(Telemetry::default());
+        let connections = Connections::new(2, Arc::clone(&telemetry));
+        let busy = Arc::new(connections.admit(HERE).unwrap());
         let working = busy.busy();
         tokio::time::advance(Duration::from_secs(1)).await;
-        let idle = connections.admit().unwrap();
+        let idle = connections.admit(HERE).unwrap();
         tokio::time::advance(Duration::from_secs(1)).await;
-        let third = Arc::new(connections.admit().expect("the idle one goes"));
-        tokio::time::timeout(Duration::from_secs(1), idle.evicted()).await.expect("told to go");
+        let third = Arc::new(connections.admit(HERE).expect("the idle one goes"));
+        assert!(told_to_go(&idle).await);
         let _also_working = third.busy();
-        assert!(connections.admit().is_none(), "all are busy");
+        assert!(connections.admit(HERE).is_none(), "all are busy");
         drop(working);
-        assert!(connections.admit().is_some());
+        assert!(connections.admit(HERE).is_some());
+        assert_eq!(telemetry.door.read_refused(), [("full", 1), ("idle", 2), ("handshake", 0)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_holds_most_makes_room() {
+        let connections = Connections::new(3, Arc::default());
+        let probe = connections.admit(HERE).unwrap();
+        tokio::time::advance(Duration::from_secs(1)).await;
+        let crowd = [THERE, "::ffff:10.0.0.1".parse().unwrap()].map(|from| connections.admit(from).unwrap());
+        let newcomer = connections.admit(THERE).unwrap();
+        assert!(told_to_go(&crowd[0]).await && !told_to_go(&probe).await && !told_to_go(&newcomer).await);
     }
 }

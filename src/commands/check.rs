@@ -1,5 +1,7 @@
 //! `check`: a table of what was found, what is missing, and why.
 
+mod door;
+
 use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
@@ -75,6 +77,7 @@ async fn dependencies(config: &Config) -> Vec<Finding> {
     let scope = config.gateway.scope();
     let mut found = vec![finding("scope", Outcome::Ok, format!("tenant {}, project {}", scope.tenant, scope.project))];
     found.push(address(config).await);
+    found.extend(door::findings(config, SystemClock.now()));
     if config.mode == Mode::Redis {
         found.push(redis(config).await);
     }

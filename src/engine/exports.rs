@@ -21,7 +21,7 @@ use crate::telemetry::Telemetry;
 /// Pause before a first repetition; doubles.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// Exports on demand closer together than this share one, so that nobody can hammer a sink.
-const SPACING: Duration = Duration::from_secs(1);
+pub(crate) const SPACING: Duration = Duration::from_secs(1);
 
 /// How one delivery to one sink ended.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -49,7 +49,7 @@ pub struct Report {
     pub status: Outcome,
     pub ts: UnixSeconds,
     pub sinks: Vec<Delivery>,
-    /// What there is to say when no sink is enabled.
+    /// What there is to say where sinks say nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<&'static str>,
 }
@@ -112,7 +112,7 @@ pub struct Exports {
     /// Becomes true when the server stops: nothing is tried again then.
     stopping: watch::Sender<bool>,
     /// The last export on demand; held while one runs.
-    on_demand: tokio::sync::Mutex<Option<(Instant, Report)>>,
+    on_demand: Arc<tokio::sync::Mutex<Option<(Instant, Report)>>>,
 }
 
 impl std::fmt::Debug for Exports {
@@ -131,13 +131,7 @@ impl Exports {
             Arc::new(Enabled { sink, record, turn: tokio::sync::Mutex::new(()) })
         };
         let sinks = sinks.into_iter().map(enabled).collect();
-        Self {
-            sinks,
-            telemetry,
-            attempt,
-            stopping: watch::Sender::new(false),
-            on_demand: tokio::sync::Mutex::new(None),
-        }
+        Self { sinks, telemetry, attempt, stopping: watch::Sender::new(false), on_demand: Arc::default() }
     }
 
     /// Whether there is any sink.
@@ -172,17 +166,22 @@ impl Exports {
         report(sinks.into_iter().map(|(_, delivery)| delivery).collect())
     }
 
-    /// One export because somebody asked; askers at the same time share it.
-    pub async fn on_demand(&self, reader: &SnapshotReader, fresh: Duration) -> Report {
-        let mut last = self.on_demand.lock().await;
+    /// One export because somebody asked; askers at the same time share it, and it goes on when they
+    /// go away: else whoever asks and hangs up could start one after the other.
+    pub async fn on_demand(self: &Arc<Self>, reader: &SnapshotReader, fresh: Duration) -> Report {
+        let mut last = Arc::clone(&self.on_demand).lock_owned().await;
         if let Some((ended, report)) = last.as_ref().filter(|(ended, _)| ended.elapsed() < SPACING) {
             tracing::debug!(age = ?ended.elapsed(), "an export that has just ended is told again");
             return report.clone();
         }
-        let truth = reader.fresher_than(fresh).await;
-        let report = self.deliver(round(truth.as_deref(), reader), self.attempt).await;
-        *last = Some((Instant::now(), report.clone()));
-        report
+        let (exports, reader) = (Arc::clone(self), reader.clone());
+        let export = tokio::spawn(async move {
+            let truth = reader.fresher_than(fresh).await;
+            let report = exports.deliver(round(truth.as_deref(), &reader), exports.attempt).await;
+            *last = Some((Instant::now(), report.clone()));
+            report
+        });
+        export.await.unwrap_or_else(|_| cut_off())
     }
 
     /// Lets attempts that are under way end, and every sink say goodbye.
@@ -224,6 +223,11 @@ fn report(sinks: Vec<Delivery>) -> Report {
     };
     let none = "no sink is enabled; METRICS_EXPORT_CLOUDWATCH=1 or METRICS_EXPORT_PROMETHEUS_PUSH=1 enables one";
     Report { status, ts: SystemClock.now(), detail: sinks.is_empty().then_some(none), sinks }
+}
+
+/// Of an export that ended with the runtime or by a defect.
+fn cut_off() -> Report {
+    Report { status: Outcome::Failed, ts: SystemClock.now(), detail: Some("the export was cut off"), sinks: Vec::new() }
 }
 
 impl Enabled {

@@ -8,17 +8,21 @@
     reason = "a test fails by panicking"
 )]
 
+mod authority;
 #[cfg(feature = "cloudwatch")]
 mod aws_server;
 #[cfg(feature = "cloudwatch")]
 mod cloudwatch;
 mod commands;
 mod conformance;
+mod door;
 mod hostile;
 mod places;
 mod prometheus;
 mod pushgateway;
 mod redis_source;
 mod round_trip;
+mod secrets;
 mod server;
 mod support;
+mod tls;
