@@ -57,7 +57,7 @@ impl App {
     /// # Errors
     /// The address cannot be bound, a sink cannot be built, or a token or TLS file went bad.
     pub async fn build(config: Config) -> anyhow::Result<Self> {
-        let listener = TcpListener::bind(config.address).await.with_context(|| {
+        let listener = api::server::listen(config.address).with_context(|| {
             format!("cannot listen on {}: choose another METRICS_BIND or METRICS_PORT", config.address)
         })?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);

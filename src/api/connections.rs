@@ -5,7 +5,7 @@
 //! even while thousands of connections are opened.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -29,7 +29,13 @@ pub(super) struct Connections {
     telemetry: Arc<Telemetry>,
 }
 
-type Open = BTreeMap<u64, Arc<Connection>>;
+/// The open ones by id, which grow, and how many each address has: a flood of new connections must
+/// not make each of them dear.
+#[derive(Debug, Default)]
+struct Open {
+    by_id: BTreeMap<u64, Arc<Connection>>,
+    held: HashMap<IpAddr, u32>,
+}
 
 /// One of them.
 #[derive(Debug)]
@@ -58,20 +64,20 @@ impl Connections {
     /// there is no place, and the new connection is closed.
     pub(super) fn admit(self: &Arc<Self>, from: IpAddr) -> Option<Place> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if open.len() >= self.limit && !self.evict(&mut open) {
+        if open.by_id.len() >= self.limit && !self.evict(&mut open) {
             return None;
         }
         let idle_since = AtomicU64::new(self.now());
         let connection = Arc::new(Connection { from: from.to_canonical(), idle_since, evict: Notify::new() });
         let id = self.next.fetch_add(1, Relaxed);
         open.insert(id, Arc::clone(&connection));
-        self.telemetry.door.set_open(open.len());
+        self.telemetry.door.set_open(open.by_id.len());
         Some(Place { connections: Arc::clone(self), id, connection })
     }
 
     /// Makes room if somebody is idle.
     fn evict(&self, open: &mut Open) -> bool {
-        let evicted = spare(open).and_then(|id| open.remove(&id));
+        let evicted = open.spare().and_then(|id| open.remove(id));
         self.telemetry.door.refused(if evicted.is_some() { Refusal::Idle } else { Refusal::Full });
         evicted.inspect(|connection| connection.evict.notify_one()).is_some()
     }
@@ -81,19 +87,33 @@ impl Connections {
     }
 }
 
-/// The longest idle connection of the address that has most of all that have an idle one.
-fn spare(open: &Open) -> Option<u64> {
-    let mut held: BTreeMap<IpAddr, u32> = BTreeMap::new();
-    for connection in open.values() {
-        *held.entry(connection.from).or_default() += 1;
+impl Open {
+    fn insert(&mut self, id: u64, connection: Arc<Connection>) {
+        *self.held.entry(connection.from).or_default() += 1;
+        self.by_id.insert(id, connection);
     }
-    let rank = |connection: &Connection| {
-        let since = connection.idle_since.load(Relaxed);
-        (since != BUSY).then(|| (held.get(&connection.from).copied(), Reverse(since)))
-    };
-    let idle = open.iter().filter_map(|(id, connection)| Some((rank(connection)?, *id)));
-    // Ids grow: of two that became idle at once the older one goes.
-    idle.max_by_key(|(rank, id)| (*rank, Reverse(*id))).map(|(_, id)| id)
+
+    fn remove(&mut self, id: u64) -> Option<Arc<Connection>> {
+        let connection = self.by_id.remove(&id)?;
+        if let Some(held) = self.held.get_mut(&connection.from) {
+            *held -= 1;
+            if *held == 0 {
+                self.held.remove(&connection.from);
+            }
+        }
+        Some(connection)
+    }
+
+    /// The longest idle connection of the address that has most of all that have an idle one.
+    fn spare(&self) -> Option<u64> {
+        let rank = |connection: &Connection| {
+            let since = connection.idle_since.load(Relaxed);
+            (since != BUSY).then(|| (self.held.get(&connection.from).copied(), Reverse(since)))
+        };
+        let idle = self.by_id.iter().filter_map(|(id, connection)| Some((rank(connection)?, *id)));
+        // Of two that became idle at once the older one goes.
+        idle.max_by_key(|(rank, id)| (*rank, Reverse(*id))).map(|(_, id)| id)
+    }
 }
 
 impl Place {
@@ -112,8 +132,8 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         let mut open = self.connections.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.remove(&self.id);
-        self.connections.telemetry.door.set_open(open.len());
+        open.remove(self.id);
+        self.connections.telemetry.door.set_open(open.by_id.len());
     }
 }
 

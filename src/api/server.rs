@@ -1,6 +1,7 @@
 //! The server under the routes: accepts, limits and drains connections, with TLS or without.
 
 use std::convert::Infallible;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +16,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::time::timeout;
 use tower::ServiceExt;
@@ -28,8 +29,23 @@ use super::limits::{HANDSHAKE_TIME, HEAD_TIME, MAX_BUFFER, MAX_CONNECTIONS, MAX_
 use crate::telemetry::Telemetry;
 use crate::telemetry::door::Refusal;
 
+/// Connections that may wait to be accepted. With the usual 128 a burst makes everybody else's
+/// connection wait a second for its next attempt.
+const BACKLOG: u32 = 4096;
+
 /// Pause when the operating system cannot give a connection, as when file descriptors run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Listens on an address; a port that was left a moment ago can be taken again.
+///
+/// # Errors
+/// The operating system does not give it.
+pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
 
 /// What every connection leads into.
 struct House {

@@ -87,7 +87,7 @@ impl DoorCounts {
     }
 
     /// Every reason with its number, 0 too.
-    pub(super) fn read_refused(&self) -> Vec<(&'static str, u64)> {
+    pub(crate) fn read_refused(&self) -> Vec<(&'static str, u64)> {
         let refused = locked(&self.refused);
         let all = [Refusal::Full, Refusal::Idle, Refusal::Handshake];
         all.map(|why| (why.as_str(), refused.get(&why).copied().unwrap_or(0))).to_vec()
