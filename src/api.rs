@@ -5,6 +5,7 @@
 
 mod auth;
 mod connections;
+mod conversation;
 pub mod door;
 mod exports;
 mod follow;
@@ -35,7 +36,7 @@ use crate::engine::snapshot::{Snapshot, SnapshotReader};
 use crate::telemetry::Telemetry;
 
 pub use auth::Tokens;
-use limits::MAX_IN_FLIGHT;
+use limits::{MAX_EXPORT_ASKERS, MAX_IN_FLIGHT};
 use problem::Problem;
 use scrape::Scrapes;
 
@@ -64,8 +65,9 @@ pub struct ApiState {
     telemetry: Arc<Telemetry>,
     exports: Arc<Exports>,
     scrapes: Arc<Scrapes>,
-    /// A seat for each request that may be under way.
-    flight: Arc<Semaphore>,
+    /// A seat for each request that may be under way, and of those that wait for an export.
+    seats: Arc<Semaphore>,
+    export_seats: Arc<Semaphore>,
     config: ApiConfig,
 }
 
@@ -74,8 +76,8 @@ impl ApiState {
     #[must_use]
     pub fn new(reader: SnapshotReader, telemetry: Arc<Telemetry>, exports: Arc<Exports>, config: ApiConfig) -> Self {
         let scrapes = Arc::new(Scrapes::new(Arc::clone(&config.mapping)));
-        let flight = Arc::new(Semaphore::new(MAX_IN_FLIGHT));
-        Self { reader, telemetry, exports, scrapes, flight, config }
+        let [seats, export_seats] = [MAX_IN_FLIGHT, MAX_EXPORT_ASKERS].map(|seats| Arc::new(Semaphore::new(seats)));
+        Self { reader, telemetry, exports, scrapes, seats, export_seats, config }
     }
 
     /// The truth, or the answer that there is none.

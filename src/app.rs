@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::api::door::Door;
+use crate::api::server::House;
 use crate::api::{self, ApiConfig, ApiState};
 use crate::clock::{Clock, SystemClock};
 use crate::config::export::ExportConfig;
@@ -102,8 +103,9 @@ impl App {
         let scheduler = scheduled(&config.export, &exports, &reader);
         let api_config = api_config(config, &door);
         let state = ApiState::new(reader, Arc::clone(&telemetry), Arc::clone(&exports), api_config);
+        let house = House::new(api::router(state), door, telemetry);
         let ended = tokio::select! {
-            () = api::server::serve(listener, door, api::router(state), telemetry, shutdown, DRAIN) => Ok(()),
+            () = api::server::serve(listener, house, shutdown, DRAIN) => Ok(()),
             () = background.collector_ended() => Err(anyhow::anyhow!("the collector ended; this is a defect, please report it")),
         };
         scheduler.inspect(JoinHandle::abort);

@@ -10,11 +10,13 @@ use tokio::task::JoinSet;
 
 use super::auth::Tokens;
 use super::follow::Followed;
+use crate::clock::{Clock, SystemClock};
 use crate::config::door::{DoorConfig, tokens};
 use crate::files;
+use crate::signals::UnixSeconds;
 use crate::telemetry::Telemetry;
 use crate::telemetry::door::Files;
-use crate::tls::server::{self, Identity, TlsFiles};
+use crate::tls::server::{self, Identity, TlsFiles, Validity};
 
 /// What is in force; files are followed until it is dropped.
 #[derive(Debug)]
@@ -102,6 +104,7 @@ fn follow_identity(
     let telemetry = Arc::clone(telemetry);
     telemetry.door.follows(Files::Tls);
     note_end(&first, &telemetry);
+    warn_of_end(first.certificate.as_ref(), SystemClock.now());
     let (keeper, identity) = watch::channel(first.config);
     following.spawn(followed.follow(move |heard| {
         telemetry.door.reloaded(Files::Tls, heard.is_ok());
@@ -110,6 +113,7 @@ fn follow_identity(
                 let name = identity.certificate.as_ref().map(|certificate| certificate.name.as_str());
                 tracing::info!(name, "the TLS files have changed: they serve from the next connection on");
                 note_end(&identity, &telemetry);
+                warn_of_end(identity.certificate.as_ref(), SystemClock.now());
                 keeper.send_replace(identity.config);
             }
             Err(problems) => kept(&problems, "the TLS identity before it stays"),
@@ -120,6 +124,14 @@ fn follow_identity(
 
 fn note_end(identity: &Identity, telemetry: &Telemetry) {
     telemetry.door.certificate_ends(identity.certificate.as_ref().map(|certificate| certificate.not_after));
+}
+
+/// Said when a certificate comes into use; later the metric tells.
+fn warn_of_end(certificate: Option<&Validity>, now: UnixSeconds) {
+    let Some(Validity { name, not_after, .. }) = certificate else { return };
+    if now >= *not_after {
+        tracing::error!(name, "the certificate in METRICS_TLS_CERT_FILE has ended: clients will refuse it");
+    }
 }
 
 fn kept(problems: &[String], consequence: &str) {

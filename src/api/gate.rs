@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use super::limits::{EXPORT_REQUESTS, HEALTH_TIME, MARGIN, MAX_BODY, MAX_IN_FLIGHT};
+use super::limits::{EXPORT_REQUESTS, HEALTH_TIME, MARGIN, MAX_BODY};
 use super::problem::Problem;
 use super::{ApiConfig, ApiState};
 
@@ -89,8 +89,9 @@ async fn answer(state: &ApiState, route: &str, request: Request, next: Next) -> 
     if HEALTH.contains(&route) {
         return within(patience, request, next).await;
     }
+    let seats = if route == EXPORT { &state.export_seats } else { &state.seats };
     // Not awaited: a queue would only make everybody late.
-    match state.flight.try_acquire() {
+    match seats.try_acquire() {
         Ok(_seat) => within(patience, request, next).await,
         Err(_) => crowded(),
     }
@@ -111,7 +112,7 @@ async fn within(limit: Duration, request: Request, next: Next) -> Response {
 }
 
 fn crowded() -> Response {
-    let mut response = Problem::unavailable(format!("{MAX_IN_FLIGHT} requests are under way already")).into_response();
+    let mut response = Problem::unavailable("too many requests are under way already").into_response();
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     response
 }

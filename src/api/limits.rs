@@ -9,6 +9,9 @@ pub(super) const MAX_CONNECTIONS: usize = 512;
 /// something slow, there is still an idle connection that makes room for a probe.
 pub(super) const MAX_IN_FLIGHT: usize = 128;
 
+/// Of those that may wait for an export, which takes long: they may not take everybody's place.
+pub(super) const MAX_EXPORT_ASKERS: usize = 16;
+
 /// Longest head of a request, in bytes and in headers.
 pub(super) const MAX_HEAD: usize = 16 * 1024;
 pub(super) const MAX_HEADERS: usize = 64;
@@ -48,6 +51,7 @@ mod tests {
         for (what, limit) in [
             ("connections", MAX_CONNECTIONS.to_string()),
             ("requests in flight", MAX_IN_FLIGHT.to_string()),
+            ("requests in flight to `/metrics/export`", MAX_EXPORT_ASKERS.to_string()),
             ("head of a request", format!("{}, {MAX_HEADERS} headers", kibibytes(MAX_HEAD))),
             ("buffer of a connection", kibibytes(MAX_BUFFER)),
             ("body of a request", kibibytes(MAX_BODY)),

@@ -1,27 +1,19 @@
-//! The front door with TLS: certificates that are shown, replaced, asked for and refused.
+//! The front door with TLS: what it serves, and files that stop the start.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
+mod clients;
+mod renewal;
+
 use std::process::{Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::authority::{Authority, Pair, openssl};
-use crate::support::{Answer, GATEWAY, Server, eventually, free_port, program, raw};
+use crate::support::{Answer, GATEWAY, Killed, Server, eventually, free_port, program, raw};
 
 const EMBEDDED: (&str, &str) = ("METRICS_MODE", "embedded");
-
-/// How long a change of files may take to be seen: two looks, and a loaded machine.
-const SEEN: Duration = Duration::from_secs(15);
 
 fn serve(pair: &Pair, more: &[(&str, &str)]) -> Server {
     let files = [("METRICS_TLS_CERT_FILE", pair.certificate.as_str()), ("METRICS_TLS_KEY_FILE", &pair.key)];
     Server::start(&[&[EMBEDDED], &files[..], more].concat())
-}
-
-fn health_in_time(client: &crate::authority::Https, port: u16) {
-    let began = Instant::now();
-    assert_eq!(client.get(port, "/health").status, 200);
-    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
 }
 
 fn value(metrics: &Answer, series: &str) -> Option<f64> {
@@ -109,97 +101,6 @@ fn files_that_cannot_be_used_stop_the_start_with_a_line_each() {
     }
 }
 
-/// Puts other files in a pair's place, each at once, as orchestrators do.
-fn replace(pair: &Pair, with: &Pair) {
-    for (from, to) in [(&with.certificate, &pair.certificate), (&with.key, &pair.key)] {
-        let beside = format!("{to}.new");
-        std::fs::copy(from, &beside).unwrap();
-        std::fs::rename(&beside, to).unwrap();
-    }
-}
-
-#[test]
-fn a_new_pair_is_shown_without_a_restart_and_a_broken_one_is_not() {
-    let authority = Authority::new();
-    let (pair, next) = (authority.issue("server"), authority.issue_for("next", 60));
-    let original = Pair { certificate: authority.path("original.pem"), key: authority.path("original.key") };
-    replace(&original, &pair);
-    let (server, client) = (serve(&pair, &[]), authority.client(None));
-    let read = |series: &str| value(&client.get(server.port(), "/metrics"), series);
-    let ends = || read("kdcube_metrics_tls_certificate_expiry_timestamp_seconds").unwrap();
-    let reloads =
-        |result: &str| read(&format!("kdcube_metrics_reloads_total{{files=\"tls\",result=\"{result}\"}}")).unwrap();
-    let first = ends();
-    assert_eq!((reloads("ok"), reloads("failed")), (0.0, 0.0));
-
-    replace(&pair, &next);
-    eventually("the new certificate", SEEN, || ends() > first);
-    assert_eq!(reloads("ok"), 1.0);
-
-    // A key of another certificate: the pair before it stays in use.
-    std::fs::copy(&original.key, &pair.key).unwrap();
-    eventually("the judgement", SEEN, || reloads("failed") > 0.0);
-    let judged = Instant::now();
-    eventually("two more looks", SEEN, || judged.elapsed() > Duration::from_secs(5));
-    assert_eq!((reloads("ok"), reloads("failed"), ends() > first), (1.0, 1.0, true));
-    let log = server.log();
-    assert_eq!(log.matches("is not the key of").count(), 1, "once, not at every look: {log}");
-
-    std::fs::copy(&original.certificate, &pair.certificate).unwrap();
-    eventually("the pair before", SEEN, || ends() == first);
-    assert_eq!(client.get(server.port(), "/health").status, 200);
-}
-
-#[test]
-fn only_a_client_certificate_opens_the_routes() {
-    let (authority, stranger) = (Authority::new(), Authority::new());
-    let pair = authority.issue("server");
-    let server =
-        serve(&pair, &[("METRICS_TLS_CLIENT_CA_FILE", &authority.certificate()), ("METRICS_AUTH_TOKEN", "hunter2")]);
-    let port = server.port();
-    let (nobody, friend) = (authority.client(None), authority.client(Some(&authority.issue("friend"))));
-    for path in ["/health", "/livez", "/healthz", "/-/healthy"] {
-        assert_eq!(nobody.get(port, path).status, 200, "{path}");
-    }
-    for path in ["/", "/metrics", "/metrics/export", "/api/v1/signals", "/nowhere"] {
-        let answer = nobody.ask(port, path, "Authorization: Bearer hunter2\r\n").unwrap();
-        assert_eq!((answer.status, answer.headers["content-type"].as_str()), (403, "application/problem+json"));
-        assert!(answer.text().contains("METRICS_TLS_CLIENT_CA_FILE"), "{path}");
-    }
-    assert_eq!(friend.get(port, "/metrics").status, 401, "a certificate is no token");
-    assert_eq!(friend.ask(port, "/metrics", "Authorization: Bearer hunter2\r\n").unwrap().status, 200);
-
-    // Certificates that are not the authority's, or hold no more, get nothing at all.
-    let impostor = authority.client(Some(&stranger.issue("friend")));
-    assert!(impostor.ask(port, "/health", "").is_err());
-    let late = authority.client(Some(&authority.issue_for("late", 0)));
-    eventually("its end", Duration::from_secs(5), || late.ask(port, "/health", "").is_err());
-    health_in_time(&nobody, port);
-    let metrics = friend.ask(port, "/metrics", "Authorization: Bearer hunter2\r\n").unwrap();
-    assert!(value(&metrics, "kdcube_metrics_refused_connections_total{reason=\"handshake\"}").unwrap() >= 2.0);
-}
-
-#[test]
-fn an_authority_that_is_replaced_ends_open_connections() {
-    let (authority, next) = (Authority::new(), Authority::new());
-    let (pair, trusted) = (authority.issue("server"), authority.path("trusted.pem"));
-    std::fs::copy(authority.certificate(), &trusted).unwrap();
-    let server = serve(&pair, &[("METRICS_TLS_CLIENT_CA_FILE", &trusted)]);
-    let friend = authority.client(Some(&authority.issue("friend")));
-    let mut kept = friend.connect(server.port());
-    let mut ask = || {
-        kept.write_all(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n").ok()?;
-        let mut answer = [0; 4096];
-        let read = kept.read(&mut answer).ok()?;
-        Answer::parse(&answer[..read]).map(|answer| answer.headers.contains_key("connection"))
-    };
-    assert_eq!(ask(), Some(false));
-    std::fs::copy(next.certificate(), &trusted).unwrap();
-    eventually("the last answer", SEEN, || ask() == Some(true));
-    assert_eq!(ask(), None);
-    assert!(friend.ask(server.port(), "/health", "").is_err(), "it is trusted no more");
-}
-
 #[test]
 fn a_check_tells_how_long_the_certificate_holds() {
     let authority = Authority::new();
@@ -222,48 +123,37 @@ fn a_check_tells_how_long_the_certificate_holds() {
     let (code, text) = check(&authority.issue_for("short", 7));
     assert!(code == Some(0) && text.contains("warning"), "{text}");
     let ended = authority.issue_for("ended", 0);
+    let late = serve(&ended, &[]);
+    eventually("a word of it", Duration::from_secs(5), || late.log().contains("has ended"));
     eventually("its end", Duration::from_secs(5), || check(&ended).0 == Some(1));
 }
 
 #[test]
-fn clients_that_do_not_speak_tls_are_told_or_cut() {
+fn the_scrape_configuration_of_the_security_page_works() {
     let authority = Authority::new();
-    let (server, client) = (serve(&authority.issue("server"), &[]), authority.client(None));
-    let port = server.port();
-    let mut silent = TcpStream::connect(("127.0.0.1", port)).unwrap();
-    let mut halfway = TcpStream::connect(("127.0.0.1", port)).unwrap();
-    halfway.write_all(b"\x16\x03\x01\x02\x00\x01\x00").unwrap();
-    let began = Instant::now();
-
-    let plain = raw(port, b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").expect("an answer");
-    assert_eq!((plain.status, plain.headers["content-type"].as_str()), (400, "application/problem+json"));
-    assert!(plain.json()["detail"].as_str().unwrap().contains("https://"));
-    for garbage in [&b"\x16\x03\x01\xff\xff"[..], &[0x16; 100_000], &[0xff; 100], b"\0", b"\r\n\r\n"] {
-        let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-        let _ = stream.write_all(garbage);
-        let _ = stream.shutdown(std::net::Shutdown::Write);
-        let _ = stream.read_to_end(&mut Vec::new());
-    }
-    health_in_time(&client, port);
-
-    // Who says nothing, or not enough, has ten seconds.
-    for stream in [&mut silent, &mut halfway] {
-        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-        let _ = stream.read_to_end(&mut Vec::new());
-        assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
-    }
-    let refused =
-        value(&client.get(port, "/metrics"), "kdcube_metrics_refused_connections_total{reason=\"handshake\"}");
-    assert!(refused >= Some(7.0), "{refused:?}");
-    assert!(server.memory() < 150, "{} MiB", server.memory());
-}
-
-#[test]
-fn a_handshake_that_hangs_does_not_hold_the_stop_up() {
-    let server = serve(&Authority::new().issue("server"), &[]);
-    let mut halfway = TcpStream::connect(("127.0.0.1", server.port())).unwrap();
-    halfway.write_all(b"\x16\x03\x01\x02\x00\x01\x00").unwrap();
-    let (code, took, log) = server.terminate();
-    assert_eq!(code, Some(0), "{log}");
-    assert!(took < Duration::from_secs(3), "{took:?}");
+    authority.issue("client");
+    std::fs::write(authority.path("token"), "hunter2").unwrap();
+    let server = serve(
+        &authority.issue("server"),
+        &[("METRICS_TLS_CLIENT_CA_FILE", &authority.certificate()), ("METRICS_AUTH_TOKEN", "hunter2")],
+    );
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/security.md")).unwrap();
+    let documented = page.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let documented = documented.replace("localhost:8090", &format!("localhost:{}", server.port()));
+    let config = authority.path("prometheus.yaml");
+    std::fs::write(&config, format!("global: {{scrape_interval: 1s}}\n{documented}")).unwrap();
+    let port = free_port();
+    let _prometheus = Command::new("prometheus")
+        .arg(format!("--config.file={config}"))
+        .arg(format!("--storage.tsdb.path={}", authority.path("data")))
+        .arg(format!("--web.listen-address=127.0.0.1:{port}"))
+        .stderr(Stdio::null())
+        .spawn()
+        .map(Killed)
+        .expect("prometheus is needed: ./test installs it");
+    let up = "GET /api/v1/query?query=kdcube_metrics_up HTTP/1.0\r\nHost: localhost\r\n\r\n";
+    eventually("a scrape", Duration::from_secs(30), || {
+        let answer = raw(port, up.as_bytes()).filter(|answer| answer.status == 200);
+        answer.is_some_and(|answer| answer.json()["data"]["result"][0]["value"][1] == "1")
+    });
 }

@@ -10,8 +10,9 @@ use crate::support::{Answer, Killed, Server, eventually};
 
 const CROWD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/hostile/crowd.py");
 
-/// What an orchestrator waits for; its own limit is one second, and this machine may be loaded.
-const IN_TIME: Duration = Duration::from_secs(2);
+/// What a probe may take while the crowd comes: it may be one of those whose connection the operating
+/// system has to try again, after one second and after three. No client is late for the server's sake.
+const IN_TIME: Duration = Duration::from_secs(5);
 
 /// Opens the crowd's connections, each with these first bytes, while `ask` is asked for health; it
 /// holds them until dropped.
@@ -42,20 +43,24 @@ fn crowd(port: u16, first: &str, ask: impl Fn() -> Answer + Sync) -> Killed {
     crowd
 }
 
-fn bounded(server: &Server, metrics: &dyn Fn() -> Answer) {
+/// What the crowd costs while it is there, and that nothing of it stays.
+fn assert_bounded(crowd: Killed, server: &Server, metrics: &dyn Fn() -> Answer) {
+    let began = Instant::now();
     let open = || -> Option<f64> {
         metrics().text().lines().find_map(|line| line.strip_prefix("kdcube_metrics_open_connections ")?.parse().ok())
     };
     assert!(open().unwrap() <= 512.0);
-    assert!(server.memory() < 200, "{} MiB", server.memory());
-    eventually("the end of the idle", Duration::from_secs(25), || open() == Some(1.0));
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    assert!(server.memory() < 100, "{} MiB", server.memory());
+    drop(crowd);
+    eventually("the end of all others", Duration::from_secs(15), || open() == Some(1.0));
 }
 
 #[test]
 fn ten_thousand_idle_connections_keep_nobody_out() {
     let server = Server::ready(&[("METRICS_MODE", "embedded")]);
-    let _crowd = crowd(server.port(), "", || server.get("/livez"));
-    bounded(&server, &|| server.get("/metrics"));
+    let crowd = crowd(server.port(), "", || server.get("/livez"));
+    assert_bounded(crowd, &server, &|| server.get("/metrics"));
 }
 
 #[test]
@@ -68,6 +73,6 @@ fn ten_thousand_unfinished_handshakes_keep_nobody_out() {
         ("METRICS_TLS_KEY_FILE", &pair.key),
     ]);
     // The beginning of a ClientHello that announces 16 kB.
-    let _crowd = crowd(server.port(), "1603014000010040000303", || client.get(server.port(), "/livez"));
-    bounded(&server, &|| client.get(server.port(), "/metrics"));
+    let crowd = crowd(server.port(), "1603014000010040000303", || client.get(server.port(), "/livez"));
+    assert_bounded(crowd, &server, &|| client.get(server.port(), "/metrics"));
 }
