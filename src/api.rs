@@ -5,10 +5,15 @@
 
 mod auth;
 mod connections;
+mod conversation;
+pub mod door;
 mod exports;
+mod follow;
 mod gate;
+mod handshake;
 mod health;
 mod landing;
+mod limits;
 mod negotiate;
 mod passthrough;
 mod problem;
@@ -23,6 +28,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::get;
+use tokio::sync::Semaphore;
 use tower_http::compression::CompressionLayer;
 
 use crate::catalog::mapping::Mapping;
@@ -32,6 +38,7 @@ use crate::engine::snapshot::{Snapshot, SnapshotReader};
 use crate::telemetry::Telemetry;
 
 pub use auth::Tokens;
+use limits::{MAX_EXPORT_ASKERS, MAX_IN_FLIGHT};
 pub(crate) use passthrough::Combined;
 use problem::Problem;
 use scrape::Scrapes;
@@ -44,10 +51,14 @@ pub struct ApiConfig {
     pub scrape_ttl: Duration,
     /// Whoever has one of these may read.
     pub tokens: Tokens,
+    /// Whoever has no client certificate may only ask for health.
+    pub needs_certificate: bool,
+    /// `http` or `https`, for people to see.
+    pub scheme: &'static str,
     /// The word for the mode in payloads.
     pub mode: &'static str,
-    /// No answer takes longer.
-    pub time_limit: Duration,
+    /// Limit of one request to a dependency; answers get a little more.
+    pub request_timeout: Duration,
 }
 
 /// What the routes need; cheap to clone.
@@ -59,6 +70,9 @@ pub struct ApiState {
     scrapes: Arc<Scrapes>,
     /// What upstreams told, in proxy mode.
     answers: Option<AnswersReader>,
+    /// A seat for each request that may be under way, and of those that wait for an export.
+    seats: Arc<Semaphore>,
+    export_seats: Arc<Semaphore>,
     config: ApiConfig,
 }
 
@@ -67,7 +81,8 @@ impl ApiState {
     #[must_use]
     pub fn new(reader: SnapshotReader, telemetry: Arc<Telemetry>, exports: Arc<Exports>, config: ApiConfig) -> Self {
         let scrapes = Arc::new(Scrapes::new(Arc::clone(&config.mapping)));
-        Self { reader, telemetry, exports, scrapes, answers: None, config }
+        let [seats, export_seats] = [MAX_IN_FLIGHT, MAX_EXPORT_ASKERS].map(|seats| Arc::new(Semaphore::new(seats)));
+        Self { reader, telemetry, exports, scrapes, answers: None, seats, export_seats, config }
     }
 
     /// The same in proxy mode: the system routes pass on what upstreams told.

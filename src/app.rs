@@ -10,6 +10,8 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use crate::api::door::Door;
+use crate::api::server::House;
 use crate::api::{self, ApiConfig, ApiState};
 use crate::clock::{Clock, SystemClock};
 use crate::config::export::ExportConfig;
@@ -39,9 +41,6 @@ use crate::telemetry::Telemetry;
 const DRAIN: Duration = Duration::from_secs(4);
 const GOODBYE: Duration = Duration::from_secs(5);
 
-/// What an answer may take beyond the request that it waits for.
-const MARGIN: Duration = Duration::from_secs(5);
-
 /// Updates that may wait for the collector; more than a few means that somebody publishes in a loop.
 const UPDATES: usize = 16;
 
@@ -49,6 +48,7 @@ const UPDATES: usize = 16;
 pub struct App {
     config: Config,
     listener: TcpListener,
+    door: Door,
     reader: SnapshotReader,
     collector: Collector,
     telemetry: Arc<Telemetry>,
@@ -61,21 +61,22 @@ impl App {
     /// Binds the port, so that a taken one stops the start, and builds everything.
     ///
     /// # Errors
-    /// The address cannot be bound, or a source or sink cannot be built.
+    /// The address cannot be bound, a source or sink cannot be built, or a token or TLS file went bad.
     pub async fn build(config: Config) -> anyhow::Result<Self> {
-        let listener = TcpListener::bind(config.address).await.with_context(|| {
+        let listener = api::server::listen(config.address).with_context(|| {
             format!("cannot listen on {}: choose another METRICS_BIND or METRICS_PORT", config.address)
         })?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let telemetry = Arc::new(Telemetry::default());
         let exports = Arc::new(exports(&config, &telemetry)?);
+        let door = Door::open(&config.door, &telemetry)?;
         let (publisher, reader) = snapshot::channel(config.sample_interval, config.stale_after);
         let (updates, published) = mpsc::channel(UPDATES);
         let database = watched_database(&config, &telemetry);
         let (ticker, answers) = ticker(&config, clock.as_ref(), &telemetry, database)?;
         let collector =
             Collector::new(ticker, clock, publisher, Arc::clone(&telemetry), published, config.sample_interval);
-        Ok(Self { config, listener, reader, collector, telemetry, exports, updates, answers })
+        Ok(Self { config, listener, door, reader, collector, telemetry, exports, updates, answers })
     }
 
     /// Where the server listens.
@@ -84,6 +85,12 @@ impl App {
     /// The operating system does not tell.
     pub fn address(&self) -> std::io::Result<SocketAddr> {
         self.listener.local_addr()
+    }
+
+    /// `http` or `https`.
+    #[must_use]
+    pub const fn scheme(&self) -> &'static str {
+        self.config.door.scheme()
     }
 
     /// What readers see.
@@ -97,12 +104,14 @@ impl App {
     /// # Errors
     /// The collector ends, which it should not.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send + 'static) -> anyhow::Result<()> {
-        let Self { config, listener, reader, collector, telemetry, exports, updates, answers } = self;
+        let Self { config, listener, door, reader, collector, telemetry, exports, updates, answers } = self;
         let background = Background::start(&config, collector, updates);
         let scheduler = scheduled(&config.export, &exports, &reader);
-        let state = ApiState::new(reader, telemetry, Arc::clone(&exports), api_config(config)).passing_on(answers);
+        let api_config = api_config(config, &door);
+        let state = ApiState::new(reader, Arc::clone(&telemetry), Arc::clone(&exports), api_config);
+        let house = House::new(api::router(state.passing_on(answers)), door, telemetry);
         let ended = tokio::select! {
-            () = api::server::serve(listener, api::router(state), shutdown, DRAIN) => Ok(()),
+            () = api::server::serve(listener, house, shutdown, DRAIN) => Ok(()),
             () = background.collector_ended() => Err(anyhow::anyhow!("the collector ended; this is a defect, please report it")),
         };
         scheduler.inspect(JoinHandle::abort);
@@ -124,13 +133,15 @@ fn scheduled(config: &ExportConfig, exports: &Arc<Exports>, reader: &SnapshotRea
     Some(tokio::spawn(pushes))
 }
 
-fn api_config(config: Config) -> ApiConfig {
+fn api_config(config: Config, door: &Door) -> ApiConfig {
     ApiConfig {
         mapping: Arc::new(config.mapping),
         scrape_ttl: config.scrape_ttl,
-        tokens: config.auth_tokens.into(),
+        tokens: door.tokens(),
+        needs_certificate: door.needs_certificate(),
+        scheme: config.door.scheme(),
         mode: config.source.mode().as_str(),
-        time_limit: config.request_timeout + MARGIN,
+        request_timeout: config.request_timeout,
     }
 }
 

@@ -15,7 +15,7 @@ use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use crate::cli::{Action, Cli, OnceArgs};
-use crate::config::{Config, Mode};
+use crate::config::{Config, Mode, table};
 use crate::settings::{Layer, Problem, Settings, read_env_file};
 use crate::telemetry::logging;
 
@@ -96,12 +96,26 @@ fn run_configured(action: Action, config: Config, warnings: &[String]) -> Exit {
     }
 }
 
-/// The layers that settings are read from. Variables that are not UTF-8 cannot be ours.
+/// The layers that settings are read from.
 fn layers(cli: &Cli, environment: impl Iterator<Item = (OsString, OsString)>) -> Result<Settings, Problem> {
-    let environment: Layer =
-        environment.filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect();
+    let environment = environment.filter_map(variable).collect::<Result<Layer, Problem>>()?;
     let env_file = cli.env_file.as_deref().map(read_env_file).transpose()?.unwrap_or_default();
     Ok(Settings::new(cli.flags.clone(), environment, env_file))
+}
+
+/// A variable whose name is UTF-8; no other is ours. If its value is not and the name is ours, that is
+/// a problem: a token that is left out opens the door.
+fn variable((name, value): (OsString, OsString)) -> Option<Result<(String, String), Problem>> {
+    let name = name.into_string().ok()?;
+    match value.into_string() {
+        Ok(value) => Some(Ok((name, value))),
+        Err(_) => is_setting(&name).then(|| Err(Problem(format!("{name}: is not UTF-8; accepted: UTF-8")))),
+    }
+}
+
+fn is_setting(name: &str) -> bool {
+    let is = |name: &str| table::ALL.iter().any(|setting| setting.variable == name);
+    is(name) || name.strip_suffix("_FILE").is_some_and(is)
 }
 
 /// One line a problem, all of them.

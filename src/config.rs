@@ -5,6 +5,7 @@
 
 pub mod cloudwatch;
 pub mod document;
+pub mod door;
 pub mod endpoint;
 pub mod export;
 pub mod gateway;
@@ -18,8 +19,7 @@ pub mod table;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use secrecy::SecretString;
-
+use self::door::DoorConfig;
 use self::export::ExportConfig;
 use self::postgres::PostgresConfig;
 use crate::catalog::mapping::Mapping;
@@ -52,8 +52,7 @@ pub struct LogConfig {
 pub struct Config {
     pub source: SourceConfig,
     pub address: SocketAddr,
-    /// Empty = no token asked.
-    pub auth_tokens: Vec<SecretString>,
+    pub door: DoorConfig,
     pub instance_id: String,
     pub sample_interval: Duration,
     pub stale_after: Duration,
@@ -99,7 +98,7 @@ impl Config {
         let log = read_log(settings);
         let history_max_samples = read_history_limit(settings);
         let scrape_ttl = settings.get(&table::SCRAPE_TTL);
-        let auth_tokens = read_tokens(settings);
+        let door = door::read(settings);
         let mapping = read_mapping(settings);
         let export = export::read(settings);
         // An upstream asks its own database.
@@ -109,7 +108,7 @@ impl Config {
         Some(Self {
             source: source?,
             address: address?,
-            auth_tokens,
+            door: door?,
             instance_id,
             sample_interval: sample_interval?,
             stale_after: stale_after?,
@@ -169,11 +168,6 @@ fn read_history_limit(settings: &mut Settings) -> Option<usize> {
     Some(limit)
 }
 
-fn read_tokens(settings: &mut Settings) -> Vec<SecretString> {
-    let tokens = settings.text(&table::AUTH_TOKEN).unwrap_or_default();
-    tokens.split(',').map(str::trim).filter(|token| !token.is_empty()).map(SecretString::from).collect()
-}
-
 fn read_mapping(settings: &mut Settings) -> Option<Mapping> {
     let Some(text) = settings.text(&table::MAPPING_JSON) else { return Some(Mapping::default()) };
     match Mapping::parse(&text) {
@@ -189,8 +183,6 @@ fn read_mapping(settings: &mut Settings) -> Option<Mapping> {
 
 #[cfg(test)]
 mod tests {
-    use secrecy::ExposeSecret;
-
     use super::*;
     use crate::signals::Scope;
 
@@ -251,16 +243,6 @@ mod tests {
             problem[0].starts_with("PLATFORM_DESCRIPTORS_DIR: /nowhere/gateway.yaml cannot be read"),
             "{problem:?}"
         );
-    }
-
-    #[test]
-    fn tokens_are_a_list_and_are_not_shown() {
-        let config = read(&[GATEWAY, ("METRICS_AUTH_TOKEN", " hunter2, hunter3 ,")]).unwrap();
-        assert_eq!(
-            config.auth_tokens.iter().map(ExposeSecret::expose_secret).collect::<Vec<_>>(),
-            ["hunter2", "hunter3"]
-        );
-        assert!(!format!("{config:?}").contains("hunter"));
     }
 
     #[test]

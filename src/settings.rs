@@ -134,14 +134,6 @@ impl Settings {
         self.text(setting).map(SecretString::from)
     }
 
-    /// The file that a setting's value is read from, where it comes from one.
-    #[must_use]
-    pub fn file(&self, setting: &Setting) -> Option<PathBuf> {
-        let name = format!("{}_FILE", setting.variable);
-        let path = || self.environment.get(&name).or_else(|| self.env_file.get(&name)).map(PathBuf::from);
-        (self.origin(setting) == Origin::File).then(path).flatten()
-    }
-
     /// Where the setting's value comes from.
     #[must_use]
     pub fn origin(&self, setting: &Setting) -> Origin {
@@ -154,6 +146,12 @@ impl Settings {
             () if has(&self.env_file, setting.variable) => Origin::EnvFile,
             () => Origin::Default,
         }
+    }
+
+    /// The file that the setting's value stands in (`*_FILE`), where that is what counts.
+    #[must_use]
+    pub fn file_of(&self, setting: &Setting) -> Option<PathBuf> {
+        (self.origin(setting) == Origin::File).then(|| self.file_named(&format!("{}_FILE", setting.variable)))?
     }
 
     /// A setting of type `T`. A value that is not accepted is noted as a problem and its default
@@ -184,8 +182,13 @@ impl Settings {
         }
     }
 
+    fn file_named(&self, name: &str) -> Option<PathBuf> {
+        let mut layers = [&self.environment, &self.env_file].into_iter();
+        layers.find_map(|layer| layer.get(name).filter(|path| !path.trim().is_empty())).map(PathBuf::from)
+    }
+
     fn file_text(&mut self, setting: &Setting) -> Option<String> {
-        let path = self.file(setting)?;
+        let path = self.file_of(setting)?;
         match std::fs::read_to_string(&path) {
             Ok(text) => Some(text.trim_end_matches(['\r', '\n']).to_owned()),
             Err(error) => {

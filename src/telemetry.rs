@@ -3,6 +3,7 @@
 //! [`Telemetry`] holds what the other rooms report; [`own`] declares each metric once and reads it
 //! off. Rendering is for `exporters`.
 
+pub mod door;
 mod histogram;
 pub mod logging;
 pub mod once;
@@ -18,6 +19,7 @@ use tracing::{info, warn};
 
 use crate::exporters::Tally;
 use crate::signals::{Component, InputKind, Malformed, UnixSeconds};
+use door::DoorCounts;
 use histogram::Histogram;
 use once::Once;
 
@@ -46,6 +48,8 @@ pub struct Telemetry {
     upstreams: Mutex<BTreeMap<&'static str, UpstreamCounts>>,
     malformed_log: Once<InputKind>,
     record_log: Once<()>,
+    /// What the front door counts.
+    pub door: DoorCounts,
 }
 
 /// How an export ended.
@@ -102,6 +106,7 @@ impl Default for Telemetry {
             upstreams: Mutex::default(),
             malformed_log: Once::new(QUIET),
             record_log: Once::new(QUIET),
+            door: DoorCounts::default(),
         }
     }
 }

@@ -1,5 +1,12 @@
 //! One TLS stack for the whole program: rustls on ring.
 
+mod certificate;
+pub mod server;
+
+use std::sync::Arc;
+
+use rustls::crypto::CryptoProvider;
+
 /// Makes ring the process-wide provider, which libraries take when they are given none. Needed before
 /// the first connection; a second call finds it done.
 pub(crate) fn use_ring() {
@@ -12,4 +19,9 @@ pub(crate) fn system_authorities() -> rustls::RootCertStore {
     let mut roots = rustls::RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     roots
+}
+
+/// The same for those who take one.
+fn ring() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
 }

@@ -1,15 +1,20 @@
-//! Who is connected: at most so many, and when full the one that has been idle longest goes.
+//! Who is connected: at most so many, and when full an idle one goes.
 //!
-//! A client that opens connections and says nothing can so keep nobody else out: an orchestrator's
-//! probe is answered even while thousands of idle connections are held open.
+//! It is one of the address that has most, the longest idle of these. A client that opens
+//! connections and says nothing so keeps nobody out but itself: an orchestrator's probe is answered
+//! even while thousands of connections are opened.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
+
+use crate::telemetry::Telemetry;
+use crate::telemetry::door::Refusal;
 
 /// A connection is busy while its last request is unanswered: this stands for "idle since".
 const BUSY: u64 = u64::MAX;
@@ -19,13 +24,23 @@ const BUSY: u64 = u64::MAX;
 pub(super) struct Connections {
     limit: usize,
     start: Instant,
-    open: Mutex<BTreeMap<u64, Arc<Connection>>>,
+    open: Mutex<Open>,
     next: AtomicU64,
+    telemetry: Arc<Telemetry>,
+}
+
+/// The open ones by id, which grow, and how many each address has: a flood of new connections must
+/// not make each of them dear.
+#[derive(Debug, Default)]
+struct Open {
+    by_id: BTreeMap<u64, Arc<Connection>>,
+    held: HashMap<IpAddr, u32>,
 }
 
 /// One of them.
 #[derive(Debug)]
 pub(super) struct Connection {
+    from: IpAddr,
     /// Milliseconds after `start`, or [`BUSY`].
     idle_since: AtomicU64,
     evict: Notify,
@@ -40,29 +55,64 @@ pub(super) struct Place {
 }
 
 impl Connections {
-    pub(super) fn new(limit: usize) -> Arc<Self> {
-        Arc::new(Self { limit, start: Instant::now(), open: Mutex::default(), next: AtomicU64::new(0) })
+    pub(super) fn new(limit: usize, telemetry: Arc<Telemetry>) -> Arc<Self> {
+        let (start, next) = (Instant::now(), AtomicU64::new(0));
+        Arc::new(Self { limit, start, open: Mutex::default(), next, telemetry })
     }
 
-    /// A place for a new connection. When there is none, the longest idle one is told to go; when
-    /// all are busy there is no place, and the new connection is closed.
-    pub(super) fn admit(self: &Arc<Self>) -> Option<Place> {
+    /// A place for a new connection. When there is none, an idle one is told to go; when all are busy
+    /// there is no place, and the new connection is closed.
+    pub(super) fn admit(self: &Arc<Self>, from: IpAddr) -> Option<Place> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if open.len() >= self.limit {
-            let idle = open.iter().filter(|(_, connection)| connection.idle_since.load(Relaxed) != BUSY);
-            let (&oldest, _) = idle.min_by_key(|(_, connection)| connection.idle_since.load(Relaxed))?;
-            if let Some(evicted) = open.remove(&oldest) {
-                evicted.evict.notify_one();
-            }
+        if open.by_id.len() >= self.limit && !self.evict(&mut open) {
+            return None;
         }
-        let connection = Arc::new(Connection { idle_since: AtomicU64::new(self.now()), evict: Notify::new() });
+        let idle_since = AtomicU64::new(self.now());
+        let connection = Arc::new(Connection { from: from.to_canonical(), idle_since, evict: Notify::new() });
         let id = self.next.fetch_add(1, Relaxed);
         open.insert(id, Arc::clone(&connection));
+        self.telemetry.door.set_open(open.by_id.len());
         Some(Place { connections: Arc::clone(self), id, connection })
+    }
+
+    /// Makes room if somebody is idle.
+    fn evict(&self, open: &mut Open) -> bool {
+        let evicted = open.spare().and_then(|id| open.remove(id));
+        self.telemetry.door.refused(if evicted.is_some() { Refusal::Idle } else { Refusal::Full });
+        evicted.inspect(|connection| connection.evict.notify_one()).is_some()
     }
 
     fn now(&self) -> u64 {
         u64::try_from(self.start.elapsed().as_millis()).unwrap_or(BUSY - 1)
+    }
+}
+
+impl Open {
+    fn insert(&mut self, id: u64, connection: Arc<Connection>) {
+        *self.held.entry(connection.from).or_default() += 1;
+        self.by_id.insert(id, connection);
+    }
+
+    fn remove(&mut self, id: u64) -> Option<Arc<Connection>> {
+        let connection = self.by_id.remove(&id)?;
+        if let Some(held) = self.held.get_mut(&connection.from) {
+            *held -= 1;
+            if *held == 0 {
+                self.held.remove(&connection.from);
+            }
+        }
+        Some(connection)
+    }
+
+    /// The longest idle connection of the address that has most of all that have an idle one.
+    fn spare(&self) -> Option<u64> {
+        let rank = |connection: &Connection| {
+            let since = connection.idle_since.load(Relaxed);
+            (since != BUSY).then(|| (self.held.get(&connection.from).copied(), Reverse(since)))
+        };
+        let idle = self.by_id.iter().filter_map(|(id, connection)| Some((rank(connection)?, *id)));
+        // Of two that became idle at once the older one goes.
+        idle.max_by_key(|(rank, id)| (*rank, Reverse(*id))).map(|(_, id)| id)
     }
 }
 
@@ -81,7 +131,9 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.connections.open.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
+        let mut open = self.connections.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.remove(self.id);
+        self.connections.telemetry.door.set_open(open.by_id.len());
     }
 }
 
@@ -95,26 +147,5 @@ impl Drop for Busy {
     }
 }
 
-/// How long a client may take to send the head of a request.
-pub(super) const HEAD_TIME: Duration = Duration::from_secs(10);
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test(start_paused = true)]
-    async fn the_longest_idle_goes_and_the_busy_stay() {
-        let connections = Connections::new(2);
-        let busy = Arc::new(connections.admit().unwrap());
-        let working = busy.busy();
-        tokio::time::advance(Duration::from_secs(1)).await;
-        let idle = connections.admit().unwrap();
-        tokio::time::advance(Duration::from_secs(1)).await;
-        let third = Arc::new(connections.admit().expect("the idle one goes"));
-        tokio::time::timeout(Duration::from_secs(1), idle.evicted()).await.expect("told to go");
-        let _also_working = third.busy();
-        assert!(connections.admit().is_none(), "all are busy");
-        drop(working);
-        assert!(connections.admit().is_some());
-    }
-}
+mod tests;

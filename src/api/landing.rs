@@ -34,9 +34,10 @@ pub(super) async fn page(State(state): State<ApiState>) -> Html<String> {
     let mut page = format!(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta http-equiv=\"refresh\" content=\"5\">\
          <meta name=\"viewport\" content=\"width=device-width\"><title>kdcube-metrics</title><style>{STYLE}</style>\
-         <h1>kdcube-metrics</h1><p>version {} · mode {} · {}</p><h2>Routes</h2><table>",
+         <h1>kdcube-metrics</h1><p>version {} · mode {} · {} · {}</p><h2>Routes</h2><table>",
         env!("CARGO_PKG_VERSION"),
         state.config.mode,
+        state.config.scheme,
         truth.as_ref().map_or_else(|| "no fresh snapshot".to_owned(), |snapshot| describe(snapshot)),
     );
     for (route, answers) in ROUTES {

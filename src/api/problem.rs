@@ -4,6 +4,8 @@ use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
+const CONTENT_TYPE: &str = "application/problem+json";
+
 /// A problem with an HTTP status; the detail says what, where and what to do, and never a secret.
 #[derive(Debug)]
 pub(super) struct Problem {
@@ -20,16 +22,28 @@ impl Problem {
     pub(super) fn unavailable(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, detail)
     }
+
+    /// The same as bytes of HTTP, for who gets no further than the socket.
+    pub(super) fn on_the_wire(&self) -> String {
+        let body = self.body();
+        format!(
+            "HTTP/1.1 {}\r\ncontent-type: {CONTENT_TYPE}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+            self.status,
+            body.len()
+        )
+    }
+
+    fn body(&self) -> String {
+        let title = self.status.canonical_reason().unwrap_or("Problem");
+        let status = self.status.as_u16();
+        json!({"type": "about:blank", "title": title, "status": status, "detail": self.detail}).to_string()
+    }
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let title = self.status.canonical_reason().unwrap_or("Problem");
-        let body = json!({
-            "type": "about:blank", "title": title, "status": self.status.as_u16(), "detail": self.detail,
-        });
-        let content_type = HeaderValue::from_static("application/problem+json");
-        (self.status, [(header::CONTENT_TYPE, content_type)], body.to_string()).into_response()
+        let content_type = HeaderValue::from_static(CONTENT_TYPE);
+        (self.status, [(header::CONTENT_TYPE, content_type)], self.body()).into_response()
     }
 }
 

@@ -33,7 +33,7 @@ pub(super) fn run(mut config: Config, arguments: &DemoArgs) -> Exit {
 
 async fn demo(config: Config, duration: Option<Duration>) -> anyhow::Result<()> {
     let app = App::build(config).await?;
-    say(&welcome(app.address()?));
+    say(&welcome(app.scheme(), app.address()?));
     let status = tokio::spawn(status(app.reader()));
     let ended = app.run(stop_after(duration)).await;
     status.abort();
@@ -55,9 +55,9 @@ pub(super) async fn stop_after(duration: Option<Duration>) {
     }
 }
 
-fn welcome(address: SocketAddr) -> String {
+fn welcome(scheme: &str, address: SocketAddr) -> String {
     let host = if address.ip().is_unspecified() { "127.0.0.1".to_owned() } else { address.ip().to_string() };
-    let base = format!("http://{host}:{}", address.port());
+    let base = format!("{scheme}://{host}:{}", address.port());
     format!(
         "A simulated KDCube deployment is being measured. Open:\n\n  \
          {base}/                    what there is\n  \

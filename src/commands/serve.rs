@@ -21,18 +21,22 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let scope = config.source.scope().map(|Scope { tenant, project }| format!("{tenant}/{project}"));
     let app = App::build(config).await?;
     let address = app.address()?;
-    tracing::info!(%address, mode, instance, scope, "serving");
+    let url = format!("{}://{address}", app.scheme());
+    tracing::info!(url, mode, instance, scope, "serving");
     app.run(stop_signal()).await?;
     tracing::info!("stopped");
     Ok(())
 }
 
-/// Anyone who reaches the port can read it.
+/// Anyone who reaches the port can read it: whoever starts it so is told what that asks of the network.
 fn warn_if_open(config: &Config) {
-    if config.auth_tokens.is_empty() && !config.address.ip().is_loopback() {
+    if config.door.is_open() && !config.address.ip().is_loopback() {
         tracing::warn!(
             address = %config.address,
-            "no METRICS_AUTH_TOKEN: whoever reaches this address reads every metric; keep it on the internal network"
+            "no METRICS_AUTH_TOKEN and no METRICS_TLS_CLIENT_CA_FILE: whoever can connect to this address reads every \
+             metric and can start an export. Internal only means that nobody else can: no public load balancer, \
+             ingress or port leads here, and the network (private subnet, security group, NetworkPolicy) lets in \
+             only scrapers, autoscalers and probes. Set a token, or METRICS_BIND=127.0.0.1, if that does not hold"
         );
     }
 }

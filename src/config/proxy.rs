@@ -103,7 +103,7 @@ fn auth(settings: &mut Settings) -> Option<Option<AuthHeader>> {
         settings.problem(format!("METRICS_AUTH_HEADER_VALUE: {UNFIT}"));
         return None;
     }
-    let value = settings.file(&table::AUTH_HEADER_VALUE).map_or(AuthValue::Fixed(value), AuthValue::File);
+    let value = settings.file_of(&table::AUTH_HEADER_VALUE).map_or(AuthValue::Fixed(value), AuthValue::File);
     Some(Some(AuthHeader { name, value }))
 }
 

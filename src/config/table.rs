@@ -4,6 +4,7 @@
 use crate::settings::Setting;
 
 const CORE: &str = "Core";
+const DOOR: &str = "The front door";
 const REDIS: &str = "Redis mode";
 const GATEWAY: &str = "Gateway configuration";
 const PROXY: &str = "Proxy mode";
@@ -53,13 +54,6 @@ pub const BIND: Setting = open(
     CORE,
     "Address of the HTTP server. It is meant for the internal network only.",
 );
-pub const AUTH_TOKEN: Setting = secret(
-    "METRICS_AUTH_TOKEN",
-    "",
-    "one or more tokens, separated by commas",
-    CORE,
-    "If set, every route but the health routes needs `Authorization: Bearer <token>`; several tokens let you rotate them.",
-);
 pub const INSTANCE_ID: Setting =
     open("INSTANCE_ID", "", "a name", CORE, "This replica's name. By default `metrics-` and eight random hex digits.");
 pub const SAMPLE_INTERVAL: Setting = open(
@@ -93,6 +87,35 @@ pub const RUST_LOG: Setting = open(
     "a level (error, warn, info, debug, trace) or tracing directives",
     CORE,
     "What is logged.",
+);
+
+pub const AUTH_TOKEN: Setting = secret(
+    "METRICS_AUTH_TOKEN",
+    "",
+    "one or more tokens of visible ASCII, separated by commas or line ends",
+    DOOR,
+    "If set, every route but the health routes needs `Authorization: Bearer <token>`; several tokens let you rotate them. From a file (`METRICS_AUTH_TOKEN_FILE`) they are read again when it changes.",
+);
+pub const TLS_CERT_FILE: Setting = open(
+    "METRICS_TLS_CERT_FILE",
+    "",
+    "a PEM file: the server's certificate, then those between it and its authority",
+    DOOR,
+    "Serves HTTPS with this certificate. It is read again when it or the key changes.",
+);
+pub const TLS_KEY_FILE: Setting = open(
+    "METRICS_TLS_KEY_FILE",
+    "",
+    "a PEM file: the certificate's private key, not encrypted",
+    DOOR,
+    "The key of `METRICS_TLS_CERT_FILE`.",
+);
+pub const TLS_CLIENT_CA_FILE: Setting = open(
+    "METRICS_TLS_CLIENT_CA_FILE",
+    "",
+    "a PEM file: certificates of authorities",
+    DOOR,
+    "If set, every route but the health routes needs a client certificate of one of them, besides a token if there is one.",
 );
 
 pub const REDIS_URL: Setting = secret(
@@ -356,7 +379,6 @@ pub const ALL: &[&Setting] = &[
     &MODE,
     &PORT,
     &BIND,
-    &AUTH_TOKEN,
     &INSTANCE_ID,
     &SAMPLE_INTERVAL,
     &STALE_AFTER,
@@ -364,6 +386,10 @@ pub const ALL: &[&Setting] = &[
     &HISTORY_MAX_SAMPLES,
     &LOG_FORMAT,
     &RUST_LOG,
+    &AUTH_TOKEN,
+    &TLS_CERT_FILE,
+    &TLS_KEY_FILE,
+    &TLS_CLIENT_CA_FILE,
     &REDIS_URL,
     &GATEWAY_CONFIG_JSON,
     &GATEWAY_YAML_PATH,

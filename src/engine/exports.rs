@@ -25,7 +25,7 @@ use crate::exporters::{Round, Sink, Truth};
 use crate::telemetry::Telemetry;
 
 /// Exports on demand closer together than this share one, so that nobody can hammer a sink.
-const SPACING: Duration = Duration::from_secs(1);
+pub(crate) const SPACING: Duration = Duration::from_secs(1);
 
 /// Every enabled sink.
 pub struct Exports {

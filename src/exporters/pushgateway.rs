@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE};
@@ -96,6 +96,15 @@ impl PushgatewaySink {
         SinkError { message, may_retry: true }
     }
 
+    /// What the other side said, less what we told it: some proxies answer with the request.
+    fn without_password(&self, said: &str) -> String {
+        let Some((user, password)) = &self.config.endpoint.user else { return said.to_owned() };
+        let password = password.expose_secret();
+        let header = STANDARD.encode(format!("{user}:{password}"));
+        let told = [header.as_str(), password].into_iter().filter(|told| !told.is_empty());
+        told.fold(said.to_owned(), |said, told| said.replace(told, "…"))
+    }
+
     async fn refused(&self, answer: Response) -> SinkError {
         let status = answer.status();
         let may_retry = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
@@ -107,7 +116,8 @@ impl PushgatewaySink {
             _ if may_retry => "it is tried again",
             _ => "it does not take this push as it is",
         };
-        let said: String = answer.text().await.unwrap_or_default().chars().take(MOST_SAID).collect();
+        let said = self.without_password(&beginning(answer).await);
+        let said: String = said.chars().take(MOST_SAID).collect();
         let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
         SinkError {
             message: format!("Pushgateway at {} answers {status} ({said}); {advice}", self.config.endpoint.url),
@@ -150,6 +160,18 @@ impl Sink for PushgatewaySink {
         }
         self.send(self.request(Method::DELETE)).await
     }
+}
+
+/// Enough of an answer's text to tell what it is about; the rest is not waited for.
+async fn beginning(mut answer: Response) -> String {
+    const ENOUGH: usize = 4096;
+    let mut bytes = Vec::new();
+    while bytes.len() < ENOUGH
+        && let Ok(Some(chunk)) = answer.chunk().await
+    {
+        bytes.extend_from_slice(chunk.get(..ENOUGH).unwrap_or(&chunk));
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// `…/metrics/job/<job>/<label>/<value>…`

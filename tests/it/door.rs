@@ -1,87 +1,117 @@
-//! A front door before a real server, such as a proxy or a load balancer: hands requests on, or has a mishap.
+//! The front door: who gets in, and what is told to whom.
 
-use std::io;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+mod crowd;
 
-use axum::body::{Body, to_bytes};
-use axum::http::{Request, Response};
-use futures_util::StreamExt;
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
-use tokio::net::{TcpListener, TcpStream};
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::time::Duration;
 
-use crate::mishap::{Mishap, Mishaps};
-use crate::support::{free_port, raw};
+use crate::support::{GATEWAY, Server, eventually, program, request};
 
-/// The door; closes when its runtime ends.
-pub(crate) struct Door {
-    pub(crate) port: u16,
-    pub(crate) mishaps: Mishaps,
-    /// The server behind it.
-    behind: u16,
-    requests: AtomicUsize,
-}
+const EMBEDDED: (&str, &str) = ("METRICS_MODE", "embedded");
 
-impl Door {
-    pub(crate) async fn before(behind: u16) -> Arc<Self> {
-        let port = free_port();
-        let door = Arc::new(Self { port, mishaps: Mishaps::default(), behind, requests: AtomicUsize::new(0) });
-        let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
-        let opened = Arc::clone(&door);
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(Arc::clone(&opened).serve(stream));
-            }
-        });
-        door
-    }
-
-    pub(crate) fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
-    }
-
-    /// Requests so far, however they ended.
-    pub(crate) fn requests(&self) -> usize {
-        self.requests.load(Ordering::SeqCst)
-    }
-
-    async fn serve(self: Arc<Self>, stream: TcpStream) {
-        let service = service_fn(move |request| Arc::clone(&self).answer(request));
-        // A mishap ends the connection with an error, as meant.
-        let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
-    }
-
-    async fn answer(self: Arc<Self>, request: Request<Incoming>) -> io::Result<Response<Body>> {
-        self.requests.fetch_add(1, Ordering::SeqCst);
-        match self.mishaps.next() {
-            Mishap::None => self.hand_on(request).await,
-            Mishap::Answer(status, text) => Ok(Response::builder().status(status).body(Body::from(text)).unwrap()),
-            Mishap::Late(pause) => {
-                let answer = self.hand_on(request).await;
-                tokio::time::sleep(pause).await;
-                answer
-            }
-            Mishap::Reset => {
-                let _ = Body::new(request.into_body()).into_data_stream().next().await;
-                Err(io::Error::from(io::ErrorKind::ConnectionReset))
-            }
-            Mishap::Hang => std::future::pending().await,
+#[test]
+fn only_a_token_opens_the_routes() {
+    let server = Server::start(&[EMBEDDED, ("METRICS_AUTH_TOKEN", "hunter2,hunter3")]);
+    let ask = |path: &str, headers: &[(&str, &str)]| request(server.port(), "GET", path, headers);
+    for path in
+        ["/", "/metrics", "/metrics/combined", "/metrics/proc/system", "/metrics/export", "/api/v1/exports", "/nowhere"]
+    {
+        let answer = ask(path, &[]);
+        assert_eq!(
+            (answer.status, answer.headers["www-authenticate"].as_str()),
+            (401, "Bearer realm=\"kdcube-metrics\"")
+        );
+        for wrong in ["", "Bearer", "Bearer hunter", "Bearer hunter22", "Basic hunter2", "hunter2"] {
+            let answer = ask(path, &[("Authorization", wrong)]);
+            assert_eq!(answer.status, 401, "{path}");
+            assert!(answer.headers["www-authenticate"].contains("invalid_token"), "{path}");
         }
     }
-
-    async fn hand_on(&self, request: Request<Incoming>) -> io::Result<Response<Body>> {
-        let (head, body) = request.into_parts();
-        let body = to_bytes(Body::new(body), usize::MAX).await.map_err(io::Error::other)?;
-        let headers = head.headers.iter().filter(|(name, _)| !matches!(name.as_str(), "host" | "connection"));
-        let headers = headers.map(|(name, value)| format!("{name}: {}\r\n", value.to_str().unwrap()));
-        let start = format!("{} {} HTTP/1.0\r\nHost: localhost\r\n", head.method, head.uri.path());
-        let bytes = [format!("{start}{}\r\n", headers.collect::<String>()).as_bytes(), &body].concat();
-        let behind = self.behind;
-        let answer = tokio::task::spawn_blocking(move || raw(behind, &bytes)).await.unwrap();
-        let answer = answer.ok_or_else(|| io::Error::from(io::ErrorKind::ConnectionReset))?;
-        Ok(Response::builder().status(answer.status).body(Body::from(answer.body)).unwrap())
+    let twice = [("Authorization", "Bearer hunter2"), ("Authorization", "Bearer hunter2")];
+    assert_eq!(ask("/metrics", &twice).status, 401);
+    for token in ["Bearer hunter2", "bearer hunter3"] {
+        assert_eq!(ask("/metrics", &[("Authorization", token)]).status, 200, "{token}");
     }
+    for path in ["/health", "/livez", "/healthz", "/-/healthy"] {
+        assert_eq!(server.get(path).status, 200, "{path}");
+    }
+}
+
+#[test]
+fn tokens_that_are_no_tokens_stop_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let (empty, binary) = (folder.path().join("empty"), folder.path().join("binary"));
+    std::fs::write(&empty, "\n").unwrap();
+    std::fs::write(&binary, b"hunter\xff").unwrap();
+    let bytes = |bytes: &[u8]| OsString::from_vec(bytes.to_vec());
+    for (variable, value) in [
+        ("METRICS_AUTH_TOKEN", bytes(b" , ")),
+        ("METRICS_AUTH_TOKEN", bytes(b"hunter 2")),
+        ("METRICS_AUTH_TOKEN", bytes(b"hunter\xff")),
+        ("METRICS_AUTH_TOKEN_FILE", empty.into()),
+        ("METRICS_AUTH_TOKEN_FILE", binary.into()),
+        ("METRICS_AUTH_TOKEN_FILE", bytes(b"/nowhere/token")),
+    ] {
+        let output = program(&[GATEWAY, EMBEDDED], &["serve"]).env(variable, &value).output().unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(78), "{value:?}: {errors}");
+        assert!(errors.contains("METRICS_AUTH_TOKEN") && !errors.contains("hunter"), "{errors}");
+    }
+}
+
+#[test]
+fn a_file_of_tokens_is_read_again_when_it_changes() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tokens");
+    std::fs::write(&file, "hunter2\n").unwrap();
+    let server = Server::start(&[EMBEDDED, ("METRICS_AUTH_TOKEN_FILE", file.to_str().unwrap())]);
+    let ask = |token: &str| request(server.port(), "GET", "/metrics", &[("Authorization", &format!("Bearer {token}"))]);
+    let seen = Duration::from_secs(15);
+    assert_eq!(ask("hunter2").status, 200);
+    std::fs::write(&file, "hunter2\nhunter3\n").unwrap();
+    eventually("the second token", seen, || ask("hunter3").status == 200);
+    assert_eq!(ask("hunter2").status, 200);
+    std::fs::write(&file, "hunter3\n").unwrap();
+    eventually("the end of the first", seen, || ask("hunter2").status == 401);
+    // Neither nothing nor no file opens the door.
+    let failed = || ask("hunter3").text().contains(r#"kdcube_metrics_reloads_total{files="tokens",result="failed"} 1"#);
+    std::fs::write(&file, "").unwrap();
+    eventually("the judgement", seen, failed);
+    assert_eq!((server.get("/metrics").status, ask("hunter3").status), (401, 200));
+    std::fs::remove_file(&file).unwrap();
+    std::fs::write(&file, "hunter4").unwrap();
+    eventually("the next token", seen, || ask("hunter4").status == 200);
+    let log = server.log();
+    assert!(log.contains("METRICS_AUTH_TOKEN_FILE") && log.contains("holds no token"), "{log}");
+    assert!(!log.contains("hunter"), "{log}");
+}
+
+#[test]
+fn an_open_door_on_the_network_is_warned_of_once() {
+    let anywhere = ("METRICS_BIND", "0.0.0.0");
+    let warnings = |variables: &[(&str, &str)]| Server::ready(variables).log().matches("Internal only means").count();
+    assert_eq!(warnings(&[EMBEDDED, anywhere]), 1);
+    assert_eq!(warnings(&[EMBEDDED]), 0, "on this machine only");
+    let closed = Server::start(&[EMBEDDED, anywhere, ("METRICS_AUTH_TOKEN", "hunter2")]);
+    assert!(!closed.log().contains("Internal only means"));
+}
+
+#[test]
+fn pages_may_not_be_framed_cached_or_scripted() {
+    let server = Server::ready(&[EMBEDDED]);
+    for path in ["/", "/metrics", "/nowhere", "/health"] {
+        let headers = server.get(path).headers;
+        assert_eq!(
+            (headers["cache-control"].as_str(), headers["x-content-type-options"].as_str()),
+            ("no-store", "nosniff")
+        );
+        assert_eq!((headers["x-frame-options"].as_str(), headers["referrer-policy"].as_str()), ("DENY", "no-referrer"));
+        assert_eq!(headers["cross-origin-resource-policy"], "same-origin");
+        for part in ["default-src 'none'", "frame-ancestors 'none'", "form-action 'none'", "base-uri 'none'"] {
+            assert!(headers["content-security-policy"].contains(part), "{path}: {part}");
+        }
+    }
+    let page = server.get("/").text();
+    assert!(!page.contains("<script") && !page.contains(" onclick"));
 }

@@ -8,8 +8,10 @@
     reason = "a test fails by panicking"
 )]
 
+mod authority;
 #[cfg(feature = "cloudwatch")]
 mod aws_server;
+mod between;
 #[cfg(feature = "cloudwatch")]
 mod cloudwatch;
 mod commands;
@@ -31,5 +33,7 @@ mod redis_acl;
 mod redis_source;
 mod relay;
 mod round_trip;
+mod secrets;
 mod server;
 mod support;
+mod tls;

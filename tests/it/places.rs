@@ -1,45 +1,25 @@
 //! Where Redis can be: behind TLS, and behind sentinels that move it.
 
-use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use tempfile::TempDir;
 
+use crate::authority::Authority;
 use crate::support::{GATEWAY, Killed, RedisServer, Server, eventually, free_port, program};
-
-pub(crate) fn openssl(folder: &Path, arguments: &str) {
-    let output = Command::new("openssl").args(arguments.split(' ')).current_dir(folder).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-}
-
-/// A certificate authority of our own and a certificate of localhost.
-pub(crate) fn certificates() -> TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("names"), "subjectAltName=DNS:localhost\nbasicConstraints=CA:FALSE\n").unwrap();
-    let key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
-    openssl(folder.path(), &format!("req -x509 {key} -days 2 -subj /CN=authority -keyout ca.key -out ca.pem"));
-    openssl(folder.path(), &format!("req {key} -subj /CN=localhost -keyout server.key -out server.csr"));
-    openssl(
-        folder.path(),
-        "x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile names -out server.pem",
-    );
-    folder
-}
 
 #[test]
 fn a_redis_behind_tls_is_reached_if_its_certificate_is_trusted() {
-    let folder = certificates();
-    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let authority = Authority::new();
+    let pair = authority.issue("server");
     let port = free_port().to_string();
-    let (certificate, key) = (path("server.pem"), path("server.key"));
     let _redis = RedisServer::start_with(&[
         "--tls-port",
         &port,
         "--tls-cert-file",
-        &certificate,
+        &pair.certificate,
         "--tls-key-file",
-        &key,
+        &pair.key,
         "--tls-auth-clients",
         "no",
     ]);
@@ -48,9 +28,9 @@ fn a_redis_behind_tls_is_reached_if_its_certificate_is_trusted() {
         let variables = [GATEWAY, ("REDIS_URL", url.as_str()), ("SSL_CERT_FILE", authority)];
         program(&variables, &["snapshot", "--format", "scalars"]).output().unwrap()
     };
-    let trusted = snapshot(&path("ca.pem"));
+    let trusted = snapshot(&authority.certificate());
     assert_eq!(trusted.status.code(), Some(0), "{}", String::from_utf8_lossy(&trusted.stderr));
-    let stranger = snapshot(&certificate);
+    let stranger = snapshot(&pair.certificate);
     assert_eq!(stranger.status.code(), Some(2), "{}", String::from_utf8_lossy(&stranger.stderr));
 }
 

@@ -9,7 +9,7 @@ use kdcube_metrics::config::postgres::PostgresConfig;
 use kdcube_metrics::engine::database::{self, Pace};
 use kdcube_metrics::telemetry::Telemetry;
 
-use crate::places::certificates;
+use crate::authority::Authority;
 use crate::postgres_server::{PASSWORD, PostgresServer};
 use crate::relay::Relay;
 use crate::support::{GATEWAY, Server, eventually, program, value};
@@ -158,9 +158,9 @@ fn commands_that_tick_once_ask_once() {
 
 #[test]
 fn only_a_server_that_can_prove_who_it_is_is_asked() {
-    let authority = certificates();
-    let path = |name: &str| authority.path().join(name).to_str().unwrap().to_owned();
-    let copy = |folder: &Path, name: &str| std::fs::copy(authority.path().join(name), folder.join(name)).unwrap();
+    let authority = Authority::new();
+    authority.issue("server");
+    let copy = |folder: &Path, name: &str| std::fs::copy(authority.path(name), folder.join(name)).unwrap();
     let postgres = PostgresServer::start_with(|folder| {
         copy(folder, "server.pem");
         copy(folder, "server.key");
@@ -171,7 +171,7 @@ fn only_a_server_that_can_prove_who_it_is_is_asked() {
     });
     let port = postgres.port().to_string();
     let variables = variables(&port);
-    let (tls, own) = (("POSTGRES_SSL", "1"), path("ca.pem"));
+    let (tls, own) = (("POSTGRES_SSL", "1"), authority.certificate());
     let own = ("METRICS_POSTGRES_CA_FILE", own.as_str());
     let (code, line) = check(&variables, &[tls, own]);
     assert!(code == Some(0) && line.contains("max_connections 37"), "{line}");

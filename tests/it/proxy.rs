@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use self::nginx::Nginx;
-use crate::places::{certificates, openssl};
+use crate::authority::{Authority, Pair};
 use crate::support::{Answer, RedisServer, Server, eventually, free_port, program};
 
 const PROXY: (&str, &str) = ("METRICS_MODE", "proxy");
@@ -122,18 +122,8 @@ fn a_token_that_is_renewed_is_taken_up() {
 fn a_client_certificate_opens_and_is_read_again_when_it_changes() {
     let redis = RedisServer::start();
     let upstream = frozen(&redis);
-    let folder = certificates();
-    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
-    openssl(
-        folder.path(),
-        "req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=me -keyout me.key -out me.csr",
-    );
-    openssl(
-        folder.path(),
-        "x509 -req -in me.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile names -out me.pem",
-    );
-    let self_signed = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=other";
-    openssl(folder.path(), &format!("{self_signed} -keyout other.key -out other.pem"));
+    let (authority, other) = (Authority::new(), Authority::new());
+    let (shown, mine, strange) = (authority.issue("server"), authority.issue("me"), other.issue("me"));
     let nginx = Nginx::start_tls(
         &format!(
             "location = /monitoring/system {{ proxy_pass http://127.0.0.1:{}/metrics/proc/system; }}",
@@ -141,16 +131,18 @@ fn a_client_certificate_opens_and_is_read_again_when_it_changes() {
         ),
         &format!(
             "ssl_certificate {}; ssl_certificate_key {}; ssl_client_certificate {}; ssl_verify_client on;",
-            path("server.pem"),
-            path("server.key"),
-            path("ca.pem")
+            shown.certificate,
+            shown.key,
+            authority.certificate()
         ),
     );
-    let copy = |from: &str, to: &str| std::fs::copy(path(from), path(to)).unwrap();
-    copy("other.pem", "client.pem");
-    copy("other.key", "client.key");
-    let (url, ca) = (format!("https://localhost:{}", nginx.port()), path("ca.pem"));
-    let (certificate, key) = (path("client.pem"), path("client.key"));
+    let (certificate, key) = (authority.path("client.pem"), authority.path("client.key"));
+    let show = |pair: &Pair| {
+        std::fs::copy(&pair.certificate, &certificate).unwrap();
+        std::fs::copy(&pair.key, &key).unwrap();
+    };
+    show(&strange);
+    let (url, ca) = (format!("https://localhost:{}", nginx.port()), authority.certificate());
     let server = Server::start(&[
         PROXY,
         ("METRICS_PROC_BASE_URL", &url),
@@ -160,12 +152,11 @@ fn a_client_certificate_opens_and_is_read_again_when_it_changes() {
     ]);
     eventually("a refusal", SOON, || server.get("/metrics/proc/system").status == 400);
     assert_eq!(server.get("/readyz").status, 503);
-    copy("me.pem", "client.pem");
-    copy("me.key", "client.key");
+    show(&mine);
     eventually("the other certificate", SOON, || server.get("/metrics/proc/system").status == 200);
 
     // An upstream whose certificate comes from nobody we trust is not talked to.
-    let stranger = path("other.pem");
+    let stranger = other.certificate();
     let variables = [PROXY, ("METRICS_PROC_BASE_URL", url.as_str()), ("METRICS_PROXY_CA_FILE", stranger.as_str())];
     let output = program(&variables, &["snapshot"]).output().unwrap();
     assert_eq!(output.status.code(), Some(2));

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::door::Door;
+use crate::between::Door;
 use crate::mishap::Mishap;
 use crate::support::{GATEWAY, Killed, RedisServer, Server, eventually, free_port, get, program, request};
 

@@ -1,0 +1,133 @@
+//! Clients that take their time: with the head, with the body, with the answer.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use super::server;
+use crate::support::{Answer, Server, eventually};
+
+fn connect(server: &Server) -> TcpStream {
+    let stream = TcpStream::connect(("127.0.0.1", server.port())).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream
+}
+
+fn health_in_time(server: &Server) {
+    let began = Instant::now();
+    assert_eq!(server.get("/health").status, 200);
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+}
+
+fn open_connections(server: &Server) -> Option<f64> {
+    let metrics = server.get("/metrics").text();
+    metrics.lines().find_map(|line| line.strip_prefix("kdcube_metrics_open_connections ")?.parse().ok())
+}
+
+/// Whether the server has closed the connection, without waiting for it.
+fn closed(stream: &TcpStream) -> bool {
+    stream.set_nonblocking(true).unwrap();
+    let read = (&mut &*stream).read(&mut [0; 1024]);
+    stream.set_nonblocking(false).unwrap();
+    match read {
+        Ok(0) => true,
+        Ok(_) => false,
+        Err(error) => error.kind() != ErrorKind::WouldBlock,
+    }
+}
+
+#[test]
+fn heads_that_come_byte_by_byte_are_cut() {
+    let server = server();
+    let mut slow: Vec<TcpStream> = (0..200).map(|_| connect(&server)).collect();
+    let began = Instant::now();
+    let mut head = b"GET /metrics HTTP/1.1\r\nHost: x\r\nX: ".iter().chain(std::iter::repeat(&b'x'));
+    eventually("the end of all of them", Duration::from_secs(20), || {
+        let byte = *head.next().unwrap();
+        slow.retain_mut(|stream| !closed(stream) && stream.write_all(&[byte]).is_ok());
+        health_in_time(&server);
+        slow.is_empty()
+    });
+    assert!(began.elapsed() > Duration::from_secs(5), "slow is not hostile yet: {:?}", began.elapsed());
+    assert!(server.memory() < 100, "{} MiB", server.memory());
+}
+
+#[test]
+fn a_body_is_not_waited_for() {
+    let server = server();
+    let mut slow = connect(&server);
+    slow.write_all(b"POST /metrics/export HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nx").unwrap();
+    let began = Instant::now();
+    let mut answer = Vec::new();
+    let _ = slow.read_to_end(&mut answer);
+    assert_eq!(Answer::parse(&answer).unwrap().status, 200);
+    assert!(began.elapsed() < Duration::from_secs(5), "answered and closed: {:?}", began.elapsed());
+}
+
+#[test]
+fn a_body_without_end_is_not_taken() {
+    let server = server();
+    let mut stream = connect(&server);
+    stream.write_all(b"POST /metrics/export HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n").unwrap();
+    let chunk = format!("10000\r\n{}\r\n", "x".repeat(0x10000));
+    // What the two sockets buffer is taken, and then it is over.
+    let taken = (0..2_000).take_while(|_| stream.write_all(chunk.as_bytes()).is_ok()).count();
+    assert!(taken < 1_000, "{taken} chunks of 64 KiB");
+    assert!(server.memory() < 100, "{} MiB", server.memory());
+    health_in_time(&server);
+}
+
+#[test]
+fn garbage_behind_a_request_ends_the_connection() {
+    let server = server();
+    for garbage in [&b"\0\xff\xfe GARBAGE\r\n\r\n"[..], b"{\"not\": \"http\"}\r\n\r\n", &[b'x'; 100_000]] {
+        let mut stream = connect(&server);
+        let mut bytes = b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n".repeat(3);
+        bytes.extend_from_slice(garbage);
+        let _ = stream.write_all(&bytes);
+        let mut answers = Vec::new();
+        let _ = stream.read_to_end(&mut answers);
+        let answers = String::from_utf8_lossy(&answers).into_owned();
+        // A reset may take away what was answered; nothing else may come.
+        assert!(answers.matches("HTTP/1.1 200").count() <= 3, "{answers}");
+        assert!(answers.is_empty() || answers.matches("HTTP/1.1 4").count() <= 1, "{answers}");
+    }
+    eventually("their end", Duration::from_secs(15), || open_connections(&server) == Some(1.0));
+    health_in_time(&server);
+}
+
+#[test]
+fn answers_that_nobody_takes_are_given_up() {
+    let server = server();
+    let requests = b"GET /metrics/combined HTTP/1.1\r\nHost: x\r\n\r\n".repeat(20_000);
+    let deaf: Vec<TcpStream> = (0..20)
+        .map(|_| {
+            let mut stream = connect(&server);
+            stream.set_write_timeout(Some(Duration::from_millis(200))).unwrap();
+            let _ = stream.write_all(&requests);
+            stream
+        })
+        .collect();
+    assert!(open_connections(&server) > Some(20.0));
+    health_in_time(&server);
+    eventually("their end", Duration::from_secs(25), || open_connections(&server) == Some(1.0));
+    assert!(server.memory() < 100, "{} MiB", server.memory());
+    drop(deaf);
+}
+
+#[test]
+fn heads_that_never_end_are_not_collected() {
+    let server = server();
+    let giant = vec![b'x'; 1_000_000];
+    let held: Vec<TcpStream> = (0..300)
+        .map(|_| {
+            let mut stream = connect(&server);
+            stream.set_write_timeout(Some(Duration::from_millis(50))).unwrap();
+            let _ = stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nX: ").and_then(|()| stream.write_all(&giant));
+            stream
+        })
+        .collect();
+    assert!(server.memory() < 100, "{} MiB", server.memory());
+    health_in_time(&server);
+    drop(held);
+}

@@ -1,0 +1,73 @@
+//! Files that are replaced while the server runs.
+
+use std::io::{Read, Write};
+use std::time::{Duration, Instant};
+
+use super::{serve, value};
+use crate::authority::{Authority, Pair};
+use crate::support::{Answer, eventually};
+
+/// How long a change of files may take to be seen: two looks, and a loaded machine.
+const SEEN: Duration = Duration::from_secs(15);
+
+/// Puts other files in a pair's place, each at once, as orchestrators do.
+fn replace(pair: &Pair, with: &Pair) {
+    for (from, to) in [(&with.certificate, &pair.certificate), (&with.key, &pair.key)] {
+        let beside = format!("{to}.new");
+        std::fs::copy(from, &beside).unwrap();
+        std::fs::rename(&beside, to).unwrap();
+    }
+}
+
+#[test]
+fn a_new_pair_is_shown_without_a_restart_and_a_broken_one_is_not() {
+    let authority = Authority::new();
+    let (pair, next) = (authority.issue("server"), authority.issue_for("next", 60));
+    let original = Pair { certificate: authority.path("original.pem"), key: authority.path("original.key") };
+    replace(&original, &pair);
+    let (server, client) = (serve(&pair, &[]), authority.client(None));
+    let read = |series: &str| value(&client.get(server.port(), "/metrics"), series);
+    let ends = || read("kdcube_metrics_tls_certificate_expiry_timestamp_seconds").unwrap();
+    let reloads =
+        |result: &str| read(&format!("kdcube_metrics_reloads_total{{files=\"tls\",result=\"{result}\"}}")).unwrap();
+    let first = ends();
+    assert_eq!((reloads("ok"), reloads("failed")), (0.0, 0.0));
+
+    replace(&pair, &next);
+    eventually("the new certificate", SEEN, || ends() > first);
+    assert_eq!(reloads("ok"), 1.0);
+
+    // A key of another certificate: the pair before it stays in use.
+    std::fs::copy(&original.key, &pair.key).unwrap();
+    eventually("the judgement", SEEN, || reloads("failed") > 0.0);
+    let judged = Instant::now();
+    eventually("two more looks", SEEN, || judged.elapsed() > Duration::from_secs(5));
+    assert_eq!((reloads("ok"), reloads("failed"), ends() > first), (1.0, 1.0, true));
+    let log = server.log();
+    assert_eq!(log.matches("is not the key of").count(), 1, "once, not at every look: {log}");
+
+    std::fs::copy(&original.certificate, &pair.certificate).unwrap();
+    eventually("the pair before", SEEN, || ends() == first);
+    assert_eq!(client.get(server.port(), "/health").status, 200);
+}
+
+#[test]
+fn an_authority_that_is_replaced_ends_open_connections() {
+    let (authority, next) = (Authority::new(), Authority::new());
+    let (pair, trusted) = (authority.issue("server"), authority.path("trusted.pem"));
+    std::fs::copy(authority.certificate(), &trusted).unwrap();
+    let server = serve(&pair, &[("METRICS_TLS_CLIENT_CA_FILE", &trusted)]);
+    let friend = authority.client(Some(&authority.issue("friend")));
+    let mut kept = friend.connect(server.port());
+    let mut ask = || {
+        kept.write_all(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n").ok()?;
+        let mut answer = [0; 4096];
+        let read = kept.read(&mut answer).ok()?;
+        Answer::parse(&answer[..read]).map(|answer| answer.headers.contains_key("connection"))
+    };
+    assert_eq!(ask(), Some(false));
+    std::fs::copy(next.certificate(), &trusted).unwrap();
+    eventually("the last answer", SEEN, || ask() == Some(true));
+    assert_eq!(ask(), None);
+    assert!(friend.ask(server.port(), "/health", "").is_err(), "it is trusted no more");
+}
