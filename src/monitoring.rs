@@ -106,6 +106,7 @@ pub fn analyze(inputs: &Inputs<'_>) -> SystemMonitoring {
     let mut monitoring = SystemMonitoring {
         circuit_breakers: circuits::breakers(inputs.signals, inputs.now),
         sse_connections: facts.sse.clone(),
+        queue_depths: inputs.signals.queues.clone(),
         timestamp: inputs.now,
         ..SystemMonitoring::default()
     };

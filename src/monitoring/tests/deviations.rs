@@ -209,7 +209,8 @@ proptest! {
         ages in prop::collection::vec(-1e9..1e9_f64, 0..3),
     ) {
         let departed = ages.iter().map(|age| departed("gone", *age)).collect();
-        let truth = once(&Signals { heartbeats, departed, queues: queues(ready), ..Signals::default() });
+        let mut truth = once(&Signals { heartbeats, departed, queues: queues(ready), ..Signals::default() });
+        truth.queue_depths = PerRole::default();
         // A NaN would be written as null and could not be read back as a number.
         let shown = serde_json::to_string(&truth).unwrap();
         prop_assert_eq!(serde_json::from_str::<SystemMonitoring>(&shown).unwrap(), truth);
