@@ -134,7 +134,7 @@ impl Deployment {
     /// Notes a throttled request in the words of the platform.
     fn turn_away(&mut self, at: UnixSeconds, role: Role, reason: &str, status: i64) {
         let session = format!("s-{}", self.rng.u16(0..50));
-        let raw = json!({
+        let shown = json!({
             "timestamp": at, "event_id": format!("{:032x}", self.rng.u128(..)), "reason": reason, "http_status": status,
             "session_id": session, "user_type": role.as_str(), "fingerprint": "f", "endpoint": "/sse/chat",
             "retry_after": 60, "queue_stats": null, "rate_limit_stats": null,
@@ -143,7 +143,7 @@ impl Deployment {
             reason: Some(reason.to_owned()),
             http_status: Some(status),
             session_id: Some(session),
-            raw,
+            shown: Some(shown),
         };
         self.events.push(ThrottlingEvent { at, detail: Some(detail) });
     }

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::signals::text::{python_float, python_json};
 use crate::signals::{
     Circuit, CircuitFacts, Departed, HealthWord, Heartbeat, Point, PoolUse, Pools, QueueAnalytics, QueueDepth, Role,
-    Signals, SseSample, ThrottlingEvent, UnixSeconds,
+    Signals, SseSample, ThrottlingDetail, ThrottlingEvent, UnixSeconds,
 };
 use crate::sources::redis::keys::Keys;
 
@@ -134,9 +134,14 @@ impl Writer<'_> {
     }
 
     fn throttled(&mut self, event: &ThrottlingEvent) {
-        // A member that is no JSON counts too; its text only has to be of its own.
-        let member =
-            event.detail.as_ref().map_or_else(|| format!("event at {}", event.at), |detail| python_json(&detail.raw));
+        let member = match &event.detail {
+            Some(ThrottlingDetail { shown: Some(shown), .. }) => python_json(shown),
+            Some(ThrottlingDetail { reason, http_status, session_id, shown: None }) => python_json(&json!({
+                "timestamp": event.at, "reason": reason, "http_status": http_status, "session_id": session_id,
+            })),
+            // A member that is no JSON counts too; its text only has to be of its own.
+            None => format!("event at {}", event.at),
+        };
         let key = self.keys.throttling_events();
         self.pipeline.cmd("ZADD").arg(&key).arg(python_float(event.at)).arg(member).ignore();
     }
