@@ -150,7 +150,9 @@ pub fn exports(config: &Config, telemetry: &Arc<Telemetry>) -> anyhow::Result<Ex
 #[must_use]
 pub fn sampler(config: &Config, clock: &dyn Clock) -> Sampler {
     let source: Box<dyn Source> = match config.mode {
-        Mode::Redis => Box::new(RedisSource::new(config.redis.clone(), config.gateway.scope())),
+        Mode::Redis => {
+            Box::new(RedisSource::new(config.redis.clone(), config.gateway.scope(), config.history_max_samples))
+        }
         Mode::Embedded => Box::new(EmbeddedSource::new(clock.now())),
     };
     let gateway = GatewayStore::new(config.gateway.clone(), config.force_environment);

@@ -36,7 +36,7 @@ pub(super) fn run(config: Config, arguments: &SnapshotArgs) -> Exit {
 
 async fn take(config: &Config, now: f64, record: bool) -> Result<Tick, SourceError> {
     let mut sampler = app::sampler(config, &FixedClock(now));
-    sampler.tick(now, if record { Record::Yes } else { Record::No }).await
+    sampler.tick(now, if record { Record::Points } else { Record::No }).await
 }
 
 fn nothing_collected(error: &SourceError) -> Exit {

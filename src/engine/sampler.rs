@@ -3,12 +3,15 @@
 //! Owns the state that ticks share (history, gateway configuration). When ticks happen and who
 //! sees their result is `collector`'s matter.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use crate::config::gateway::GatewayConfig;
 use crate::engine::gateway::GatewayStore;
 use crate::history::History;
 use crate::monitoring::{self, Inputs, SystemMonitoring};
-use crate::signals::{Malformed, RollingSeries, UnixSeconds};
-use crate::sources::{Cost, Source, SourceError};
+use crate::signals::{InputKind, Malformed, RollingSeries, UnixSeconds};
+use crate::sources::{Cost, Memory, Source, SourceError};
 
 /// Turns ticks into truth.
 pub struct Sampler {
@@ -26,6 +29,8 @@ pub struct Tick {
     pub malformed: Vec<Malformed>,
     /// Why the tick's points could not be written, where they could not.
     pub record_error: Option<SourceError>,
+    /// Further ones, by kind: too many to be listed.
+    pub malformed_unlisted: BTreeMap<InputKind, u64>,
     /// Samples dropped so far because a series reached its limit.
     pub dropped: u64,
     /// What the tick cost the source.
@@ -36,7 +41,10 @@ pub struct Tick {
 /// do not depend on how often somebody asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Record {
+    /// As the server does it, with what its next start needs to know.
     Yes,
+    /// The points alone.
+    Points,
     No,
 }
 
@@ -61,6 +69,20 @@ impl Sampler {
         self.gateway.apply_update(message)
     }
 
+    /// Does a short part of what comes before the first tick; whether that was the last one.
+    ///
+    /// # Errors
+    /// The source could not be read.
+    pub async fn prepare(&mut self, now: UnixSeconds) -> Result<bool, SourceError> {
+        self.source.prepare(now).await
+    }
+
+    /// The longest that a tick takes by the source's own time limits.
+    #[must_use]
+    pub fn patience(&self) -> Duration {
+        self.source.patience()
+    }
+
     /// One tick as of `now`.
     ///
     /// # Errors
@@ -68,12 +90,14 @@ impl Sampler {
     pub async fn tick(&mut self, now: UnixSeconds, record: Record) -> Result<Tick, SourceError> {
         let mut signals = self.source.collect(now).await?;
         let mut malformed = std::mem::take(&mut signals.malformed);
+        let malformed_unlisted = std::mem::take(&mut signals.malformed_unlisted);
         malformed.extend(self.gateway.apply_saved(signals.saved_gateway_config.as_deref()));
         self.history.absorb(&mut signals, now);
         let points = monitoring::rolling_points(&self.inputs(&signals, now));
         let record_error = self.record(now, &points, record).await;
         let monitoring = monitoring::analyze(&self.inputs(&signals, now));
-        Ok(Tick { monitoring, malformed, record_error, dropped: self.history.dropped(), cost: self.source.cost() })
+        let (dropped, cost) = (self.history.dropped(), self.source.cost());
+        Ok(Tick { monitoring, malformed, malformed_unlisted, record_error, dropped, cost })
     }
 
     const fn inputs<'a>(&'a self, signals: &'a crate::signals::Signals, now: UnixSeconds) -> Inputs<'a> {
@@ -94,10 +118,12 @@ impl Sampler {
         points: &[(RollingSeries, f64)],
         record: Record,
     ) -> Option<SourceError> {
-        if record == Record::No {
-            return None;
-        }
+        let memory = match record {
+            Record::No => return None,
+            Record::Points => Memory::Left,
+            Record::Yes => Memory::Kept,
+        };
         self.history.record(now, points);
-        self.source.record(now, points).await.err()
+        self.source.record(now, points, memory).await.err()
     }
 }

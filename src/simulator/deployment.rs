@@ -52,6 +52,7 @@ const HOURS: usize = 48;
 pub struct Deployment {
     rate: f64,
     rng: Rng,
+    started: UnixSeconds,
     now: UnixSeconds,
     next_arrival: UnixSeconds,
     weather: Weather,
@@ -74,6 +75,7 @@ impl Deployment {
         Self {
             rate: shape.rate.max(0.0),
             rng,
+            started: now,
             now,
             next_arrival: now,
             weather,
@@ -184,7 +186,7 @@ impl Deployment {
             ("total_requests", json!(self.total_requests)),
             ("total_failures", json!(0)),
             ("opened_at", Value::Null),
-            ("last_state_change", Value::Null),
+            ("last_state_change", json!(self.started)),
             ("consecutive_failures", json!(0)),
             ("consecutive_successes", json!(self.total_requests)),
             ("current_window_failures", json!(0)),

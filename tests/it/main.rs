@@ -18,6 +18,7 @@ mod hostile;
 mod places;
 mod prometheus;
 mod pushgateway;
+mod redis_series;
 mod redis_source;
 mod round_trip;
 mod server;
