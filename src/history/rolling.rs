@@ -119,7 +119,7 @@ mod tests {
     #[test]
     fn of_too_many_the_oldest_go_and_are_counted() {
         let mut series = Series::default();
-        series.extend(&vec![Point { at: 1.0, value: 9.0 }; 2]);
+        series.extend(&[Point { at: 1.0, value: 9.0 }; 2]);
         series.extend(&vec![Point { at: 2.0, value: 1.0 }; MOST_POINTS]);
         series.expire(3.0);
         assert_eq!((series.stats(3.0).max, series.dropped()), (Some(1.0), 2));

@@ -22,4 +22,5 @@ mod redis_series;
 mod redis_source;
 mod round_trip;
 mod server;
+mod start;
 mod support;

@@ -177,8 +177,8 @@ mod tests {
 
     #[test]
     fn words_are_recalled_of_workers_that_beat_and_are_quiet() {
-        let mut words = LastWords::default();
-        words.kept = [sample(1, 3), sample(2, 4), sample(3, 5)].map(|sample| (sample.worker.clone(), sample)).into();
+        let kept = [sample(1, 3), sample(2, 4), sample(3, 5)].map(|sample| (sample.worker.clone(), sample)).into();
+        let words = LastWords { kept, ..LastWords::default() };
         let mut now = signals(vec![sample(2, 40)]);
         words.recall(&mut now, |worker| worker.process_id < 3);
         assert_eq!(now.sse, [sample(1, 3), sample(2, 40)]);
