@@ -10,6 +10,7 @@ mod gate;
 mod health;
 mod landing;
 mod negotiate;
+mod passthrough;
 mod problem;
 mod scrape;
 pub mod server;
@@ -26,10 +27,12 @@ use tower_http::compression::CompressionLayer;
 
 use crate::catalog::mapping::Mapping;
 use crate::engine::exports::Exports;
+use crate::engine::relay::AnswersReader;
 use crate::engine::snapshot::{Snapshot, SnapshotReader};
 use crate::telemetry::Telemetry;
 
 pub use auth::Tokens;
+pub(crate) use passthrough::Combined;
 use problem::Problem;
 use scrape::Scrapes;
 
@@ -54,6 +57,8 @@ pub struct ApiState {
     telemetry: Arc<Telemetry>,
     exports: Arc<Exports>,
     scrapes: Arc<Scrapes>,
+    /// What upstreams told, in proxy mode.
+    answers: Option<AnswersReader>,
     config: ApiConfig,
 }
 
@@ -62,7 +67,14 @@ impl ApiState {
     #[must_use]
     pub fn new(reader: SnapshotReader, telemetry: Arc<Telemetry>, exports: Arc<Exports>, config: ApiConfig) -> Self {
         let scrapes = Arc::new(Scrapes::new(Arc::clone(&config.mapping)));
-        Self { reader, telemetry, exports, scrapes, config }
+        Self { reader, telemetry, exports, scrapes, answers: None, config }
+    }
+
+    /// The same in proxy mode: the system routes pass on what upstreams told.
+    #[must_use]
+    pub fn passing_on(mut self, answers: Option<AnswersReader>) -> Self {
+        self.answers = answers;
+        self
     }
 
     /// The truth, or the answer that there is none.
@@ -79,9 +91,7 @@ impl ApiState {
 pub fn router(state: ApiState) -> Router {
     Router::new()
         .route("/", get(landing::page))
-        .route("/metrics/combined", get(system::combined))
-        .route("/metrics/ingress/system", get(system::bare))
-        .route("/metrics/proc/system", get(system::bare))
+        .merge(system_routes(&state))
         .route("/api/v1/signals", get(signals::nested))
         .route("/api/v1/exports", get(exports::records))
         .route("/metrics/export", get(exports::export).post(exports::export))
@@ -98,4 +108,17 @@ pub fn router(state: ApiState) -> Router {
         .method_not_allowed_fallback(problem::wrong_method)
         .layer(from_fn_with_state(state.clone(), gate::pass))
         .with_state(state)
+}
+
+/// The platform's own payload: computed here, or passed on.
+fn system_routes(state: &ApiState) -> Router<ApiState> {
+    let (combined, ingress, proc) = if state.answers.is_some() {
+        (get(passthrough::combined), get(passthrough::ingress), get(passthrough::proc))
+    } else {
+        (get(system::combined), get(system::bare), get(system::bare))
+    };
+    Router::new()
+        .route("/metrics/combined", combined)
+        .route("/metrics/ingress/system", ingress)
+        .route("/metrics/proc/system", proc)
 }

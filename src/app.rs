@@ -13,19 +13,22 @@ use tokio::task::JoinHandle;
 use crate::api::{self, ApiConfig, ApiState};
 use crate::clock::{Clock, SystemClock};
 use crate::config::export::ExportConfig;
-use crate::config::{Config, Mode};
+use crate::config::gateway::GatewayConfig;
+use crate::config::{Config, SourceConfig};
 use crate::engine::collector::Collector;
 use crate::engine::exports::Exports;
 use crate::engine::gateway::GatewayStore;
+use crate::engine::relay::{AnswersReader, Relay};
 use crate::engine::sampler::Sampler;
 use crate::engine::scheduler;
 use crate::engine::snapshot::{self, SnapshotReader};
+use crate::engine::tick::Ticker;
 use crate::exporters::Sink;
 #[cfg(feature = "cloudwatch")]
 use crate::exporters::cloudwatch::CloudWatchSink;
 use crate::exporters::pushgateway::PushgatewaySink;
-use crate::sources::Source;
 use crate::sources::embedded::EmbeddedSource;
+use crate::sources::proxy::Upstreams;
 use crate::sources::redis::RedisSource;
 use crate::sources::redis::updates::watch_gateway_updates;
 use crate::telemetry::Telemetry;
@@ -50,13 +53,14 @@ pub struct App {
     telemetry: Arc<Telemetry>,
     exports: Arc<Exports>,
     updates: mpsc::Sender<String>,
+    answers: Option<AnswersReader>,
 }
 
 impl App {
     /// Binds the port, so that a taken one stops the start, and builds everything.
     ///
     /// # Errors
-    /// The address cannot be bound, or a sink cannot be built.
+    /// The address cannot be bound, or a source or sink cannot be built.
     pub async fn build(config: Config) -> anyhow::Result<Self> {
         let listener = TcpListener::bind(config.address).await.with_context(|| {
             format!("cannot listen on {}: choose another METRICS_BIND or METRICS_PORT", config.address)
@@ -66,10 +70,10 @@ impl App {
         let exports = Arc::new(exports(&config, &telemetry)?);
         let (publisher, reader) = snapshot::channel(config.sample_interval, config.stale_after);
         let (updates, published) = mpsc::channel(UPDATES);
-        let sampler = sampler(&config, clock.as_ref());
+        let (ticker, answers) = ticker(&config, clock.as_ref(), &telemetry)?;
         let collector =
-            Collector::new(sampler, clock, publisher, Arc::clone(&telemetry), published, config.sample_interval);
-        Ok(Self { config, listener, reader, collector, telemetry, exports, updates })
+            Collector::new(ticker, clock, publisher, Arc::clone(&telemetry), published, config.sample_interval);
+        Ok(Self { config, listener, reader, collector, telemetry, exports, updates, answers })
     }
 
     /// Where the server listens.
@@ -91,10 +95,10 @@ impl App {
     /// # Errors
     /// The collector ends, which it should not.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send + 'static) -> anyhow::Result<()> {
-        let Self { config, listener, reader, collector, telemetry, exports, updates } = self;
+        let Self { config, listener, reader, collector, telemetry, exports, updates, answers } = self;
         let background = Background::start(&config, collector, updates);
         let scheduler = scheduled(&config.export, &exports, &reader);
-        let state = ApiState::new(reader, telemetry, Arc::clone(&exports), api_config(config));
+        let state = ApiState::new(reader, telemetry, Arc::clone(&exports), api_config(config)).passing_on(answers);
         let ended = tokio::select! {
             () = api::server::serve(listener, api::router(state), shutdown, DRAIN) => Ok(()),
             () = background.collector_ended() => Err(anyhow::anyhow!("the collector ended; this is a defect, please report it")),
@@ -124,7 +128,7 @@ fn api_config(config: Config) -> ApiConfig {
         mapping: Arc::new(config.mapping),
         scrape_ttl: config.scrape_ttl,
         tokens: config.auth_tokens.into(),
-        mode: config.mode.as_str(),
+        mode: config.source.mode().as_str(),
         time_limit: config.request_timeout + MARGIN,
     }
 }
@@ -146,17 +150,33 @@ pub fn exports(config: &Config, telemetry: &Arc<Telemetry>) -> anyhow::Result<Ex
     Ok(Exports::new(sinks, Arc::clone(telemetry), config.request_timeout))
 }
 
-/// The sampler over the configured source.
-#[must_use]
-pub fn sampler(config: &Config, clock: &dyn Clock) -> Sampler {
-    let source: Box<dyn Source> = match config.mode {
-        Mode::Redis => {
-            Box::new(RedisSource::new(config.redis.clone(), config.gateway.scope(), config.history_max_samples))
-        }
-        Mode::Embedded => Box::new(EmbeddedSource::new(clock.now())),
+/// What takes ticks of the configured source and, in proxy mode, where its answers can be read.
+///
+/// # Errors
+/// The source cannot be built.
+pub fn ticker(
+    config: &Config,
+    clock: &dyn Clock,
+    telemetry: &Arc<Telemetry>,
+) -> anyhow::Result<(Box<dyn Ticker>, Option<AnswersReader>)> {
+    let sampler = |source, gateway: &GatewayConfig, force_environment| {
+        let gateway = GatewayStore::new(gateway.clone(), force_environment);
+        Box::new(Sampler::new(source, gateway, config.instance_id.clone(), config.history_max_samples))
     };
-    let gateway = GatewayStore::new(config.gateway.clone(), config.force_environment);
-    Sampler::new(source, gateway, config.instance_id.clone(), config.history_max_samples)
+    Ok(match &config.source {
+        SourceConfig::Redis { redis, gateway, force_environment } => {
+            let source = Box::new(RedisSource::new(redis.clone(), gateway.scope(), config.history_max_samples));
+            (sampler(source, gateway, *force_environment), None)
+        }
+        SourceConfig::Embedded { gateway } => {
+            (sampler(Box::new(EmbeddedSource::new(clock.now())), gateway, false), None)
+        }
+        SourceConfig::Proxy(proxy) => {
+            let upstreams = Upstreams::new(proxy).map_err(anyhow::Error::msg)?;
+            let (relay, answers) = Relay::new(upstreams, Arc::clone(telemetry));
+            (Box::new(relay), Some(answers))
+        }
+    })
 }
 
 /// The tasks beside the HTTP server; they end when this is dropped.
@@ -170,10 +190,10 @@ struct Background {
 impl Background {
     fn start(config: &Config, collector: Collector, updates: mpsc::Sender<String>) -> Self {
         let collector = tokio::spawn(collector.run());
-        if config.mode != Mode::Redis {
+        let SourceConfig::Redis { redis, gateway, .. } = &config.source else {
             return Self { collector, updates: None, _idle: Some(updates) };
-        }
-        let watching = watch_gateway_updates(config.redis.clone(), config.gateway.scope().clone(), updates);
+        };
+        let watching = watch_gateway_updates(redis.clone(), gateway.scope().clone(), updates);
         Self { collector, updates: Some(tokio::spawn(watching)), _idle: None }
     }
 

@@ -5,56 +5,27 @@
 
 pub mod cloudwatch;
 pub mod document;
+pub mod endpoint;
 pub mod export;
 pub mod gateway;
+pub mod proxy;
 pub mod pushgateway;
 pub mod redis;
+pub mod source;
 pub mod table;
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 
 use self::export::ExportConfig;
-use self::gateway::{GatewayConfig, GatewayConfigError, GatewayContext};
-use self::redis::RedisConfig;
 use crate::catalog::mapping::Mapping;
 use crate::settings::{FromSetting, Settings};
-use crate::signals::Component;
 use crate::telemetry::logging::LogFormat;
 
-/// The gateway configuration of the simulated deployment.
-const EMBEDDED_GATEWAY: &str = r#"{"tenant": "demo", "project": "demo"}"#;
-
-/// Where facts come from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
-    Redis,
-    Embedded,
-}
-
-impl Mode {
-    /// The word in settings and payloads.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Redis => "redis",
-            Self::Embedded => "embedded",
-        }
-    }
-}
-
-impl FromSetting for Mode {
-    fn from_setting(text: &str) -> Result<Self, String> {
-        match text.to_ascii_lowercase().as_str() {
-            "redis" => Ok(Self::Redis),
-            "embedded" => Ok(Self::Embedded),
-            _ => Err("is not a mode".to_owned()),
-        }
-    }
-}
+pub(crate) use self::source::read_redis;
+pub use self::source::{Mode, SourceConfig};
 
 impl FromSetting for LogFormat {
     fn from_setting(text: &str) -> Result<Self, String> {
@@ -63,15 +34,6 @@ impl FromSetting for LogFormat {
             "json" => Ok(Self::Json),
             _ => Err("is not a log format".to_owned()),
         }
-    }
-}
-
-/// `GATEWAY_COMPONENT`, with the aliases of a component.
-struct GatewayComponent(Component);
-
-impl FromSetting for GatewayComponent {
-    fn from_setting(text: &str) -> Result<Self, String> {
-        gateway::component_named(text).map(Self).ok_or_else(|| "is not a component".to_owned())
     }
 }
 
@@ -86,7 +48,7 @@ pub struct LogConfig {
 /// Everything that was configured.
 #[derive(Debug, Clone)]
 pub struct Config {
-    pub mode: Mode,
+    pub source: SourceConfig,
     pub address: SocketAddr,
     /// Empty = no token asked.
     pub auth_tokens: Vec<SecretString>,
@@ -97,11 +59,6 @@ pub struct Config {
     /// Most samples kept of each latency series.
     pub history_max_samples: usize,
     pub log: LogConfig,
-    pub redis: RedisConfig,
-    /// From the environment or a file; one saved in Redis may win over it.
-    pub gateway: GatewayConfig,
-    /// Ignore a configuration saved in Redis.
-    pub force_environment: bool,
     pub scrape_ttl: Duration,
     pub mapping: Mapping,
     pub export: ExportConfig,
@@ -121,34 +78,29 @@ impl Config {
         let instance_id =
             settings.text(&table::INSTANCE_ID).unwrap_or_else(|| format!("metrics-{:08x}", fastrand::u32(..)));
         let request_timeout = settings.get(&table::REQUEST_TIMEOUT);
-        let redis = read_redis(settings, &instance_id, request_timeout);
-        let forced = settings.get(&table::FORCE_ENV);
-        let gateway = read_gateway(settings, mode, &instance_id, forced);
-        let config = Self::assemble(settings, mode, instance_id, request_timeout, redis, gateway);
+        let source = source::read(settings, mode, &instance_id, request_timeout);
+        let config = Self::assemble(settings, source, instance_id, request_timeout);
         config.filter(|_| settings.problems().is_empty())
     }
 
     /// The part of reading that cannot fail alone; problems are noted, not returned.
     fn assemble(
         settings: &mut Settings,
-        mode: Option<Mode>,
+        source: Option<SourceConfig>,
         instance_id: String,
         request_timeout: Option<Duration>,
-        redis: Option<RedisConfig>,
-        gateway: Option<GatewayConfig>,
     ) -> Option<Self> {
         let address = read_address(settings);
         let (sample_interval, stale_after) = read_cadence(settings);
         let log = read_log(settings);
         let history_max_samples = read_history_limit(settings);
-        let force_environment = settings.get(&table::FORCE_ENV);
         let scrape_ttl = settings.get(&table::SCRAPE_TTL);
         let auth_tokens = read_tokens(settings);
         let mapping = read_mapping(settings);
         let export = export::read(settings);
         let run_once = settings.get(&table::RUN_ONCE);
         Some(Self {
-            mode: mode?,
+            source: source?,
             address: address?,
             auth_tokens,
             instance_id,
@@ -157,9 +109,6 @@ impl Config {
             request_timeout: request_timeout?,
             history_max_samples: history_max_samples?,
             log: log?,
-            redis: redis?,
-            gateway: gateway?,
-            force_environment: force_environment?,
             scrape_ttl: scrape_ttl?,
             mapping: mapping?,
             export: export?,
@@ -180,19 +129,6 @@ pub(crate) fn read_address(settings: &mut Settings) -> Option<SocketAddr> {
     let bind: Option<IpAddr> = settings.get(&table::BIND);
     let port = settings.get(&table::PORT);
     Some(SocketAddr::new(bind?, port?))
-}
-
-/// Where Redis is; a bad address is noted, not returned.
-pub(crate) fn read_redis(settings: &mut Settings, instance_id: &str, timeout: Option<Duration>) -> Option<RedisConfig> {
-    let url = settings.secret(&table::REDIS_URL)?;
-    let client_name = format!("kdcube-metrics:{}", instance_id.replace(|c: char| !c.is_ascii_graphic(), "_"));
-    match RedisConfig::new(url.expose_secret(), client_name, timeout?) {
-        Ok(config) => Some(config),
-        Err(problem) => {
-            settings.problem(format!("REDIS_URL: {problem}"));
-            None
-        }
-    }
 }
 
 fn read_cadence(settings: &mut Settings) -> (Option<Duration>, Option<Duration>) {
@@ -243,78 +179,12 @@ fn read_mapping(settings: &mut Settings) -> Option<Mapping> {
     }
 }
 
-/// The configuration as JSON in the environment or as YAML in a file; the simulated deployment has its own.
-fn read_gateway(
-    settings: &mut Settings,
-    mode: Option<Mode>,
-    instance_id: &str,
-    forced: Option<bool>,
-) -> Option<GatewayConfig> {
-    let component = settings.get::<GatewayComponent>(&table::GATEWAY_COMPONENT)?.0;
-    let tenant = settings.text(&table::TENANT_ID);
-    let project = settings.text(&table::DEFAULT_PROJECT_NAME).or_else(|| settings.text(&table::PROJECT_ID));
-    let context = GatewayContext {
-        component,
-        instance_id,
-        tenant: tenant.as_deref(),
-        project: project.as_deref(),
-        forced: forced.unwrap_or(false),
-    };
-    if let Some(json) = settings.text(&table::GATEWAY_CONFIG_JSON) {
-        return sound(settings, GatewayConfig::from_env_json(&json, &context));
-    }
-    if let Some((variable, path)) = gateway_file(settings) {
-        return read_gateway_file(settings, variable, &path, &context);
-    }
-    if mode == Some(Mode::Embedded) {
-        return sound(settings, GatewayConfig::from_env_json(EMBEDDED_GATEWAY, &context));
-    }
-    settings.problem(
-        "GATEWAY_CONFIG_JSON is not set, nor GATEWAY_YAML_PATH or PLATFORM_DESCRIPTORS_DIR; redis mode needs one of \
-         them; accepted: a JSON object such as {\"tenant\":\"acme\",\"project\":\"chat\"}",
-    );
-    None
-}
-
-fn gateway_file(settings: &mut Settings) -> Option<(&'static str, PathBuf)> {
-    if let Some(path) = settings.text(&table::GATEWAY_YAML_PATH) {
-        return Some((table::GATEWAY_YAML_PATH.variable, PathBuf::from(path)));
-    }
-    let directory = settings.text(&table::DESCRIPTORS_DIR)?;
-    Some((table::DESCRIPTORS_DIR.variable, PathBuf::from(directory).join("gateway.yaml")))
-}
-
-fn read_gateway_file(
-    settings: &mut Settings,
-    variable: &str,
-    path: &Path,
-    context: &GatewayContext<'_>,
-) -> Option<GatewayConfig> {
-    match std::fs::read_to_string(path) {
-        Ok(text) => sound(settings, GatewayConfig::from_yaml(&text, variable, context)),
-        Err(error) => {
-            settings.problem(format!("{variable}: {} cannot be read: {error}", path.display()));
-            None
-        }
-    }
-}
-
-/// The configuration, or a note of each of its problems.
-fn sound(settings: &mut Settings, read: Result<GatewayConfig, GatewayConfigError>) -> Option<GatewayConfig> {
-    match read {
-        Ok(config) => Some(config),
-        Err(error) => {
-            error.problems.into_iter().for_each(|problem| settings.problem(problem));
-            None
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use secrecy::ExposeSecret;
 
     use super::*;
+    use crate::signals::Scope;
 
     const GATEWAY: (&str, &str) = ("GATEWAY_CONFIG_JSON", r#"{"tenant":"acme","project":"chat"}"#);
 
@@ -324,11 +194,15 @@ mod tests {
         config.ok_or_else(|| settings.into_problems().into_iter().map(|problem| problem.0).collect())
     }
 
+    fn scope(config: &Config) -> Scope {
+        config.source.scope().unwrap().clone()
+    }
+
     #[test]
     fn tenant_and_project_are_all_that_is_needed() {
         let config = read(&[GATEWAY]).unwrap();
-        assert_eq!((config.mode, config.address.port()), (Mode::Redis, 8090));
-        assert_eq!(config.gateway.scope().tenant, "acme");
+        assert_eq!((config.source.mode(), config.address.port()), (Mode::Redis, 8090));
+        assert_eq!(scope(&config).tenant, "acme");
         assert!(config.instance_id.starts_with("metrics-") && config.instance_id.len() == 16);
     }
 
@@ -363,7 +237,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("gateway.yaml"), "gateway:\n  tenant: t\n  project: p\n").unwrap();
         let config = read(&[("PLATFORM_DESCRIPTORS_DIR", directory.path().to_str().unwrap())]).unwrap();
-        assert_eq!(config.gateway.scope().project, "p");
+        assert_eq!(scope(&config).project, "p");
         let problem = read(&[("PLATFORM_DESCRIPTORS_DIR", "/nowhere")]).unwrap_err();
         assert!(
             problem[0].starts_with("PLATFORM_DESCRIPTORS_DIR: /nowhere/gateway.yaml cannot be read"),
@@ -383,6 +257,6 @@ mod tests {
 
     #[test]
     fn the_embedded_mode_needs_nothing() {
-        assert_eq!(read(&[("METRICS_MODE", "embedded")]).unwrap().gateway.scope().tenant, "demo");
+        assert_eq!(scope(&read(&[("METRICS_MODE", "embedded")]).unwrap()).tenant, "demo");
     }
 }

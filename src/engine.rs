@@ -5,6 +5,8 @@
 pub mod collector;
 pub mod exports;
 pub mod gateway;
+pub mod relay;
 pub mod sampler;
 pub mod scheduler;
 pub mod snapshot;
+pub mod tick;

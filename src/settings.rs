@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -134,6 +134,14 @@ impl Settings {
         self.text(setting).map(SecretString::from)
     }
 
+    /// The file that a setting's value is read from, where it comes from one.
+    #[must_use]
+    pub fn file(&self, setting: &Setting) -> Option<PathBuf> {
+        let name = format!("{}_FILE", setting.variable);
+        let path = || self.environment.get(&name).or_else(|| self.env_file.get(&name)).map(PathBuf::from);
+        (self.origin(setting) == Origin::File).then(path).flatten()
+    }
+
     /// Where the setting's value comes from.
     #[must_use]
     pub fn origin(&self, setting: &Setting) -> Origin {
@@ -177,13 +185,13 @@ impl Settings {
     }
 
     fn file_text(&mut self, setting: &Setting) -> Option<String> {
-        let name = format!("{}_FILE", setting.variable);
-        let path = self.environment.get(&name).or_else(|| self.env_file.get(&name))?.clone();
+        let path = self.file(setting)?;
         match std::fs::read_to_string(&path) {
             Ok(text) => Some(text.trim_end_matches(['\r', '\n']).to_owned()),
             Err(error) => {
                 self.problem(format!(
-                    "{name} {path:?}: cannot be read: {error}; accepted: the path of a readable file"
+                    "{}_FILE {path:?}: cannot be read: {error}; accepted: the path of a readable file",
+                    setting.variable
                 ));
                 None
             }

@@ -1,6 +1,8 @@
-//! Each source turns the outside into [`crate::signals::Signals`]; none computes a metric.
+//! Each source turns the outside into [`crate::signals::Signals`], or, `proxy`, into what upstreams
+//! answered; none computes a metric.
 
 pub mod embedded;
+pub mod proxy;
 pub mod redis;
 
 use std::time::Duration;

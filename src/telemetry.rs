@@ -14,10 +14,10 @@ use std::sync::atomic::{AtomicI8, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tracing::warn;
+use tracing::{info, warn};
 
 use crate::exporters::Backlog;
-use crate::signals::{InputKind, Malformed, UnixSeconds};
+use crate::signals::{Component, InputKind, Malformed, UnixSeconds};
 use histogram::Histogram;
 use once::Once;
 
@@ -41,6 +41,7 @@ pub struct Telemetry {
     malformed: Mutex<BTreeMap<InputKind, u64>>,
     requests: Mutex<BTreeMap<(&'static str, u16), u64>>,
     exports: Mutex<BTreeMap<&'static str, SinkCounts>>,
+    upstreams: Mutex<BTreeMap<&'static str, UpstreamCounts>>,
     malformed_log: Once<InputKind>,
     record_log: Once<()>,
 }
@@ -54,6 +55,17 @@ struct SinkCounts {
     last_success: Option<UnixSeconds>,
     backlog: Backlog,
     duration: Histogram,
+}
+
+/// How asking one upstream went.
+#[derive(Debug, Default)]
+struct UpstreamCounts {
+    ok: u64,
+    failed: u64,
+    /// How it went last; `None` before the first time.
+    up: Option<bool>,
+    /// Seconds between its payload's own time and ours.
+    age: Option<f64>,
 }
 
 impl Default for Telemetry {
@@ -71,6 +83,7 @@ impl Default for Telemetry {
             malformed: Mutex::default(),
             requests: Mutex::default(),
             exports: Mutex::default(),
+            upstreams: Mutex::default(),
             malformed_log: Once::new(QUIET),
             record_log: Once::new(QUIET),
         }
@@ -133,6 +146,25 @@ impl Telemetry {
     /// An HTTP request was answered.
     pub fn http_request(&self, route: &'static str, status: u16) {
         *locked(&self.requests).entry((route, status)).or_default() += 1;
+    }
+
+    /// An upstream was asked; `error` says why it told nothing. Logged when it changes.
+    pub fn upstream_asked(&self, component: Component, error: Option<&str>) {
+        let upstream = component.as_str();
+        let mut upstreams = locked(&self.upstreams);
+        let counts = upstreams.entry(upstream).or_default();
+        *if error.is_none() { &mut counts.ok } else { &mut counts.failed } += 1;
+        let was_up = counts.up.replace(error.is_none());
+        match error {
+            Some(error) if was_up != Some(false) => warn!(upstream, error, "an upstream tells nothing"),
+            None if was_up == Some(false) => info!(upstream, "the upstream tells again"),
+            _ => {}
+        }
+    }
+
+    /// How old an upstream's payload was by its own time, in seconds; `None` where it does not say.
+    pub fn upstream_age(&self, component: Component, age: Option<f64>) {
+        locked(&self.upstreams).entry(component.as_str()).or_default().age = age;
     }
 
     /// A sink exists: its series begin at 0.

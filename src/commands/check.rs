@@ -7,8 +7,13 @@ use std::time::Duration;
 use super::{Exit, block_on, fail, print};
 use crate::app;
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Config, Mode, table};
+use crate::config::proxy::ProxyConfig;
+use crate::config::redis::RedisConfig;
+use crate::config::{Config, SourceConfig, table};
+use crate::monitoring;
 use crate::settings::{Origin, Settings};
+use crate::signals::{Component, Scope};
+use crate::sources::proxy::{Answer, Upstreams};
 use crate::sources::redis::RedisSource;
 use crate::telemetry::Telemetry;
 
@@ -72,11 +77,14 @@ fn problems(settings: Settings) -> Vec<Finding> {
 }
 
 async fn dependencies(config: &Config) -> Vec<Finding> {
-    let scope = config.gateway.scope();
-    let mut found = vec![finding("scope", Outcome::Ok, format!("tenant {}, project {}", scope.tenant, scope.project))];
+    let scope = config.source.scope();
+    let scope = scope.map(|scope| format!("tenant {}, project {}", scope.tenant, scope.project));
+    let mut found: Vec<Finding> = scope.map(|scope| finding("scope", Outcome::Ok, scope)).into_iter().collect();
     found.push(address(config).await);
-    if config.mode == Mode::Redis {
-        found.push(redis(config).await);
+    match &config.source {
+        SourceConfig::Redis { redis: place, gateway, .. } => found.push(redis(config, place, gateway.scope()).await),
+        SourceConfig::Proxy(proxy) => found.extend(upstreams(proxy).await),
+        SourceConfig::Embedded { .. } => {}
     }
     found.extend(sinks(config).await);
     found
@@ -91,14 +99,42 @@ async fn address(config: &Config) -> Finding {
     }
 }
 
-async fn redis(config: &Config) -> Finding {
-    let mut source = RedisSource::new(config.redis.clone(), config.gateway.scope(), config.history_max_samples);
+async fn redis(config: &Config, redis: &RedisConfig, scope: &Scope) -> Finding {
+    let mut source = RedisSource::new(redis.clone(), scope, config.history_max_samples);
     // The probe has its own limit; this one only guards against a defect in it.
     let limit = config.request_timeout * 3 + Duration::from_secs(1);
     match tokio::time::timeout(limit, source.probe(SystemClock.now())).await {
-        Ok(Ok(report)) => finding("redis", Outcome::Ok, format!("{} · {report}", config.redis.redacted())),
+        Ok(Ok(report)) => finding("redis", Outcome::Ok, format!("{} · {report}", redis.redacted())),
         Ok(Err(error)) => finding("redis", Outcome::Failed, error.to_string()),
-        Err(_) => finding("redis", Outcome::Failed, format!("{}: no answer in {limit:?}", config.redis.redacted())),
+        Err(_) => finding("redis", Outcome::Failed, format!("{}: no answer in {limit:?}", redis.redacted())),
+    }
+}
+
+/// Both upstreams, asked as a tick would.
+async fn upstreams(config: &ProxyConfig) -> Vec<Finding> {
+    let mut upstreams = match Upstreams::new(config) {
+        Ok(upstreams) => upstreams,
+        Err(problem) => return vec![finding("upstreams", Outcome::Failed, problem)],
+    };
+    let answers = upstreams.ask(SystemClock.now()).await;
+    Component::ALL.into_iter().map(|component| upstream(component, answers.of(component))).collect()
+}
+
+fn upstream(component: Component, answer: &Answer) -> Finding {
+    let what = component.as_str();
+    match answer {
+        Answer::NotConfigured => {
+            let variable = ProxyConfig::variable(component);
+            finding(what, Outcome::Warning, format!("{variable} is not set: its metrics will be absent"))
+        }
+        Answer::Refused(refusal) => finding(what, Outcome::Failed, refusal.detail.as_str()),
+        Answer::Told(body) => match monitoring::upstream::read(body, what) {
+            Ok(told) if told.malformed.is_empty() => {
+                finding(what, Outcome::Ok, format!("{} bytes of payload", body.len()))
+            }
+            Ok(told) => finding(what, Outcome::Warning, format!("{} fields cannot be read", told.malformed.len())),
+            Err(problem) => finding(what, Outcome::Failed, format!("its answer {problem}")),
+        },
     }
 }
 

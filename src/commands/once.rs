@@ -15,7 +15,7 @@ use crate::cli::OnceArgs;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::engine::exports::{Exports, Outcome, Report};
-use crate::engine::sampler::{Record, Tick};
+use crate::engine::tick::Record;
 use crate::exporters::{Preview, Round, Truth};
 use crate::signals::UnixSeconds;
 use crate::sources::SourceError;
@@ -39,7 +39,8 @@ async fn once(config: &Config, arguments: &OnceArgs) -> anyhow::Result<Exit> {
     let telemetry = Arc::new(Telemetry::default());
     let exports = app::exports(config, &telemetry)?;
     let now = SystemClock.now();
-    let tick = match tick(config, now, if arguments.dry_run { Record::No } else { Record::Yes }).await {
+    let (mut ticker, _) = app::ticker(config, &SystemClock, &telemetry)?;
+    let tick = match ticker.tick(now, if arguments.dry_run { Record::No } else { Record::Yes }).await {
         Ok(tick) => tick,
         Err(error) => return Ok(nothing_collected(&error, now)),
     };
@@ -54,10 +55,6 @@ async fn once(config: &Config, arguments: &OnceArgs) -> anyhow::Result<Exit> {
     }
     let report = exports.deliver(round, config.request_timeout * PATIENCE).await;
     Ok(tell(&report))
-}
-
-async fn tick(config: &Config, now: UnixSeconds, record: Record) -> Result<Tick, SourceError> {
-    app::sampler(config, &SystemClock).tick(now, record).await
 }
 
 fn nothing_collected(error: &SourceError, now: UnixSeconds) -> Exit {

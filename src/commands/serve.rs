@@ -5,6 +5,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::{Exit, block_on, fail};
 use crate::app::App;
 use crate::config::Config;
+use crate::signals::Scope;
 
 pub(super) fn run(config: Config) -> Exit {
     match block_on(serve(config)) {
@@ -16,11 +17,11 @@ pub(super) fn run(config: Config) -> Exit {
 
 async fn serve(config: Config) -> anyhow::Result<()> {
     warn_if_open(&config);
-    let (mode, instance) = (config.mode.as_str(), config.instance_id.clone());
-    let scope = config.gateway.scope().clone();
+    let (mode, instance) = (config.source.mode().as_str(), config.instance_id.clone());
+    let scope = config.source.scope().map(|Scope { tenant, project }| format!("{tenant}/{project}"));
     let app = App::build(config).await?;
     let address = app.address()?;
-    tracing::info!(%address, mode, instance, tenant = scope.tenant, project = scope.project, "serving");
+    tracing::info!(%address, mode, instance, scope, "serving");
     app.run(stop_signal()).await?;
     tracing::info!("stopped");
     Ok(())

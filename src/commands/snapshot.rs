@@ -1,17 +1,21 @@
 //! `snapshot`: one tick, printed; the same truth that the server would serve.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value, json};
 
 use super::{Exit, block_on, fail, print};
+use crate::api::Combined;
 use crate::app;
 use crate::catalog::{self, Reading};
 use crate::cli::{SnapshotArgs, SnapshotFormat};
 use crate::clock::{Clock, FixedClock, SystemClock};
 use crate::config::Config;
-use crate::engine::sampler::{Record, Tick};
+use crate::engine::tick::{Record, Tick};
 use crate::exporters::prometheus::{self, Format};
 use crate::monitoring::SystemMonitoring;
 use crate::sources::SourceError;
+use crate::telemetry::Telemetry;
 
 pub(super) fn run(config: Config, arguments: &SnapshotArgs) -> Exit {
     let now = match arguments.at {
@@ -20,23 +24,24 @@ pub(super) fn run(config: Config, arguments: &SnapshotArgs) -> Exit {
         None => SystemClock.now(),
     };
     let tick = match block_on(take(&config, now, arguments.record)) {
-        Ok(Ok(tick)) => tick,
-        Ok(Err(error)) => return nothing_collected(&error),
+        Ok(Ok(Ok(tick))) => tick,
+        Ok(Ok(Err(error))) => return nothing_collected(&error),
+        Ok(Err(error)) => return fail(&format!("{error:#}")),
         Err(error) => return fail(&error),
     };
     for malformed in &tick.malformed {
         tracing::warn!(key = malformed.key, problem = malformed.problem, "an input could not be read and was skipped");
     }
-    let exit = print(&render(&tick.monitoring, now, &config, arguments.format));
+    let exit = print(&render(&tick, now, &config, arguments.format));
     match tick.record_error {
         Some(error) => fail(&format!("the tick's points could not be written: {error}")),
         None => exit,
     }
 }
 
-async fn take(config: &Config, now: f64, record: bool) -> Result<Tick, SourceError> {
-    let mut sampler = app::sampler(config, &FixedClock(now));
-    sampler.tick(now, if record { Record::Points } else { Record::No }).await
+async fn take(config: &Config, now: f64, record: bool) -> anyhow::Result<Result<Tick, SourceError>> {
+    let (mut ticker, _) = app::ticker(config, &FixedClock(now), &Arc::new(Telemetry::default()))?;
+    Ok(ticker.tick(now, if record { Record::Points } else { Record::No }).await)
 }
 
 fn nothing_collected(error: &SourceError) -> Exit {
@@ -44,12 +49,16 @@ fn nothing_collected(error: &SourceError) -> Exit {
     Exit::NothingCollected
 }
 
-fn render(system: &SystemMonitoring, now: f64, config: &Config, format: SnapshotFormat) -> String {
-    let json = match format {
-        SnapshotFormat::System => json!(system),
-        SnapshotFormat::Combined => json!({"timestamp": now, "mode": config.mode.as_str(), "system": system}),
-        SnapshotFormat::Scalars => scalars(system),
-        SnapshotFormat::Prometheus => {
+fn render(tick: &Tick, now: f64, config: &Config, format: SnapshotFormat) -> String {
+    let system = &tick.monitoring;
+    let json = match (format, &tick.answers) {
+        (SnapshotFormat::System, _) => json!(system),
+        (SnapshotFormat::Combined, Some(answers)) => json!(Combined::of(answers)),
+        (SnapshotFormat::Combined, None) => {
+            json!({"timestamp": now, "mode": config.source.mode().as_str(), "system": system})
+        }
+        (SnapshotFormat::Scalars, _) => scalars(system),
+        (SnapshotFormat::Prometheus, _) => {
             return prometheus::render(&catalog::samples(system), &config.mapping, Format::Text);
         }
     };

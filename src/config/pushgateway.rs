@@ -2,18 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use secrecy::{ExposeSecret, SecretString};
-use url::Url;
+use secrecy::ExposeSecret;
 
+use super::endpoint::Endpoint;
 use super::table;
 use crate::settings::{FromSetting, Settings};
 
 /// A Pushgateway and the group that is replaced with every push.
 #[derive(Debug, Clone)]
 pub struct PushgatewayConfig {
-    /// Without user and password.
-    pub url: Url,
-    pub user: Option<(String, SecretString)>,
+    pub endpoint: Endpoint,
     pub job: String,
     pub labels: GroupingLabels,
     pub delete_on_shutdown: bool,
@@ -26,13 +24,13 @@ pub struct GroupingLabels(pub BTreeMap<String, String>);
 /// Reads what concerns the Pushgateway; `None` where it is off or something is wrong.
 pub fn read(settings: &mut Settings) -> Option<PushgatewayConfig> {
     let enabled = settings.get(&table::EXPORT_PROMETHEUS_PUSH)?;
-    let place = settings.secret(&table::PUSHGATEWAY_URL).map(|url| place(url.expose_secret()));
+    let place = settings.secret(&table::PUSHGATEWAY_URL).map(|url| Endpoint::parse(url.expose_secret()));
     let labels = settings.get(&table::GROUPING_LABELS_JSON);
     let delete_on_shutdown = settings.get(&table::DELETE_ON_SHUTDOWN)?;
     let job = settings.text(&table::JOB_NAME)?;
     match place {
-        Some(Ok((url, user))) if enabled => {
-            Some(PushgatewayConfig { url, user, job, labels: labels.unwrap_or_default(), delete_on_shutdown })
+        Some(Ok(endpoint)) if enabled => {
+            Some(PushgatewayConfig { endpoint, job, labels: labels.unwrap_or_default(), delete_on_shutdown })
         }
         Some(Err(problem)) => {
             settings.problem(format!(
@@ -47,29 +45,6 @@ pub fn read(settings: &mut Settings) -> Option<PushgatewayConfig> {
         }
         _ => None,
     }
-}
-
-type Place = (Url, Option<(String, SecretString)>);
-
-/// The URL and who to be there, apart, so that no error shows both.
-fn place(text: &str) -> Result<Place, &'static str> {
-    let mut url = Url::parse(text.trim()).map_err(|_| "is not a URL")?;
-    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
-        return Err("is not the URL of an HTTP server");
-    }
-    let decoded = |text: &str| {
-        let pair = format!("x={}", text.replace('+', "%2B"));
-        url::form_urlencoded::parse(pair.as_bytes()).next().map(|(_, text)| text.into_owned()).unwrap_or_default()
-    };
-    let named = !url.username().is_empty() || url.password().is_some();
-    let user =
-        named.then(|| (decoded(url.username()), SecretString::from(decoded(url.password().unwrap_or_default()))));
-    // Only URLs without a host refuse, and those are turned away above.
-    let _ = url.set_username("");
-    let _ = url.set_password(None);
-    url.set_query(None);
-    url.set_fragment(None);
-    Ok((url, user))
 }
 
 impl FromSetting for GroupingLabels {
@@ -106,14 +81,10 @@ mod tests {
     }
 
     #[test]
-    fn user_and_password_are_taken_out_of_the_url() {
-        let url = ("METRICS_PROM_PUSHGATEWAY_URL", "https://me:hun%40ter2@gateway:9091/base/");
-        let (config, problems) = read_all(&[ON, url]);
+    fn what_is_needed_is_where() {
+        let (config, problems) = read_all(&[ON, ("METRICS_PROM_PUSHGATEWAY_URL", "http://gateway:9091")]);
         let config = config.unwrap_or_else(|| panic!("{problems:?}"));
-        assert_eq!(config.url.as_str(), "https://gateway:9091/base/");
-        let (user, password) = config.user.clone().unwrap();
-        assert_eq!((user.as_str(), password.expose_secret()), ("me", "hun@ter2"));
-        assert!(!format!("{config:?}").contains("ter2"));
+        assert_eq!((config.endpoint.url.as_str(), config.job.as_str()), ("http://gateway:9091/", "kdcube_metrics"));
     }
 
     #[test]

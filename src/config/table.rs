@@ -6,6 +6,7 @@ use crate::settings::Setting;
 const CORE: &str = "Core";
 const REDIS: &str = "Redis mode";
 const GATEWAY: &str = "Gateway configuration";
+const PROXY: &str = "Proxy mode";
 const SCHEDULER: &str = "Scheduler";
 const PROMETHEUS: &str = "Prometheus and names";
 const CLOUDWATCH: &str = "CloudWatch";
@@ -38,9 +39,9 @@ const fn secret(
 pub const MODE: Setting = open(
     "METRICS_MODE",
     "redis",
-    "redis or embedded",
+    "redis, proxy or embedded",
     CORE,
-    "Where facts come from: a deployment's Redis, or a deployment simulated in memory.",
+    "Where facts come from: a deployment's Redis, its own servers, or a deployment simulated in memory.",
 );
 pub const PORT: Setting =
     open("METRICS_PORT", "8090", "a port, 0 to 65535 (0 = any free one)", CORE, "Port of the HTTP server.");
@@ -142,6 +143,59 @@ pub const DEFAULT_PROJECT_NAME: Setting =
     open("DEFAULT_PROJECT_NAME", "", "a name", GATEWAY, "Project where the configuration has a placeholder.");
 pub const PROJECT_ID: Setting =
     open("PROJECT_ID", "", "a name", GATEWAY, "The same, where `DEFAULT_PROJECT_NAME` is not set.");
+
+pub const INGRESS_BASE_URL: Setting = secret(
+    "METRICS_INGRESS_BASE_URL",
+    "",
+    "an http:// or https:// URL, with user and password where needed",
+    PROXY,
+    "Where ingress is asked: `/monitoring/system` is put behind it. Proxy mode needs this or the next.",
+);
+pub const PROC_BASE_URL: Setting = secret(
+    "METRICS_PROC_BASE_URL",
+    "",
+    "an http:// or https:// URL, with user and password where needed",
+    PROXY,
+    "The same for the processor.",
+);
+pub const AUTH_HEADER_NAME: Setting = open(
+    "METRICS_AUTH_HEADER_NAME",
+    "Authorization",
+    "the name of a header",
+    PROXY,
+    "The header that lets this server in.",
+);
+pub const AUTH_HEADER_VALUE: Setting = secret(
+    "METRICS_AUTH_HEADER_VALUE",
+    "",
+    "the value of a header, such as Bearer <token>",
+    PROXY,
+    "Its value. One from a file (`METRICS_AUTH_HEADER_VALUE_FILE`) is read again for every request, so that tokens \
+     may be short-lived.",
+);
+pub const HEADERS_JSON: Setting = secret(
+    "METRICS_HEADERS_JSON",
+    "",
+    "a JSON object of header names and values",
+    PROXY,
+    "More headers of every request to an upstream.",
+);
+pub const PROXY_CA_FILE: Setting = open(
+    "METRICS_PROXY_CA_FILE",
+    "",
+    "the path of a PEM file",
+    PROXY,
+    "The authorities that an upstream's certificate must come from, instead of the system's.",
+);
+pub const PROXY_CLIENT_CERT_FILE: Setting = open(
+    "METRICS_PROXY_CLIENT_CERT_FILE",
+    "",
+    "the path of a PEM file",
+    PROXY,
+    "This server's certificate, for upstreams that ask for one (mTLS).",
+);
+pub const PROXY_CLIENT_KEY_FILE: Setting =
+    open("METRICS_PROXY_CLIENT_KEY_FILE", "", "the path of a PEM file", PROXY, "The key of that certificate.");
 
 pub const SCHEDULER_ENABLED: Setting = open(
     "METRICS_SCHEDULER_ENABLED",
@@ -275,6 +329,14 @@ pub const ALL: &[&Setting] = &[
     &TENANT_ID,
     &DEFAULT_PROJECT_NAME,
     &PROJECT_ID,
+    &INGRESS_BASE_URL,
+    &PROC_BASE_URL,
+    &AUTH_HEADER_NAME,
+    &AUTH_HEADER_VALUE,
+    &HEADERS_JSON,
+    &PROXY_CA_FILE,
+    &PROXY_CLIENT_CERT_FILE,
+    &PROXY_CLIENT_KEY_FILE,
     &SCHEDULER_ENABLED,
     &EXPORT_INTERVAL,
     &EXPORT_ON_START,

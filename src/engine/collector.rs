@@ -1,6 +1,6 @@
 //! When ticks happen: at a fixed cadence, and when a reader needs a fresher snapshot.
 //!
-//! Publishes one immutable snapshot a tick. What a tick computes is `sampler`'s matter.
+//! Publishes one immutable snapshot a tick. What a tick computes is `sampler`'s and `relay`'s matter.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,16 +8,16 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior};
 
-use super::sampler::{Record, Sampler, Tick};
 use super::snapshot::{Publisher, Pulse, Snapshot};
+use super::tick::{Record, Tick, Ticker};
 use crate::clock::Clock;
 use crate::signals::{InputKind, UnixSeconds};
 use crate::sources::SourceError;
 use crate::telemetry::Telemetry;
 
-/// Drives a [`Sampler`] and publishes what it finds.
+/// Drives a [`Ticker`] and publishes what it finds.
 pub struct Collector {
-    sampler: Sampler,
+    ticker: Box<dyn Ticker>,
     clock: Arc<dyn Clock>,
     publisher: Publisher,
     telemetry: Arc<Telemetry>,
@@ -34,7 +34,7 @@ impl Collector {
     /// A collector that ticks every `interval` once it runs.
     #[must_use]
     pub fn new(
-        sampler: Sampler,
+        ticker: Box<dyn Ticker>,
         clock: Arc<dyn Clock>,
         publisher: Publisher,
         telemetry: Arc<Telemetry>,
@@ -47,7 +47,7 @@ impl Collector {
             reason = "whole seconds, only to be distinct"
         )]
         let epoch = clock.now() as u64;
-        Self { sampler, clock, publisher, telemetry, updates, interval, epoch, ticks: 0, was_up: None }
+        Self { ticker, clock, publisher, telemetry, updates, interval, epoch, ticks: 0, was_up: None }
     }
 
     /// Ticks until the future it runs in is dropped.
@@ -67,12 +67,12 @@ impl Collector {
     /// One tick, then an answer to everyone who asked for it before it ended.
     async fn tick(&mut self, record: Record, mut askers: Vec<oneshot::Sender<()>>) {
         let began = Instant::now();
-        self.pulse(began, Some(began + self.sampler.patience()));
+        self.pulse(began, Some(began + self.ticker.patience()));
         let now = self.clock.now();
         let result = match self.prepare(began).await {
             // Askers are told by being dropped: there is nothing yet that could be fresher.
             Ok(false) => return,
-            Ok(true) => self.sampler.tick(now, record).await,
+            Ok(true) => self.ticker.tick(now, record).await,
             Err(error) => Err(error),
         };
         self.telemetry.tick_finished(result.is_ok(), began.elapsed());
@@ -90,7 +90,7 @@ impl Collector {
     /// Prepares for no longer than an interval, so that a long history hides neither that the server
     /// lives nor a configuration that is published meanwhile; whether all is prepared.
     async fn prepare(&mut self, began: Instant) -> Result<bool, SourceError> {
-        while !self.sampler.prepare(self.clock.now()).await? {
+        while !self.ticker.prepare(self.clock.now()).await? {
             if began.elapsed() >= self.interval {
                 return Ok(false);
             }
@@ -131,7 +131,7 @@ impl Collector {
     }
 
     fn apply_update(&mut self, update: &str) {
-        match self.sampler.apply_update(update) {
+        match self.ticker.apply_update(update) {
             Ok(()) => tracing::info!("a published gateway configuration is in force"),
             Err(problem) => {
                 self.telemetry.malformed(InputKind::GatewayConfig, 1);

@@ -108,7 +108,7 @@ impl SnapshotReader {
     /// The newest snapshot unless it is older than `METRICS_STALE_AFTER_SEC`.
     #[must_use]
     pub fn truth(&self) -> Option<Arc<Snapshot>> {
-        self.latest().filter(|snapshot| snapshot.age() <= self.stale_after)
+        self.latest().filter(|snapshot| self.is_fresh(snapshot.taken))
     }
 
     /// Like [`Self::truth`], after asking the collector for a tick if the newest snapshot is older
@@ -140,6 +140,12 @@ impl SnapshotReader {
     pub fn is_live(&self) -> bool {
         let pulse = *self.pulse.borrow();
         pulse.tick_began.elapsed() <= self.interval * 3 || pulse.over_by.is_some_and(|end| Instant::now() <= end)
+    }
+
+    /// Whether what was read at this moment may still be told.
+    #[must_use]
+    pub fn is_fresh(&self, at: Instant) -> bool {
+        at.elapsed() <= self.stale_after
     }
 
     /// Readiness: there is a snapshot and it is not stale.

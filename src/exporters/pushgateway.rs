@@ -70,7 +70,7 @@ impl PushgatewaySink {
     }
 
     fn authorized(&self, request: RequestBuilder) -> RequestBuilder {
-        match &self.config.user {
+        match &self.config.endpoint.user {
             Some((user, password)) => request.basic_auth(user, Some(password.expose_secret())),
             None => request,
         }
@@ -89,7 +89,8 @@ impl PushgatewaySink {
         while let Some(inner) = cause.source() {
             cause = inner;
         }
-        let message = format!("Pushgateway at {}: cannot be reached ({cause}); is it running?", self.config.url);
+        let message =
+            format!("Pushgateway at {}: cannot be reached ({cause}); is it running?", self.config.endpoint.url);
         SinkError { message, may_retry: true }
     }
 
@@ -107,7 +108,7 @@ impl PushgatewaySink {
         let said: String = answer.text().await.unwrap_or_default().chars().take(MOST_SAID).collect();
         let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
         SinkError {
-            message: format!("Pushgateway at {} answers {status} ({said}); {advice}", self.config.url),
+            message: format!("Pushgateway at {} answers {status} ({said}); {advice}", self.config.endpoint.url),
             may_retry,
         }
     }
@@ -130,12 +131,8 @@ impl Sink for PushgatewaySink {
     }
 
     async fn check(&self) -> Result<String, SinkError> {
-        let mut url = self.config.url.clone();
-        if let Ok(mut path) = url.path_segments_mut() {
-            path.pop_if_empty().extend(["-", "ready"]);
-        }
-        let request = self.authorized(self.client.get(url)).timeout(CHECK_LIMIT);
-        self.send(request).await.map(|()| format!("{} is ready", self.config.url))
+        let request = self.authorized(self.client.get(self.config.endpoint.join(&["-", "ready"]))).timeout(CHECK_LIMIT);
+        self.send(request).await.map(|()| format!("{} is ready", self.config.endpoint.url))
     }
 
     async fn stop(&self) -> Result<(), SinkError> {
@@ -148,9 +145,8 @@ impl Sink for PushgatewaySink {
 
 /// `…/metrics/job/<job>/<label>/<value>…`
 fn group(config: &PushgatewayConfig) -> Url {
-    let mut url = config.url.clone();
+    let mut url = config.endpoint.join(&["metrics"]);
     if let Ok(mut path) = url.path_segments_mut() {
-        path.pop_if_empty().push("metrics");
         let labels = config.labels.0.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         for (name, value) in std::iter::once(("job", config.job.as_str())).chain(labels) {
             match path_value(value) {
@@ -185,13 +181,13 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::config::endpoint::Endpoint;
     use crate::config::pushgateway::GroupingLabels;
 
     fn group_of(job: &str, labels: &[(&str, &str)]) -> String {
         let labels: BTreeMap<_, _> = labels.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
         let config = PushgatewayConfig {
-            url: Url::parse("http://gateway:9091/base/").unwrap(),
-            user: None,
+            endpoint: Endpoint::parse("http://gateway:9091/base/").unwrap(),
             job: job.to_owned(),
             labels: GroupingLabels(labels),
             delete_on_shutdown: false,

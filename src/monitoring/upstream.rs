@@ -4,12 +4,13 @@
 //! today's are. Each component's own facts come from its own side; a side that failed leaves the
 //! other's. Fetching is `sources::proxy`'s matter.
 
+mod bounded;
 mod merge;
 mod older;
 #[cfg(test)]
 mod tests;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 use serde_path_to_error::{Path, Segment};
 
 use super::SystemMonitoring;
@@ -32,9 +33,16 @@ pub struct Told {
 /// # Errors
 /// It is no JSON object, or hardly anything in it is as it should be.
 pub fn read(body: &[u8], name: &str) -> Result<Told, String> {
-    let mut document: Map<String, Value> = serde_json::from_slice(body).map_err(|error| unreadable(&error))?;
-    older::modernize(&mut document);
-    let mut document = Value::Object(document);
+    let mut document = match bounded::read(body) {
+        Ok(document @ Value::Object(_)) => document,
+        Ok(_) => return Err("is not a JSON object".to_owned()),
+        Err(error) if error.is_data() => return Err(format!("has {error}")),
+        // The place only: serde's own text may quote what stands there.
+        Err(error) => return Err(format!("is not JSON (line {}, column {})", error.line(), error.column())),
+    };
+    if let Value::Object(fields) = &mut document {
+        older::modernize(fields);
+    }
     let mut malformed = Vec::new();
     while malformed.len() < MOST_WRONG {
         match serde_path_to_error::deserialize(&document) {
@@ -55,12 +63,6 @@ pub fn read(body: &[u8], name: &str) -> Result<Told, String> {
 fn without_value(error: &serde_json::Error) -> String {
     let text = error.to_string();
     text.rsplit_once(", expected ").map(|(_, expected)| format!("expected {expected}")).unwrap_or(text)
-}
-
-/// The place only: serde's own text may quote what stands there.
-fn unreadable(error: &serde_json::Error) -> String {
-    let what = if error.is_data() { "is not a JSON object" } else { "is not JSON" };
-    format!("{what} (line {}, column {})", error.line(), error.column())
 }
 
 /// Without its oldest defect: a fleet without capacity is full, not idle, when something is queued.

@@ -58,6 +58,9 @@ pub static TABLE: &[OwnMetric] = &[
     own("kdcube_metrics_record_errors_total", Kind::Counter, Unit::Count, "Ticks whose points could not be written to the rolling series", &[], |f, rows| counter(&f.telemetry.record_errors, rows)),
     own("kdcube_metrics_redis_round_trips", Kind::Gauge, Unit::Count, "Round trips to Redis of the last tick", &[], |f, rows| counter(&f.telemetry.round_trips, rows)),
     own("kdcube_metrics_redis_commands", Kind::Gauge, Unit::Count, "Redis commands of the last tick", &[], |f, rows| counter(&f.telemetry.commands, rows)),
+    own("kdcube_metrics_upstream_up", Kind::Gauge, Unit::Count, "1 if the upstream told its payload in the last tick; proxy mode only", &["upstream"], |f, rows| upstreams_up(f.telemetry, rows)),
+    own("kdcube_metrics_upstream_payload_age_seconds", Kind::Gauge, Unit::Seconds, "Age of an upstream's newest payload by the time in it; proxy mode only", &["upstream"], |f, rows| upstream_ages(f.telemetry, rows)),
+    own("kdcube_metrics_upstream_requests_total", Kind::Counter, Unit::Count, "Ticks by how an upstream's part of them went; proxy mode only", &["upstream", "result"], |f, rows| upstream_results(f.telemetry, rows)),
     own("kdcube_metrics_malformed_total", Kind::Counter, Unit::Count, "Inputs that could not be read and were skipped, by kind", &["kind"], |f, rows| malformed(f.telemetry, rows)),
     own("kdcube_metrics_history_dropped_samples_total", Kind::Counter, Unit::Count, "Samples that the history dropped because a series was full", &[], |f, rows| counter(&f.telemetry.dropped, rows)),
     own("kdcube_metrics_http_requests_total", Kind::Counter, Unit::Count, "HTTP requests answered, by route and status", &["route", "status"], |f, rows| requests(f.telemetry, rows)),
@@ -144,6 +147,27 @@ fn leader(telemetry: &Telemetry) -> Option<f64> {
 fn results(telemetry: &Telemetry, rows: &mut Vec<OwnRow>) {
     for (result, count) in [("ok", &telemetry.ticks_ok), ("failed", &telemetry.ticks_failed)] {
         rows.push(row(vec![("result", result.to_owned())], float(count.load(Relaxed))));
+    }
+}
+
+fn upstreams_up(telemetry: &Telemetry, rows: &mut Vec<OwnRow>) {
+    for (upstream, counts) in locked(&telemetry.upstreams).iter() {
+        let up = counts.up.map(|up| f64::from(u8::from(up)));
+        rows.extend(up.map(|up| row(vec![("upstream", (*upstream).to_owned())], up)));
+    }
+}
+
+fn upstream_ages(telemetry: &Telemetry, rows: &mut Vec<OwnRow>) {
+    for (upstream, counts) in locked(&telemetry.upstreams).iter() {
+        rows.extend(counts.age.map(|age| row(vec![("upstream", (*upstream).to_owned())], age)));
+    }
+}
+
+fn upstream_results(telemetry: &Telemetry, rows: &mut Vec<OwnRow>) {
+    for (upstream, counts) in locked(&telemetry.upstreams).iter() {
+        for (result, n) in [("ok", counts.ok), ("failed", counts.failed)] {
+            rows.push(row(vec![("upstream", (*upstream).to_owned()), ("result", result.to_owned())], float(n)));
+        }
     }
 }
 

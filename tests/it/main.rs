@@ -17,6 +17,7 @@ mod conformance;
 mod hostile;
 mod places;
 mod prometheus;
+mod proxy;
 mod pushgateway;
 mod redis_series;
 mod redis_source;

@@ -1,0 +1,279 @@
+//! Proxy mode as its users meet it: in front of a second server behind nginx, that checks a header or
+//! a certificate, and of recorded payloads.
+
+mod hostile;
+mod nginx;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use self::nginx::Nginx;
+use crate::places::{certificates, openssl};
+use crate::support::{Answer, RedisServer, Server, eventually, free_port, program};
+
+const PROXY: (&str, &str) = ("METRICS_MODE", "proxy");
+const SOON: Duration = Duration::from_secs(10);
+
+/// A second server in redis mode whose first tick stays the newest, so that numbers can be compared.
+fn frozen(redis: &RedisServer) -> Server {
+    let url = redis.url();
+    let arguments = ["simulate", "--redis-url", &url, "--tenant", "acme", "--project", "chat", "--for", "1s"];
+    let arguments = [&arguments[..], &["--history", "500"]].concat();
+    assert!(program(&[], &arguments).output().unwrap().status.success());
+    Server::ready(&[
+        ("REDIS_URL", &url),
+        ("METRICS_SAMPLE_INTERVAL_SEC", "600"),
+        ("METRICS_STALE_AFTER_SEC", "3600"),
+        ("METRICS_PROM_SCRAPE_TTL_SEC", "3600"),
+    ])
+}
+
+/// Lines of `/metrics` that are not about the server itself.
+fn facts(metrics: &Answer) -> BTreeMap<String, String> {
+    let text = metrics.text();
+    let lines = text.lines().filter(|line| line.starts_with("kdcube_") && !line.starts_with("kdcube_metrics_"));
+    lines.filter_map(|line| line.rsplit_once(' ')).map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
+fn has(server: &Server, line: &str) -> bool {
+    server.get("/metrics").text().lines().any(|found| found == line)
+}
+
+/// A server that passes requests for its payload on to `upstream`, for those with the header.
+fn guarded(upstream: &Server, header: &str) -> String {
+    format!(
+        "location = /monitoring/system {{
+            if ($http_x_metrics_key != '{header}') {{ return 401; }}
+            proxy_pass http://127.0.0.1:{}/metrics/proc/system;
+        }}",
+        upstream.port()
+    )
+}
+
+#[test]
+fn what_a_second_server_computes_is_what_the_first_one_exports() {
+    let redis = RedisServer::start();
+    let upstream = frozen(&redis);
+    let nginx = Nginx::start(&guarded(&upstream, "hunter2"));
+    let server = Server::ready(&[
+        PROXY,
+        ("METRICS_INGRESS_BASE_URL", &nginx.url()),
+        ("METRICS_PROC_BASE_URL", &nginx.url()),
+        ("METRICS_AUTH_HEADER_NAME", "X-Metrics-Key"),
+        ("METRICS_AUTH_HEADER_VALUE", "hunter2"),
+    ]);
+
+    let (there, here) = (facts(&upstream.get("/metrics")), facts(&server.get("/metrics")));
+    assert!(there.len() > 100, "{there:?}");
+    let told = |name: &&String| !name.starts_with("kdcube_proc_queue_tasks");
+    for name in there.keys().filter(told) {
+        assert_eq!(here.get(name), there.get(name), "{name}");
+    }
+    assert!(has(&server, "kdcube_metrics_up 1") && has(&server, "kdcube_metrics_upstream_up{upstream=\"proc\"} 1"));
+
+    let age = server.get("/metrics").text();
+    assert!(age.contains("kdcube_metrics_upstream_payload_age_seconds{upstream=\"ingress\"} "), "{age}");
+    let body = upstream.get("/metrics/proc/system").body;
+    for route in ["/metrics/ingress/system", "/metrics/proc/system"] {
+        assert!(server.get(route).body == body, "{route} is passed on as it is");
+    }
+    let combined = server.get("/metrics/combined").json();
+    assert_eq!(combined["mode"], "proxy");
+    let sent: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!((&combined["ingress"], &combined["proc"]), (&sent, &sent));
+    assert!(combined["timestamp"].as_f64() > sent["timestamp"].as_f64());
+    assert!(server.get("/api/v1/signals").json()["proc"]["queue"]["total"].is_number());
+}
+
+#[test]
+fn a_token_that_is_renewed_is_taken_up() {
+    let redis = RedisServer::start();
+    let upstream = frozen(&redis);
+    let mut nginx = Nginx::start(&guarded(&upstream, "old"));
+    let folder = tempfile::tempdir().unwrap();
+    let token = folder.path().join("token");
+    std::fs::write(&token, "old\n").unwrap();
+    let server = Server::ready(&[
+        PROXY,
+        ("METRICS_PROC_BASE_URL", &nginx.url()),
+        ("METRICS_AUTH_HEADER_NAME", "X-Metrics-Key"),
+        ("METRICS_AUTH_HEADER_VALUE_FILE", token.to_str().unwrap()),
+        ("METRICS_STALE_AFTER_SEC", "1"),
+    ]);
+    nginx.serve(&guarded(&upstream, "new"));
+    eventually("a refusal", SOON, || server.get("/metrics/proc/system").status == 401);
+    let problem = server.get("/metrics/proc/system").json();
+    assert!(problem["detail"].as_str().unwrap().contains("METRICS_AUTH_HEADER_VALUE"), "{problem}");
+    // Long enough for the circuit to open: a new token is tried all the same.
+    eventually("the open circuit", SOON, || {
+        let detail = server.get("/metrics/proc/system").json()["detail"].clone();
+        detail.as_str().unwrap().contains("left alone for another 3")
+    });
+    std::fs::write(&token, "new").unwrap();
+    eventually("the new token", Duration::from_secs(2), || server.get("/metrics/proc/system").status == 200);
+    let log = server.log();
+    assert!(!log.contains("old") && log.matches("an upstream tells nothing").count() == 1, "{log}");
+    assert!(log.contains("the upstream tells again"));
+}
+
+#[test]
+fn a_client_certificate_opens_and_is_read_again_when_it_changes() {
+    let redis = RedisServer::start();
+    let upstream = frozen(&redis);
+    let folder = certificates();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    openssl(
+        folder.path(),
+        "req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=me -keyout me.key -out me.csr",
+    );
+    openssl(
+        folder.path(),
+        "x509 -req -in me.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile names -out me.pem",
+    );
+    let self_signed = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=other";
+    openssl(folder.path(), &format!("{self_signed} -keyout other.key -out other.pem"));
+    let nginx = Nginx::start_tls(
+        &format!(
+            "location = /monitoring/system {{ proxy_pass http://127.0.0.1:{}/metrics/proc/system; }}",
+            upstream.port()
+        ),
+        &format!(
+            "ssl_certificate {}; ssl_certificate_key {}; ssl_client_certificate {}; ssl_verify_client on;",
+            path("server.pem"),
+            path("server.key"),
+            path("ca.pem")
+        ),
+    );
+    let copy = |from: &str, to: &str| std::fs::copy(path(from), path(to)).unwrap();
+    copy("other.pem", "client.pem");
+    copy("other.key", "client.key");
+    let (url, ca) = (format!("https://localhost:{}", nginx.port()), path("ca.pem"));
+    let (certificate, key) = (path("client.pem"), path("client.key"));
+    let server = Server::start(&[
+        PROXY,
+        ("METRICS_PROC_BASE_URL", &url),
+        ("METRICS_PROXY_CA_FILE", &ca),
+        ("METRICS_PROXY_CLIENT_CERT_FILE", &certificate),
+        ("METRICS_PROXY_CLIENT_KEY_FILE", &key),
+    ]);
+    eventually("a refusal", SOON, || server.get("/metrics/proc/system").status == 400);
+    assert_eq!(server.get("/readyz").status, 503);
+    copy("me.pem", "client.pem");
+    copy("me.key", "client.key");
+    eventually("the other certificate", SOON, || server.get("/metrics/proc/system").status == 200);
+
+    // An upstream whose certificate comes from nobody we trust is not talked to.
+    let stranger = path("other.pem");
+    let variables = [PROXY, ("METRICS_PROC_BASE_URL", url.as_str()), ("METRICS_PROXY_CA_FILE", stranger.as_str())];
+    let output = program(&variables, &["snapshot"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(errors.contains("cannot be reached") && errors.contains("METRICS_PROC_BASE_URL"), "{errors}");
+}
+
+#[test]
+fn one_side_failing_leaves_the_other() {
+    let redis = RedisServer::start();
+    let upstream = frozen(&redis);
+    let nginx = Nginx::start(&guarded(&upstream, "k"));
+    let nowhere = format!("http://127.0.0.1:{}", free_port());
+    let server = Server::ready(&[
+        PROXY,
+        ("METRICS_INGRESS_BASE_URL", &nginx.url()),
+        ("METRICS_PROC_BASE_URL", &nowhere),
+        ("METRICS_HEADERS_JSON", r#"{"X-Metrics-Key": "k"}"#),
+    ]);
+    let facts = facts(&server.get("/metrics"));
+    assert!(facts.contains_key("kdcube_ingress_sse_total_connections"));
+    assert_eq!(facts.keys().find(|name| name.starts_with("kdcube_proc_")), None);
+    assert!(has(&server, "kdcube_metrics_upstream_up{upstream=\"proc\"} 0"));
+    let combined = server.get("/metrics/combined");
+    assert_eq!(combined.status, 200);
+    let combined = combined.json();
+    assert!(combined["ingress"]["components"].is_object());
+    let error = combined["proc"]["error"].as_str().unwrap();
+    assert!(error.contains("METRICS_PROC_BASE_URL"), "{error}");
+    let answer = server.get("/metrics/proc/system");
+    assert_eq!((answer.status, answer.headers["content-type"].as_str()), (502, "application/problem+json"));
+    assert_eq!(server.get("/metrics/ingress/system").status, 200);
+}
+
+#[test]
+fn an_upstreams_error_keeps_its_status() {
+    let nginx =
+        Nginx::start("location /429/ { return 429; } location /403/ { return 403; } location /503/ { return 503; }");
+    let start = |status: u16| {
+        let server = Server::start(&[PROXY, ("METRICS_PROC_BASE_URL", &format!("{}/{status}", nginx.url()))]);
+        eventually("the status", SOON, || server.get("/metrics/proc/system").status == status);
+        assert_eq!(server.get("/metrics/proc/system").json()["status"], status);
+        server
+    };
+    for status in [429, 404, 403] {
+        start(status);
+    }
+    let server = start(503);
+    assert_eq!(server.get("/metrics/combined").status, 502);
+    let answer = server.get("/metrics/ingress/system");
+    assert_eq!(answer.status, 400);
+    assert!(answer.json()["detail"].as_str().unwrap().contains("METRICS_INGRESS_BASE_URL"));
+    assert_eq!((server.get("/readyz").status, server.get("/livez").status), (503, 200));
+}
+
+#[test]
+fn recorded_payloads_give_the_recorded_scalars() {
+    let cases = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/conformance/cases")).unwrap();
+    let nginx = Nginx::start("");
+    for case in cases {
+        let case: Value = serde_json::from_slice(&std::fs::read(case.unwrap().path()).unwrap()).unwrap();
+        let name = case["name"].as_str().unwrap();
+        nginx.put(&format!("{name}/monitoring/system"), case["expected"]["system"].to_string().as_bytes());
+        let base = format!("{}/{name}", nginx.url());
+        let variables = [PROXY, ("METRICS_INGRESS_BASE_URL", base.as_str()), ("METRICS_PROC_BASE_URL", base.as_str())];
+        let output = program(&variables, &["snapshot", "--format", "scalars"]).output().unwrap();
+        let scalars: BTreeMap<String, f64> = serde_json::from_slice(&output.stdout).unwrap();
+        for (key, expected) in case["expected"]["scalars"].as_object().unwrap() {
+            let found = scalars.get(key).copied().unwrap_or_else(|| panic!("{name}: no {key}"));
+            assert!((found - expected.as_f64().unwrap()).abs() < 1e-9, "{name}: {key} is {found}, not {expected}");
+        }
+    }
+}
+
+#[test]
+fn requests_go_through_the_proxy_of_the_environment() {
+    let nginx = Nginx::start("");
+    nginx.put("monitoring/system", br#"{"queue_stats": {"total": 3}}"#);
+    let base = ("METRICS_PROC_BASE_URL", "http://proc.internal.invalid");
+    let snapshot = |variables: &[(&str, &str)]| {
+        program(&[&[PROXY, base], variables].concat(), &["snapshot", "--format", "scalars"]).output().unwrap()
+    };
+    let through = snapshot(&[("HTTP_PROXY", &nginx.url())]);
+    assert_eq!(serde_json::from_slice::<Value>(&through.stdout).unwrap()["proc.queue.total"], 3);
+    let around = snapshot(&[("HTTP_PROXY", &nginx.url()), ("NO_PROXY", "internal.invalid")]);
+    assert_eq!(around.status.code(), Some(2));
+}
+
+#[test]
+fn a_check_says_how_each_side_does() {
+    let nginx = Nginx::start("");
+    nginx.put("good/monitoring/system", br#"{"queue_stats": {"total": 3}}"#);
+    let port = free_port().to_string();
+    let check = |ingress: &str, proc: &str| {
+        let variables = [
+            PROXY,
+            ("METRICS_PORT", port.as_str()),
+            ("METRICS_INGRESS_BASE_URL", ingress),
+            ("METRICS_PROC_BASE_URL", proc),
+        ];
+        let output = program(&variables, &["check"]).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let good = format!("{}/good", nginx.url());
+    let (code, table) = check("", &good);
+    assert_eq!(code, Some(0), "{table}");
+    assert!(table.contains("METRICS_INGRESS_BASE_URL is not set") && table.contains("bytes of payload"), "{table}");
+    let (code, table) = check(&nginx.url().replace("http://", "http://me:hunter2@"), &good);
+    assert_eq!(code, Some(1), "{table}");
+    assert!(table.contains("404") && !table.contains("hunter2"), "{table}");
+}
