@@ -18,11 +18,7 @@ use crate::sources::SourceError;
 use crate::telemetry::Telemetry;
 
 pub(super) fn run(config: Config, arguments: &SnapshotArgs) -> Exit {
-    let now = match arguments.at {
-        Some(at) if !at.is_finite() || at < 0.0 => return fail(&"--at: expected Unix seconds"),
-        Some(at) => FixedClock(at).now(),
-        None => SystemClock.now(),
-    };
+    let now = arguments.at.unwrap_or_else(|| SystemClock.now());
     let tick = match block_on(take(&config, now, arguments.record)) {
         Ok(Ok(Ok(tick))) => tick,
         Ok(Ok(Err(error))) => return nothing_collected(&error),

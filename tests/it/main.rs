@@ -14,6 +14,7 @@ mod aws_server;
 mod cloudwatch;
 mod commands;
 mod conformance;
+mod contract;
 mod hostile;
 mod places;
 mod prometheus;
