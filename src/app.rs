@@ -16,6 +16,7 @@ use crate::config::export::ExportConfig;
 use crate::config::gateway::GatewayConfig;
 use crate::config::{Config, SourceConfig};
 use crate::engine::collector::Collector;
+use crate::engine::database::{self, Database, Pace};
 use crate::engine::exports::Exports;
 use crate::engine::gateway::GatewayStore;
 use crate::engine::relay::{AnswersReader, Relay};
@@ -70,7 +71,8 @@ impl App {
         let exports = Arc::new(exports(&config, &telemetry)?);
         let (publisher, reader) = snapshot::channel(config.sample_interval, config.stale_after);
         let (updates, published) = mpsc::channel(UPDATES);
-        let (ticker, answers) = ticker(&config, clock.as_ref(), &telemetry)?;
+        let database = watched_database(&config, &telemetry);
+        let (ticker, answers) = ticker(&config, clock.as_ref(), &telemetry, database)?;
         let collector =
             Collector::new(ticker, clock, publisher, Arc::clone(&telemetry), published, config.sample_interval);
         Ok(Self { config, listener, reader, collector, telemetry, exports, updates, answers })
@@ -104,8 +106,7 @@ impl App {
             () = background.collector_ended() => Err(anyhow::anyhow!("the collector ended; this is a defect, please report it")),
         };
         scheduler.inspect(JoinHandle::abort);
-        // A sink that takes longer has been told so in the log, or is cut.
-        let _ = tokio::time::timeout(GOODBYE, exports.stop()).await;
+        exports.stop(GOODBYE).await;
         ended
     }
 }
@@ -147,7 +148,20 @@ pub fn exports(config: &Config, telemetry: &Arc<Telemetry>) -> anyhow::Result<Ex
     if let Some(pushgateway) = &config.export.pushgateway {
         sinks.push(Box::new(PushgatewaySink::new(pushgateway.clone(), Arc::clone(&mapping))?));
     }
-    Ok(Exports::new(sinks, Arc::clone(telemetry), config.request_timeout))
+    Ok(Exports::new(sinks, telemetry, Arc::new(SystemClock), config.request_timeout))
+}
+
+/// The database's answers, asked for in the background, where that is wanted.
+fn watched_database(config: &Config, telemetry: &Arc<Telemetry>) -> Option<Database> {
+    config.postgres.clone().map(|postgres| database::watch(postgres, Arc::clone(telemetry), Pace::default()))
+}
+
+/// The same, asked once, for a command that ticks once.
+pub async fn asked_database(config: &Config) -> Option<Database> {
+    match config.postgres.clone() {
+        Some(postgres) => Some(database::ask_once(postgres).await),
+        None => None,
+    }
 }
 
 /// What takes ticks of the configured source and, in proxy mode, where its answers can be read.
@@ -158,10 +172,12 @@ pub fn ticker(
     config: &Config,
     clock: &dyn Clock,
     telemetry: &Arc<Telemetry>,
+    database: Option<Database>,
 ) -> anyhow::Result<(Box<dyn Ticker>, Option<AnswersReader>)> {
     let sampler = |source, gateway: &GatewayConfig, force_environment| {
         let gateway = GatewayStore::new(gateway.clone(), force_environment);
-        Box::new(Sampler::new(source, gateway, config.instance_id.clone(), config.history_max_samples))
+        let sampler = Sampler::new(source, gateway, config.instance_id.clone(), config.history_max_samples);
+        Box::new(sampler.with_database(database))
     };
     Ok(match &config.source {
         SourceConfig::Redis { redis, gateway, force_environment } => {

@@ -98,10 +98,10 @@ pub struct OnceArgs {
     #[arg(long)]
     pub dry_run: bool,
     /// Price of a CloudWatch metric a month, in USD.
-    #[arg(long, value_name = "USD", default_value_t = PRICE_PER_METRIC)]
+    #[arg(long, value_name = "USD", default_value_t = PRICE_PER_METRIC, value_parser = parse_price)]
     pub price_per_metric: f64,
     /// Price of a thousand PutMetricData requests, in USD.
-    #[arg(long, value_name = "USD", default_value_t = PRICE_PER_1000_REQUESTS)]
+    #[arg(long, value_name = "USD", default_value_t = PRICE_PER_1000_REQUESTS, value_parser = parse_price)]
     pub price_per_1000_requests: f64,
 }
 
@@ -226,6 +226,13 @@ fn parse_unix_seconds(text: &str) -> Result<f64, String> {
     let seconds: f64 = text.parse().map_err(|_| "expected Unix seconds".to_owned())?;
     let sound = seconds.is_finite() && seconds >= 0.0;
     sound.then_some(seconds).ok_or_else(|| "expected Unix seconds, at least 0".to_owned())
+}
+
+fn parse_price(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(price) if price >= 0.0 && price.is_finite() => Ok(price),
+        _ => Err("expected a price of 0 or more, such as 0.30".to_owned()),
+    }
 }
 
 /// `60s`, `5m`, `1h`, or a bare number of seconds.

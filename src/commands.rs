@@ -126,7 +126,11 @@ fn print(text: &str) -> Exit {
 
 /// The runtime that a command's asynchronous part runs on.
 fn block_on<T>(future: impl Future<Output = T>) -> std::io::Result<T> {
-    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(future))
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let outcome = runtime.block_on(future);
+    // A host name that is being looked up cannot be cut, and would hold up the end.
+    runtime.shutdown_background();
+    Ok(outcome)
 }
 
 /// Reports a failure that has no exit code of its own.

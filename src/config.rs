@@ -8,6 +8,7 @@ pub mod document;
 pub mod endpoint;
 pub mod export;
 pub mod gateway;
+pub mod postgres;
 pub mod proxy;
 pub mod pushgateway;
 pub mod redis;
@@ -20,6 +21,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use self::export::ExportConfig;
+use self::postgres::PostgresConfig;
 use crate::catalog::mapping::Mapping;
 use crate::settings::{FromSetting, Settings};
 use crate::telemetry::logging::LogFormat;
@@ -62,6 +64,8 @@ pub struct Config {
     pub scrape_ttl: Duration,
     pub mapping: Mapping,
     pub export: ExportConfig,
+    /// `None` = PostgreSQL is not asked.
+    pub postgres: Option<PostgresConfig>,
     /// One tick, one push, and the end.
     pub run_once: bool,
 }
@@ -98,6 +102,9 @@ impl Config {
         let auth_tokens = read_tokens(settings);
         let mapping = read_mapping(settings);
         let export = export::read(settings);
+        // An upstream asks its own database.
+        let is_proxy = matches!(source, Some(SourceConfig::Proxy(_)));
+        let postgres = postgres::read(settings, request_timeout, &instance_id).filter(|_| !is_proxy);
         let run_once = settings.get(&table::RUN_ONCE);
         Some(Self {
             source: source?,
@@ -112,6 +119,7 @@ impl Config {
             scrape_ttl: scrape_ttl?,
             mapping: mapping?,
             export: export?,
+            postgres,
             run_once: run_once?,
         })
     }

@@ -3,7 +3,10 @@
 //! Owns time and order. Knows no wire format (`exporters`, `api`) and no Redis (`sources`).
 
 pub mod collector;
+pub mod database;
 pub mod exports;
+#[cfg(test)]
+mod fake;
 pub mod gateway;
 pub mod relay;
 pub mod sampler;

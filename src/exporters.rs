@@ -44,12 +44,14 @@ pub struct Preview {
     pub requests: usize,
 }
 
-/// What a sink could not deliver at once.
+/// What became of a sink's points since the start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Backlog {
+pub struct Tally {
+    /// Points that the other side has taken.
+    pub delivered: u64,
     /// Points that wait for a later delivery.
     pub waiting: usize,
-    /// Points given up for good since the start.
+    /// Points given up for good.
     pub dropped: u64,
 }
 
@@ -69,12 +71,12 @@ pub trait Sink: Send + Sync {
     /// The word in settings, labels and logs.
     fn name(&self) -> &'static str;
 
-    /// One attempt; gives the number of samples that were delivered. It has no time limit of its
-    /// own: the caller drops it when the time is up, and may call it again with the same round.
+    /// One attempt. It has no time limit of its own: the caller drops it when the time is up, and may
+    /// call it again with the same round.
     ///
     /// # Errors
-    /// Why the samples were not delivered.
-    async fn export(&self, round: &Round) -> Result<usize, SinkError>;
+    /// Why not all that there was to deliver was delivered.
+    async fn export(&self, round: &Round) -> Result<(), SinkError>;
 
     /// What `export` would send in this round, for people to look at.
     fn preview(&self, round: &Round) -> Preview;
@@ -85,12 +87,10 @@ pub trait Sink: Send + Sync {
     /// What is missing.
     async fn check(&self) -> Result<String, SinkError>;
 
-    /// What was not delivered; nothing for a sink that keeps nothing.
-    fn backlog(&self) -> Backlog {
-        Backlog::default()
-    }
+    /// What became of all points so far; true at any moment, also after an attempt was dropped.
+    fn tally(&self) -> Tally;
 
-    /// Says goodbye when the server stops; most sinks have nothing to say.
+    /// Says goodbye when the server stops; most sinks have nothing to say. Nothing is exported after it.
     ///
     /// # Errors
     /// Why that failed.

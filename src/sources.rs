@@ -2,6 +2,7 @@
 //! answered; none computes a metric.
 
 pub mod embedded;
+pub mod postgres;
 pub mod proxy;
 pub mod redis;
 

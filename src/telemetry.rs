@@ -11,12 +11,12 @@ mod process;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI8, AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tracing::{info, warn};
 
-use crate::exporters::Backlog;
+use crate::exporters::Tally;
 use crate::signals::{Component, InputKind, Malformed, UnixSeconds};
 use histogram::Histogram;
 use once::Once;
@@ -36,6 +36,8 @@ pub struct Telemetry {
     commands: AtomicU64,
     dropped: AtomicU64,
     record_errors: AtomicU64,
+    /// Unset where PostgreSQL is not asked.
+    postgres_errors: OnceLock<AtomicU64>,
     /// 1 leader, 0 follower, -1 not decided.
     leader: AtomicI8,
     malformed: Mutex<BTreeMap<InputKind, u64>>,
@@ -46,14 +48,27 @@ pub struct Telemetry {
     record_log: Once<()>,
 }
 
+/// How an export ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExportEnd {
+    /// All was delivered.
+    Ok,
+    /// There was nothing true to push: the source's fault, not the sink's.
+    NoData,
+    Failed,
+}
+
 /// How exports to one sink went.
 #[derive(Debug, Default)]
 struct SinkCounts {
     ok: u64,
+    no_data: u64,
     failed: u64,
+    retries: u64,
     /// Unix time.
     last_success: Option<UnixSeconds>,
-    backlog: Backlog,
+    last_failure: Option<UnixSeconds>,
+    points: Tally,
     duration: Histogram,
 }
 
@@ -79,6 +94,7 @@ impl Default for Telemetry {
             commands: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
             record_errors: AtomicU64::new(0),
+            postgres_errors: OnceLock::new(),
             leader: AtomicI8::new(-1),
             malformed: Mutex::default(),
             requests: Mutex::default(),
@@ -109,6 +125,16 @@ impl Telemetry {
         if let Some(times) = self.record_log.admit(()) {
             warn!(%error, times, "rolling points could not be written");
         }
+    }
+
+    /// PostgreSQL is asked: its series begins at 0.
+    pub fn register_postgres(&self) {
+        self.postgres_errors.get_or_init(AtomicU64::default);
+    }
+
+    /// PostgreSQL was asked in vain.
+    pub fn postgres_failed(&self) {
+        self.postgres_errors.get_or_init(AtomicU64::default).fetch_add(1, Relaxed);
     }
 
     /// What the last tick cost the source.
@@ -172,17 +198,25 @@ impl Telemetry {
         locked(&self.exports).entry(sink).or_default();
     }
 
-    /// What a sink could not deliver so far.
-    pub fn export_backlog(&self, sink: &'static str, backlog: Backlog) {
-        locked(&self.exports).entry(sink).or_default().backlog = backlog;
+    /// An export was tried again.
+    pub fn export_retried(&self, sink: &'static str) {
+        locked(&self.exports).entry(sink).or_default().retries += 1;
+    }
+
+    /// What became of a sink's points so far.
+    pub fn export_tally(&self, sink: &'static str, points: Tally) {
+        locked(&self.exports).entry(sink).or_default().points = points;
     }
 
     /// An export ended at `now`.
-    pub fn export_finished(&self, sink: &'static str, ok: bool, took: Duration, now: UnixSeconds) {
+    pub fn export_ended(&self, sink: &'static str, end: ExportEnd, took: Duration, now: UnixSeconds) {
         let mut exports = locked(&self.exports);
         let counts = exports.entry(sink).or_default();
-        *if ok { &mut counts.ok } else { &mut counts.failed } += 1;
-        counts.last_success = if ok { Some(now) } else { counts.last_success };
+        match end {
+            ExportEnd::Ok => (counts.ok, counts.last_success) = (counts.ok + 1, Some(now)),
+            ExportEnd::NoData => counts.no_data += 1,
+            ExportEnd::Failed => (counts.failed, counts.last_failure) = (counts.failed + 1, Some(now)),
+        }
         counts.duration.observe(took);
     }
 }

@@ -5,3 +5,11 @@
 pub(crate) fn use_ring() {
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
+
+/// The certificate authorities that the system trusts. None is no error: then no certificate will do,
+/// and connecting says so.
+pub(crate) fn system_authorities() -> rustls::RootCertStore {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    roots
+}

@@ -7,12 +7,14 @@ use std::time::Duration;
 use super::{Exit, block_on, fail, print};
 use crate::app;
 use crate::clock::{Clock, SystemClock};
+use crate::config::postgres::PostgresConfig;
 use crate::config::proxy::ProxyConfig;
 use crate::config::redis::RedisConfig;
 use crate::config::{Config, SourceConfig, table};
 use crate::monitoring;
 use crate::settings::{Origin, Settings};
 use crate::signals::{Component, Scope};
+use crate::sources::postgres::Postgres;
 use crate::sources::proxy::{Answer, Upstreams};
 use crate::sources::redis::RedisSource;
 use crate::telemetry::Telemetry;
@@ -86,6 +88,9 @@ async fn dependencies(config: &Config) -> Vec<Finding> {
         SourceConfig::Proxy(proxy) => found.extend(upstreams(proxy).await),
         SourceConfig::Embedded { .. } => {}
     }
+    if let Some(config) = &config.postgres {
+        found.push(postgres(config).await);
+    }
     found.extend(sinks(config).await);
     found
 }
@@ -135,6 +140,18 @@ fn upstream(component: Component, answer: &Answer) -> Finding {
             Ok(told) => finding(what, Outcome::Warning, format!("{} fields cannot be read", told.malformed.len())),
             Err(problem) => finding(what, Outcome::Failed, format!("its answer {problem}")),
         },
+    }
+}
+
+async fn postgres(config: &PostgresConfig) -> Finding {
+    let mut postgres = Postgres::new(config.clone());
+    match postgres.max_connections().await {
+        Ok(number) => {
+            let version = postgres.version().unwrap_or("of unknown version");
+            let detail = format!("{} · PostgreSQL {version}, max_connections {number}", config.place());
+            finding("postgres", Outcome::Ok, detail)
+        }
+        Err(error) => finding("postgres", Outcome::Failed, error.to_string()),
     }
 }
 

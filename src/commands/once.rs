@@ -39,7 +39,7 @@ async fn once(config: &Config, arguments: &OnceArgs) -> anyhow::Result<Exit> {
     let telemetry = Arc::new(Telemetry::default());
     let exports = app::exports(config, &telemetry)?;
     let now = SystemClock.now();
-    let (mut ticker, _) = app::ticker(config, &SystemClock, &telemetry)?;
+    let (mut ticker, _) = app::ticker(config, &SystemClock, &telemetry, app::asked_database(config).await)?;
     let tick = match ticker.tick(now, if arguments.dry_run { Record::No } else { Record::Yes }).await {
         Ok(tick) => tick,
         Err(error) => return Ok(nothing_collected(&error, now)),

@@ -36,7 +36,8 @@ pub(super) fn run(config: Config, arguments: &SnapshotArgs) -> Exit {
 }
 
 async fn take(config: &Config, now: f64, record: bool) -> anyhow::Result<Result<Tick, SourceError>> {
-    let (mut ticker, _) = app::ticker(config, &FixedClock(now), &Arc::new(Telemetry::default()))?;
+    let database = app::asked_database(config).await;
+    let (mut ticker, _) = app::ticker(config, &FixedClock(now), &Arc::new(Telemetry::default()), database)?;
     Ok(ticker.tick(now, if record { Record::Points } else { Record::No }).await)
 }
 

@@ -23,7 +23,7 @@ pub struct CloudWatchConfig {
     /// Put on every point.
     pub dimensions: Dimensions,
     pub include: Include,
-    /// Points of one second rather than of a minute; CloudWatch bills them alike, their alarms not.
+    /// Points of one second rather than of a minute; CloudWatch bills them alike, but not alarms of a shorter period.
     pub high_resolution: bool,
     /// How long points wait for delivery; zero keeps none.
     pub spool: Duration,
@@ -33,11 +33,8 @@ pub struct CloudWatchConfig {
 /// where the sink is off or something is wrong. `export_interval` decides an `auto` resolution.
 pub fn read(settings: &mut Settings, export_interval: Duration) -> Option<CloudWatchConfig> {
     let enabled = settings.get(&table::EXPORT_CLOUDWATCH)?;
-    if enabled && !cfg!(feature = "cloudwatch") {
-        settings.problem(
-            "METRICS_EXPORT_CLOUDWATCH \"1\": this build has no CloudWatch; accepted: 0, or a build with the cargo \
-             feature `cloudwatch`",
-        );
+    if let Some(problem) = missing(enabled, cfg!(feature = "cloudwatch")) {
+        settings.problem(problem);
     }
     let region = settings.get::<Region>(&table::CLOUDWATCH_REGION).map(|region| region.0);
     let namespace = settings.get::<Namespace>(&table::CLOUDWATCH_NAMESPACE);
@@ -58,6 +55,13 @@ pub fn read(settings: &mut Settings, export_interval: Duration) -> Option<CloudW
         high_resolution: resolution?.is_high(export_interval),
         spool: spool?.0,
     })
+}
+
+/// What is wrong if it is wanted and not there.
+fn missing(enabled: bool, built: bool) -> Option<&'static str> {
+    let problem = "METRICS_EXPORT_CLOUDWATCH \"1\": this build has no CloudWatch; accepted: 0, or a build with the cargo \
+                   feature `cloudwatch`";
+    (enabled && !built).then_some(problem)
 }
 
 /// Becomes part of a host name.
@@ -124,17 +128,3 @@ impl FromSetting for SpoolSeconds {
 #[cfg(test)]
 #[cfg(feature = "cloudwatch")]
 mod tests;
-
-#[cfg(test)]
-#[cfg(not(feature = "cloudwatch"))]
-mod without {
-    use super::*;
-
-    #[test]
-    fn a_build_without_it_cannot_turn_it_on() {
-        let mut settings = Settings::from_environment([("METRICS_EXPORT_CLOUDWATCH", "1")]);
-        read(&mut settings, Duration::from_mins(1));
-        let problems = settings.into_problems();
-        assert!(problems[0].0.starts_with("METRICS_EXPORT_CLOUDWATCH \"1\": this build has no CloudWatch"));
-    }
-}

@@ -10,6 +10,7 @@ const PROXY: &str = "Proxy mode";
 const SCHEDULER: &str = "Scheduler";
 const PROMETHEUS: &str = "Prometheus and names";
 const CLOUDWATCH: &str = "CloudWatch";
+const POSTGRES: &str = "PostgreSQL";
 
 const BOOLEAN: &str = "1/0, true/false, yes/no, on/off";
 const SECONDS: &str = "seconds, more than 0, fractions allowed";
@@ -294,10 +295,11 @@ pub const CLOUDWATCH_INCLUDE: Setting = open(
 );
 pub const CLOUDWATCH_HIGH_RESOLUTION: Setting = open(
     "METRICS_CLOUDWATCH_HIGH_RESOLUTION",
-    "auto",
+    "0",
     "0, 1 or auto",
     CLOUDWATCH,
-    "Store points of one second rather than of a minute; auto: if pushes are less than a minute apart.",
+    "Store points of one second rather than of a minute, which alarms with a period below a minute need, and which cost \
+     more; auto: if pushes are less than a minute apart.",
 );
 pub const CLOUDWATCH_SPOOL_SEC: Setting = open(
     "METRICS_CLOUDWATCH_SPOOL_SEC",
@@ -305,6 +307,48 @@ pub const CLOUDWATCH_SPOOL_SEC: Setting = open(
     "seconds, 0 or more, at most 86400",
     CLOUDWATCH,
     "How long points that could not be delivered are kept in memory, to be sent later with their own time; 0 keeps none.",
+);
+
+pub const ENABLE_PG_POOL: Setting = open(
+    "METRICS_ENABLE_PG_POOL",
+    "0",
+    BOOLEAN,
+    POSTGRES,
+    "Ask PostgreSQL for `max_connections`, once a minute and beside the ticks. `pools.pg_max_connections` of the gateway \
+     configuration wins over the answer.",
+);
+pub const POSTGRES_HOST: Setting = open(
+    "POSTGRES_HOST",
+    "",
+    "a host name, an address, or the folder of the server's socket",
+    POSTGRES,
+    "Where PostgreSQL is; needed if it is asked.",
+);
+pub const POSTGRES_PORT: Setting = open("POSTGRES_PORT", "5432", "a port, 1 to 65535", POSTGRES, "Its port.");
+pub const POSTGRES_DATABASE: Setting =
+    open("POSTGRES_DATABASE", "", "a name", POSTGRES, "The database to connect to; needed if it is asked.");
+pub const POSTGRES_USER: Setting = open(
+    "POSTGRES_USER",
+    "",
+    "a name",
+    POSTGRES,
+    "Who asks; needed if it is asked. The right to connect is all that the user needs.",
+);
+pub const POSTGRES_PASSWORD: Setting =
+    secret("POSTGRES_PASSWORD", "", "a password", POSTGRES, "The user's password, unless the server asks for none.");
+pub const POSTGRES_SSL: Setting = open(
+    "POSTGRES_SSL",
+    "0",
+    BOOLEAN,
+    POSTGRES,
+    "Connect with TLS only, and only to a server whose certificate and name can be verified.",
+);
+pub const POSTGRES_CA_FILE: Setting = open(
+    "METRICS_POSTGRES_CA_FILE",
+    "",
+    "the path of a PEM file of certificates",
+    POSTGRES,
+    "Who signs the server's certificate, instead of the authorities that the system trusts.",
 );
 
 /// All settings, in the order of `--help` and the documentation.
@@ -355,4 +399,12 @@ pub const ALL: &[&Setting] = &[
     &CLOUDWATCH_INCLUDE,
     &CLOUDWATCH_HIGH_RESOLUTION,
     &CLOUDWATCH_SPOOL_SEC,
+    &ENABLE_PG_POOL,
+    &POSTGRES_HOST,
+    &POSTGRES_PORT,
+    &POSTGRES_DATABASE,
+    &POSTGRES_USER,
+    &POSTGRES_PASSWORD,
+    &POSTGRES_SSL,
+    &POSTGRES_CA_FILE,
 ];

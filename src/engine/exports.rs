@@ -3,110 +3,34 @@
 //! Owns the sinks and their records. When rounds happen is `scheduler`'s matter, what is sent the
 //! sinks' own.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+mod enabled;
+mod patience;
+mod told;
+
+use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Serialize;
+use futures_util::future::join_all;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::Instant;
 
+use self::enabled::Enabled;
+use self::patience::Patience;
+pub use self::told::{Delivery, Outcome, Record, Report};
 use crate::catalog;
-use crate::clock::{Clock, SystemClock};
+use crate::clock::Clock;
 use crate::engine::snapshot::{Snapshot, SnapshotReader};
-use crate::exporters::{Backlog, Round, Sink, SinkError, Truth};
-use crate::signals::UnixSeconds;
+use crate::exporters::{Round, Sink, Truth};
 use crate::telemetry::Telemetry;
 
-/// Pause before a first repetition; doubles.
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// Exports on demand closer together than this share one, so that nobody can hammer a sink.
 const SPACING: Duration = Duration::from_secs(1);
-
-/// How one delivery to one sink ended.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Delivery {
-    pub name: &'static str,
-    pub status: Outcome,
-    /// Samples that arrived.
-    pub samples: usize,
-    pub duration_ms: u64,
-    pub error: Option<String>,
-}
-
-/// In the words of the answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Outcome {
-    Ok,
-    Partial,
-    Failed,
-}
-
-/// How one round ended.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Report {
-    pub status: Outcome,
-    pub ts: UnixSeconds,
-    pub sinks: Vec<Delivery>,
-    /// What there is to say when no sink is enabled.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub detail: Option<&'static str>,
-}
-
-/// What is known of one sink since the start.
-#[derive(Debug, Clone, Default, Serialize)]
-pub struct Record {
-    pub name: &'static str,
-    pub ok: u64,
-    pub failed: u64,
-    /// Unix time; `None` before the first.
-    pub last_success: Option<UnixSeconds>,
-    pub last_error: Option<String>,
-    pub last_error_at: Option<UnixSeconds>,
-    pub last_samples: usize,
-    pub last_duration_ms: u64,
-    #[serde(flatten)]
-    pub backlog: Backlog,
-}
-
-/// How long a delivery may take.
-struct Patience {
-    /// One attempt.
-    attempt: Duration,
-    /// All of them.
-    deadline: Instant,
-    stopping: watch::Receiver<bool>,
-}
-
-impl Patience {
-    fn late(&self) -> SinkError {
-        SinkError { message: format!("no answer within {:?}", self.attempt), may_retry: true }
-    }
-
-    /// The limit of an attempt that begins now.
-    fn rest(&self) -> Duration {
-        self.attempt.min(self.deadline.saturating_duration_since(Instant::now()))
-    }
-
-    /// Waits before a repetition; false where none is to follow.
-    async fn waits(&mut self, pause: Duration) -> bool {
-        let again = Instant::now() + pause;
-        again < self.deadline && timeout_at(again, self.stopping.wait_for(|stopping| *stopping)).await.is_err()
-    }
-}
-
-struct Enabled {
-    sink: Box<dyn Sink>,
-    record: Mutex<Record>,
-    /// One delivery at a time.
-    turn: tokio::sync::Mutex<()>,
-}
 
 /// Every enabled sink.
 pub struct Exports {
     sinks: Vec<Arc<Enabled>>,
-    telemetry: Arc<Telemetry>,
+    clock: Arc<dyn Clock>,
     /// Limit of one attempt.
     attempt: Duration,
     /// Becomes true when the server stops: nothing is tried again then.
@@ -124,20 +48,15 @@ impl std::fmt::Debug for Exports {
 impl Exports {
     /// Delivers to these sinks; an attempt that takes longer than `attempt` is given up.
     #[must_use]
-    pub fn new(sinks: Vec<Box<dyn Sink>>, telemetry: Arc<Telemetry>, attempt: Duration) -> Self {
-        let enabled = |sink: Box<dyn Sink>| {
-            telemetry.register_sink(sink.name());
-            let record = Mutex::new(Record { name: sink.name(), ..Record::default() });
-            Arc::new(Enabled { sink, record, turn: tokio::sync::Mutex::new(()) })
-        };
+    pub fn new(
+        sinks: Vec<Box<dyn Sink>>,
+        telemetry: &Arc<Telemetry>,
+        clock: Arc<dyn Clock>,
+        attempt: Duration,
+    ) -> Self {
+        let enabled = |sink| Arc::new(Enabled::new(sink, Arc::clone(telemetry), Arc::clone(&clock)));
         let sinks = sinks.into_iter().map(enabled).collect();
-        Self {
-            sinks,
-            telemetry,
-            attempt,
-            stopping: watch::Sender::new(false),
-            on_demand: tokio::sync::Mutex::new(None),
-        }
+        Self { sinks, clock, attempt, stopping: watch::Sender::new(false), on_demand: tokio::sync::Mutex::new(None) }
     }
 
     /// Whether there is any sink.
@@ -149,7 +68,7 @@ impl Exports {
     /// What is known of every sink.
     #[must_use]
     pub fn records(&self) -> Vec<Record> {
-        self.sinks.iter().map(|enabled| enabled.record().clone()).collect()
+        self.sinks.iter().map(|enabled| enabled.record()).collect()
     }
 
     /// The sinks themselves, to be looked at.
@@ -163,17 +82,29 @@ impl Exports {
         let round = Arc::new(round);
         let mut deliveries = JoinSet::new();
         for (place, enabled) in self.sinks.iter().enumerate() {
-            let (enabled, round, telemetry) = (Arc::clone(enabled), Arc::clone(&round), Arc::clone(&self.telemetry));
+            let (enabled, round) = (Arc::clone(enabled), Arc::clone(&round));
             let patience = Patience { attempt: self.attempt, deadline, stopping: self.stopping.subscribe() };
-            deliveries.spawn(async move { (place, enabled.deliver(&round, patience, &telemetry).await) });
+            deliveries.spawn(async move { (place, enabled.deliver(&round, patience).await) });
         }
         let mut sinks = deliveries.join_all().await;
         sinks.sort_by_key(|(place, _)| *place);
-        report(sinks.into_iter().map(|(_, delivery)| delivery).collect())
+        self.report(sinks.into_iter().map(|(_, delivery)| delivery).collect())
     }
 
-    /// One export because somebody asked; askers at the same time share it.
-    pub async fn on_demand(&self, reader: &SnapshotReader, fresh: Duration) -> Report {
+    /// One export because somebody asked; askers at the same time share it. It goes on when they leave:
+    /// a request that is cut may have arrived, and would be sent again.
+    pub async fn on_demand(self: &Arc<Self>, reader: &SnapshotReader, fresh: Duration) -> Report {
+        let (exports, reader) = (Arc::clone(self), reader.clone());
+        let export = tokio::spawn(async move { exports.shared(&reader, fresh).await });
+        let defect = "the export ended early; this is a defect, please report it";
+        export.await.unwrap_or_else(|_| Report {
+            status: Outcome::Failed,
+            detail: Some(defect),
+            ..self.report(Vec::new())
+        })
+    }
+
+    async fn shared(&self, reader: &SnapshotReader, fresh: Duration) -> Report {
         let mut last = self.on_demand.lock().await;
         if let Some((ended, report)) = last.as_ref().filter(|(ended, _)| ended.elapsed() < SPACING) {
             tracing::debug!(age = ?ended.elapsed(), "an export that has just ended is told again");
@@ -185,18 +116,17 @@ impl Exports {
         report
     }
 
-    /// Lets attempts that are under way end, and every sink say goodbye.
-    pub async fn stop(&self) {
+    /// Lets attempts that are under way end, and every sink say goodbye, all within `limit`.
+    pub async fn stop(&self, limit: Duration) {
+        let deadline = Instant::now() + limit;
         self.stopping.send_replace(true);
-        let goodbyes = self.sinks.iter().map(|enabled| timeout(self.attempt, enabled.stop()));
-        for (enabled, goodbye) in self.sinks.iter().zip(futures_util::future::join_all(goodbyes).await) {
-            let sink = enabled.sink.name();
-            match goodbye {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => tracing::warn!(sink, %error, "a sink could not be left cleanly"),
-                Err(_) => tracing::warn!(sink, "a sink was not left in time"),
-            }
-        }
+        join_all(self.sinks.iter().map(|enabled| enabled.leave(self.attempt, deadline))).await;
+    }
+
+    fn report(&self, sinks: Vec<Delivery>) -> Report {
+        let none = "no sink is enabled; METRICS_EXPORT_CLOUDWATCH=1 or METRICS_EXPORT_PROMETHEUS_PUSH=1 enables one";
+        let detail = sinks.is_empty().then_some(none);
+        Report { status: Outcome::of(&sinks), ts: self.clock.now(), detail, sinks }
     }
 }
 
@@ -210,84 +140,9 @@ pub fn round(truth: Option<&Snapshot>, reader: &SnapshotReader) -> Round {
 }
 
 /// A snapshot as sinks take it.
-#[must_use]
-pub fn truth_of(snapshot: &Snapshot) -> Truth {
+fn truth_of(snapshot: &Snapshot) -> Truth {
     Truth { id: snapshot.id.clone(), at: snapshot.taken_at, samples: catalog::samples(&snapshot.monitoring) }
 }
 
-fn report(sinks: Vec<Delivery>) -> Report {
-    let ok = sinks.iter().filter(|delivery| delivery.status == Outcome::Ok).count();
-    let status = match ok {
-        _ if ok == sinks.len() => Outcome::Ok,
-        0 => Outcome::Failed,
-        _ => Outcome::Partial,
-    };
-    let none = "no sink is enabled; METRICS_EXPORT_CLOUDWATCH=1 or METRICS_EXPORT_PROMETHEUS_PUSH=1 enables one";
-    Report { status, ts: SystemClock.now(), detail: sinks.is_empty().then_some(none), sinks }
-}
-
-impl Enabled {
-    fn record(&self) -> MutexGuard<'_, Record> {
-        self.record.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    async fn stop(&self) -> Result<(), SinkError> {
-        let _turn = self.turn.lock().await;
-        self.sink.stop().await
-    }
-
-    async fn deliver(&self, round: &Round, patience: Patience, telemetry: &Telemetry) -> Delivery {
-        let began = Instant::now();
-        let result = self.repeat(round, patience).await;
-        let stale = round.truth.is_none().then(|| "there is no fresh snapshot: nothing true to push".to_owned());
-        let (samples, error) = match result {
-            Ok(samples) => (samples, stale),
-            Err(error) => (0, Some(error.message)),
-        };
-        telemetry.export_backlog(self.sink.name(), self.sink.backlog());
-        telemetry.export_finished(self.sink.name(), error.is_none(), began.elapsed(), SystemClock.now());
-        self.note(samples, error, began.elapsed())
-    }
-
-    /// Tries until it works, cannot work, or the time is up; pauses double and have full jitter.
-    async fn repeat(&self, round: &Round, mut patience: Patience) -> Result<usize, SinkError> {
-        let Ok(_turn) = timeout_at(patience.deadline, self.turn.lock()).await else { return Err(patience.late()) };
-        let mut pause = FIRST_PAUSE;
-        loop {
-            let attempt = timeout(patience.rest(), self.sink.export(round)).await;
-            match attempt.unwrap_or_else(|_| Err(patience.late())) {
-                Err(error) if error.may_retry && patience.waits(pause.mul_f64(fastrand::f64())).await => {
-                    tracing::debug!(sink = self.sink.name(), %error, "a push failed and is tried again");
-                    pause *= 2;
-                }
-                result => return result,
-            }
-        }
-    }
-
-    /// Keeps what happened, and logs the change from good to bad and back, not every push.
-    fn note(&self, samples: usize, error: Option<String>, took: Duration) -> Delivery {
-        let name = self.sink.name();
-        let mut record = self.record();
-        record.backlog = self.sink.backlog();
-        let was_bad = record.last_error_at > record.last_success;
-        record.last_samples = samples;
-        record.last_duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-        if let Some(error) = &error {
-            record.failed += 1;
-            record.last_error = Some(error.clone());
-            record.last_error_at = Some(SystemClock.now());
-            if !was_bad {
-                tracing::error!(sink = name, error, "a push failed; pushes go on");
-            }
-        } else {
-            record.ok += 1;
-            record.last_success = Some(SystemClock.now());
-            if was_bad {
-                tracing::info!(sink = name, "pushes arrive again");
-            }
-        }
-        let status = if error.is_none() { Outcome::Ok } else { Outcome::Failed };
-        Delivery { name, status, samples, duration_ms: record.last_duration_ms, error }
-    }
-}
+#[cfg(test)]
+mod tests;

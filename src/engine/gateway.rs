@@ -2,7 +2,7 @@
 //! published while the server runs. How each is read is `config::gateway`'s matter.
 
 use crate::config::gateway::GatewayConfig;
-use crate::signals::{InputKind, Malformed};
+use crate::signals::{InputKind, Malformed, parse};
 
 /// The configuration in force and what it depends on.
 #[derive(Debug)]
@@ -51,6 +51,7 @@ impl GatewayStore {
     /// # Errors
     /// What is wrong with it, or that it is another deployment's; the one in force stays.
     pub fn apply_update(&mut self, message: &str) -> Result<(), String> {
+        parse::utf8(message.as_bytes())?;
         self.current = self.environment.with_update_message(message).map_err(|error| error.to_string())?;
         Ok(())
     }

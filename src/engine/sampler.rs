@@ -8,6 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::tick::{Record, Tick, Ticker};
+use crate::engine::database::Database;
 use crate::engine::gateway::GatewayStore;
 use crate::history::History;
 use crate::monitoring::{self, Inputs};
@@ -19,6 +20,8 @@ pub struct Sampler {
     source: Box<dyn Source>,
     history: History,
     gateway: GatewayStore,
+    /// `None` = PostgreSQL is not asked.
+    database: Option<Database>,
     instance_id: String,
 }
 
@@ -26,16 +29,23 @@ impl Sampler {
     /// A sampler over `source` that keeps at most `max_samples` of each latency series.
     #[must_use]
     pub fn new(source: Box<dyn Source>, gateway: GatewayStore, instance_id: String, max_samples: usize) -> Self {
-        Self { source, history: History::new(max_samples), gateway, instance_id }
+        Self { source, history: History::new(max_samples), gateway, database: None, instance_id }
     }
 
-    const fn inputs<'a>(&'a self, signals: &'a crate::signals::Signals, now: UnixSeconds) -> Inputs<'a> {
+    /// The same, with what the database says of itself.
+    #[must_use]
+    pub fn with_database(mut self, database: Option<Database>) -> Self {
+        self.database = database;
+        self
+    }
+
+    fn inputs<'a>(&'a self, signals: &'a crate::signals::Signals, now: UnixSeconds) -> Inputs<'a> {
         Inputs {
             signals,
             history: &self.history,
             gateway: self.gateway.current(),
             instance_id: self.instance_id.as_str(),
-            database_max_connections: None,
+            database_max_connections: self.database.as_ref().and_then(Database::max_connections),
             now,
         }
     }

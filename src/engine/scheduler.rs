@@ -45,3 +45,6 @@ fn push(exports: &Arc<Exports>, reader: &SnapshotReader, interval: Duration) {
         exports.deliver(round(truth.as_deref(), &reader), interval).await;
     });
 }
+
+#[cfg(test)]
+mod tests;

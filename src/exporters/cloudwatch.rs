@@ -10,6 +10,7 @@ mod losses;
 mod patience;
 mod spool;
 
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -20,7 +21,7 @@ use self::errors::{Failure, Verdict};
 use self::losses::Losses;
 use self::patience::Patience;
 use self::spool::Spool;
-use super::{Backlog, Preview, Round, Sink, SinkError, Truth};
+use super::{Preview, Round, Sink, SinkError, Tally, Truth};
 use crate::catalog::mapping::Mapping;
 use crate::config::cloudwatch::{CloudWatchConfig, Include};
 
@@ -35,6 +36,7 @@ pub struct CloudWatchSink {
     spool: Mutex<Spool>,
     /// One attempt at a time: what is taken from the front must still be there when it is delivered.
     turn: tokio::sync::Mutex<()>,
+    delivered: AtomicU64,
     losses: Losses,
 }
 
@@ -59,26 +61,15 @@ impl CloudWatchSink {
             client: Client::new(Box::new(loader), region, namespace),
             spool: Mutex::new(Spool::new(spool, MOST_POINTS)),
             turn: tokio::sync::Mutex::new(()),
+            delivered: AtomicU64::new(0),
             losses: Losses::default(),
         }
     }
 
-    /// Points that will never arrive: unfit for CloudWatch, refused by it, too old or too many.
-    #[must_use]
-    pub fn dropped_total(&self) -> u64 {
-        self.losses.total()
-    }
-
-    /// Points that wait for delivery.
-    #[must_use]
-    pub fn spooled(&self) -> usize {
-        self.spool().len()
-    }
-
     /// Takes a round in, unless it is already; also makes room.
-    fn admit(&self, truth: Option<&Truth>) {
-        let Some(truth) = truth else {
-            let lost = self.spool().forget_unless_kept();
+    fn admit(&self, round: &Round) {
+        let Some(truth) = &round.truth else {
+            let lost = self.spool().expire(round.snapshot_age_seconds.unwrap_or_default());
             return self.losses.add("not delivered in time", lost);
         };
         if self.spool().knows(&truth.id) {
@@ -96,22 +87,21 @@ impl CloudWatchSink {
         (fit.into_iter().map(|sample| Point { at: truth.at, sample: sample.clone() }).collect(), unfit.len())
     }
 
-    /// Sends what waits, oldest first, and gives the number delivered.
-    async fn drain(&self) -> Result<usize, Failure> {
-        let mut delivered = 0;
+    /// Sends what waits, oldest first.
+    async fn drain(&self) -> Result<(), Failure> {
         let mut patience = Patience::new(datum::MOST_IN_A_REQUEST);
         let mut refusal = None;
         loop {
             let batch = self.spool().batch(patience.limit(), |point| self.format.weight(point));
             if batch.is_empty() {
-                return refusal.map_or(Ok(delivered), Err);
+                return refusal.map_or(Ok(()), Err);
             }
             let data = batch.iter().map(|point| self.format.datum(point)).collect();
             match self.client.put(data).await {
                 Ok(()) => {
                     self.spool().remove(batch.len());
                     patience.accepted();
-                    delivered += batch.len();
+                    self.delivered.fetch_add(u64::try_from(batch.len()).unwrap_or(u64::MAX), Relaxed);
                 }
                 Err(failure) if failure.verdict == Verdict::Invalid => {
                     // One bad point spoils a request: smaller ones find it, and the rest arrives.
@@ -137,9 +127,9 @@ impl Sink for CloudWatchSink {
         "cloudwatch"
     }
 
-    async fn export(&self, round: &Round) -> Result<usize, SinkError> {
+    async fn export(&self, round: &Round) -> Result<(), SinkError> {
         let _turn = self.turn.lock().await;
-        self.admit(round.truth.as_ref());
+        self.admit(round);
         self.drain().await.map_err(SinkError::from)
     }
 
@@ -156,7 +146,14 @@ impl Sink for CloudWatchSink {
         Ok(self.client.check().await?)
     }
 
-    fn backlog(&self) -> Backlog {
-        Backlog { waiting: self.spooled(), dropped: self.dropped_total() }
+    /// Dropped are those that are unfit for CloudWatch, refused by it, too old or too many.
+    fn tally(&self) -> Tally {
+        Tally { delivered: self.delivered.load(Relaxed), waiting: self.spool().len(), dropped: self.losses.total() }
+    }
+
+    /// What waits is tried once more: it does not outlive the server.
+    async fn stop(&self) -> Result<(), SinkError> {
+        let _turn = self.turn.lock().await;
+        Ok(self.drain().await?)
     }
 }

@@ -5,6 +5,7 @@
 
 use std::io::Write;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -19,7 +20,7 @@ use secrecy::ExposeSecret;
 use url::Url;
 
 use super::prometheus::{self, Format};
-use super::{Preview, Round, Sink, SinkError};
+use super::{Preview, Round, Sink, SinkError, Tally};
 use crate::catalog::mapping::Mapping;
 use crate::config::pushgateway::PushgatewayConfig;
 use crate::telemetry::own::{self, Observed};
@@ -36,6 +37,7 @@ pub struct PushgatewaySink {
     mapping: Arc<Mapping>,
     group: Url,
     client: Client,
+    delivered: AtomicU64,
 }
 
 impl PushgatewaySink {
@@ -52,7 +54,7 @@ impl PushgatewaySink {
             .build()
             .map_err(|error| SinkError { message: format!("no HTTP client: {error}"), may_retry: false })?;
         let group = group(&config);
-        Ok(Self { config, mapping, group, client })
+        Ok(Self { config, mapping, group, client, delivered: AtomicU64::new(0) })
     }
 
     fn body(&self, round: &Round) -> String {
@@ -120,10 +122,17 @@ impl Sink for PushgatewaySink {
         "pushgateway"
     }
 
-    async fn export(&self, round: &Round) -> Result<usize, SinkError> {
+    async fn export(&self, round: &Round) -> Result<(), SinkError> {
         let request = self.request(Method::PUT).header(CONTENT_TYPE, Format::Text.content_type());
         self.send(request.header(CONTENT_ENCODING, "gzip").body(zipped(&self.body(round)))).await?;
-        Ok(round.truth.as_ref().map_or(0, |truth| truth.samples.len()))
+        let samples = round.truth.as_ref().map_or(0, |truth| truth.samples.len());
+        self.delivered.fetch_add(u64::try_from(samples).unwrap_or(u64::MAX), Relaxed);
+        Ok(())
+    }
+
+    /// A push that failed is worth nothing later: the next one replaces the whole group.
+    fn tally(&self) -> Tally {
+        Tally { delivered: self.delivered.load(Relaxed), ..Tally::default() }
     }
 
     fn preview(&self, round: &Round) -> Preview {
@@ -159,12 +168,12 @@ fn group(config: &PushgatewayConfig) -> Url {
 }
 
 /// The base64 form of a value that a path segment cannot hold: an empty one (by convention `=`), one
-/// with a slash, and those that a URL parser takes for steps.
+/// with a slash, those that a URL parser takes for steps, and those of which it leaves characters out.
 fn path_value(value: &str) -> Option<String> {
     match value {
         "" => Some("=".to_owned()),
         "." | ".." => Some(URL_SAFE_NO_PAD.encode(value)),
-        _ if value.contains(['/', '\\']) => Some(URL_SAFE_NO_PAD.encode(value)),
+        _ if value.contains(|c: char| matches!(c, '/' | '\\') || c.is_control()) => Some(URL_SAFE_NO_PAD.encode(value)),
         _ => None,
     }
 }

@@ -14,7 +14,7 @@ use crate::signals::{ThrottlingDetail, ThrottlingEvent, UnixSeconds};
 const KEPT_SECONDS: f64 = 24.0 * 3600.0;
 
 /// Events that keep what is shown of them: more than are ever shown at once, as some lie ahead.
-pub const SHOWN: usize = 1000;
+pub const SHOWN: usize = 200;
 
 /// Texts that nobody uses any more are looked for when this many came in.
 const SWEEP_AFTER: usize = 10_000;
@@ -148,7 +148,7 @@ mod tests {
     #[test]
     fn only_the_newest_keep_what_is_shown_and_the_future_waits() {
         let mut throttling = Throttling::new(10_000);
-        throttling.absorb((0..2000).map(|second| event(f64::from(second), "a")).collect(), 1500.0);
+        throttling.absorb((0..1600).map(|second| event(f64::from(second), "a")).collect(), 1500.0);
         assert_eq!(throttling.shown.len(), SHOWN);
         let newest: Vec<f64> = throttling.newest(1500.0).map(|(at, _)| *at).take(2).collect();
         assert_eq!(newest, [1500.0, 1499.0]);

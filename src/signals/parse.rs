@@ -15,8 +15,11 @@ pub use circuit::circuit_stats;
 pub use heartbeat::heartbeat;
 pub use throttling::throttling_event;
 
-/// Largest value that is parsed at all: the platform's own are a few kilobytes.
-pub const MAX_VALUE_BYTES: usize = 1024 * 1024;
+/// Largest value that is read at all: the platform's own are a few kilobytes. Longer ones come cut.
+pub const MAX_VALUE_BYTES: usize = 64 * 1024;
+
+/// Longest member of a series, time and value, and longest name in a throttling event.
+const LONGEST_NAME: usize = 256;
 
 /// What is wrong with a value, in words, without the value.
 pub type Problem = String;
@@ -53,8 +56,11 @@ pub fn queue_analytics(bytes: &[u8]) -> Result<QueueAnalytics, Problem> {
 /// A member of a latency or rolling series, `"{time}:{value}"`; the score is the time that counts.
 ///
 /// # Errors
-/// No `:`, or a value that is not a finite number.
+/// Too long, no `:`, or a value that is not a finite number.
 pub fn series_member(member: &[u8], score: UnixSeconds) -> Result<Point, Problem> {
+    if member.len() > LONGEST_NAME {
+        return Err(format!("is longer than {LONGEST_NAME} bytes; expected \"time:value\""));
+    }
     let text = std::str::from_utf8(member).map_err(|_| "is not UTF-8")?;
     let (_, value) = text.split_once(':').ok_or("has no ':'; expected \"time:value\"")?;
     let value: f64 = value.trim().parse().map_err(|_| "value is not a number; expected \"time:value\"")?;
@@ -79,7 +85,7 @@ pub fn counter(bytes: &[u8]) -> Result<i64, Problem> {
 /// Too long, or not UTF-8.
 pub fn utf8(bytes: &[u8]) -> Result<&str, Problem> {
     if bytes.len() > MAX_VALUE_BYTES {
-        return Err(format!("is {} bytes long; at most {MAX_VALUE_BYTES} are read", bytes.len()));
+        return Err(format!("is longer than {MAX_VALUE_BYTES} bytes, the most that is read"));
     }
     std::str::from_utf8(bytes).map_err(|_| "is not UTF-8".to_owned())
 }

@@ -2,9 +2,10 @@
 //! tick's own points back.
 //!
 //! Here is the order of a tick. Names of keys are `keys`' matter, processes `fleet`'s, series
-//! `tail`'s, small facts `state`'s, the connection `link`'s.
+//! `tail`'s, small facts `state`'s, the connection `link`'s, and that no value is too long `cut`'s.
 
 mod answers;
+mod cut;
 mod fleet;
 pub mod keys;
 pub(crate) mod link;
@@ -13,8 +14,10 @@ pub mod probe;
 mod recent;
 mod series;
 mod state;
+mod stream;
 mod tail;
 pub mod updates;
+mod values;
 
 use std::time::Duration;
 
@@ -110,7 +113,7 @@ impl RedisSource {
             return Ok(());
         };
         let mut pipeline = Pipeline::new();
-        round.ask(&self.keys, self.fleet.scan_cursor(), &mut pipeline);
+        self.fleet.ask(&self.keys, &round, &mut pipeline);
         let mut answers = self.ask(&pipeline, round.scan_at()).await?;
         self.fleet.take_first_scan(&self.keys, &mut answers);
         Ok(())
@@ -123,9 +126,9 @@ impl RedisSource {
         signals: &mut Signals,
         reading: &mut Reading,
     ) -> Result<Round, SourceError> {
-        let round = self.fleet.first_round();
+        let round = self.fleet.first_round(&self.keys);
         let mut pipeline = Pipeline::new();
-        round.ask(&self.keys, self.fleet.scan_cursor(), &mut pipeline);
+        self.fleet.ask(&self.keys, &round, &mut pipeline);
         state::ask(&self.keys, &mut pipeline);
         let asked = self.series.ask(now, &mut pipeline);
         if self.first {
@@ -147,7 +150,7 @@ impl RedisSource {
             return Ok(());
         }
         let mut pipeline = Pipeline::new();
-        round.ask(&self.keys, self.fleet.scan_cursor(), &mut pipeline);
+        self.fleet.ask(&self.keys, round, &mut pipeline);
         let mut answers = self.ask(&pipeline, round.scan_at()).await?;
         self.fleet.take(&self.keys, round, &mut answers, reading);
         signals.malformed.append(&mut answers.malformed);
@@ -158,7 +161,7 @@ impl RedisSource {
     async fn follow_up(&mut self, signals: &mut Signals, reading: &mut Reading) -> Result<(), SourceError> {
         let services = self.fleet.next_round(&self.keys, reading, &Round::default());
         self.round(&services, signals, reading).await?;
-        let workers = self.fleet.unread_workers(reading);
+        let workers = Fleet::unread_workers(&self.keys, reading);
         self.round(&workers, signals, reading).await
     }
 

@@ -49,7 +49,7 @@ struct Facts<'a> {
 #[rustfmt::skip]
 pub static TABLE: &[OwnMetric] = &[
     own("kdcube_metrics_build_info", Kind::Gauge, Unit::Count, "1, with the version that runs", &["version", "revision"], |_, rows| rows.push(build_info())),
-    own("kdcube_metrics_up", Kind::Gauge, Unit::Count, "1 while the source can be read and the snapshot is not stale; at 0 no other room's metrics are served", &[], |f, rows| plain(f64::from(u8::from(f.observed.up)), rows)),
+    own("kdcube_metrics_up", Kind::Gauge, Unit::Count, "1 while the source can be read and the snapshot is not stale; a snapshot that is stale is not served", &[], |f, rows| plain(f64::from(u8::from(f.observed.up)), rows)),
     own("kdcube_metrics_snapshot_age_seconds", Kind::Gauge, Unit::Seconds, "Age of the newest snapshot; absent before the first. Answers are cached for up to 0.1 s", &[], |f, rows| some(f.observed.snapshot_age_seconds, rows)),
     own("kdcube_metrics_leader", Kind::Gauge, Unit::Count, "1 if this replica records and pushes, 0 if another does; absent until decided", &[], |f, rows| some(leader(f.telemetry), rows)),
     own("kdcube_metrics_ticks_total", Kind::Counter, Unit::Count, "Ticks that ended, by result", &["result"], |f, rows| results(f.telemetry, rows)),
@@ -61,13 +61,17 @@ pub static TABLE: &[OwnMetric] = &[
     own("kdcube_metrics_upstream_up", Kind::Gauge, Unit::Count, "1 if the upstream told its payload in the last tick; proxy mode only", &["upstream"], |f, rows| upstreams_up(f.telemetry, rows)),
     own("kdcube_metrics_upstream_payload_age_seconds", Kind::Gauge, Unit::Seconds, "Age of an upstream's newest payload by the time in it; proxy mode only", &["upstream"], |f, rows| upstream_ages(f.telemetry, rows)),
     own("kdcube_metrics_upstream_requests_total", Kind::Counter, Unit::Count, "Ticks by how an upstream's part of them went; proxy mode only", &["upstream", "result"], |f, rows| upstream_results(f.telemetry, rows)),
+    own("kdcube_metrics_postgres_errors_total", Kind::Counter, Unit::Count, "Times that PostgreSQL was asked for its limit in vain; absent where it is not asked", &[], |f, rows| some(postgres_errors(f.telemetry), rows)),
     own("kdcube_metrics_malformed_total", Kind::Counter, Unit::Count, "Inputs that could not be read and were skipped, by kind", &["kind"], |f, rows| malformed(f.telemetry, rows)),
     own("kdcube_metrics_history_dropped_samples_total", Kind::Counter, Unit::Count, "Samples that the history dropped because a series was full", &[], |f, rows| counter(&f.telemetry.dropped, rows)),
     own("kdcube_metrics_http_requests_total", Kind::Counter, Unit::Count, "HTTP requests answered, by route and status", &["route", "status"], |f, rows| requests(f.telemetry, rows)),
-    own("kdcube_metrics_exports_total", Kind::Counter, Unit::Count, "Exports that ended, by sink and result", &["sink", "result"], |f, rows| exports(f.telemetry, rows)),
-    own("kdcube_metrics_export_last_success_timestamp_seconds", Kind::Gauge, Unit::Seconds, "When the last export to a sink succeeded, Unix time; absent before the first", &["sink"], |f, rows| last_successes(f.telemetry, rows)),
-    own("kdcube_metrics_export_waiting_points", Kind::Gauge, Unit::Count, "Points that wait for a later delivery to a sink", &["sink"], |f, rows| backlogs(f.telemetry, |counts| float(counts.backlog.waiting as u64), rows)),
-    own("kdcube_metrics_export_dropped_points_total", Kind::Counter, Unit::Count, "Points that a sink will never get: too old, too many, or refused", &["sink"], |f, rows| backlogs(f.telemetry, |counts| float(counts.backlog.dropped), rows)),
+    own("kdcube_metrics_exports_total", Kind::Counter, Unit::Count, "Exports that ended, by sink and result; no_data: there was nothing true to push", &["sink", "result"], |f, rows| exports(f.telemetry, rows)),
+    own("kdcube_metrics_export_retries_total", Kind::Counter, Unit::Count, "Attempts beyond the first of an export, by sink", &["sink"], |f, rows| each_sink(f.telemetry, |counts| Some(float(counts.retries)), rows)),
+    own("kdcube_metrics_export_last_success_timestamp_seconds", Kind::Gauge, Unit::Seconds, "When the last export to a sink succeeded, Unix time; absent before the first", &["sink"], |f, rows| each_sink(f.telemetry, |counts| counts.last_success, rows)),
+    own("kdcube_metrics_export_last_failure_timestamp_seconds", Kind::Gauge, Unit::Seconds, "When the last export to a sink failed, Unix time; absent before the first. /api/v1/exports says why", &["sink"], |f, rows| each_sink(f.telemetry, |counts| counts.last_failure, rows)),
+    own("kdcube_metrics_export_delivered_points_total", Kind::Counter, Unit::Count, "Points that a sink has taken", &["sink"], |f, rows| each_sink(f.telemetry, |counts| Some(float(counts.points.delivered)), rows)),
+    own("kdcube_metrics_export_waiting_points", Kind::Gauge, Unit::Count, "Points that wait for a later delivery to a sink", &["sink"], |f, rows| each_sink(f.telemetry, |counts| Some(float(counts.points.waiting as u64)), rows)),
+    own("kdcube_metrics_export_dropped_points_total", Kind::Counter, Unit::Count, "Points that a sink will never get: too old, too many, or refused", &["sink"], |f, rows| each_sink(f.telemetry, |counts| Some(float(counts.points.dropped)), rows)),
     own("kdcube_metrics_export_duration_seconds", Kind::Histogram, Unit::Seconds, "How long an export took, by sink", &["sink"], |f, rows| export_durations(f.telemetry, rows)),
     own("process_cpu_seconds_total", Kind::Counter, Unit::Seconds, "CPU time that the process used, user and system", &[], |f, rows| some(f.process.cpu_seconds, rows)),
     own("process_start_time_seconds", Kind::Gauge, Unit::Seconds, "When the process started, Unix time", &[], |f, rows| some(f.process.start_time, rows)),
@@ -144,6 +148,10 @@ fn leader(telemetry: &Telemetry) -> Option<f64> {
     (leader >= 0).then(|| f64::from(leader))
 }
 
+fn postgres_errors(telemetry: &Telemetry) -> Option<f64> {
+    telemetry.postgres_errors.get().map(|errors| float(errors.load(Relaxed)))
+}
+
 fn results(telemetry: &Telemetry, rows: &mut Vec<OwnRow>) {
     for (result, count) in [("ok", &telemetry.ticks_ok), ("failed", &telemetry.ticks_failed)] {
         rows.push(row(vec![("result", result.to_owned())], float(count.load(Relaxed))));
@@ -185,21 +193,15 @@ fn requests(telemetry: &Telemetry, rows: &mut Vec<OwnRow>) {
 
 fn exports(telemetry: &Telemetry, rows: &mut Vec<OwnRow>) {
     for (sink, counts) in locked(&telemetry.exports).iter() {
-        for (result, n) in [("ok", counts.ok), ("failed", counts.failed)] {
+        for (result, n) in [("ok", counts.ok), ("no_data", counts.no_data), ("failed", counts.failed)] {
             rows.push(row(vec![("sink", (*sink).to_owned()), ("result", result.to_owned())], float(n)));
         }
     }
 }
 
-fn backlogs(telemetry: &Telemetry, read: fn(&SinkCounts) -> f64, rows: &mut Vec<OwnRow>) {
+fn each_sink(telemetry: &Telemetry, read: fn(&SinkCounts) -> Option<f64>, rows: &mut Vec<OwnRow>) {
     for (sink, counts) in locked(&telemetry.exports).iter() {
-        rows.push(row(vec![("sink", (*sink).to_owned())], read(counts)));
-    }
-}
-
-fn last_successes(telemetry: &Telemetry, rows: &mut Vec<OwnRow>) {
-    for (sink, counts) in locked(&telemetry.exports).iter() {
-        rows.extend(counts.last_success.map(|at| row(vec![("sink", (*sink).to_owned())], at)));
+        rows.extend(read(counts).map(|value| row(vec![("sink", (*sink).to_owned())], value)));
     }
 }
 

@@ -22,7 +22,10 @@ fn what_is_counted_comes_out() {
     telemetry.tick_finished(false, Duration::from_secs(9));
     telemetry.malformed(InputKind::Heartbeat, 4);
     telemetry.http_request("/metrics", 200);
-    telemetry.export_finished("cloudwatch", false, Duration::from_millis(1), 5.0);
+    telemetry.export_ended("cloudwatch", ExportEnd::Failed, Duration::from_millis(1), 5.0);
+    telemetry.export_ended("cloudwatch", ExportEnd::NoData, Duration::from_millis(1), 6.0);
+    telemetry.export_retried("cloudwatch");
+    telemetry.export_tally("cloudwatch", Tally { delivered: 7, waiting: 3, dropped: 2 });
     assert_eq!(value(&telemetry, "kdcube_metrics_up", None), Some(1.0));
     assert_eq!(value(&telemetry, "kdcube_metrics_ticks_total", Some("failed")), Some(1.0));
     assert_eq!(value(&telemetry, "kdcube_metrics_tick_duration_seconds", Some("0.0025")), Some(0.0));
@@ -30,7 +33,19 @@ fn what_is_counted_comes_out() {
     assert_eq!(value(&telemetry, "kdcube_metrics_tick_duration_seconds", Some("+Inf")), Some(2.0));
     assert_eq!(value(&telemetry, "kdcube_metrics_malformed_total", Some("heartbeat")), Some(4.0));
     assert_eq!(value(&telemetry, "kdcube_metrics_http_requests_total", Some("/metrics")), Some(1.0));
-    assert_eq!(value(&telemetry, "kdcube_metrics_exports_total", Some("failed")), Some(1.0));
+    for (name, label, expected) in [
+        ("exports_total", "failed", Some(1.0)),
+        ("exports_total", "no_data", Some(1.0)),
+        ("exports_total", "ok", Some(0.0)),
+        ("export_retries_total", "cloudwatch", Some(1.0)),
+        ("export_delivered_points_total", "cloudwatch", Some(7.0)),
+        ("export_waiting_points", "cloudwatch", Some(3.0)),
+        ("export_dropped_points_total", "cloudwatch", Some(2.0)),
+        ("export_last_failure_timestamp_seconds", "cloudwatch", Some(5.0)),
+        ("export_last_success_timestamp_seconds", "cloudwatch", None),
+    ] {
+        assert_eq!(value(&telemetry, &format!("kdcube_metrics_{name}"), Some(label)), expected, "{name}");
+    }
 }
 
 #[test]

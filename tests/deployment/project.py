@@ -1,18 +1,15 @@
 """What the project says of itself: known settings and metrics, from the generated pages."""
 
 import json
+import os
 import re
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOYMENT = ROOT / "deployment"
 INTEGRATIONS = ROOT / "docs" / "integrations"
-
-# Settings of CloudWatch, where the page does not list them yet.
-CLOUDWATCH = {"METRICS_EXPORT_CLOUDWATCH"} | {
-    f"METRICS_CLOUDWATCH_{name}"
-    for name in ("NAMESPACE", "REGION", "DIMENSIONS_JSON", "INCLUDE", "HIGH_RESOLUTION", "SPOOL_SEC")
-}
+# As `cargo test` builds it.
+PROGRAM = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug/kdcube-metrics"
 
 
 def rows(page):
@@ -27,7 +24,7 @@ def code(cell):
 
 
 def settings():
-    return {code(row[0]) for row in rows("configuration.md")} | CLOUDWATCH
+    return {code(row[0]) for row in rows("configuration.md")}
 
 
 def is_setting(name):

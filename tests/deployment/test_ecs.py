@@ -6,6 +6,7 @@ The AWS SDK knows every field of every call, so a field that does not exist is r
 import json
 import os
 import re
+import subprocess
 import unittest
 from datetime import datetime, timezone
 
@@ -79,6 +80,17 @@ class Documents(unittest.TestCase):
             self.assertEqual(reader["Dimensions"], dimensions)
             # A unit that differs from the one pushed matches nothing, and nobody says so.
             self.assertNotIn("Unit", reader)
+
+    def test_the_program_pushes_what_is_scaled_on_with_the_settings_of_both_tasks(self):
+        for task in (self.service, self.once):
+            sent = environment(task) | {"METRICS_MODE": "embedded"}
+            result = subprocess.run([project.PROGRAM, "once", "--dry-run"], env=sent, capture_output=True, text=True, check=False)
+            self.assertEqual(result.returncode, 0, result.stderr)
+            self.assertIn(f"PutMetricData to {VALUES['METRICS_CLOUDWATCH_NAMESPACE']} in {VALUES['AWS_REGION']}\n", result.stdout)
+            pushed = set(re.findall(r"^  (\S+ \{.*\}) = ", result.stdout, re.M))
+            for reader in [*project.find(self.under("autoscaling"), "CustomizedMetricSpecification"), *self.under("alarms").values()]:
+                dimensions = ", ".join(f"{pair['Name']}={pair['Value']}" for pair in reader["Dimensions"])
+                self.assertIn(f"{reader['MetricName']} {{{dimensions}}}", pushed)
 
     def test_nothing_adds_up_points(self):
         statistics = list(project.find(self.documents, "Statistic", "Stat", "ExtendedStatistic", "MetricAggregationType"))

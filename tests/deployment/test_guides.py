@@ -15,7 +15,11 @@ class Guides(unittest.TestCase):
         cls.guides = {path.name: path.read_text() for path in sorted(project.INTEGRATIONS.glob("*.md"))}
 
     def test_the_guides_are_there(self):
-        self.assertLessEqual({"ecs.md", "kubernetes.md", "prometheus.md"}, set(self.guides))
+        self.assertLessEqual({"cloudwatch.md", "ecs.md", "kubernetes.md", "prometheus.md", "pushgateway.md"}, set(self.guides))
+
+    def test_the_readme_names_every_guide(self):
+        readme = (project.ROOT / "README.md").read_text()
+        self.assertEqual([name for name in self.guides if f"(docs/integrations/{name})" not in readme], [])
 
     def test_every_link_and_path_leads_somewhere(self):
         for name, text in self.guides.items():

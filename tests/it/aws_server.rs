@@ -10,7 +10,6 @@ mod signature;
 mod tls;
 mod wire;
 
-use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -22,6 +21,7 @@ use tokio_rustls::TlsAcceptor;
 pub(crate) use self::identity::TOKEN;
 pub(crate) use self::moto::Moto;
 pub(crate) use self::wire::{Datum, Put};
+use crate::mishap::{Mishap, Mishaps};
 use crate::support::free_port;
 
 pub(crate) const REGION: &str = "eu-central-1";
@@ -36,22 +36,11 @@ pub(crate) struct Refusal {
     pub(crate) message: String,
 }
 
-/// What goes wrong with one request.
-pub(crate) enum Mishap {
-    None,
-    /// This status and code.
-    Answer(u16, &'static str),
-    /// The connection ends in the middle of the body.
-    Reset,
-    /// Nothing is taken and no answer comes.
-    Hang,
-}
-
 #[derive(Default)]
 struct State {
     moto: Option<String>,
     tls: Option<TlsAcceptor>,
-    mishaps: Mutex<VecDeque<Mishap>>,
+    mishaps: Mishaps,
     /// A dimension value for which a request is refused.
     poison: Mutex<Option<String>>,
     requests: AtomicUsize,
@@ -115,7 +104,12 @@ impl AwsServer {
 
     /// What happens to the next requests, in order.
     pub(crate) fn mishaps(&self, mishaps: impl IntoIterator<Item = Mishap>) {
-        self.state.mishaps.lock().unwrap().extend(mishaps);
+        self.state.mishaps.extend(mishaps);
+    }
+
+    /// From now on nothing goes wrong any more.
+    pub(crate) fn recover(&self) {
+        self.state.mishaps.clear();
     }
 
     /// Refuses requests that have this value of a dimension.

@@ -13,7 +13,7 @@ use kdcube_metrics::catalog::{Sample, find};
 use kdcube_metrics::clock::{Clock, SystemClock};
 use kdcube_metrics::config::cloudwatch::{CloudWatchConfig, read};
 use kdcube_metrics::exporters::cloudwatch::CloudWatchSink;
-use kdcube_metrics::exporters::{Round, Sink, Truth};
+use kdcube_metrics::exporters::{Round, Sink, SinkError, Truth};
 use kdcube_metrics::settings::Settings;
 use serde_json::json;
 
@@ -61,6 +61,13 @@ fn round(id: &str, at: f64, samples: Vec<Sample>) -> Round {
     Round { truth: Some(Truth { id: id.to_owned(), at, samples }), snapshot_age_seconds: Some(0.0) }
 }
 
+/// One attempt; gives how many points it delivered.
+async fn push(sink: &CloudWatchSink, round: &Round) -> Result<u64, SinkError> {
+    let before = sink.tally().delivered;
+    sink.export(round).await?;
+    Ok(sink.tally().delivered - before)
+}
+
 /// So many series, each with its number as value.
 fn many(count: u32) -> Vec<Sample> {
     (0..count).map(|n| queued(&format!("role-{n}"), f64::from(n))).collect()
@@ -84,7 +91,7 @@ async fn points_arrive_and_boto3_reads_them_back() {
     let sink = sink_with(&server, &[dimensions, ("METRICS_CLOUDWATCH_NAMESPACE", "Acme/Chat")]);
     let at = recently(60.0);
     let scalar = Sample { metric: find("ingress.sse.saturation_percent").unwrap(), labels: vec![], value: 31.25 };
-    assert_eq!(sink.export(&round("a", at, vec![scalar, queued("chat", 0.0)])).await, Ok(2));
+    assert_eq!(push(&sink, &round("a", at, vec![scalar, queued("chat", 0.0)])).await, Ok(2));
 
     let read = moto.series("Acme/Chat");
     let sse = json!({
@@ -114,7 +121,7 @@ async fn a_wrong_secret_is_refused_and_not_told() {
     assert!(!error.may_retry && server.requests() == 1, "{error:?}");
     assert!(error.message.contains("SignatureDoesNotMatch") && error.message.contains("secret"), "{error}");
     assert!(!error.message.contains("wr0ng") && !error.message.contains(KEY), "{error}");
-    assert_eq!(sink.spooled(), 1, "whoever mends the secret in time loses nothing");
+    assert_eq!(sink.tally().waiting, 1, "whoever mends the secret in time loses nothing");
 }
 
 #[tokio::test]
@@ -122,7 +129,7 @@ async fn more_than_a_thousand_points_are_several_requests() {
     let server = AwsServer::start().await;
     let sink = sink(&server);
     let at = recently(0.0);
-    assert_eq!(sink.export(&round("a", at, many(2500))).await, Ok(2500));
+    assert_eq!(push(&sink, &round("a", at, many(2500))).await, Ok(2500));
     assert_eq!(server.accepted().iter().map(|put| put.data.len()).collect::<Vec<_>>(), [1000, 1000, 500]);
     assert_eq!(arrivals(&server), expected(2500, at));
     assert!(server.accepted().iter().all(|put| put.gzip), "large bodies are compressed");
@@ -140,7 +147,7 @@ async fn a_request_stays_below_a_megabyte() {
     let server = AwsServer::start().await;
     let sink = sink(&server);
     let samples = (0..1500).map(|n| queued(&format!("{n}{}", "x".repeat(1000)), 1.0)).collect();
-    assert_eq!(sink.export(&round("a", recently(0.0), samples)).await, Ok(1500));
+    assert_eq!(push(&sink, &round("a", recently(0.0), samples)).await, Ok(1500));
     assert!(server.accepted().iter().all(|put| put.bytes <= 1_000_000 && put.bytes > 400_000));
 }
 
@@ -152,17 +159,17 @@ async fn what_cloudwatch_cannot_take_is_dropped_and_counted() {
     let mut samples: Vec<_> = values.iter().map(|value| queued("chat", *value)).collect();
     samples.push(queued("größe", 1.0));
     let this = round("a", recently(0.0), samples);
-    assert_eq!(sink.export(&this).await, Ok(2));
-    assert_eq!(sink.export(&this).await, Ok(0));
-    assert_eq!((sink.dropped_total(), sink.spooled()), (6, 0), "counted once, however often it is tried");
+    assert_eq!(push(&sink, &this).await, Ok(2));
+    assert_eq!(push(&sink, &this).await, Ok(0));
+    assert_eq!((sink.tally().dropped, sink.tally().waiting), (6, 0), "counted once, however often it is tried");
 }
 
 #[tokio::test]
 async fn only_what_is_included_is_sent() {
     let server = AwsServer::start().await;
     let sink = sink_with(&server, &[("METRICS_CLOUDWATCH_INCLUDE", "instances")]);
-    assert_eq!(sink.export(&round("a", recently(0.0), many(3))).await, Ok(0));
-    assert_eq!((server.requests(), sink.dropped_total()), (0, 0));
+    assert_eq!(push(&sink, &round("a", recently(0.0), many(3))).await, Ok(0));
+    assert_eq!((server.requests(), sink.tally().dropped), (0, 0));
 }
 
 #[tokio::test]

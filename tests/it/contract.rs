@@ -177,7 +177,7 @@ async fn the_server_asks_for_little_at_a_time_and_writes_its_own_keys_only() {
     let expected = [
         "CLIENT",
         "EXPIRE",
-        "GET",
+        "GETRANGE",
         "HGETALL",
         "HSET",
         "LLEN",

@@ -6,16 +6,18 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::door::Door;
+use crate::mishap::Mishap;
 use crate::support::{GATEWAY, Killed, RedisServer, Server, eventually, free_port, get, program, request};
 
 /// A real Pushgateway.
-struct Pushgateway {
+pub(crate) struct Pushgateway {
     port: u16,
     process: Option<Killed>,
 }
 
 impl Pushgateway {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let mut gateway = Self { port: free_port(), process: None };
         gateway.restart();
         gateway
@@ -24,6 +26,8 @@ impl Pushgateway {
     fn restart(&mut self) {
         let child = Command::new("prometheus-pushgateway")
             .arg(format!("--web.listen-address=127.0.0.1:{}", self.port))
+            // Nothing of another run.
+            .arg("--persistence.file=")
             .stderr(Stdio::null())
             .spawn()
             .expect("prometheus-pushgateway is needed: ./test installs it");
@@ -36,7 +40,12 @@ impl Pushgateway {
         self.process = None;
     }
 
-    fn url(&self) -> String {
+    /// Stops it answering without closing its connections, or lets it go on.
+    pub(crate) fn hang(&self, hang: bool) {
+        self.process.as_ref().unwrap().signal(if hang { libc::SIGSTOP } else { libc::SIGCONT });
+    }
+
+    pub(crate) fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
@@ -46,15 +55,15 @@ impl Pushgateway {
     }
 
     /// Lines of one metric.
-    fn lines(&self, name: &str) -> Vec<String> {
+    pub(crate) fn lines(&self, name: &str) -> Vec<String> {
         self.text().lines().filter(|line| line.starts_with(&format!("{name}{{"))).map(str::to_owned).collect()
     }
 }
 
-const PUSH: (&str, &str) = ("METRICS_EXPORT_PROMETHEUS_PUSH", "1");
-const SCHEDULED: (&str, &str) = ("METRICS_SCHEDULER_ENABLED", "1");
-const OFTEN: (&str, &str) = ("METRICS_EXPORT_INTERVAL_SEC", "0.5");
-const EMBEDDED: (&str, &str) = ("METRICS_MODE", "embedded");
+pub(crate) const PUSH: (&str, &str) = ("METRICS_EXPORT_PROMETHEUS_PUSH", "1");
+pub(crate) const SCHEDULED: (&str, &str) = ("METRICS_SCHEDULER_ENABLED", "1");
+pub(crate) const OFTEN: (&str, &str) = ("METRICS_EXPORT_INTERVAL_SEC", "0.5");
+pub(crate) const EMBEDDED: (&str, &str) = ("METRICS_MODE", "embedded");
 
 #[test]
 fn a_group_is_pushed_replaced_and_deleted() {
@@ -88,6 +97,35 @@ fn a_group_is_pushed_replaced_and_deleted() {
     let (code, _, log) = server.terminate();
     assert_eq!(code, Some(0), "{log}");
     assert!(gateway.lines("kdcube_metrics_up").is_empty(), "deleted at the end");
+}
+
+#[test]
+fn odd_label_values_arrive_as_they_are() {
+    let gateway = Pushgateway::start();
+    let mut odd = vec![("job".to_owned(), "a/b c".to_owned())];
+    for (n, value) in [
+        "", ".", "..", "%2e%2e", "/", "\\", "a?b#c", "100%", "%2F", "+ +", "a\nb\tc", "\"q\"", "x@base64", "=", "é",
+        "日本", ":8090", "a;b=c",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        odd.push((format!("l{n}"), value.to_owned()));
+    }
+    let labels: serde_json::Map<_, _> = odd[1..].iter().map(|(n, v)| (n.clone(), Value::from(v.as_str()))).collect();
+    let variables = [
+        EMBEDDED,
+        PUSH,
+        ("METRICS_PROM_PUSHGATEWAY_URL", &gateway.url()),
+        ("METRICS_PROM_JOB_NAME", "a/b c"),
+        ("METRICS_PROM_GROUPING_LABELS_JSON", &Value::Object(labels).to_string()),
+    ];
+    let output = program(&[&[GATEWAY][..], &variables].concat(), &["once"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stdout));
+    let groups = get(gateway.port, "/api/v1/metrics").json();
+    let found = groups["data"][0]["labels"].as_object().unwrap().clone();
+    let expected = odd.iter().map(|(n, v)| (n.clone(), Value::from(v.as_str()))).collect();
+    assert_eq!(found, expected);
 }
 
 #[test]
@@ -126,7 +164,8 @@ fn an_export_on_demand_tells_how_it_went() {
         let answer = server.get("/metrics/export");
         answer.status == 502 && answer.json()["status"] == "failed"
     });
-    let without = Server::ready(&[EMBEDDED]);
+    let without = Server::ready(&[EMBEDDED, SCHEDULED]);
+    assert!(without.log().contains("no sink is enabled: nothing will be pushed"), "{}", without.log());
     let answer = without.get("/metrics/export");
     assert_eq!(answer.status, 200);
     assert!(answer.json()["detail"].as_str().unwrap().contains("METRICS_EXPORT_PROMETHEUS_PUSH"));
@@ -135,7 +174,7 @@ fn an_export_on_demand_tells_how_it_went() {
 #[test]
 fn a_gateway_that_hangs_neither_delays_the_server_nor_its_end() {
     let gateway = Pushgateway::start();
-    gateway.process.as_ref().unwrap().signal(libc::SIGSTOP);
+    gateway.hang(true);
     let server = Server::ready(&[
         EMBEDDED,
         PUSH,
@@ -151,47 +190,6 @@ fn a_gateway_that_hangs_neither_delays_the_server_nor_its_end() {
     let (code, took, log) = server.terminate();
     assert_eq!(code, Some(0), "{log}");
     assert!(took < Duration::from_secs(8), "{took:?}");
-}
-
-#[test]
-fn run_once_pushes_and_ends() {
-    let gateway = Pushgateway::start();
-    let redis = RedisServer::start();
-    let (url, place) = (redis.url(), gateway.url());
-    let variables = [GATEWAY, PUSH, ("REDIS_URL", url.as_str()), ("METRICS_PROM_PUSHGATEWAY_URL", place.as_str())];
-    let run = |more: &[(&str, &str)], arguments: &[&str]| {
-        let output = program(&[&variables, more].concat(), arguments).output().unwrap();
-        (output.status.code(), String::from_utf8(output.stdout).unwrap())
-    };
-    let points = || -> i64 {
-        redis::cmd("ZCARD").arg("acme:chat:kdcube:metrics:queue_depth:proc").query(&mut redis.connection()).unwrap()
-    };
-
-    let (code, text) = run(&[], &["once", "--dry-run"]);
-    assert_eq!(code, Some(0));
-    assert!(text.contains("PUT http://127.0.0.1") && text.contains("kdcube_proc_queue_total 0"), "{text}");
-    assert_eq!((points(), gateway.lines("kdcube_proc_queue_total").len()), (0, 0), "a dry run does nothing");
-
-    for (more, arguments) in [(&[][..], &["once"][..]), (&[("METRICS_RUN_ONCE", "1")], &[])] {
-        let (code, text) = run(more, arguments);
-        assert_eq!((code, text.lines().count()), (Some(0), 1), "{text}");
-        let summary: Value = serde_json::from_str(&text).unwrap();
-        assert_eq!(
-            (summary["status"].as_str(), summary["sinks"][0]["name"].as_str()),
-            (Some("ok"), Some("pushgateway"))
-        );
-    }
-    assert_eq!(points(), 2, "scheduled runs have windows");
-    assert_eq!(gateway.lines("kdcube_proc_queue_total").len(), 1);
-
-    let nowhere = format!("http://127.0.0.1:{}", free_port());
-    let short = ("METRICS_REQUEST_TIMEOUT_SEC", "0.5");
-    let (code, text) = run(&[("METRICS_PROM_PUSHGATEWAY_URL", &nowhere), short], &["once"]);
-    assert_eq!(code, Some(3), "{text}");
-    let gone = format!("redis://127.0.0.1:{}", free_port());
-    let (code, text) = run(&[("REDIS_URL", &gone)], &["once"]);
-    assert_eq!((code, serde_json::from_str::<Value>(&text).unwrap()["status"].as_str()), (Some(2), Some("failed")));
-    assert_eq!(run(&[("METRICS_PROM_PUSHGATEWAY_URL", "")], &["once"]).0, Some(78));
 }
 
 #[test]
@@ -218,4 +216,57 @@ fn a_password_reaches_the_gateway_and_nothing_else() {
     assert!(head.contains("content-encoding: gzip"));
     let told = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(told.contains("401") && !told.contains("hunter2"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_stands_before_the_gateway_answers_pushes_go_on() {
+    let gateway = Pushgateway::start();
+    let door = Door::before(gateway.port).await;
+    door.mishaps.extend([
+        Mishap::Answer(500, "out of order"),
+        Mishap::Answer(429, ""),
+        Mishap::Reset,
+        Mishap::Hang,
+        Mishap::Answer(503, ""),
+    ]);
+    let server = Server::ready(&[EMBEDDED, PUSH, SCHEDULED, OFTEN, ("METRICS_PROM_PUSHGATEWAY_URL", &door.url())]);
+    let record = || server.get("/api/v1/exports").json()["sinks"][0].clone();
+    eventually("a push", Duration::from_secs(15), || record()["ok"].as_u64() > Some(0));
+    assert!(!gateway.lines("kdcube_proc_queue_total").is_empty());
+    let (told, failed) = (record(), record()["failed"].as_u64().unwrap());
+    assert!(
+        told["retries"].as_u64() >= Some(1) && told["delivered"].as_u64() >= told["last_samples"].as_u64(),
+        "{told}"
+    );
+
+    // A refusal is not tried again in its round.
+    door.mishaps.extend([Mishap::Answer(400, "inconsistent metrics"), Mishap::Answer(403, "")]);
+    eventually("two refusals", Duration::from_secs(10), || record()["failed"].as_u64() == Some(failed + 2));
+    assert_eq!(record()["retries"], told["retries"]);
+    assert!(record()["last_error"].as_str().unwrap().contains("403"), "{}", record());
+    eventually("pushes again", Duration::from_secs(10), || record()["ok"].as_u64() > told["ok"].as_u64());
+    // Each of the seven mishaps cost a request and no more.
+    eventually("as many requests as pushes", Duration::from_secs(10), || {
+        door.requests() as u64 == 7 + record()["ok"].as_u64().unwrap()
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn told_to_stop_in_the_middle_of_a_push_it_deletes_the_group_after_it() {
+    let gateway = Pushgateway::start();
+    let door = Door::before(gateway.port).await;
+    door.mishaps.extend([Mishap::Late(Duration::from_millis(700))]);
+    let server = Server::ready(&[
+        EMBEDDED,
+        PUSH,
+        SCHEDULED,
+        ("METRICS_EXPORT_INTERVAL_SEC", "86400"),
+        ("METRICS_PROM_PUSHGATEWAY_URL", &door.url()),
+        ("METRICS_PROM_PUSH_DELETE_ON_SHUTDOWN", "1"),
+    ]);
+    eventually("the push", Duration::from_secs(10), || !gateway.lines("kdcube_metrics_up").is_empty());
+    let (code, took, log) = server.terminate();
+    assert_eq!((code, door.requests()), (Some(0), 2), "{log}");
+    assert!(took < Duration::from_secs(5) && !log.contains("WARN"), "{took:?} {log}");
+    assert!(gateway.lines("kdcube_metrics_up").is_empty());
 }

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use flate2::read::GzDecoder;
 
-use crate::support::{GATEWAY, Killed, RedisServer, Server, eventually, program, request};
+use crate::support::{GATEWAY, Killed, RedisServer, Server, eventually, program, request, value};
 
 /// A simulated deployment that writes to `redis` until dropped, and has written.
-fn simulate(redis: &RedisServer) -> Killed {
+pub(crate) fn simulate(redis: &RedisServer) -> Killed {
     let url = redis.url();
     let arguments = ["simulate", "--redis-url", &url, "--tenant", "acme", "--project", "chat", "--rate", "40"];
     let mut simulator = program(&[], &arguments).stdout(Stdio::piped()).spawn().map(Killed).unwrap();
@@ -30,11 +30,6 @@ fn promtool(text: &str) -> String {
     child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
-}
-
-/// The value of a series without labels.
-fn value(text: &str, name: &str) -> Option<f64> {
-    text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
 }
 
 #[test]

@@ -174,6 +174,11 @@ pub(crate) fn get(port: u16, path: &str) -> Answer {
     request(port, "GET", path, &[])
 }
 
+/// The value of a series without labels.
+pub(crate) fn value(text: &str, name: &str) -> Option<f64> {
+    text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
+}
+
 /// The program with nothing of the developer's environment.
 pub(crate) fn program(variables: &[(&str, &str)], arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kdcube-metrics"));
@@ -226,6 +231,13 @@ impl Server {
 
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap()
+    }
+
+    /// The most memory that it had resident so far, bytes.
+    pub(crate) fn peak_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.0.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
     }
 
     /// Sends SIGTERM and waits; the exit code and how long it took.

@@ -29,6 +29,12 @@ fn it_is_off_unless_turned_on() {
 }
 
 #[test]
+fn a_build_without_it_cannot_turn_it_on() {
+    assert!(missing(true, false).is_some_and(|problem| problem.contains("cargo feature `cloudwatch`")));
+    assert_eq!((missing(true, true), missing(false, false)), (None, None));
+}
+
+#[test]
 fn on_alone_is_enough() {
     let config = config(&[]);
     assert_eq!((config.namespace.as_str(), config.region, config.high_resolution), ("KDCube/Metrics", None, false));
@@ -47,13 +53,13 @@ fn dimensions_have_two_forms() {
 }
 
 #[test]
-fn resolution_follows_the_interval_unless_told() {
+fn resolution_is_standard_unless_told_and_follows_the_interval_if_asked_to() {
     let high = |value, seconds| {
         let variables = [("METRICS_CLOUDWATCH_HIGH_RESOLUTION", value)];
         read_all(&variables, Duration::from_secs(seconds)).0.unwrap().high_resolution
     };
-    assert!(high("auto", 59) && high("", 59) && high("1", 60));
-    assert!(!high("auto", 60) && !high("0", 10));
+    assert!(high("auto", 59) && high("1", 60));
+    assert!(!high("auto", 60) && !high("0", 10) && !high("", 10));
 }
 
 #[test]

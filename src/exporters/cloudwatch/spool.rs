@@ -13,11 +13,13 @@ pub(super) struct Spool {
     keep: Duration,
     most: usize,
     round: Option<String>,
+    /// The time of the newest round.
+    newest: UnixSeconds,
 }
 
 impl Spool {
     pub(super) const fn new(keep: Duration, most: usize) -> Self {
-        Self { points: VecDeque::new(), keep, most, round: None }
+        Self { points: VecDeque::new(), keep, most, round: None, newest: 0.0 }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -36,18 +38,24 @@ impl Spool {
             return 0;
         }
         self.round = Some(round.to_owned());
-        let before = self.len() + points.len();
-        let oldest = at - self.keep.as_secs_f64();
-        self.points.retain(|point| !self.keep.is_zero() && point.at >= oldest);
+        self.newest = at;
+        let old = self.forget(at);
         self.points.extend(points);
         let excess = self.len().saturating_sub(self.most);
         self.points.drain(..excess);
-        before - self.len()
+        old + excess
     }
 
-    /// There is no new round: what was left of the last one stays only if points are kept at all.
-    pub(super) fn forget_unless_kept(&mut self) -> usize {
-        if self.keep.is_zero() { self.points.drain(..).count() } else { 0 }
+    /// There is no new round, this long after the newest; gives how many points have become too old.
+    pub(super) fn expire(&mut self, since: f64) -> usize {
+        self.forget(self.newest + since)
+    }
+
+    fn forget(&mut self, now: UnixSeconds) -> usize {
+        let before = self.len();
+        let oldest = now - self.keep.as_secs_f64();
+        self.points.retain(|point| !self.keep.is_zero() && point.at >= oldest);
+        before - self.len()
     }
 
     /// The oldest points that fit in one request of at most `limit` points.

@@ -32,6 +32,7 @@ fn series_members_are_time_and_value() {
         assert!(series_member(bad, 1.5).is_err(), "{bad:?}");
     }
     assert!(series_member(b"1.5:1", f64::NAN).is_err());
+    assert!(series_member(format!("1.5:1{}", "0".repeat(LONGEST_NAME)).as_bytes(), 1.5).is_err());
 }
 
 #[test]
@@ -45,7 +46,7 @@ fn counters_are_whole_numbers() {
 #[test]
 fn a_value_that_is_too_long_is_not_read() {
     let long = format!(r#"{{"avg_wait_time": 1, "x": "{}"}}"#, "x".repeat(MAX_VALUE_BYTES));
-    assert!(queue_analytics(long.as_bytes()).unwrap_err().contains("bytes long"));
+    assert!(queue_analytics(long.as_bytes()).unwrap_err().contains("is longer than"));
 }
 
 /// JSON of any kind, deeply nested now and then.

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::object;
+use super::{LONGEST_NAME, object};
 use crate::signals::{ThrottlingDetail, ThrottlingEvent, UnixSeconds};
 
 /// Fields that consoles rely on.
@@ -35,7 +35,6 @@ const REASONS: [&str; 7] = [
 /// A throttled request. A member that is no JSON object still counts as an event, without detail.
 #[must_use]
 pub fn throttling_event(member: &[u8], score: UnixSeconds) -> ThrottlingEvent {
-    let text = |object: &Map<String, Value>, field: &str| object.get(field).and_then(Value::as_str).map(str::to_owned);
     let detail = object(member).ok().map(|object| ThrottlingDetail {
         reason: text(&object, "reason"),
         http_status: object.get("http_status").and_then(whole),
@@ -43,6 +42,11 @@ pub fn throttling_event(member: &[u8], score: UnixSeconds) -> ThrottlingEvent {
         shown: shown(object),
     });
     ThrottlingEvent { at: score, detail }
+}
+
+/// A text that is kept for a day, so not a long one.
+fn text(object: &Map<String, Value>, field: &str) -> Option<String> {
+    object.get(field).and_then(Value::as_str).filter(|text| text.len() <= LONGEST_NAME).map(str::to_owned)
 }
 
 /// A status, also when written as `429.0`.

@@ -15,11 +15,11 @@ impl Answers {
         Self { values: values.into_iter(), malformed: Vec::new() }
     }
 
-    /// The next answer as bytes; `None` for a key that does not exist or cannot be read.
+    /// The next answer, to a GETRANGE, as bytes; `None` for a key that does not exist or cannot be read.
     pub(super) fn bytes(&mut self, kind: InputKind, key: &str) -> Option<Vec<u8>> {
         match self.values.next() {
-            Some(Value::BulkString(bytes)) => Some(bytes),
-            Some(Value::Nil) => None,
+            // That is how the command tells of a missing key; an empty value would say as little.
+            Some(Value::BulkString(bytes)) => Some(bytes).filter(|bytes| !bytes.is_empty()),
             other => {
                 self.unreadable(kind, key, other);
                 None

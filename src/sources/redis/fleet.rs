@@ -6,18 +6,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use redis::{Pipeline, Value};
 
 use super::answers::Answers;
+use super::cut::CUT;
 use super::keys::{Keys, ProcessName};
 use super::tail::number;
+use super::values::Values;
 use crate::signals::{Component, Departed, Heartbeat, InputKind, Signals, SseSample, UnixSeconds, WorkerId, parse};
 
-/// Keys of one MGET: keeps a single command short.
-const MGET_KEYS: usize = 500;
 /// Members read of one index; far above any fleet, far below what would hurt.
 const INDEX_MEMBERS: usize = 50_000;
 /// Keys that one SCAN call looks at where no index names a process.
 const SCAN_COUNT: usize = 500;
 /// The same where the indexes do, so that a SCAN finds strays at most.
 const SCAN_COUNT_INDEXED: usize = 50;
+/// Services that are followed; a platform has two or three.
+const MOST_SERVICES: usize = 100;
 /// How long an index member whose key is gone counts as a process that stopped recently.
 const DEPARTED_SECONDS: f64 = 90.0;
 /// Steps of the SCAN before the first tick: some 100,000 keys.
@@ -39,6 +41,7 @@ pub(super) struct Fleet {
     first_scans: usize,
     /// Whether the indexes named any process last time.
     indexed: bool,
+    values: Values,
 }
 
 /// What one tick reads of the fleet, growing round by round.
@@ -52,8 +55,8 @@ pub(super) struct Reading {
     heartbeats: BTreeMap<String, Option<Vec<u8>>>,
     /// Keys that are there and hold something else than a heartbeat.
     of_another_type: BTreeSet<String>,
-    /// SSE values by worker; `None` for a key that is gone.
-    sse: BTreeMap<WorkerId, Option<Vec<u8>>>,
+    /// SSE values by key; `None` for a key that is gone.
+    sse: BTreeMap<String, Option<Vec<u8>>>,
 }
 
 /// What a round asks for.
@@ -68,7 +71,7 @@ pub(super) struct Round {
     /// Heartbeats that were not: asked for one by one, which tells a key that is gone from one of
     /// another type.
     new: Vec<String>,
-    workers: Vec<WorkerId>,
+    sse: Vec<String>,
 }
 
 impl Round {
@@ -76,35 +79,13 @@ impl Round {
         self.services.is_empty()
             && self.heartbeats.is_empty()
             && self.new.is_empty()
-            && self.workers.is_empty()
+            && self.sse.is_empty()
             && self.scan.is_none()
     }
 
     /// Which of the answers is the SCAN's. A user may lack the permission for it and do without.
     pub(super) fn scan_at(&self) -> Option<usize> {
         self.scan.map(|_| self.services.len() + usize::from(self.instances))
-    }
-
-    pub(super) fn ask(&self, keys: &Keys, cursor: u64, pipeline: &mut Pipeline) {
-        for (service_type, service_name) in &self.services {
-            ask_index(&keys.process_index(service_type, service_name), pipeline);
-        }
-        if self.instances {
-            ask_index(&keys.instance_index(), pipeline);
-        }
-        if let Some(count) = self.scan {
-            let scan = pipeline.cmd("SCAN").arg(cursor).arg("MATCH").arg(keys.heartbeat_pattern());
-            scan.arg("COUNT").arg(count);
-        }
-        for chunk in self.heartbeats.chunks(MGET_KEYS) {
-            pipeline.cmd("MGET").arg(chunk);
-        }
-        for key in &self.new {
-            pipeline.cmd("GET").arg(key);
-        }
-        for chunk in self.workers.chunks(MGET_KEYS) {
-            pipeline.cmd("MGET").arg(chunk.iter().map(|worker| keys.sse(worker)).collect::<Vec<_>>());
-        }
     }
 }
 
@@ -120,19 +101,15 @@ impl Fleet {
         Self { services: services.into(), ..Self::default() }
     }
 
-    pub(super) const fn scan_cursor(&self) -> u64 {
-        self.scan_cursor
-    }
-
     /// The first round: the indexes, and everything that was there last time.
-    pub(super) fn first_round(&mut self) -> Round {
+    pub(super) fn first_round(&self, keys: &Keys) -> Round {
         Round {
             services: self.services.iter().cloned().collect(),
             instances: true,
             scan: Some(if self.indexed { SCAN_COUNT_INDEXED } else { SCAN_COUNT }),
             heartbeats: self.heartbeats.iter().cloned().collect(),
             new: self.found.iter().filter(|key| !self.heartbeats.contains(*key)).cloned().collect(),
-            workers: self.workers.iter().cloned().collect(),
+            sse: self.workers.iter().map(|worker| keys.sse(worker)).collect(),
         }
     }
 
@@ -150,6 +127,25 @@ impl Fleet {
         self.found.append(&mut reading.scanned);
     }
 
+    /// Adds a round's questions.
+    pub(super) fn ask(&self, keys: &Keys, round: &Round, pipeline: &mut Pipeline) {
+        for (service_type, service_name) in &round.services {
+            ask_index(&keys.process_index(service_type, service_name), pipeline);
+        }
+        if round.instances {
+            ask_index(&keys.instance_index(), pipeline);
+        }
+        if let Some(count) = round.scan {
+            let scan = pipeline.cmd("SCAN").arg(self.scan_cursor).arg("MATCH").arg(keys.heartbeat_pattern());
+            scan.arg("COUNT").arg(count);
+        }
+        self.values.ask(&round.heartbeats, pipeline);
+        for key in &round.new {
+            pipeline.cmd("GETRANGE").arg(key).arg(0).arg(CUT - 1);
+        }
+        self.values.ask(&round.sse, pipeline);
+    }
+
     /// Takes a round's answers.
     pub(super) fn take(&mut self, keys: &Keys, round: &Round, answers: &mut Answers, reading: &mut Reading) {
         for (service_type, service_name) in &round.services {
@@ -159,13 +155,15 @@ impl Fleet {
         }
         if round.instances {
             let members = index_members(answers, &keys.instance_index());
-            self.services.extend(members.iter().filter_map(|(member, _)| keys.service_of_instance(member)));
+            let room = MOST_SERVICES.saturating_sub(self.services.len());
+            let named = members.iter().filter_map(|(member, _)| keys.service_of_instance(member));
+            let new: BTreeSet<_> = named.filter(|service| !self.services.contains(service)).collect();
+            self.services.extend(new.into_iter().take(room));
         }
         if round.scan.is_some() {
             self.take_scan(keys, answers, reading);
         }
-        let values = mget(answers, round.heartbeats.len(), InputKind::Heartbeat);
-        reading.heartbeats.extend(round.heartbeats.iter().cloned().zip(values));
+        reading.heartbeats.extend(self.values.take(&round.heartbeats, InputKind::Heartbeat, answers));
         for key in &round.new {
             let before = answers.malformed.len();
             let value = answers.bytes(InputKind::Heartbeat, key);
@@ -175,8 +173,7 @@ impl Fleet {
                 reading.heartbeats.insert(key.clone(), value);
             }
         }
-        let values = mget(answers, round.workers.len(), InputKind::SseSample);
-        reading.sse.extend(round.workers.iter().cloned().zip(values));
+        reading.sse.extend(self.values.take(&round.sse, InputKind::SseSample, answers));
     }
 
     fn take_scan(&mut self, keys: &Keys, answers: &mut Answers, reading: &mut Reading) {
@@ -196,12 +193,12 @@ impl Fleet {
         let read = |key: &String| reading.heartbeats.contains_key(key) || reading.of_another_type.contains(key);
         let new: Vec<String> = named.into_iter().filter(|key| !read(key)).cloned().collect();
         let workers = new.iter().filter_map(|key| keys.process_name(key)).filter_map(worker_of_name);
-        let workers = workers.filter(|worker| !reading.sse.contains_key(worker)).collect();
+        let sse = workers.map(|worker| keys.sse(&worker)).filter(|key| !reading.sse.contains_key(key)).collect();
         let known = |service: &&(String, String)| !asked.services.contains(service);
         Round {
             services: if asked.instances { self.services.iter().filter(known).cloned().collect() } else { Vec::new() },
             new,
-            workers,
+            sse,
             ..Round::default()
         }
     }
@@ -231,8 +228,9 @@ impl Fleet {
         signals.heartbeats.sort_by(|a, b| (&a.instance_id, a.process_id).cmp(&(&b.instance_id, b.process_id)));
         signals.departed.sort_by(|a, b| (&a.instance_id, a.process_id).cmp(&(&b.instance_id, b.process_id)));
         self.workers = signals.heartbeats.iter().filter_map(worker_of_heartbeat).collect();
+        // What workers published that beat, or did until lately.
         let stopped: BTreeSet<WorkerId> = signals.departed.iter().filter_map(worker_of_departed).collect();
-        signals.sse = self.samples(keys, &reading, &stopped, answers);
+        signals.sse = samples(keys, &reading, self.workers.union(&stopped), answers);
     }
 
     /// Whether the worker heartbeats.
@@ -241,27 +239,26 @@ impl Fleet {
     }
 
     /// Workers whose SSE key is not read yet: their heartbeat names them otherwise than its key.
-    pub(super) fn unread_workers(&self, reading: &Reading) -> Round {
+    pub(super) fn unread_workers(keys: &Keys, reading: &Reading) -> Round {
         let heartbeats = reading.heartbeats.values().flatten().filter_map(|bytes| parse::heartbeat(bytes).ok());
         let workers = heartbeats.filter_map(|heartbeat| worker_of_heartbeat(&heartbeat));
-        Round { workers: workers.filter(|worker| !reading.sse.contains_key(worker)).collect(), ..Round::default() }
+        let sse = workers.map(|worker| keys.sse(&worker)).filter(|key| !reading.sse.contains_key(key)).collect();
+        Round { sse, ..Round::default() }
     }
+}
 
-    /// What workers published that heartbeat, or did until lately.
-    fn samples(
-        &self,
-        keys: &Keys,
-        reading: &Reading,
-        stopped: &BTreeSet<WorkerId>,
-        answers: &mut Answers,
-    ) -> Vec<SseSample> {
-        let known = reading.sse.iter().filter(|(worker, _)| self.beats(worker) || stopped.contains(worker));
-        let parse = |(worker, value): (&WorkerId, &Option<Vec<u8>>)| {
-            let bytes = value.as_deref()?;
-            answers.noted(InputKind::SseSample, &keys.sse(worker), parse::sse_sample(bytes, worker))
-        };
-        known.filter_map(parse).collect()
-    }
+fn samples<'a>(
+    keys: &Keys,
+    reading: &Reading,
+    workers: impl Iterator<Item = &'a WorkerId>,
+    answers: &mut Answers,
+) -> Vec<SseSample> {
+    let parse = |worker: &WorkerId| {
+        let key = keys.sse(worker);
+        let bytes = reading.sse.get(&key)?.as_deref()?;
+        answers.noted(InputKind::SseSample, &key, parse::sse_sample(bytes, worker))
+    };
+    workers.filter_map(parse).collect()
 }
 
 fn index_members(answers: &mut Answers, key: &str) -> Vec<(String, UnixSeconds)> {
@@ -270,20 +267,6 @@ fn index_members(answers: &mut Answers, key: &str) -> Vec<(String, UnixSeconds)>
     let read =
         |(member, score): (Value, Value)| Some((redis::from_redis_value::<String>(member).ok()?, number(&score)?));
     pairs.filter_map(read).collect()
-}
-
-fn mget(answers: &mut Answers, keys: usize, kind: InputKind) -> Vec<Option<Vec<u8>>> {
-    let mut values = Vec::with_capacity(keys);
-    for start in (0..keys).step_by(MGET_KEYS) {
-        let chunk = answers.list(kind, "MGET");
-        values.extend(chunk.into_iter().map(|value| match value {
-            Value::BulkString(bytes) => Some(bytes),
-            _ => None,
-        }));
-        // Keeps values beside their keys when a chunk was not answered.
-        values.resize((start + MGET_KEYS).min(keys), None);
-    }
-    values
 }
 
 fn departed(keys: &Keys, key: &str, reading: &Reading, now: UnixSeconds) -> Option<Departed> {

@@ -5,10 +5,13 @@ use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType};
-use redis::{AsyncConnectionConfig, Client, ConnectionAddr, Pipeline, RedisError, TlsMode, Value};
+use redis::{AsyncConnectionConfig, Client, ConnectionAddr, Pipeline, RedisConnectionInfo, RedisError, TlsMode, Value};
 use secrecy::ExposeSecret;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
+use super::cut::{Allowance, Cut};
+use super::stream::{self, Stream};
 use crate::config::redis::{RedisConfig, SentinelAddress};
 use crate::sources::{Cost, SourceError};
 
@@ -19,11 +22,25 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// A connection that heals itself.
 pub(crate) struct Link {
     config: RedisConfig,
-    connection: Option<MultiplexedConnection>,
+    connection: Option<Connection>,
     pause: Duration,
     /// No attempt before this.
     not_before: Option<Instant>,
     cost: Cost,
+}
+
+/// A connection and the task that drives it.
+struct Connection {
+    redis: MultiplexedConnection,
+    allowance: Allowance,
+    driver: JoinHandle<()>,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        // By itself it would wait for answers that may never come.
+        self.driver.abort();
+    }
 }
 
 impl Link {
@@ -54,7 +71,8 @@ impl Link {
         }
         let limit = self.config.timeout;
         let connection = self.connection().await?;
-        let answer = timeout(limit, connection.send_packed_commands(commands, 0, commands.len())).await;
+        connection.allowance.renew();
+        let answer = timeout(limit, connection.redis.send_packed_commands(commands, 0, commands.len())).await;
         self.cost.round_trips += 1;
         self.cost.commands += commands.len() as u64;
         match answer {
@@ -73,7 +91,7 @@ impl Link {
         SourceError(format!("Redis at {} refuses: {why}", self.config.redacted()))
     }
 
-    async fn connection(&mut self) -> Result<&mut MultiplexedConnection, SourceError> {
+    async fn connection(&mut self) -> Result<&mut Connection, SourceError> {
         if self.connection.is_none() {
             if let Some(not_before) = self.not_before.filter(|at| *at > Instant::now()) {
                 let wait = not_before - Instant::now();
@@ -107,8 +125,19 @@ fn describe(error: &RedisError) -> String {
     error.to_string()
 }
 
+/// A way to the configured address that lets no long value through, and who to be there.
+pub(super) async fn open(
+    config: &RedisConfig,
+) -> Result<(Cut<Box<dyn Stream>>, Allowance, RedisConnectionInfo), RedisError> {
+    let client = client(config).await?;
+    let info = client.get_connection_info();
+    let (stream, allowance) = Cut::new(stream::open(info.addr()).await?);
+    // Old servers do not know that command, and a user may lack the permission.
+    Ok((stream, allowance, info.redis_settings().clone().set_skip_set_lib_name()))
+}
+
 /// A client for the configured address; with sentinels, for the master they name now.
-pub(super) async fn client(config: &RedisConfig) -> Result<Client, RedisError> {
+async fn client(config: &RedisConfig) -> Result<Client, RedisError> {
     crate::tls::use_ring();
     match config.sentinel() {
         Some(address) => sentinel(&address)?.async_get_client().await,
@@ -116,12 +145,14 @@ pub(super) async fn client(config: &RedisConfig) -> Result<Client, RedisError> {
     }
 }
 
-async fn connect(config: &RedisConfig) -> Result<MultiplexedConnection, RedisError> {
-    // The link has limits of its own: the library's would leave a late answer in the way of the next.
-    let settings = AsyncConnectionConfig::new().set_connection_timeout(Some(config.timeout)).set_response_timeout(None);
-    let mut connection = client(config).await?.get_multiplexed_async_connection_with_config(&settings).await?;
+async fn connect(config: &RedisConfig) -> Result<Connection, RedisError> {
+    let (stream, allowance, user) = open(config).await?;
+    // The link has a limit of its own: the library's would leave a late answer in the way of the next.
+    let settings = AsyncConnectionConfig::new().set_response_timeout(None);
+    let (mut redis, driver) = MultiplexedConnection::new_with_config(&user, stream, settings).await?;
+    let connection = Connection { redis: redis.clone(), allowance, driver: tokio::spawn(driver) };
     // A user without this permission may read all the same.
-    let _ = redis::cmd("CLIENT").arg("SETNAME").arg(&config.client_name).query_async::<()>(&mut connection).await;
+    let _ = redis::cmd("CLIENT").arg("SETNAME").arg(&config.client_name).query_async::<()>(&mut redis).await;
     Ok(connection)
 }
 

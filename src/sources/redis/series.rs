@@ -10,7 +10,7 @@ use redis::Pipeline;
 
 use super::answers::Answers;
 use super::keys::Keys;
-use super::tail::{Asked, Member, Tail};
+use super::tail::{Asked, FEW_PAGES, MOST_PAGES, Member, Tail};
 use crate::history::rolling::MOST_POINTS;
 use crate::history::throttling::SHOWN;
 use crate::signals::{
@@ -48,10 +48,11 @@ pub(super) struct SeriesReader {
 
 impl SeriesReader {
     pub(super) fn new(keys: &Keys, most: usize) -> Self {
-        let latency = LatencySeries::ALL.map(|series| (Holds::Latency(series), Tail::new(keys.latency(series), HOUR)));
-        let rolling =
-            RollingSeries::all().map(|series| (Holds::Rolling(series), Tail::new(keys.rolling(series), HOUR)));
-        let throttling = (Holds::Throttling, Tail::new(keys.throttling_events(), DAY));
+        let tail = |key| Tail::new(key, HOUR, MOST_PAGES);
+        let latency = LatencySeries::ALL.map(|series| (Holds::Latency(series), tail(keys.latency(series))));
+        let rolling = RollingSeries::all().map(|series| (Holds::Rolling(series), tail(keys.rolling(series))));
+        // An event is as large as dozens of points.
+        let throttling = (Holds::Throttling, Tail::new(keys.throttling_events(), DAY, FEW_PAGES));
         Self {
             tails: latency.into_iter().chain(rolling).chain([throttling]).collect(),
             most,

@@ -7,6 +7,7 @@ use redis::Pipeline;
 use redis::Value;
 
 use super::answers::Answers;
+use super::cut::CUT;
 use super::keys::Keys;
 use crate::signals::{Circuit, CircuitFacts, InputKind, PerRole, QueueDepth, Role, Signals, parse};
 
@@ -15,17 +16,23 @@ pub(super) fn ask(keys: &Keys, pipeline: &mut Pipeline) {
     for role in Role::ALL {
         pipeline.cmd("LLEN").arg(keys.queue(role));
         pipeline.cmd("LLEN").arg(keys.inflight(role));
-        pipeline.cmd("GET").arg(keys.continuations(role));
-        pipeline.cmd("GET").arg(keys.analytics(role));
+        ask_text(pipeline, keys.continuations(role));
+        ask_text(pipeline, keys.analytics(role));
     }
     for circuit in Circuit::ALL {
-        pipeline.cmd("GET").arg(keys.circuit(circuit, "state"));
-        pipeline.cmd("GET").arg(keys.circuit(circuit, "stats"));
+        ask_text(pipeline, keys.circuit(circuit, "state"));
+        ask_text(pipeline, keys.circuit(circuit, "stats"));
         pipeline.cmd("ZCARD").arg(keys.circuit(circuit, "window"));
-        pipeline.cmd("GET").arg(keys.circuit(circuit, "half_open_calls"));
+        ask_text(pipeline, keys.circuit(circuit, "half_open_calls"));
     }
     pipeline.cmd("HGETALL").arg(keys.hourly_requests());
-    pipeline.cmd("GET").arg(keys.gateway_config());
+    ask_text(pipeline, keys.gateway_config());
+}
+
+/// Asks for a string, but not for more of it than is read: a value that is too long costs no more
+/// than any other, and the command no more than GET.
+fn ask_text(pipeline: &mut Pipeline, key: String) {
+    pipeline.cmd("GETRANGE").arg(key).arg(0).arg(CUT - 1);
 }
 
 /// Fills in what the answers say.

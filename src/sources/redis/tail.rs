@@ -8,6 +8,7 @@
 use redis::{Pipeline, Value};
 
 use super::answers::error_text;
+use super::cut::CUT;
 use super::recent::Recent;
 use crate::signals::UnixSeconds;
 
@@ -21,10 +22,11 @@ pub(super) const HORIZON: f64 = 300.0;
 /// Members further ahead than this wait until their time is nearer: a clock that runs so far ahead is
 /// wrong, and what it wrote must not push out the present.
 const AHEAD: f64 = 300.0;
-/// Most pages of one reading while the history is loaded, so that little of it is held at once …
-const LOAD_PAGES: usize = 4;
-/// … and later, so that what arrives in a tick can be read in a tick.
-const MOST_PAGES: usize = 16;
+/// Most pages of one reading while the history is loaded, so that little of it is held at once, and
+/// later of large members.
+pub(super) const FEW_PAGES: usize = 4;
+/// Most pages of one reading later, so that what arrives in a tick can be read in a tick.
+pub(super) const MOST_PAGES: usize = 16;
 
 /// A member with its score.
 pub(super) type Member = (Vec<u8>, UnixSeconds);
@@ -41,11 +43,15 @@ pub(super) struct Tail {
     resume: Option<Place>,
     /// Whether a reading has reached the end yet.
     loaded: bool,
+    most_pages: usize,
     /// Pages to ask for: what the last reading needed, or more when that was not enough.
     pages: usize,
     recent: Recent,
     /// Late members were noticed: read the whole horizon again.
     reread: bool,
+    /// Where the newest member stands that came cut, because it is too long: reading on begins behind
+    /// it, so that it comes over the network once and not on every tick.
+    obstacle: Option<UnixSeconds>,
 }
 
 /// Where a reading begins.
@@ -68,16 +74,18 @@ pub(super) struct Asked {
 }
 
 impl Tail {
-    pub(super) fn new(key: String, retention: f64) -> Self {
+    pub(super) fn new(key: String, retention: f64, most_pages: usize) -> Self {
         Self {
             key,
             retention,
             cursor: None,
             resume: None,
             loaded: false,
+            most_pages,
             pages: 1,
             recent: Recent::default(),
             reread: false,
+            obstacle: None,
         }
     }
 
@@ -113,7 +121,9 @@ impl Tail {
             (_, Some(cursor)) if self.reread => self.remembered(cursor - HORIZON, oldest),
             (_, Some(cursor)) => {
                 let crowded = self.recent.back(OVERLAP_MEMBERS, cursor).unwrap_or(f64::NEG_INFINITY);
-                self.remembered((cursor - OVERLAP).max(crowded), oldest)
+                let place = self.remembered((cursor - OVERLAP).max(crowded), oldest);
+                let obstacle = self.obstacle.filter(|at| *at >= place.from);
+                obstacle.map_or(place, |from| Place { from, exclusive: true, skip: 0 })
             }
         }
     }
@@ -151,6 +161,8 @@ impl Tail {
         for page in pages {
             members.extend(page_members(page)?);
         }
+        let obstacle = members.iter().rev().find(|(member, score)| member.len() >= CUT && *score <= now);
+        self.obstacle = obstacle.map_or(self.obstacle, |(_, score)| Some(*score));
         self.move_on(asked, now, &members);
         members.retain(|(member, score)| self.recent.is_new(member, *score));
         if let Some(cursor) = self.cursor {
@@ -170,7 +182,7 @@ impl Tail {
         self.reread = false;
         if members.len() < asked.pages * PAGE {
             (self.resume, self.loaded) = (None, true);
-            self.pages = (members.len() / PAGE + 1).min(MOST_PAGES);
+            self.pages = (members.len() / PAGE + 1).min(self.most_pages);
             return;
         }
         self.resume = Some(if reached > from {
@@ -178,7 +190,7 @@ impl Tail {
         } else {
             Place { from, exclusive, skip: skip + members.len() }
         });
-        self.pages = (self.pages * 2).min(if self.loaded { MOST_PAGES } else { LOAD_PAGES });
+        self.pages = (self.pages * 2).min(if self.loaded { self.most_pages } else { FEW_PAGES });
     }
 }
 

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use redis::aio::PubSub;
 use tokio::sync::mpsc;
 
 use super::keys::Keys;
@@ -26,10 +27,12 @@ pub async fn watch_gateway_updates(config: RedisConfig, scope: Scope, out: mpsc:
 }
 
 async fn listen(config: &RedisConfig, channel: &str, out: &mpsc::Sender<String>) -> Result<(), redis::RedisError> {
-    let mut subscription = link::client(config).await?.get_async_pubsub().await?;
+    let (stream, allowance, user) = link::open(config).await?;
+    let mut subscription = PubSub::new(&user, stream).await?;
     subscription.subscribe(channel).await?;
     let mut messages = subscription.on_message();
     while let Some(message) = messages.next().await {
+        allowance.renew();
         let Ok(text) = message.get_payload::<String>() else { continue };
         if out.send(text).await.is_err() {
             break;

@@ -14,7 +14,8 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
-use super::{Mishap, Refusal, State, identity, moto, rules, signature, wire};
+use super::{Refusal, State, identity, moto, rules, signature, wire};
+use crate::mishap::Mishap;
 
 pub(super) async fn serve(stream: TcpStream, state: Arc<State>) {
     match state.tls.clone() {
@@ -38,7 +39,7 @@ async fn answer(request: Request<Incoming>, state: Arc<State>) -> io::Result<Res
         return Ok(identity::answer(request).await);
     }
     state.requests.fetch_add(1, Ordering::SeqCst);
-    let mishap = state.mishaps.lock().unwrap().pop_front().unwrap_or(Mishap::None);
+    let mishap = state.mishaps.next();
     let (head, body) = request.into_parts();
     let body = Body::new(body);
     if matches!(mishap, Mishap::Reset) {
@@ -51,6 +52,9 @@ async fn answer(request: Request<Incoming>, state: Arc<State>) -> io::Result<Res
         Mishap::Answer(status, code) => Err(Refusal { status, code, message: "as told".to_owned() }),
         _ => take(&state, &Request::from_parts(head, body.to_vec())).await,
     };
+    if let Mishap::Late(pause) = mishap {
+        tokio::time::sleep(pause).await;
+    }
     Ok(match outcome {
         Ok(()) => Response::builder().header("smithy-protocol", "rpc-v2-cbor").body(Body::empty()).unwrap(),
         Err(refusal) => wire::refusal(&refusal),

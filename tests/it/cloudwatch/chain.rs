@@ -25,7 +25,7 @@ async fn push() {
     let config = read(&mut settings, Duration::from_mins(1)).unwrap();
     let sink = CloudWatchSink::new(config, Arc::new(Mapping::default()));
     let outcome = sink.export(&round("a", recently(0.0), many(1))).await;
-    assert_eq!(outcome, Ok(1), "the push failed");
+    assert_eq!(outcome, Ok(()), "the push failed");
 }
 
 /// Pushes from a process that knows only this environment; gives what it said if it failed.
@@ -75,7 +75,7 @@ async fn credentials_come_from_wherever_aws_keeps_them() {
                 ("AWS_CONTAINER_CREDENTIALS_FULL_URI", &container),
                 ("AWS_CONTAINER_AUTHORIZATION_TOKEN", TOKEN),
                 ("AWS_ENDPOINT_URL", &url),
-                key[2],
+                ("AWS_DEFAULT_REGION", REGION),
             ],
         ),
         ("instance", &[("AWS_EC2_METADATA_SERVICE_ENDPOINT", &url), ("AWS_ENDPOINT_URL", &url)]),

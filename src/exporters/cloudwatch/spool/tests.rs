@@ -35,6 +35,16 @@ fn old_points_go_when_new_ones_come() {
 }
 
 #[test]
+fn points_grow_old_also_without_new_ones() {
+    let mut spool = Spool::new(Duration::from_secs(60), 100);
+    spool.add("a", 100.0, points(100.0, 2));
+    spool.add("b", 130.0, points(130.0, 1));
+    assert_eq!((spool.expire(30.0), spool.len()), (0, 3));
+    assert_eq!((spool.expire(31.0), spool.len()), (2, 1));
+    assert_eq!((spool.expire(61.0), spool.len()), (1, 0));
+}
+
+#[test]
 fn a_spool_of_zero_keeps_a_round_for_its_own_attempts_only() {
     let mut spool = Spool::new(Duration::ZERO, 100);
     spool.add("a", 5.0, points(5.0, 2));
@@ -42,7 +52,7 @@ fn a_spool_of_zero_keeps_a_round_for_its_own_attempts_only() {
     assert_eq!(spool.len(), 2);
     // Two snapshots may have one time.
     assert_eq!(spool.add("b", 5.0, points(5.0, 1)), 2);
-    assert_eq!((spool.forget_unless_kept(), spool.len()), (1, 0));
+    assert_eq!((spool.expire(0.0), spool.len()), (1, 0));
 }
 
 #[test]

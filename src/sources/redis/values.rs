@@ -1,0 +1,74 @@
+//! The values of many keys at once: MGET, except for keys whose value was too long the last time.
+//! Those are asked for in part, each by itself, so that they cost no more than any other.
+
+use std::collections::HashSet;
+
+use redis::{Pipeline, Value};
+
+use super::answers::Answers;
+use super::cut::CUT;
+use crate::signals::InputKind;
+
+/// Keys of one MGET: keeps a single command short.
+const MGET_KEYS: usize = 500;
+/// More long values than this are not remembered: nobody has them by accident.
+const MOST_LONG: usize = 1000;
+
+/// Remembers which values are too long.
+#[derive(Debug, Default)]
+pub(super) struct Values {
+    long: HashSet<String>,
+}
+
+impl Values {
+    /// The keys that are asked for whole, and those in part.
+    fn ordered<'a>(&self, keys: &'a [String]) -> (Vec<&'a String>, Vec<&'a String>) {
+        keys.iter().partition(|key| !self.long.contains(*key))
+    }
+
+    /// Adds the questions.
+    pub(super) fn ask(&self, keys: &[String], pipeline: &mut Pipeline) {
+        let (whole, parts) = self.ordered(keys);
+        for chunk in whole.chunks(MGET_KEYS) {
+            pipeline.cmd("MGET").arg(chunk);
+        }
+        for key in parts {
+            pipeline.cmd("GETRANGE").arg(key).arg(0).arg(CUT - 1);
+        }
+    }
+
+    /// Takes the answers to [`Self::ask`] with the same keys: each key's value, `None` for one that is gone.
+    pub(super) fn take(
+        &mut self,
+        keys: &[String],
+        kind: InputKind,
+        answers: &mut Answers,
+    ) -> Vec<(String, Option<Vec<u8>>)> {
+        let (whole, parts) = self.ordered(keys);
+        let mut values = Vec::with_capacity(keys.len());
+        for chunk in whole.chunks(MGET_KEYS) {
+            let answered = answers.list(kind, "MGET").into_iter().map(bytes);
+            // Keeps values beside their keys when a chunk was not answered.
+            let answered = answered.chain(std::iter::repeat(None));
+            values.extend(chunk.iter().map(ToString::to_string).zip(answered));
+        }
+        values.extend(parts.into_iter().map(|key| (key.clone(), answers.bytes(kind, key))));
+        values.iter().for_each(|(key, value)| self.remember(key, value.as_deref()));
+        values
+    }
+
+    fn remember(&mut self, key: &str, value: Option<&[u8]>) {
+        if value.is_none_or(|bytes| bytes.len() < CUT) {
+            self.long.remove(key);
+        } else if self.long.len() < MOST_LONG {
+            self.long.insert(key.to_owned());
+        }
+    }
+}
+
+fn bytes(value: Value) -> Option<Vec<u8>> {
+    match value {
+        Value::BulkString(bytes) => Some(bytes),
+        _ => None,
+    }
+}

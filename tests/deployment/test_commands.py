@@ -1,0 +1,156 @@
+"""Every command of the guides, run as it stands: with the program, a Pushgateway, Prometheus and a simulated AWS.
+
+What needs a cluster of Kubernetes is given to stand-ins for kubectl and helm, which judge what they are given.
+"""
+
+import re
+import shutil
+import subprocess
+import sys
+import time
+import unittest
+import urllib.request
+
+import boto3
+import yaml
+
+import project
+from terminal import Terminal, blocks, free_port
+
+REGION = "eu-west-1"
+KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": REGION}
+GATEWAY = {"GATEWAY_CONFIG_JSON": '{"tenant": "acme", "project": "chat"}'}
+
+
+class Guides(unittest.TestCase):
+    def terminal(self, *ports, **environment):
+        terminal = Terminal(ports, GATEWAY | environment)
+        self.addCleanup(terminal.close)
+        (terminal.folder / "deployment").symlink_to(project.DEPLOYMENT)
+        return terminal
+
+    def test_pushgateway(self):
+        self.terminal(8090, 9090, 9091, 9092).follow("pushgateway.md")
+
+    def test_prometheus(self):
+        terminal = self.terminal(8090)
+        terminal.run("kdcube-metrics serve")
+        terminal.follow("prometheus.md")
+
+
+class Aws(unittest.TestCase):
+    """A simulated AWS, told to the AWS CLI by its usual variables."""
+
+    @classmethod
+    def setUpClass(cls):
+        port = free_port()
+        cls.url = f"http://127.0.0.1:{port}"
+        command = [sys.executable, "-m", "moto.server", "--host", "127.0.0.1", "--port", str(port)]
+        cls.moto = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        cls.addClassCleanup(cls.moto.wait)
+        cls.addClassCleanup(cls.moto.kill)
+        end = time.monotonic() + 60
+        while not cls.answers():
+            assert time.monotonic() < end, "moto does not start"
+            time.sleep(0.1)
+
+    @classmethod
+    def answers(cls):
+        try:
+            return urllib.request.urlopen(f"{cls.url}/moto-api/data.json", timeout=5).status == 200
+        except OSError:
+            return False
+
+    def setUp(self):
+        self.terminal = Terminal([8090], GATEWAY | KEYS | {"AWS_ENDPOINT_URL": self.url, "AWS_PAGER": ""})
+        self.addCleanup(self.terminal.close)
+
+    def client(self, service, region=REGION):
+        keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
+        return boto3.client(service, endpoint_url=self.url, region_name=region, **keys)
+
+    def publish(self, region):
+        """Puts the points that the program would push; moto does not speak its protocol."""
+        lines = self.terminal.run("kdcube-metrics once --dry-run")
+        points = [re.fullmatch(r"  (\S+) \{(.*)\} = (\S+) (\S+)", line) for line in lines]
+        self.assertGreater(len([point for point in points if point]), 20, lines)
+        for name, dimensions, value, unit in (point.groups() for point in points if point):
+            pairs = [dict(zip(("Name", "Value"), pair.split("="))) for pair in dimensions.split(", ")]
+            data = {"MetricName": name, "Dimensions": pairs, "Value": float(value), "Unit": unit}
+            self.client("cloudwatch", region).put_metric_data(Namespace="KDCube/Metrics", MetricData=[data])
+
+    def test_cloudwatch(self):
+        first, *rest = blocks("cloudwatch.md")
+        self.terminal.run(first[1])
+        self.publish("eu-central-1")
+        answers = ["\n".join(self.terminal.run(text)) for _, text in rest]
+        # Listed, and read under the name and the dimensions of the guide.
+        self.assertIn('"Maximum": ', "".join(answers))
+        alarms = self.client("cloudwatch", "eu-central-1").describe_alarms()["MetricAlarms"]
+        names = {alarm["AlarmName"] for alarm in alarms}
+        self.assertEqual(names, {"kdcube-queue-pressure", "kdcube-metrics-silent"})
+
+    def test_ecs(self):
+        values = self.platform()
+        folder = self.terminal.folder / "deployment/ecs"
+        shutil.copytree(project.DEPLOYMENT / "ecs", folder)
+        template = folder / "metrics/values.template"
+        lines = template.read_text().splitlines()
+        filled = [f"{name}={values.get(name, rest)}" if rest else name for name, _, rest in (line.partition("=") for line in lines)]
+        template.write_text("\n".join(filled) + "\n")
+        self.terminal.follow("ecs.md")
+
+        services = self.client("ecs").describe_services(cluster="kdcube", services=["kdcube-metrics"])["services"]
+        self.assertEqual([service["status"] for service in services], ["ACTIVE"])
+        scaling = self.client("application-autoscaling")
+        self.assertEqual(len(scaling.describe_scalable_targets(ServiceNamespace="ecs")["ScalableTargets"]), 2)
+        policies = {policy["PolicyName"]: policy["PolicyARN"] for policy in scaling.describe_scaling_policies(ServiceNamespace="ecs")["ScalingPolicies"]}
+        self.assertEqual(len(policies), 3)
+        names = ["kdcube-proc-queue-pressure", "kdcube-metrics-no-data"]
+        alarms = {alarm["AlarmName"]: alarm for alarm in self.client("cloudwatch").describe_alarms(AlarmNames=names)["MetricAlarms"]}
+        self.assertEqual(set(alarms), set(names))
+        self.assertEqual(alarms[names[0]]["AlarmActions"], [policies["kdcube-proc-queue-pressure"]])
+        self.assertEqual(self.client("events").list_rules()["Rules"][0]["Name"], "kdcube-metrics-once")
+
+    def platform(self):
+        """What the guide takes to be there: a network, a cluster, and the two services to scale."""
+        ec2, ecs = self.client("ec2"), self.client("ecs")
+        vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+        subnets = [ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.0.{n}.0/24")["Subnet"]["SubnetId"] for n in (1, 2)]
+        group = ec2.create_security_group(VpcId=vpc, GroupName="metrics", Description="metrics")["GroupId"]
+        ecs.create_cluster(clusterName="kdcube")
+        ecs.register_task_definition(family="app", containerDefinitions=[{"name": "app", "image": "app", "memory": 64}])
+        for service in ("kdcube-ingress", "kdcube-proc"):
+            ecs.create_service(cluster="kdcube", serviceName=service, taskDefinition="app", desiredCount=2)
+        return {"PRIVATE_SUBNET_A": subnets[0], "PRIVATE_SUBNET_B": subnets[1], "SECURITY_GROUP": group}
+
+
+class Kubernetes(unittest.TestCase):
+    STAND_IN = """#!/bin/sh
+case " $* " in
+  *" --raw "*) echo '{"items": [{"value": "214m"}]}' ;;
+  *" -f - ") cat >"$HOME/$(basename "$0").yaml" ;;
+  *" -f "* | *" -k "*) for last; do :; done; test -d "$last" ;;
+esac
+"""
+
+    def test_kubernetes(self):
+        terminal = Terminal([8090], GATEWAY)
+        self.addCleanup(terminal.close)
+        (terminal.folder / "deployment").symlink_to(project.DEPLOYMENT)
+        for name in ("kubectl", "helm"):
+            terminal.install(name, self.STAND_IN)
+        # What port-forward leads to.
+        terminal.run("kdcube-metrics serve")
+        terminal.follow("kubernetes.md")
+        read = lambda path: yaml.safe_load(path.read_text())
+        values = read(terminal.folder / "helm.yaml")
+        rules = read(project.DEPLOYMENT / "kubernetes/prometheus-adapter/rules.yaml")
+        self.assertEqual(values["rules"], {"default": False, "external": rules["externalRules"]})
+        wrapped = read(terminal.folder / "kubectl.yaml")
+        self.assertEqual((wrapped["kind"], wrapped["metadata"]["name"]), ("PrometheusRule", "kdcube-metrics"))
+        self.assertEqual(wrapped["spec"], read(project.DEPLOYMENT / "kubernetes/alerts/rules.yaml"))
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,196 @@
+//! PostgreSQL's limit: how it arrives, what outages do to it, and who is trusted to tell it.
+
+use std::path::Path;
+use std::process::Output;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use kdcube_metrics::config::postgres::PostgresConfig;
+use kdcube_metrics::engine::database::{self, Pace};
+use kdcube_metrics::telemetry::Telemetry;
+
+use crate::places::certificates;
+use crate::postgres_server::{PASSWORD, PostgresServer};
+use crate::relay::Relay;
+use crate::support::{GATEWAY, Server, eventually, program, value};
+
+/// The embedded deployment with `metrics` asking the server.
+fn variables(port: &str) -> Vec<(&str, &str)> {
+    vec![
+        ("METRICS_MODE", "embedded"),
+        ("METRICS_ENABLE_PG_POOL", "1"),
+        ("POSTGRES_HOST", "localhost"),
+        ("POSTGRES_PORT", port),
+        ("POSTGRES_DATABASE", "postgres"),
+        ("POSTGRES_USER", "metrics"),
+        ("POSTGRES_PASSWORD", PASSWORD),
+    ]
+}
+
+fn run(variables: &[(&str, &str)], more: &[(&str, &str)], arguments: &[&str]) -> Output {
+    program(&[variables, more].concat(), arguments).output().unwrap()
+}
+
+/// Standard output and error together.
+fn words(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+fn check(variables: &[(&str, &str)], more: &[(&str, &str)]) -> (Option<i32>, String) {
+    let output = run(variables, &[more, &[("METRICS_PORT", "0")]].concat(), &["check"]);
+    let line = words(&output).lines().find(|line| line.starts_with("postgres")).unwrap_or_default().to_owned();
+    assert!(!words(&output).contains(PASSWORD), "{}", words(&output));
+    (output.status.code(), line)
+}
+
+/// `db_connections` of one snapshot.
+fn snapshot(variables: &[(&str, &str)], more: &[(&str, &str)]) -> serde_json::Value {
+    let output = run(variables, more, &["snapshot"]);
+    assert_eq!(output.status.code(), Some(0), "{}", words(&output));
+    assert!(!words(&output).contains(PASSWORD), "{}", words(&output));
+    serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap()["db_connections"].take()
+}
+
+#[test]
+fn the_limit_arrives_and_outages_cost_no_tick() {
+    let mut postgres = PostgresServer::start();
+    let port = postgres.port().to_string();
+    let server = Server::ready(&variables(&port));
+    let metric = |name: &str| value(&server.get("/metrics").text(), name);
+    eventually("the limit", Duration::from_secs(10), || metric("kdcube_db_connections_max") == Some(37.0));
+    let found = server.get("/metrics/combined").json()["system"]["db_connections"].take();
+    assert_eq!((&found["max_connections"], &found["source"]), (&37.into(), &"query".into()));
+    assert_eq!(metric("kdcube_metrics_postgres_errors_total"), Some(0.0));
+
+    postgres.stop();
+    eventually("an error", Duration::from_secs(10), || metric("kdcube_metrics_postgres_errors_total") >= Some(2.0));
+    assert_eq!(server.get("/readyz").status, 200);
+    let id = || server.get("/api/v1/signals").json()["snapshot"]["id"].to_string();
+    let before = id();
+    eventually("a tick", Duration::from_secs(5), || id() != before);
+
+    let conf = postgres.folder().join("data/postgresql.auto.conf");
+    let text = std::fs::read_to_string(&conf).unwrap().replace("max_connections = 37", "max_connections = 41");
+    std::fs::write(&conf, text).unwrap();
+    postgres.restart();
+    eventually("the new limit", Duration::from_secs(30), || metric("kdcube_db_connections_max") == Some(41.0));
+    let log = server.log();
+    assert_eq!(log.matches("does not tell its limit").count(), 1, "once, not once a question: {log}");
+    assert!(log.contains("answers again") && !log.contains(PASSWORD), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_is_too_old_is_absent_until_there_is_a_new_one() {
+    let mut postgres = PostgresServer::start();
+    let relay = Relay::to(postgres.port());
+    let config = PostgresConfig {
+        host: "127.0.0.1".into(),
+        port: relay.port(),
+        database: "postgres".into(),
+        user: "metrics".into(),
+        password: Some(PASSWORD.into()),
+        tls: None,
+        application: "kdcube-metrics:test".into(),
+        timeout: Duration::from_secs(1),
+    };
+    let pace = Pace { period: Duration::from_millis(500), first_pause: Duration::from_millis(50) };
+    let database = database::watch(config, Arc::new(Telemetry::default()), pace);
+    assert_eq!(database.max_connections(), None);
+    let limit = Duration::from_secs(10);
+    eventually("an answer", limit, || database.max_connections() == Some(37));
+    // Nothing closes the connection; the question just has no answer.
+    relay.hang();
+    eventually("absence in a hang", limit, || database.max_connections().is_none());
+    relay.delay(Duration::ZERO);
+    eventually("an answer after the hang", limit, || database.max_connections() == Some(37));
+    postgres.stop();
+    eventually("absence", limit, || database.max_connections().is_none());
+    postgres.restart();
+    eventually("an answer after the restart", limit, || database.max_connections() == Some(37));
+}
+
+#[test]
+fn a_check_says_what_it_reached_or_why_it_did_not() {
+    let mut postgres = PostgresServer::start();
+    let port = postgres.port().to_string();
+    let variables = variables(&port);
+    let (code, line) = check(&variables, &[]);
+    assert_eq!(code, Some(0), "{line}");
+    for part in [&format!("localhost:{port}/postgres as metrics"), "PostgreSQL 1", "max_connections 37"] {
+        assert!(line.contains(part), "{part} in {line}");
+    }
+    for (more, parts) in [
+        ([("POSTGRES_PASSWORD", "hunter3")], ["28P01", "POSTGRES_PASSWORD"]),
+        ([("POSTGRES_PASSWORD", "")], ["password", "set POSTGRES_PASSWORD"]),
+        ([("POSTGRES_DATABASE", "nowhere")], ["3D000", "POSTGRES_DATABASE"]),
+        ([("POSTGRES_SSL", "1")], ["TLS", "POSTGRES_SSL"]),
+    ] {
+        let (code, line) = check(&variables, &more);
+        assert_eq!(code, Some(1), "{more:?}: {line}");
+        assert!(line.contains("FAILED") && !line.contains("hunter"), "{line}");
+        assert!(parts.iter().all(|part| line.contains(part)), "{parts:?} in {line}");
+    }
+    postgres.stop();
+    let (code, line) = check(&variables, &[]);
+    assert!(code == Some(1) && line.contains("refused") && line.contains("is it running"), "{line}");
+}
+
+#[test]
+fn commands_that_tick_once_ask_once() {
+    let postgres = PostgresServer::start();
+    let port = postgres.port().to_string();
+    let variables = variables(&port);
+    assert_eq!(snapshot(&variables, &[])["source"], "query");
+    let configured = GATEWAY.1.replace('}', r#", "pools": {"pg_max_connections": 50}}"#);
+    let won = snapshot(&variables, &[(GATEWAY.0, &configured)]);
+    assert_eq!((&won["max_connections"], &won["source"]), (&50.into(), &"config".into()));
+    let off = snapshot(&variables, &[("METRICS_ENABLE_PG_POOL", "0")]);
+    assert!(off["max_connections"].is_null(), "{off}");
+    let once = run(&variables, &[], &["once", "--dry-run"]);
+    assert_eq!(once.status.code(), Some(0), "{}", words(&once));
+
+    let relay = Relay::to(postgres.port());
+    relay.hang();
+    let (began, port) = (Instant::now(), relay.port().to_string());
+    let found = snapshot(&variables, &[("POSTGRES_PORT", &port), ("METRICS_REQUEST_TIMEOUT_SEC", "0.5")]);
+    assert!(found["max_connections"].is_null() && began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+}
+
+#[test]
+fn only_a_server_that_can_prove_who_it_is_is_asked() {
+    let authority = certificates();
+    let path = |name: &str| authority.path().join(name).to_str().unwrap().to_owned();
+    let copy = |folder: &Path, name: &str| std::fs::copy(authority.path().join(name), folder.join(name)).unwrap();
+    let postgres = PostgresServer::start_with(|folder| {
+        copy(folder, "server.pem");
+        copy(folder, "server.key");
+        let (folder, hba) = (folder.display(), folder.join("hba"));
+        std::fs::write(&hba, "local all all scram-sha-256\nhostssl all all 127.0.0.1/32 scram-sha-256\n").unwrap();
+        let files = format!("ssl_cert_file = '{folder}/server.pem'\nssl_key_file = '{folder}/server.key'\n");
+        format!("ssl = on\n{files}hba_file = '{folder}/hba'\n")
+    });
+    let port = postgres.port().to_string();
+    let variables = variables(&port);
+    let (tls, own) = (("POSTGRES_SSL", "1"), path("ca.pem"));
+    let own = ("METRICS_POSTGRES_CA_FILE", own.as_str());
+    let (code, line) = check(&variables, &[tls, own]);
+    assert!(code == Some(0) && line.contains("max_connections 37"), "{line}");
+    let (code, line) = check(&variables, &[tls, ("SSL_CERT_FILE", own.1)]);
+    assert_eq!(code, Some(0), "the system's authorities count too: {line}");
+
+    let (code, line) = check(&variables, &[tls]);
+    assert!(code == Some(1) && line.contains("UnknownIssuer") && line.contains("METRICS_POSTGRES_CA_FILE"), "{line}");
+    let (code, line) = check(&variables, &[tls, own, ("POSTGRES_HOST", "127.0.0.1")]);
+    assert!(code == Some(1) && line.contains("not valid for name"), "another's name: {line}");
+    let (code, line) = check(&variables, &[]);
+    assert!(code == Some(1) && line.contains("no encryption"), "{line}");
+}
+
+#[test]
+fn every_problem_of_its_configuration_stops_the_start() {
+    let output = run(&[("METRICS_MODE", "embedded"), ("METRICS_ENABLE_PG_POOL", "1")], &[], &["--postgres-port", "x"]);
+    assert_eq!(output.status.code(), Some(78));
+    for part in ["POSTGRES_HOST", "POSTGRES_PORT \"x\"", "POSTGRES_DATABASE", "POSTGRES_USER"] {
+        assert!(words(&output).contains(part), "{part} in\n{}", words(&output));
+    }
+}
