@@ -70,6 +70,19 @@ async fn a_series_is_handed_over_once_also_what_comes_late() {
 }
 
 #[tokio::test]
+async fn a_clock_that_is_set_back_has_nothing_counted_twice() {
+    let server = RedisServer::start();
+    add_all(&server, &exec_key(), (0..1_000).map(|index| NOW - 1000.0 + f64::from(index)));
+    let mut source = source(&server.url());
+    assert_eq!(values(&source.collect(NOW).await.unwrap()).len(), 1_000);
+    for now in [NOW + 1.0, NOW - 600.0, NOW - 595.0, NOW + 2.0] {
+        assert!(values(&source.collect(now).await.unwrap()).is_empty(), "{now}");
+    }
+    add_all(&server, &exec_key(), std::iter::once(NOW + 3.5));
+    assert_eq!(values(&source.collect(NOW + 4.0).await.unwrap()).len(), 1);
+}
+
+#[tokio::test]
 async fn members_of_one_time_and_value_are_two_if_they_differ() {
     let server = RedisServer::start();
     let at = NOW.to_string();

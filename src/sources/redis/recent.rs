@@ -1,7 +1,7 @@
 //! Which members of a sorted set were handed over lately, so that none is handed over twice.
 //!
-//! Remembers scores and hashes, and no more of them than a bound: what is forgotten for want of room
-//! is told, so that nobody reads it again.
+//! Remembers scores and hashes, and no more of them than a bound. What is forgotten is told, so that
+//! nobody reads it again.
 
 use std::collections::{HashSet, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -45,7 +45,7 @@ impl Recent {
         self.members.get(end.checked_sub(count)?).map(|(score, _)| *score)
     }
 
-    /// Members up to this score were forgotten for want of room.
+    /// Members up to this score were forgotten, all of them.
     pub(super) const fn forgotten_up_to(&self) -> Option<UnixSeconds> {
         self.forgotten
     }
@@ -54,16 +54,13 @@ impl Recent {
     pub(super) fn forget(&mut self, horizon: UnixSeconds) {
         let expired = self.members.partition_point(|(score, _)| *score < horizon);
         let excess = self.members.len().saturating_sub(MOST);
-        let mut first = expired;
-        if let Some((floor, _)) = excess.checked_sub(1).filter(|_| excess > expired).and_then(|at| self.members.get(at))
-        {
-            let floor = *floor;
-            self.forgotten = Some(floor);
-            first = self.members.partition_point(|(score, _)| *score <= floor);
-        }
+        let last = expired.max(excess).checked_sub(1).and_then(|last| self.members.get(last));
+        let Some(&(floor, _)) = last else { return };
+        let first = self.members.partition_point(|(score, _)| *score <= floor);
         for (_, hash) in self.members.drain(..first) {
             self.known.remove(&hash);
         }
+        self.forgotten = Some(self.forgotten.map_or(floor, |forgotten| forgotten.max(floor)));
     }
 }
 
@@ -78,9 +75,10 @@ mod tests {
         assert!(!recent.is_new(b"a", 1.0));
         assert_eq!((recent.between(1.0, 2.0), recent.between(0.0, 9.0), recent.between(3.0, 2.0)), (2, 3, 0));
         assert_eq!((recent.back(1, 2.0), recent.back(3, 2.0), recent.back(4, 2.0)), (Some(2.0), Some(1.0), None));
-        recent.forget(2.0);
-        assert!(recent.is_new(b"b", 1.0));
         assert_eq!(recent.forgotten_up_to(), None);
+        recent.forget(2.0);
+        assert!(recent.is_new(b"b", 1.0) && !recent.is_new(b"a", 2.0));
+        assert_eq!(recent.forgotten_up_to(), Some(1.0));
     }
 
     #[test]
