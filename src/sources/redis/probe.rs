@@ -39,8 +39,8 @@ impl RedisSource {
     /// # Errors
     /// Redis cannot be reached, or refuses.
     pub async fn probe(&mut self, now: UnixSeconds) -> Result<ProbeReport, SourceError> {
-        // The past does not matter here.
-        self.prepared = Prepared::All;
+        // The past does not matter here, processes that no index names do.
+        self.prepared = Prepared::Series;
         let signals = self.collect(now).await?;
         let mut pipeline = Pipeline::new();
         pipeline.cmd("INFO");
