@@ -192,7 +192,7 @@ pub fn ticker(
     };
     Ok(match &config.source {
         SourceConfig::Redis { redis, gateway, force_environment } => {
-            let source = Box::new(RedisSource::new(redis.clone(), gateway.scope()));
+            let source = Box::new(RedisSource::new(redis.clone(), gateway.scope(), config.history_max_samples));
             (sampler(source, gateway, *force_environment), None)
         }
         SourceConfig::Embedded { gateway } => {

@@ -81,7 +81,7 @@ pub struct DemoArgs {
 #[derive(Debug, Args)]
 pub struct SnapshotArgs {
     /// Takes the tick as if it were this time; now by default.
-    #[arg(long, value_name = "UNIX_SECONDS")]
+    #[arg(long, value_name = "UNIX_SECONDS", value_parser = parse_unix_seconds, allow_negative_numbers = true)]
     pub at: Option<f64>,
     /// Appends the tick's points to the rolling series first, as the server would.
     #[arg(long)]
@@ -219,6 +219,13 @@ fn setting_flags(matches: &ArgMatches) -> Layer {
         .iter()
         .filter_map(|setting| given(setting.variable).map(|value| (setting.variable.to_owned(), value)))
         .collect()
+}
+
+/// A moment, such as 1767225600.5.
+fn parse_unix_seconds(text: &str) -> Result<f64, String> {
+    let seconds: f64 = text.parse().map_err(|_| "expected Unix seconds".to_owned())?;
+    let sound = seconds.is_finite() && seconds >= 0.0;
+    sound.then_some(seconds).ok_or_else(|| "expected Unix seconds, at least 0".to_owned())
 }
 
 fn parse_price(text: &str) -> Result<f64, String> {

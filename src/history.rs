@@ -4,12 +4,11 @@
 mod buckets;
 pub mod latency;
 pub mod rolling;
+pub mod throttling;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashSet};
 
-use crate::signals::{
-    Heartbeat, LatencySeries, RollingSeries, Signals, SseSample, ThrottlingEvent, UnixSeconds, WorkerId,
-};
+use crate::signals::{LatencySeries, Point, RollingSeries, Signals, SseSample, UnixSeconds, WorkerId};
 
 pub use latency::LatencyStats;
 pub use rolling::RollingStats;
@@ -47,18 +46,15 @@ impl Window {
     }
 }
 
-/// Throttling events are kept for the longest period that is asked about.
-const THROTTLING_SECONDS: f64 = 24.0 * 3600.0;
-
 /// Everything remembered between ticks.
 #[derive(Debug)]
 pub struct History {
-    max_samples: usize,
     latency: BTreeMap<LatencySeries, latency::Series>,
     rolling: BTreeMap<RollingSeries, rolling::Series>,
-    throttling: VecDeque<ThrottlingEvent>,
+    throttling: throttling::Throttling,
     sse: BTreeMap<WorkerId, SseSample>,
-    dropped: u64,
+    /// Samples that the source had to leave behind.
+    left_behind: u64,
 }
 
 impl History {
@@ -67,17 +63,16 @@ impl History {
     #[must_use]
     pub fn new(max_samples: usize) -> Self {
         Self {
-            max_samples,
             latency: LatencySeries::ALL.into_iter().map(|series| (series, latency::Series::new(max_samples))).collect(),
             rolling: BTreeMap::new(),
-            throttling: VecDeque::new(),
+            throttling: throttling::Throttling::new(max_samples),
             sse: BTreeMap::new(),
-            dropped: 0,
+            left_behind: 0,
         }
     }
 
-    /// Takes in what a tick brought and forgets what no window reaches any more. The latency series
-    /// are taken out of the signals: the first tick's may be millions, which are not copied.
+    /// Takes in what a tick brought and forgets what no window reaches any more. The series are taken
+    /// out of the signals: the first tick's may be millions, which are not copied.
     pub fn absorb(&mut self, signals: &mut Signals, now: UnixSeconds) {
         for (series, points) in std::mem::take(&mut signals.latency) {
             if let Some(kept) = self.latency.get_mut(&series) {
@@ -87,20 +82,24 @@ impl History {
         for series in self.latency.values_mut() {
             series.advance(now);
         }
-        for (series, points) in &signals.rolling {
-            self.rolling.entry(*series).or_default().extend(points);
+        for (series, points) in std::mem::take(&mut signals.rolling) {
+            self.rolling.entry(series).or_default().extend(&points);
         }
         for series in self.rolling.values_mut() {
             series.expire(now);
         }
-        self.absorb_throttling(&signals.throttling_events, now);
-        self.absorb_sse(&signals.sse, &signals.heartbeats);
+        self.throttling.absorb(std::mem::take(&mut signals.throttling_events), now);
+        self.absorb_sse(signals);
+        self.left_behind += signals.left_behind;
     }
 
-    /// Adds the points that this tick itself produced.
+    /// Adds the points that this tick itself produced, and trims their series as the platform's
+    /// writers do: what is an hour old goes.
     pub fn record(&mut self, now: UnixSeconds, points: &[(RollingSeries, f64)]) {
         for &(series, value) in points {
-            self.rolling.entry(series).or_default().extend(&[crate::signals::Point { at: now, value }]);
+            let series = self.rolling.entry(series).or_default();
+            series.extend(&[Point { at: now, value }]);
+            series.trim(now);
         }
     }
 
@@ -116,13 +115,14 @@ impl History {
         self.rolling.get(&series).map(|series| series.stats(now)).unwrap_or_default()
     }
 
-    /// Throttling events of the last 24 hours, oldest first.
+    /// Throttling events of the last 24 hours.
     #[must_use]
-    pub fn throttling(&self) -> &VecDeque<ThrottlingEvent> {
+    pub const fn throttling(&self) -> &throttling::Throttling {
         &self.throttling
     }
 
-    /// The last published sample of every ingress worker that still heartbeats, quiet ones too.
+    /// The last published sample of every ingress worker that still heartbeats, quiet ones too; and
+    /// of those that stopped, while what they published is still there.
     pub fn sse(&self) -> impl Iterator<Item = &SseSample> {
         self.sse.values()
     }
@@ -130,71 +130,20 @@ impl History {
     /// Samples that were dropped because a series reached its limit.
     #[must_use]
     pub fn dropped(&self) -> u64 {
-        self.dropped + self.latency.values().map(latency::Series::dropped).sum::<u64>()
-    }
-
-    fn absorb_throttling(&mut self, events: &[ThrottlingEvent], now: UnixSeconds) {
-        for event in events {
-            // Nearly always the back: an event comes late only by its writer's clock skew.
-            let position = self.throttling.partition_point(|kept| kept.at <= event.at);
-            self.throttling.insert(position, event.clone());
-            let whole = self.throttling.len().saturating_sub(ThrottlingEvent::KEPT_WHOLE);
-            // Either this one came too late to be shown, or it pushed another out of those that are.
-            let old = if position < whole { Some(position) } else { whole.checked_sub(1) };
-            if let Some(event) = old.and_then(|old| self.throttling.get_mut(old)) {
-                event.shorten();
-            }
-        }
-        while self.throttling.front().is_some_and(|event| event.at < now - THROTTLING_SECONDS) {
-            self.throttling.pop_front();
-        }
-        while self.throttling.len() > self.max_samples {
-            self.throttling.pop_front();
-            self.dropped += 1;
-        }
+        let latency: u64 = self.latency.values().map(latency::Series::dropped).sum();
+        let rolling: u64 = self.rolling.values().map(rolling::Series::dropped).sum();
+        self.left_behind + latency + rolling + self.throttling.dropped()
     }
 
     /// A worker writes its count only when it changes, so the last one holds while it heartbeats.
-    fn absorb_sse(&mut self, samples: &[SseSample], heartbeats: &[Heartbeat]) {
-        for sample in samples {
+    fn absorb_sse(&mut self, signals: &Signals) {
+        let beating = signals.heartbeats.iter().map(|beat| (beat.instance_id.as_str(), beat.process_id));
+        let published =
+            signals.sse.iter().map(|sample| (sample.worker.instance_id.as_str(), Some(sample.worker.process_id)));
+        let known: HashSet<(&str, Option<i64>)> = beating.chain(published).collect();
+        self.sse.retain(|worker, _| known.contains(&(worker.instance_id.as_str(), Some(worker.process_id))));
+        for sample in &signals.sse {
             self.sse.insert(sample.worker.clone(), sample.clone());
         }
-        let alive: std::collections::HashSet<(&str, i64)> =
-            heartbeats.iter().filter_map(|beat| beat.process_id.map(|pid| (beat.instance_id.as_str(), pid))).collect();
-        self.sse.retain(|worker, _| alive.contains(&(worker.instance_id.as_str(), worker.process_id)));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::signals::ThrottlingDetail;
-
-    fn event(at: f64) -> ThrottlingEvent {
-        let raw = serde_json::json!({"timestamp": at});
-        ThrottlingEvent {
-            at,
-            detail: Some(ThrottlingDetail { reason: None, http_status: Some(429), session_id: None, raw }),
-        }
-    }
-
-    #[test]
-    fn the_newest_throttling_events_are_kept_whole_and_the_others_counted() {
-        let mut history = History::new(1000);
-        let kept = ThrottlingEvent::KEPT_WHOLE;
-        // The last two come late: one too late to be shown, one just in time.
-        for at in (0..300_u32).map(|at| f64::from(at) + 10.0).chain([5.0, 305.5]) {
-            let mut signals = Signals { throttling_events: vec![event(at)], ..Signals::default() };
-            history.absorb(&mut signals, 310.0);
-        }
-        let whole: Vec<f64> =
-            history.throttling().iter().filter(|event| is_whole(event)).map(|event| event.at).collect();
-        assert_eq!((history.throttling().len(), whole.len()), (302, kept));
-        assert_eq!(whole, history.throttling().iter().skip(302 - kept).map(|event| event.at).collect::<Vec<_>>());
-        assert!(history.throttling().iter().all(|event| event.detail.as_ref().unwrap().http_status == Some(429)));
-    }
-
-    fn is_whole(event: &ThrottlingEvent) -> bool {
-        event.detail.as_ref().is_some_and(|detail| !detail.raw.is_null())
     }
 }

@@ -61,7 +61,7 @@ impl<'a> Facts<'a> {
         let settings = inputs.gateway.settings();
         let stale_after = settings.monitoring.heartbeat_timeout_seconds.as_f64();
         let fleet = Fleet::new(inputs.signals, inputs.now, stale_after);
-        let source = CapacitySource::new(&fleet, settings, inputs.instance_id);
+        let source = CapacitySource::new(&fleet, settings);
         let queue = Queue::new(&inputs.signals.queues, source.total);
         let sse_max_age = settings.redis.sse_stats_max_age_seconds.as_f64();
         let sse = sse::connections(inputs.history, &fleet, sse_max_age, inputs.now);
@@ -106,6 +106,7 @@ pub fn analyze(inputs: &Inputs<'_>) -> SystemMonitoring {
     let mut monitoring = SystemMonitoring {
         circuit_breakers: circuits::breakers(inputs.signals, inputs.now),
         sse_connections: facts.sse.clone(),
+        queue_depths: inputs.signals.queues.clone(),
         timestamp: inputs.now,
         ..SystemMonitoring::default()
     };
@@ -164,15 +165,15 @@ fn add_components(monitoring: &mut SystemMonitoring, facts: &Facts<'_>) {
 }
 
 fn add_throttling(monitoring: &mut SystemMonitoring, inputs: &Inputs<'_>) {
-    let events = inputs.history.throttling();
-    let mut periods = throttling::periods(events, &inputs.signals.hourly_requests, inputs.now);
-    let recent = throttling::recent(events, inputs.now);
+    let throttling = inputs.history.throttling();
+    let mut periods = throttling::periods(throttling, &inputs.signals.hourly_requests, inputs.now);
+    let recent = throttling::recent(throttling, inputs.now);
     if let Some(hour) = periods.get_mut("1h") {
         hour.recent_events_count = Some(count(recent.len()));
         monitoring.throttling_stats = hour.clone();
     }
     monitoring.throttling_by_period = periods;
-    monitoring.throttling_windows = throttling::windows(events, inputs.now);
+    monitoring.throttling_windows = throttling::windows(throttling, inputs.now);
     monitoring.recent_throttling_events = recent;
 }
 

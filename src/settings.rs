@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -207,9 +208,14 @@ impl Settings {
 /// # Errors
 /// The file cannot be read, or a line is not an assignment.
 pub fn read_env_file(path: &Path) -> Result<Layer, Problem> {
-    let entries = dotenvy::from_path_iter(path)
-        .map_err(|error| Problem(format!("--env-file {}: cannot be read: {error}", path.display())))?;
-    entries.map(|entry| entry.map_err(|error| env_file_problem(path, &error))).collect()
+    match std::fs::File::open(path) {
+        Ok(file) => env_file(path, file),
+        Err(error) => Err(Problem(format!("--env-file {}: cannot be read: {error}", path.display()))),
+    }
+}
+
+fn env_file(path: &Path, text: impl Read) -> Result<Layer, Problem> {
+    dotenvy::from_read_iter(text).map(|entry| entry.map_err(|error| env_file_problem(path, &error))).collect()
 }
 
 /// dotenvy quotes the whole line, which may hold a secret.
@@ -277,6 +283,8 @@ from_str_setting!(u16: "a port", usize: "a whole number", std::net::IpAddr: "an 
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const PORT: Setting = Setting {
@@ -359,6 +367,25 @@ mod tests {
         assert!(!read_env_file(&path).unwrap_err().0.contains("hunter2"));
         std::fs::write(&path, "# comment\nA=1\nB=\"two words\"\n").unwrap();
         assert_eq!(read_env_file(&path).unwrap().get("B").map(String::as_str), Some("two words"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_env_file_panics(text in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = env_file(Path::new("env"), text.as_slice());
+        }
+
+        #[test]
+        fn what_an_env_file_says_is_read_and_a_broken_line_is_not_shown(
+            values in proptest::collection::vec("[a-zA-Z0-9:/@._-]{1,20}", 1..5), broken in "[a-z]{9} '[a-z]{9}"
+        ) {
+            let mut text: String = values.iter().enumerate().map(|(n, value)| format!("export NAME_{n}={value}  # why\n")).collect();
+            let read = env_file(Path::new("env"), text.as_bytes()).unwrap();
+            prop_assert_eq!(read.into_values().collect::<Vec<_>>(), values);
+            text.push_str(&broken);
+            let Problem(problem) = env_file(Path::new("env"), text.as_bytes()).unwrap_err();
+            prop_assert!(broken.split([' ', '\'']).filter(|word| !word.is_empty()).all(|word| !problem.contains(word)));
+        }
     }
 
     #[test]

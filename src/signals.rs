@@ -136,10 +136,11 @@ pub struct QueueDepth {
 }
 
 impl QueueDepth {
-    /// All tasks of the role, waiting or claimed.
+    /// All tasks of the role, waiting or claimed. A counter of continuations that runs behind, and
+    /// so went below zero, makes up for tasks that are counted as ready already.
     #[must_use]
-    pub const fn total(self) -> i64 {
-        self.ready + self.inflight + self.continuations
+    pub fn total(self) -> i64 {
+        self.ready.saturating_add(self.inflight).saturating_add(self.continuations).max(0)
     }
 }
 
@@ -310,20 +311,9 @@ pub struct ThrottlingDetail {
     pub reason: Option<String>,
     pub http_status: Option<i64>,
     pub session_id: Option<String>,
-    /// The member as written, to be shown again; null where it is too old for that.
-    pub raw: serde_json::Value,
-}
-
-impl ThrottlingEvent {
-    /// How many of the newest are kept whole: some more than are shown, for some come late.
-    pub const KEPT_WHOLE: usize = 100;
-
-    /// Forgets what is only there to be shown: a day has millions of events.
-    pub fn shorten(&mut self) {
-        if let Some(detail) = &mut self.detail {
-            detail.raw = serde_json::Value::Null;
-        }
-    }
+    /// The event as consoles show it; `None` for one that lacks what they rely on, and for all but
+    /// the newest of many.
+    pub shown: Option<serde_json::Value>,
 }
 
 /// The platform's circuit breakers.
@@ -433,4 +423,8 @@ pub struct Signals {
     /// The gateway configuration saved in Redis, as text.
     pub saved_gateway_config: Option<String>,
     pub malformed: Vec<Malformed>,
+    /// Further ones, by kind: a series may hold millions, which are counted and not listed.
+    pub malformed_unlisted: BTreeMap<InputKind, u64>,
+    /// Entries of series that were not handed over because there were more than history can hold.
+    pub left_behind: u64,
 }

@@ -6,6 +6,8 @@ pub mod postgres;
 pub mod proxy;
 pub mod redis;
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 
 use crate::signals::{RollingSeries, Signals, UnixSeconds};
@@ -24,15 +26,38 @@ pub struct Cost {
     pub commands: u64,
 }
 
+/// Whether `record` also keeps, beside the points, what the next start of a server needs to know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Memory {
+    Kept,
+    Left,
+}
+
 /// Where facts come from. One tick calls `collect`, then, if it records, `record`.
 #[async_trait]
 pub trait Source: Send {
+    /// Does one short part of what comes before the first `collect`, such as reading a long history;
+    /// whether that was the last part. `collect` does all that is left, however long it takes.
+    async fn prepare(&mut self, _now: UnixSeconds) -> Result<bool, SourceError> {
+        Ok(true)
+    }
+
     /// Reads the facts as of `now`; series hold what was not handed over before.
     async fn collect(&mut self, now: UnixSeconds) -> Result<Signals, SourceError>;
 
     /// Appends the tick's own points to the rolling series.
-    async fn record(&mut self, now: UnixSeconds, points: &[(RollingSeries, f64)]) -> Result<(), SourceError>;
+    async fn record(
+        &mut self,
+        now: UnixSeconds,
+        points: &[(RollingSeries, f64)],
+        memory: Memory,
+    ) -> Result<(), SourceError>;
 
     /// What the last tick cost, its record included.
     fn cost(&self) -> Cost;
+
+    /// The longest that a tick takes by the source's own time limits.
+    fn patience(&self) -> Duration {
+        Duration::ZERO
+    }
 }

@@ -15,7 +15,8 @@ pub(super) async fn health() -> Response {
     Json(json!({"status": "ok", "ts": SystemClock.now()})).into_response()
 }
 
-/// A tick began within three intervals: if not, only a restart helps.
+/// A tick began within three intervals, or waits for its source within the time limits of requests:
+/// if not, only a restart helps.
 pub(super) async fn live(State(state): State<ApiState>) -> Response {
     if state.reader.is_live() {
         return (StatusCode::OK, "ok\n").into_response();

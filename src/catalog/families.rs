@@ -15,6 +15,7 @@ const POOL_WINDOW: &[&str] = &["component", "pool", "window", "stat"];
 const NO_VALUES: &str = "the window holds no value";
 const NO_POINT: &str = "the window holds no point, or the value is unknown now";
 const NO_QUEUE: &str = "a queue could not be read";
+const NO_STATES: &str = "a queue could not be read, or the source is an upstream, which sends no states";
 const NO_POOL: &str = "no process reports the pool";
 const NO_SOURCE: &str = "an upstream does not send it";
 
@@ -26,7 +27,8 @@ pub(super) static TABLE: &[Metric] = &[
     row("proc_exec_seconds", Unit::Seconds, "Time that tasks took to execute, exact percentiles and maximum", LATENCY, NO_VALUES, read::exec),
     row("latency_samples", Unit::Count, "Values that the percentiles of a series rest on", &["series", "window"], NO_SOURCE, read::latency_samples),
     row("ingress_sse_connections_window", Unit::Count, "Open SSE connections, mean and maximum over windows", WINDOW, NO_POINT, read::sse_window),
-    row("proc_queue_tasks", Unit::Count, "Tasks in a role's queue, waiting or claimed", &["role"], NO_QUEUE, read::queue_tasks),
+    row("proc_queue_depth", Unit::Count, "Tasks of a role, waiting or claimed", &["role"], NO_QUEUE, read::queue_depth),
+    row("proc_queue_tasks", Unit::Count, "Tasks of a role by state: ready to be claimed, claimed, or continuing a conversation", &["role", "state"], NO_STATES, read::queue_tasks),
     row("proc_queue_threshold_tasks", Unit::Count, "Queued tasks from which a role's new tasks are turned away", &["role"], NO_SOURCE, read::queue_thresholds),
     row("proc_queue_depth_window", Unit::Count, "Queued tasks, mean and maximum over windows", WINDOW, NO_POINT, read::depth_window),
     row("proc_queue_pressure_window", Unit::Ratio, "Queue pressure, mean and maximum over windows", WINDOW, NO_POINT, read::pressure_window),

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::mapping::Mapping;
 use super::*;
+use crate::signals::QueueDepth;
 
 fn cases() -> Vec<(String, Value)> {
     let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/conformance/cases");
@@ -108,4 +109,43 @@ fn no_two_samples_share_name_and_labels() {
             assert!(seen.insert((sample.metric.key, sample.labels.clone())), "{name}: {sample:?} twice");
         }
     }
+}
+
+/// The lines of one family, as `label,label value`.
+fn lines(system: &SystemMonitoring, family: &str) -> Vec<String> {
+    let of_family = samples(system).into_iter().filter(|sample| sample.metric.key == family);
+    of_family
+        .map(|sample| {
+            let labels: Vec<&str> = sample.labels.iter().map(|(_, label)| label.as_str()).collect();
+            format!("{} {}", labels.join(","), sample.value)
+        })
+        .collect()
+}
+
+#[test]
+fn queued_tasks_are_told_by_role_and_by_state_where_they_are_known() {
+    let mut system = SystemMonitoring::default();
+    let stats = &mut system.queue_stats;
+    (stats.anonymous, stats.registered, stats.paid, stats.privileged) = (Some(1), Some(0), Some(0), Some(0));
+    stats.total = Some(7);
+    let depths = ["anonymous 1", "registered 0", "paid 0", "privileged 0", "external 6"];
+    assert_eq!(lines(&system, "proc_queue_depth"), depths);
+    // What an upstream sent has no states.
+    assert!(lines(&system, "proc_queue_tasks").is_empty());
+    system.queue_depths.external = Some(QueueDepth { ready: 1, inflight: 2, continuations: 3 });
+    let states = ["external,ready 1", "external,inflight 2", "external,continuation 3"];
+    assert_eq!(lines(&system, "proc_queue_tasks"), states);
+    system.queue_stats.paid = None;
+    system.queue_stats.total = None;
+    assert_eq!(lines(&system, "proc_queue_depth"), ["anonymous 1", "registered 0", "privileged 0"]);
+}
+
+#[test]
+fn every_process_has_a_status() {
+    let (_, case) = cases().into_iter().find(|(name, _)| name.contains("health-words")).expect("the case");
+    let system: SystemMonitoring = serde_json::from_value(case["expected"]["system"].clone()).expect("payload");
+    let told = ["proc,healthy 1", "proc,degraded 1", "proc,unhealthy 1", "proc,stale 0", "proc,missing 0"];
+    let lines = lines(&system, "processes");
+    assert!(told.iter().all(|line| lines.iter().any(|own| own == line)), "{lines:?}");
+    assert!(lines.contains(&"proc,unknown 2".to_owned()), "{lines:?}");
 }

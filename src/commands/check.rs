@@ -108,7 +108,7 @@ async fn address(config: &Config) -> Finding {
 }
 
 async fn redis(config: &Config, redis: &RedisConfig, scope: &Scope) -> Finding {
-    let mut source = RedisSource::new(redis.clone(), scope);
+    let mut source = RedisSource::new(redis.clone(), scope, config.history_max_samples);
     // The probe has its own limit; this one only guards against a defect in it.
     let limit = config.request_timeout * 3 + Duration::from_secs(1);
     match tokio::time::timeout(limit, source.probe(SystemClock.now())).await {

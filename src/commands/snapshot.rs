@@ -18,11 +18,7 @@ use crate::sources::SourceError;
 use crate::telemetry::Telemetry;
 
 pub(super) fn run(config: Config, arguments: &SnapshotArgs) -> Exit {
-    let now = match arguments.at {
-        Some(at) if !at.is_finite() || at < 0.0 => return fail(&"--at: expected Unix seconds"),
-        Some(at) => FixedClock(at).now(),
-        None => SystemClock.now(),
-    };
+    let now = arguments.at.unwrap_or_else(|| SystemClock.now());
     let tick = match block_on(take(&config, now, arguments.record)) {
         Ok(Ok(Ok(tick))) => tick,
         Ok(Ok(Err(error))) => return nothing_collected(&error),
@@ -42,7 +38,7 @@ pub(super) fn run(config: Config, arguments: &SnapshotArgs) -> Exit {
 async fn take(config: &Config, now: f64, record: bool) -> anyhow::Result<Result<Tick, SourceError>> {
     let database = app::asked_database(config).await;
     let (mut ticker, _) = app::ticker(config, &FixedClock(now), &Arc::new(Telemetry::default()), database)?;
-    Ok(ticker.tick(now, if record { Record::Yes } else { Record::No }).await)
+    Ok(ticker.tick(now, if record { Record::Points } else { Record::No }).await)
 }
 
 fn nothing_collected(error: &SourceError) -> Exit {

@@ -97,6 +97,11 @@ impl GatewayConfig {
         let problems = Problems::default();
         identity::must_be(&message, &self.scope, &problems);
         match message.remove("config") {
+            // It would say nothing, and must not undo what was said before.
+            Some(Value::Object(config)) if config.is_empty() => {
+                problems.add("config", "is empty");
+                problems.into_result(source, self.clone())
+            }
             Some(Value::Object(config)) => {
                 problems.into_result(source, ()).and_then(|()| self.overlaid(config, source))
             }

@@ -70,6 +70,8 @@ fn is_label_name(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const ON: (&str, &str) = ("METRICS_EXPORT_PROMETHEUS_PUSH", "1");
@@ -108,6 +110,29 @@ mod tests {
             ("[", "JSON object of texts"),
         ] {
             assert!(GroupingLabels::from_setting(json).unwrap_err().contains(problem), "{json}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_labels_panic(text in ".{0,200}") {
+            let _ = GroupingLabels::from_setting(&text);
+        }
+
+        #[test]
+        fn accepted_labels_are_labels(labels in proptest::collection::btree_map("[a-zA-Z0-9_é-]{0,5}", ".{0,8}", 0..5)) {
+            let text = serde_json::to_string(&labels).unwrap();
+            let legal = |name: &String| {
+                let mut letters = name.bytes();
+                letters.next().is_some_and(|first| first.is_ascii_alphabetic() || first == b'_')
+                    && letters.all(|letter| letter.is_ascii_alphanumeric() || letter == b'_')
+                    && !name.starts_with("__")
+            };
+            let expected = labels.keys().all(|name| legal(name) && name != "job");
+            match GroupingLabels::from_setting(&text) {
+                Ok(GroupingLabels(read)) => prop_assert!(expected && read == labels, "{text}"),
+                Err(problem) => prop_assert!(!expected, "{text}: {problem}"),
+            }
         }
     }
 }

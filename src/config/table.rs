@@ -77,7 +77,7 @@ pub const HISTORY_MAX_SAMPLES: Setting = open(
     "2000000",
     "a whole number, at least 1",
     CORE,
-    "Most samples kept of each latency series; the oldest go first, and what goes is counted.",
+    "Most samples kept of each latency series, and most throttling events; the oldest go first, and what goes is counted.",
 );
 pub const LOG_FORMAT: Setting =
     open("METRICS_LOG_FORMAT", "text", "text or json", CORE, "Form of the log on standard error.");

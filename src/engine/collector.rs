@@ -67,9 +67,14 @@ impl Collector {
     /// One tick, then an answer to everyone who asked for it before it ended.
     async fn tick(&mut self, record: Record, mut askers: Vec<oneshot::Sender<()>>) {
         let began = Instant::now();
-        self.publisher.pulse(Pulse { tick_began: began, up: self.was_up.unwrap_or(false) });
+        self.pulse(began, Some(began + self.ticker.patience()));
         let now = self.clock.now();
-        let result = self.ticker.tick(now, record).await;
+        let result = match self.prepare(began).await {
+            // Askers are told by being dropped: there is nothing yet that could be fresher.
+            Ok(false) => return,
+            Ok(true) => self.ticker.tick(now, record).await,
+            Err(error) => Err(error),
+        };
         self.telemetry.tick_finished(result.is_ok(), began.elapsed());
         match result {
             Ok(tick) => self.publish(tick, now, began),
@@ -82,9 +87,25 @@ impl Collector {
         }
     }
 
+    /// Prepares for no longer than an interval, so that a long history hides neither that the server
+    /// lives nor a configuration that is published meanwhile; whether all is prepared.
+    async fn prepare(&mut self, began: Instant) -> Result<bool, SourceError> {
+        while !self.ticker.prepare(self.clock.now()).await? {
+            if began.elapsed() >= self.interval {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn pulse(&self, tick_began: Instant, over_by: Option<Instant>) {
+        self.publisher.pulse(Pulse { tick_began, over_by, up: self.was_up.unwrap_or(false) });
+    }
+
     fn publish(&mut self, tick: Tick, now: UnixSeconds, began: Instant) {
         self.ticks += 1;
         self.telemetry.report_malformed(&tick.malformed);
+        tick.malformed_unlisted.iter().for_each(|(kind, times)| self.telemetry.malformed(*kind, *times));
         self.telemetry.set_dropped(tick.dropped);
         self.telemetry.set_source_cost(tick.cost.round_trips, tick.cost.commands);
         if let Some(error) = tick.record_error {
@@ -93,16 +114,18 @@ impl Collector {
         let id = format!("{:x}-{}", self.epoch, self.ticks);
         let snapshot = Snapshot { id, taken_at: now, taken: began, monitoring: tick.monitoring };
         self.publisher.publish(Arc::new(snapshot));
-        self.publisher.pulse(Pulse { tick_began: began, up: true });
-        if self.was_up.replace(true) == Some(false) {
+        let was_up = self.was_up.replace(true);
+        self.pulse(began, None);
+        if was_up == Some(false) {
             tracing::info!("the source can be read again");
         }
     }
 
     fn went_down(&mut self, error: &SourceError, began: Instant) {
         self.telemetry.source_error();
-        self.publisher.pulse(Pulse { tick_began: began, up: false });
-        if self.was_up.replace(false) != Some(false) {
+        let was_up = self.was_up.replace(false);
+        self.pulse(began, None);
+        if was_up != Some(false) {
             tracing::error!(%error, "the source cannot be read; serving the last snapshot until it is stale");
         }
     }

@@ -3,6 +3,7 @@
 //! Also hands the answers themselves to whoever passes them on, whether or not the tick succeeds.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::watch;
@@ -48,6 +49,10 @@ impl Relay {
 
 #[async_trait]
 impl Ticker for Relay {
+    fn patience(&self) -> Duration {
+        self.upstreams.patience()
+    }
+
     /// Windows are the upstreams' own: there is nothing to record.
     async fn tick(&mut self, now: UnixSeconds, _record: Record) -> Result<Tick, SourceError> {
         let asked = self.upstreams.ask(now).await;

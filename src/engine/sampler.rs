@@ -3,6 +3,8 @@
 //! Owns the state that ticks share (history, gateway configuration). When ticks happen and who
 //! sees their result is `collector`'s matter.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 
 use super::tick::{Record, Tick, Ticker};
@@ -11,7 +13,7 @@ use crate::engine::gateway::GatewayStore;
 use crate::history::History;
 use crate::monitoring::{self, Inputs};
 use crate::signals::{RollingSeries, UnixSeconds};
-use crate::sources::{Source, SourceError};
+use crate::sources::{Memory, Source, SourceError};
 
 /// Turns ticks into truth.
 pub struct Sampler {
@@ -55,11 +57,13 @@ impl Sampler {
         points: &[(RollingSeries, f64)],
         record: Record,
     ) -> Option<SourceError> {
-        if record == Record::No {
-            return None;
-        }
+        let memory = match record {
+            Record::No => return None,
+            Record::Points => Memory::Left,
+            Record::Yes => Memory::Kept,
+        };
         self.history.record(now, points);
-        self.source.record(now, points).await.err()
+        self.source.record(now, points, memory).await.err()
     }
 }
 
@@ -69,15 +73,24 @@ impl Ticker for Sampler {
         self.gateway.apply_update(message)
     }
 
+    async fn prepare(&mut self, now: UnixSeconds) -> Result<bool, SourceError> {
+        self.source.prepare(now).await
+    }
+
+    fn patience(&self) -> Duration {
+        self.source.patience()
+    }
+
     async fn tick(&mut self, now: UnixSeconds, record: Record) -> Result<Tick, SourceError> {
         let mut signals = self.source.collect(now).await?;
         let mut malformed = std::mem::take(&mut signals.malformed);
+        let malformed_unlisted = std::mem::take(&mut signals.malformed_unlisted);
         malformed.extend(self.gateway.apply_saved(signals.saved_gateway_config.as_deref()));
         self.history.absorb(&mut signals, now);
         let points = monitoring::rolling_points(&self.inputs(&signals, now));
         let record_error = self.record(now, &points, record).await;
         let monitoring = monitoring::analyze(&self.inputs(&signals, now));
         let (dropped, cost) = (self.history.dropped(), self.source.cost());
-        Ok(Tick { monitoring, malformed, record_error, dropped, cost, answers: None })
+        Ok(Tick { monitoring, malformed, malformed_unlisted, record_error, dropped, cost, answers: None })
     }
 }

@@ -41,6 +41,8 @@ impl Snapshot {
 pub struct Pulse {
     /// When the last tick began; the server's start before the first.
     pub tick_began: Instant,
+    /// When a tick that is under way is over, by the time limits of its source.
+    pub over_by: Option<Instant>,
     /// Whether the last tick could read its source.
     pub up: bool,
 }
@@ -80,7 +82,7 @@ impl Publisher {
 #[must_use]
 pub fn channel(interval: Duration, stale_after: Duration) -> (Publisher, SnapshotReader) {
     let (snapshots, seen) = watch::channel(None);
-    let (pulse, felt) = watch::channel(Pulse { tick_began: Instant::now(), up: false });
+    let (pulse, felt) = watch::channel(Pulse { tick_began: Instant::now(), over_by: None, up: false });
     let (ask, refresh) = mpsc::channel(REFRESHES);
     let reader = SnapshotReader { snapshots: seen, pulse: felt, refresh: ask, interval, stale_after };
     (Publisher { snapshots, pulse, refresh }, reader)
@@ -132,10 +134,12 @@ impl SnapshotReader {
         self.pulse.borrow().up
     }
 
-    /// Liveness: a tick began within three intervals.
+    /// Liveness: a tick began within three intervals, or waits for its source no longer than the
+    /// source's time limits say. A source that hangs is no reason to restart the server.
     #[must_use]
     pub fn is_live(&self) -> bool {
-        self.pulse.borrow().tick_began.elapsed() <= self.interval * 3
+        let pulse = *self.pulse.borrow();
+        pulse.tick_began.elapsed() <= self.interval * 3 || pulse.over_by.is_some_and(|end| Instant::now() <= end)
     }
 
     /// Whether what was read at this moment may still be told.

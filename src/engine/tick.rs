@@ -1,18 +1,34 @@
 //! What a tick is: one look at the source, and what came of it. Who takes one is `sampler`'s (facts)
 //! or `relay`'s (payloads of upstreams) matter, when is `collector`'s.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
 use crate::monitoring::SystemMonitoring;
-use crate::signals::{Malformed, UnixSeconds};
+use crate::signals::{InputKind, Malformed, UnixSeconds};
 use crate::sources::proxy::Answers;
 use crate::sources::{Cost, SourceError};
 
 /// Takes ticks.
 #[async_trait]
 pub trait Ticker: Send {
+    /// Does one short part of what comes before the first tick, such as reading a long history;
+    /// whether that was the last part. `tick` does all that is left, however long it takes.
+    ///
+    /// # Errors
+    /// The source could not be read.
+    async fn prepare(&mut self, _now: UnixSeconds) -> Result<bool, SourceError> {
+        Ok(true)
+    }
+
+    /// The longest that a tick takes by the source's own time limits.
+    fn patience(&self) -> Duration {
+        Duration::ZERO
+    }
+
     /// One tick as of `now`.
     ///
     /// # Errors
@@ -32,6 +48,8 @@ pub struct Tick {
     pub monitoring: SystemMonitoring,
     /// Inputs that could not be read.
     pub malformed: Vec<Malformed>,
+    /// Further ones, by kind: too many to be listed.
+    pub malformed_unlisted: BTreeMap<InputKind, u64>,
     /// Why the tick's points could not be written, where they could not.
     pub record_error: Option<SourceError>,
     /// Samples dropped so far because a series reached its limit.
@@ -46,6 +64,9 @@ pub struct Tick {
 /// do not depend on how often somebody asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Record {
+    /// As the server does it, with what its next start needs to know.
     Yes,
+    /// The points alone.
+    Points,
     No,
 }

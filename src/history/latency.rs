@@ -57,8 +57,8 @@ impl Series {
         }
     }
 
-    /// Adds samples in any order; one that is already there is the same sample read again.
-    /// They count from the next [`Self::advance`].
+    /// Adds samples in any order; none may come twice, but two may be equal. They count from the next
+    /// [`Self::advance`].
     pub(super) fn extend(&mut self, mut points: Vec<Point>) {
         let oldest = self.now - Window::OneHour.seconds();
         points.retain(|point| point.at >= oldest);
@@ -78,23 +78,15 @@ impl Series {
         } else {
             self.samples.extend(points);
         }
-        let by_time = |a: &Point, b: &Point| a.at.total_cmp(&b.at).then(a.value.total_cmp(&b.value));
         let samples = self.samples.make_contiguous();
-        if !samples.is_sorted_by(|a, b| by_time(a, b).is_lt()) {
-            samples.sort_by(by_time);
-            let mut sorted: Vec<Point> = std::mem::take(&mut self.samples).into();
-            sorted.dedup_by(|a, b| by_time(a, b).is_eq());
-            self.samples = sorted.into();
+        if !samples.is_sorted_by_key(|sample| sample.at) {
+            samples.sort_by(|a, b| a.at.total_cmp(&b.at));
         }
         self.stale = true;
     }
 
     fn insert(&mut self, point: Point) {
         let position = self.samples.partition_point(|kept| kept.at <= point.at);
-        let mut same_time = self.samples.range(..position).rev().take_while(|kept| kept.at >= point.at);
-        if same_time.any(|kept| kept.value.to_bits() == point.value.to_bits()) {
-            return;
-        }
         self.make_room();
         self.samples.insert(position, point);
         if position < self.end {
@@ -271,7 +263,6 @@ mod tests {
         series.extend(first.clone());
         series.advance(10_050.0);
         series.extend(late.clone());
-        series.extend(late.clone());
         series.advance(10_051.0);
         assert_all(&series, &[first, late].concat(), 10_051.0);
     }
@@ -289,7 +280,7 @@ mod tests {
                 let points: Vec<Point> =
                     batch.iter().map(|&(offset, value)| Point { at: now + offset, value: value.round() }).collect();
                 for point in &points {
-                    if point.at >= now - 3600.0 && !all.contains(point) {
+                    if point.at >= now - 3600.0 {
                         all.push(*point);
                     }
                 }

@@ -15,28 +15,41 @@ pub struct RollingStats {
     pub max: Option<f64>,
 }
 
+/// Most points of a series: several replicas at the shortest interval stay far below.
+pub const MOST_POINTS: usize = 100_000;
+
 /// Points oldest first; a few hundred, so windows are summed anew (no drift from running sums).
 #[derive(Debug, Default)]
 pub(super) struct Series {
     points: VecDeque<Point>,
+    dropped: u64,
 }
 
 impl Series {
-    /// Adds points in any order; one that is already there is the same point read again.
+    /// Adds points in any order; none may come twice.
     pub(super) fn extend(&mut self, points: &[Point]) {
         for point in points {
             let end = self.points.partition_point(|kept| kept.at <= point.at);
-            let known = self.points.range(..end).rev().take_while(|kept| kept.at >= point.at).any(|kept| kept == point);
-            if !known {
-                self.points.insert(end, *point);
-            }
+            self.points.insert(end, *point);
         }
     }
 
+    /// Forgets what no window reaches, and the oldest of too many.
     pub(super) fn expire(&mut self, now: UnixSeconds) {
-        while self.points.front().is_some_and(|point| point.at < now - Window::OneHour.seconds()) {
-            self.points.pop_front();
-        }
+        let expired = self.points.partition_point(|point| point.at < now - Window::OneHour.seconds());
+        let excess = self.points.len().saturating_sub(MOST_POINTS).max(expired);
+        self.dropped += (excess - expired) as u64;
+        self.points.drain(..excess);
+    }
+
+    /// Forgets what is an hour old, to the second.
+    pub(super) fn trim(&mut self, now: UnixSeconds) {
+        let old = self.points.partition_point(|point| point.at <= now - Window::OneHour.seconds());
+        self.points.drain(..old);
+    }
+
+    pub(super) const fn dropped(&self) -> u64 {
+        self.dropped
     }
 
     pub(super) fn stats(&self, now: UnixSeconds) -> RollingStats {
@@ -88,16 +101,27 @@ mod tests {
     }
 
     #[test]
-    fn a_point_read_twice_counts_once_and_order_does_not_matter() {
+    fn order_does_not_matter_and_equal_points_are_two() {
         let mut series = series(&[(2.0, 5.0), (1.0, 3.0)]);
-        series.extend(&[Point { at: 1.0, value: 3.0 }, Point { at: 1.0, value: 4.0 }]);
+        series.extend(&[Point { at: 1.0, value: 3.0 }, Point { at: 1.0, value: 5.0 }]);
         assert_eq!(series.stats(2.0).one_minute, Some(4.0));
     }
 
     #[test]
-    fn points_older_than_an_hour_go() {
-        let mut series = series(&[(0.0, 5.0), (1.0, 3.0)]);
+    fn points_older_than_an_hour_go_and_those_of_an_hour_when_one_is_written() {
+        let mut series = series(&[(0.0, 5.0), (1.0, 3.0), (2.0, 4.0)]);
         series.expire(3601.0);
-        assert_eq!(series.points.len(), 1);
+        assert_eq!((series.points.len(), series.stats(3601.0).max), (2, Some(4.0)));
+        series.trim(3601.0);
+        assert_eq!((series.points.len(), series.dropped()), (1, 0));
+    }
+
+    #[test]
+    fn of_too_many_the_oldest_go_and_are_counted() {
+        let mut series = Series::default();
+        series.extend(&[Point { at: 1.0, value: 9.0 }; 2]);
+        series.extend(&vec![Point { at: 2.0, value: 1.0 }; MOST_POINTS]);
+        series.expire(3.0);
+        assert_eq!((series.stats(3.0).max, series.dropped()), (Some(1.0), 2));
     }
 }

@@ -21,7 +21,8 @@ pub(super) struct CapacitySource {
     pub(super) alive_instances: Vec<String>,
     /// Tasks: effective concurrency and queue places, summed over instances.
     pub(super) total: i64,
-    /// The same for this server's own instance, of one process if it runs none.
+    /// The same for the instance that the gateway configuration names (this server's own, unless a
+    /// saved one says otherwise), of one process if it runs none.
     pub(super) base_per_instance: i64,
     pub(super) limits: Limits,
     /// Instances with processes none of which is live, and when one last was.
@@ -30,7 +31,7 @@ pub(super) struct CapacitySource {
 
 impl CapacitySource {
     /// Looks at the processes that `backpressure.capacity_source_component` selects.
-    pub(super) fn new(fleet: &Fleet<'_>, settings: &GatewaySettings, own: &str) -> Self {
+    pub(super) fn new(fleet: &Fleet<'_>, settings: &GatewaySettings) -> Self {
         let (kind, service) = settings.capacity_source();
         let mut source = Self {
             name: format!("{kind}:{service}"),
@@ -45,13 +46,13 @@ impl CapacitySource {
             lost: Vec::new(),
         };
         for (instance, processes) in fleet.running((&kind, &service)) {
-            source.add(instance, processes, settings, own);
+            source.add(instance, processes, settings);
         }
         source.limits = settings.limits_of(source.total);
         source
     }
 
-    fn add(&mut self, instance: &str, processes: &[Process<'_>], settings: &GatewaySettings, own: &str) {
+    fn add(&mut self, instance: &str, processes: &[Process<'_>], settings: &GatewaySettings) {
         let live = live(processes);
         // Rounded down for each instance by itself, as the gateway does it.
         let capacity = settings.capacity(live).total;
@@ -66,7 +67,7 @@ impl CapacitySource {
             return;
         }
         self.alive_instances.push(instance.to_owned());
-        if instance == own {
+        if instance == settings.instance_id {
             self.base_per_instance = capacity;
         }
     }

@@ -46,7 +46,8 @@ fn service_stats(service: Service<'_>, processes: &[Process<'_>], expected: i64)
         missing_processes: missing,
         status_breakdown: Some(breakdown),
         pids: processes.iter().map(|process| process.pid).collect(),
-        ports: processes.iter().filter_map(|process| process.port).collect(),
+        // Port 0 is none.
+        ports: processes.iter().filter_map(|process| process.port).filter(|port| *port != 0).collect(),
         loads: processes.iter().map(|process| process.load).collect(),
         heartbeats: processes.iter().map(|process| process.last_heartbeat).collect(),
         health_statuses: processes.iter().map(|process| process.status.as_str().to_owned()).collect(),

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::config::gateway::GatewaySettings;
+use crate::signals::{PerRole, QueueDepth};
 
 pub use capacity::{
     ActualRuntime, CapacityConfiguration, CapacityMetrics, CapacityTransparency, CurrentThresholds, HealthMetrics,
@@ -80,4 +81,8 @@ pub struct SystemMonitoring {
     /// The tick's time, Unix seconds.
     pub timestamp: f64,
     pub redis_info: RedisInfo,
+    /// What each role's depth is made of. Not in the platform's payload: for the catalog alone, and
+    /// `None` in what an upstream sent.
+    #[serde(skip)]
+    pub queue_depths: PerRole<Option<QueueDepth>>,
 }

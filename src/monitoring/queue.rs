@@ -25,10 +25,9 @@ pub(super) struct Queue {
 
 impl Queue {
     pub(super) fn new(queues: &PerRole<Option<QueueDepth>>, capacity: i64) -> Self {
-        let depth = |depth: QueueDepth| depth.ready.saturating_add(depth.inflight).saturating_add(depth.continuations);
         let mut depths = PerRole::default();
         for (role, found) in queues.iter() {
-            *depths.get_mut(role) = found.map(depth);
+            *depths.get_mut(role) = found.map(QueueDepth::total);
         }
         let total = depths.iter().try_fold(0_i64, |total, (_, depth)| depth.map(|depth| total.saturating_add(depth)));
         Self {
@@ -181,6 +180,15 @@ mod tests {
         assert_eq!((queue.total, queue.pressure, queue.utilization), (None, None, None));
         assert_eq!(queue.depths.anonymous, Some(3));
         assert_eq!(queue.accepts(100), None);
+    }
+
+    #[test]
+    fn a_counter_below_zero_makes_no_negative_tasks() {
+        let mut roles = queues(Some(1));
+        roles.paid = Some(QueueDepth { ready: 5, inflight: 1, continuations: -2 });
+        roles.privileged = Some(QueueDepth { ready: 0, inflight: 0, continuations: -2 });
+        let queue = Queue::new(&roles, 28);
+        assert_eq!((queue.depths.paid, queue.depths.privileged), (Some(4), Some(0)));
     }
 
     #[test]

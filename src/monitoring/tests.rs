@@ -40,7 +40,9 @@ fn differences(case: &Case) -> Vec<String> {
     let shown = serde_json::to_value(&monitoring).unwrap();
     diff("", &case.system, &shown, &mut found);
     // What is shown must be readable again: an upstream may be one of us.
-    let again: super::SystemMonitoring = serde_json::from_value(shown).unwrap();
+    let mut again: super::SystemMonitoring = serde_json::from_value(shown).unwrap();
+    // The one part that is not shown.
+    again.queue_depths = monitoring.queue_depths.clone();
     assert!(again == monitoring, "{}: not the same when read again", case.name);
     found
 }

@@ -8,7 +8,8 @@ use serde_json::Value;
 use super::number::{count, float, round, sum};
 use super::payload::{ThrottlingPeriod, ThrottlingWindow, ThrottlingWindows};
 use crate::history::Window;
-use crate::signals::{ThrottlingEvent, UnixSeconds};
+use crate::history::throttling::{Throttled, Throttling};
+use crate::signals::UnixSeconds;
 
 const HOUR: f64 = 3600.0;
 const PERIODS: [i64; 5] = [1, 3, 6, 12, 24];
@@ -18,12 +19,12 @@ const UNKNOWN: &str = "unknown";
 
 /// The periods by name, all from one pass from the newest event to the oldest.
 pub(super) fn periods(
-    events: &VecDeque<ThrottlingEvent>,
+    throttling: &Throttling,
     requests: &BTreeMap<String, i64>,
     now: UnixSeconds,
 ) -> BTreeMap<String, ThrottlingPeriod> {
     let mut tally = Tally::default();
-    let mut newest_first = between(events, f64::NEG_INFINITY, now).rev().peekable();
+    let mut newest_first = between(throttling.events(), f64::NEG_INFINITY, now).rev().peekable();
     let mut periods = BTreeMap::new();
     for hours in PERIODS {
         let start = now - float(hours) * HOUR;
@@ -37,10 +38,10 @@ pub(super) fn periods(
 
 /// Events from `start` to `end`, both included, oldest first.
 fn between(
-    events: &VecDeque<ThrottlingEvent>,
+    events: &VecDeque<Throttled>,
     start: UnixSeconds,
     end: UnixSeconds,
-) -> impl DoubleEndedIterator<Item = &ThrottlingEvent> {
+) -> impl DoubleEndedIterator<Item = &Throttled> {
     let last = events.partition_point(|event| event.at <= end);
     let first = events.partition_point(|event| event.at < start).min(last);
     events.range(first..last)
@@ -59,7 +60,7 @@ struct Tally<'a> {
 }
 
 impl<'a> Tally<'a> {
-    fn add(&mut self, event: &'a ThrottlingEvent) {
+    fn add(&mut self, event: &'a Throttled) {
         self.total += 1;
         *self.hours.entry(hour(event.at)).or_default() += 1;
         let Some(detail) = &event.detail else { return };
@@ -124,18 +125,18 @@ fn requested(requests: &BTreeMap<String, i64>, hours: i64, now: UnixSeconds) -> 
     sum((0..hours).filter_map(counted))
 }
 
-/// The newest events of the last hour, as their writer wrote them; unreadable ones cannot be shown.
-pub(super) fn recent(events: &VecDeque<ThrottlingEvent>, now: UnixSeconds) -> Vec<Value> {
-    let newest = between(events, now - HOUR, now).rev().take(RECENT_EVENTS);
-    let raw = newest.filter_map(|event| event.detail.as_ref()).map(|detail| &detail.raw);
-    raw.filter(|raw| !raw.is_null()).cloned().collect()
+/// The newest events of the last hour, as consoles show them; one that cannot be shown takes a place
+/// all the same.
+pub(super) fn recent(throttling: &Throttling, now: UnixSeconds) -> Vec<Value> {
+    let newest = throttling.newest(now).take_while(|(at, _)| *at >= now - HOUR).take(RECENT_EVENTS);
+    newest.filter_map(|(_, shown)| shown.clone()).collect()
 }
 
 /// `throttling_windows`.
-pub(super) fn windows(events: &VecDeque<ThrottlingEvent>, now: UnixSeconds) -> ThrottlingWindows {
+pub(super) fn windows(throttling: &Throttling, now: UnixSeconds) -> ThrottlingWindows {
     let over = |window: Window| {
         let (mut total_throttled, mut rate_limit, mut backpressure) = (0, 0, 0);
-        for event in between(events, now - window.seconds(), now) {
+        for event in between(throttling.events(), now - window.seconds(), now) {
             total_throttled += 1;
             match event.detail.as_ref().and_then(|detail| detail.http_status) {
                 Some(429) => rate_limit += 1,

@@ -3,8 +3,10 @@
 use std::io;
 
 use serde::Serialize;
-use serde_json::Value;
 use serde_json::ser::{Formatter, Serializer};
+use serde_json::{Value, json};
+
+use super::SseSample;
 
 /// A float as Python's `repr` writes it: the shortest text that reads back the same, with `.0` for
 /// whole numbers and an exponent from 1e16 up and below 1e-4.
@@ -46,6 +48,15 @@ pub fn python_json(value: &Value) -> String {
     String::from_utf8(out).unwrap_or_default()
 }
 
+/// What an ingress worker publishes of its SSE connections.
+#[must_use]
+pub fn sse_json(sample: &SseSample) -> String {
+    python_json(&json!({
+        "count": sample.count, "sessions": sample.sessions, "max": sample.max, "ts": sample.at,
+        "instance_id": sample.worker.instance_id, "process_id": sample.worker.process_id,
+    }))
+}
+
 struct PythonFormatter;
 
 impl Formatter for PythonFormatter {
@@ -83,9 +94,7 @@ impl Formatter for PythonFormatter {
 mod tests {
     use proptest::prelude::*;
 
-    use serde_json::json;
-
-    use super::{python_float, python_json};
+    use super::*;
 
     #[test]
     fn floats_read_as_python_writes_them() {

@@ -52,6 +52,7 @@ const HOURS: usize = 48;
 pub struct Deployment {
     rate: f64,
     rng: Rng,
+    started: UnixSeconds,
     now: UnixSeconds,
     next_arrival: UnixSeconds,
     weather: Weather,
@@ -74,6 +75,7 @@ impl Deployment {
         Self {
             rate: shape.rate.max(0.0),
             rng,
+            started: now,
             now,
             next_arrival: now,
             weather,
@@ -134,7 +136,7 @@ impl Deployment {
     /// Notes a throttled request in the words of the platform.
     fn turn_away(&mut self, at: UnixSeconds, role: Role, reason: &str, status: i64) {
         let session = format!("s-{}", self.rng.u16(0..50));
-        let raw = json!({
+        let shown = json!({
             "timestamp": at, "event_id": format!("{:032x}", self.rng.u128(..)), "reason": reason, "http_status": status,
             "session_id": session, "user_type": role.as_str(), "fingerprint": "f", "endpoint": "/sse/chat",
             "retry_after": 60, "queue_stats": null, "rate_limit_stats": null,
@@ -143,7 +145,7 @@ impl Deployment {
             reason: Some(reason.to_owned()),
             http_status: Some(status),
             session_id: Some(session),
-            raw,
+            shown: Some(shown),
         };
         self.events.push(ThrottlingEvent { at, detail: Some(detail) });
     }
@@ -184,7 +186,7 @@ impl Deployment {
             ("total_requests", json!(self.total_requests)),
             ("total_failures", json!(0)),
             ("opened_at", Value::Null),
-            ("last_state_change", Value::Null),
+            ("last_state_change", json!(self.started)),
             ("consecutive_failures", json!(0)),
             ("consecutive_successes", json!(self.total_requests)),
             ("current_window_failures", json!(0)),

@@ -7,10 +7,10 @@ use std::iter::once;
 use redis::Pipeline;
 use serde_json::{Map, Value, json};
 
-use crate::signals::text::{python_float, python_json};
+use crate::signals::text::{python_float, python_json, sse_json};
 use crate::signals::{
     Circuit, CircuitFacts, Departed, HealthWord, Heartbeat, Point, PoolUse, Pools, QueueAnalytics, QueueDepth, Role,
-    Signals, SseSample, ThrottlingEvent, UnixSeconds,
+    Signals, SseSample, ThrottlingDetail, ThrottlingEvent, UnixSeconds,
 };
 use crate::sources::redis::keys::Keys;
 
@@ -21,6 +21,7 @@ const SSE_SECONDS: u64 = 60;
 const SERIES_SECONDS: f64 = 3600.0;
 const SERIES_EXPIRE: u64 = 3660;
 const DAY_SECONDS: u64 = 86_400;
+const DAY: f64 = 86_400.0;
 
 /// Writes one scope's facts as of a time.
 #[derive(Debug)]
@@ -46,6 +47,7 @@ pub fn commands(keys: &Keys, signals: &Signals, now: UnixSeconds) -> Pipeline {
     signals.throttling_events.iter().for_each(|event| writer.throttled(event));
     for (hour, requests) in &signals.hourly_requests {
         writer.pipeline.hset(keys.hourly_requests(), hour, *requests).ignore();
+        writer.pipeline.cmd("EXPIRE").arg(keys.hourly_requests()).arg(2 * DAY_SECONDS).ignore();
     }
     signals.circuits.iter().for_each(|(circuit, facts)| writer.circuit(*circuit, facts));
     if let Some(config) = &signals.saved_gateway_config {
@@ -86,11 +88,7 @@ impl Writer<'_> {
     }
 
     fn sse(&mut self, sample: &SseSample) {
-        let json = json!({
-            "count": sample.count, "sessions": sample.sessions, "max": sample.max, "ts": sample.at,
-            "instance_id": sample.worker.instance_id, "process_id": sample.worker.process_id,
-        });
-        self.pipeline.set_ex(self.keys.sse(&sample.worker), python_json(&json), SSE_SECONDS).ignore();
+        self.pipeline.set_ex(self.keys.sse(&sample.worker), sse_json(sample), SSE_SECONDS).ignore();
     }
 
     fn queue(&mut self, role: Role, depth: QueueDepth) {
@@ -128,17 +126,28 @@ impl Writer<'_> {
             command.arg(&at).arg(format!("{at}:{}", python_float(*value)));
         }
         command.ignore();
-        let oldest = format!("({}", python_float(self.now - SERIES_SECONDS));
-        self.pipeline.cmd("ZREMRANGEBYSCORE").arg(key).arg("-inf").arg(oldest).ignore();
+        self.trim(key, SERIES_SECONDS);
         self.pipeline.cmd("EXPIRE").arg(key).arg(SERIES_EXPIRE).ignore();
     }
 
+    /// Forgets what is older than `seconds`, as the platform's writers do after each addition.
+    fn trim(&mut self, key: &str, seconds: f64) {
+        let oldest = python_float(self.now - seconds);
+        self.pipeline.cmd("ZREMRANGEBYSCORE").arg(key).arg(0).arg(oldest).ignore();
+    }
+
     fn throttled(&mut self, event: &ThrottlingEvent) {
-        // A member that is no JSON counts too; its text only has to be of its own.
-        let member =
-            event.detail.as_ref().map_or_else(|| format!("event at {}", event.at), |detail| python_json(&detail.raw));
+        let member = match &event.detail {
+            Some(ThrottlingDetail { shown: Some(shown), .. }) => python_json(shown),
+            Some(ThrottlingDetail { reason, http_status, session_id, shown: None }) => python_json(&json!({
+                "timestamp": event.at, "reason": reason, "http_status": http_status, "session_id": session_id,
+            })),
+            // A member that is no JSON counts too; its text only has to be of its own.
+            None => format!("event at {}", event.at),
+        };
         let key = self.keys.throttling_events();
         self.pipeline.cmd("ZADD").arg(&key).arg(python_float(event.at)).arg(member).ignore();
+        self.trim(&key, DAY);
     }
 
     fn circuit(&mut self, circuit: Circuit, facts: &CircuitFacts) {

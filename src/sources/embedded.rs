@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::{Cost, Source, SourceError};
+use super::{Cost, Memory, Source, SourceError};
 use crate::signals::{RollingSeries, Signals, UnixSeconds};
 use crate::simulator::deployment::{Deployment, Shape};
 
@@ -28,7 +28,12 @@ impl Source for EmbeddedSource {
     }
 
     /// The history remembers the points; nobody else reads them.
-    async fn record(&mut self, _now: UnixSeconds, _points: &[(RollingSeries, f64)]) -> Result<(), SourceError> {
+    async fn record(
+        &mut self,
+        _now: UnixSeconds,
+        _points: &[(RollingSeries, f64)],
+        _memory: Memory,
+    ) -> Result<(), SourceError> {
         Ok(())
     }
 

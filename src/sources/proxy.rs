@@ -9,6 +9,8 @@ mod circuit;
 mod client;
 mod upstream;
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use tokio::time::Instant;
 
@@ -62,6 +64,7 @@ pub struct Upstreams {
     client: Client,
     ingress: Option<Upstream>,
     proc: Option<Upstream>,
+    limit: Duration,
 }
 
 impl Upstreams {
@@ -75,7 +78,13 @@ impl Upstreams {
             client: Client::new(config)?,
             ingress: upstream(Component::Ingress),
             proc: upstream(Component::Proc),
+            limit: config.timeout,
         })
+    }
+
+    /// The longest that asking takes: a request, and another one with a newer token.
+    pub(crate) fn patience(&self) -> Duration {
+        self.limit * 2
     }
 
     /// Asks whoever is configured.

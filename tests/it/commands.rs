@@ -83,6 +83,31 @@ fn a_snapshot_writes_nothing_unless_told_to() {
 }
 
 #[test]
+fn a_snapshot_is_of_the_time_it_is_asked_for() {
+    let redis = RedisServer::start();
+    let at = 1_767_225_600.0;
+    let _: i64 = redis::cmd("ZADD")
+        .arg("acme:chat:kdcube:metrics:task_exec_ms:proc")
+        .arg(at)
+        .arg("1767225600.0:7.0")
+        .query(&mut redis.connection())
+        .unwrap();
+    let hour = |seconds: f64| {
+        let time = (at + seconds).to_string();
+        let output = run(&[GATEWAY, ("REDIS_URL", &redis.url())], &["snapshot", "--format", "combined", "--at", &time]);
+        let combined: serde_json::Value = serde_json::from_str(&answer(&output)).unwrap();
+        assert_eq!((combined["timestamp"].as_f64(), combined["mode"].as_str()), (Some(at + seconds), Some("redis")));
+        combined["system"]["components"]["proc"]["latency"]["exec_ms"]["1h"]["count"].as_i64().unwrap()
+    };
+    assert_eq!([-10.0, 0.0, 3600.0, 3601.0, 1e9].map(hour), [0, 1, 1, 0, 0]);
+    for odd in ["-1", "nan", "inf"] {
+        let output = run(&[GATEWAY, ("REDIS_URL", &redis.url())], &["snapshot", &format!("--at={odd}")]);
+        assert_eq!(output.status.code(), Some(64), "{odd}");
+        assert!(errors(&output).contains("--at"), "{}", errors(&output));
+    }
+}
+
+#[test]
 fn a_check_says_what_it_found() {
     let redis = RedisServer::start();
     let port = free_port().to_string();

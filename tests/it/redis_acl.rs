@@ -93,11 +93,16 @@ fn the_documented_user_can_do_nothing_else() {
         !would(&redis, &words).contains("permissions to run")
     };
     let allowed: BTreeSet<&str> = writing.iter().filter(|name| may(name)).map(String::as_str).collect();
-    assert_eq!(allowed, BTreeSet::from(["expire", "zadd", "zremrangebyscore"]));
+    assert_eq!(allowed, BTreeSet::from(["expire", "hdel", "hset", "zadd", "zremrangebyscore"]));
 
     let (own, theirs) = (format!("{P}:metrics:queue_depth:proc"), format!("{P}:throttling:events"));
     for (key, sound) in [(own.as_str(), true), (&theirs, false), ("acme:other:kdcube:metrics:x", false), ("x", false)] {
-        for words in [&["ZADD", key, "1", "m"][..], &["ZREMRANGEBYSCORE", key, "0", "1"], &["EXPIRE", key, "1"]] {
+        for words in [
+            &["ZADD", key, "1", "m"][..],
+            &["ZREMRANGEBYSCORE", key, "0", "1"],
+            &["EXPIRE", key, "1"],
+            &["HSET", key, "f", "v"],
+        ] {
             assert_eq!(would(&redis, words) == "OK", sound, "{words:?}: {}", would(&redis, words));
         }
     }

@@ -3,29 +3,30 @@
 use std::time::{Duration, Instant};
 
 use kdcube_metrics::config::redis::RedisConfig;
-use kdcube_metrics::signals::{InputKind, LatencySeries, Role, RollingSeries, Scope, Signals};
-use kdcube_metrics::sources::Source;
+use kdcube_metrics::signals::{InputKind, Role, RollingSeries, Scope, Signals};
 use kdcube_metrics::sources::redis::RedisSource;
 use kdcube_metrics::sources::redis::updates::watch_gateway_updates;
+use kdcube_metrics::sources::{Memory, Source};
 
 use crate::support::{RedisServer, eventually};
 
-const NOW: f64 = 1_767_225_600.5;
-const P: &str = "acme:chat:kdcube";
+pub(crate) const NOW: f64 = 1_767_225_600.5;
+pub(crate) const P: &str = "acme:chat:kdcube";
+const MOST: usize = 1_000_000;
 
-fn scope() -> Scope {
+pub(crate) fn scope() -> Scope {
     Scope { tenant: "acme".into(), project: "chat".into() }
 }
 
-fn config(url: &str) -> RedisConfig {
+pub(crate) fn config(url: &str) -> RedisConfig {
     RedisConfig::new(url, "kdcube-metrics:test".into(), Duration::from_millis(500)).unwrap()
 }
 
-fn source(url: &str) -> RedisSource {
-    RedisSource::new(config(url), &scope())
+pub(crate) fn source(url: &str) -> RedisSource {
+    RedisSource::new(config(url), &scope(), MOST)
 }
 
-fn run(server: &RedisServer, commands: &[&[&str]]) {
+pub(crate) fn run(server: &RedisServer, commands: &[&[&str]]) {
     let mut pipeline = redis::pipe();
     for command in commands {
         pipeline.cmd(command[0]).arg(&command[1..]).ignore();
@@ -51,14 +52,10 @@ fn heartbeat(instance: &str, service: &str, pid: i64, at: f64) -> [Vec<String>; 
     ]
 }
 
-fn beat(server: &RedisServer, instance: &str, service: &str, pid: i64) {
+pub(crate) fn beat(server: &RedisServer, instance: &str, service: &str, pid: i64) {
     for command in heartbeat(instance, service, pid, NOW - 1.0) {
         run(server, &[&command.iter().map(String::as_str).collect::<Vec<_>>()]);
     }
-}
-
-fn values(signals: &Signals, series: LatencySeries) -> Vec<f64> {
-    signals.latency.get(&series).into_iter().flatten().map(|point| point.value).collect()
 }
 
 #[tokio::test]
@@ -143,7 +140,7 @@ async fn two_thousand_processes_take_three_round_trips_at_most() {
     for tick in 1..4 {
         let now = NOW + f64::from(tick);
         let signals = source.collect(now).await.unwrap();
-        source.record(now, &[(RollingSeries::QueueDepth, 1.0)]).await.unwrap();
+        source.record(now, &[(RollingSeries::QueueDepth, 1.0)], Memory::Kept).await.unwrap();
         assert_eq!(signals.heartbeats.len(), 2000);
         assert!(source.cost().round_trips <= 3, "{:?}", source.cost());
     }
@@ -205,44 +202,44 @@ async fn processes_are_found_without_indexes_among_keys_of_no_concern() {
 }
 
 #[tokio::test]
-async fn a_series_is_handed_over_once_also_what_comes_late() {
+async fn a_process_that_no_index_names_is_there_from_the_first_tick() {
     let server = RedisServer::start();
-    let key = format!("{P}:metrics:task_exec_ms:proc");
-    let add = |at: f64, value: f64| run(&server, &[&["ZADD", &key, &at.to_string(), &format!("{at}:{value}")]]);
-    add(NOW - 4000.0, 1.0);
-    add(NOW - 3600.0, 2.0);
-    add(NOW - 10.0, 3.0);
-    let mut source = source(&server.url());
-    let series = LatencySeries::TaskExec;
-    assert_eq!(values(&source.collect(NOW).await.unwrap(), series), [2.0, 3.0]);
-    add(NOW + 1.0, 4.0);
-    add(NOW - 11.0, 5.0);
-    add(NOW - 200.0, 6.0);
-    add(NOW + 500.0, 7.0);
-    assert_eq!(values(&source.collect(NOW + 5.0).await.unwrap(), series), [5.0, 4.0, 7.0]);
-    add(NOW + 6.0, 8.0);
-    assert_eq!(values(&source.collect(NOW + 10.0).await.unwrap(), series), [6.0, 8.0]);
-    assert!(values(&source.collect(NOW + 15.0).await.unwrap(), series).is_empty());
+    beat(&server, "ingress-1", "rest", 41);
+    beat(&server, "proc-1", "proc", 51);
+    run(&server, &[&["DEL", &format!("{P}:system:capacity:process-index:chat:rest")]]);
+    run(&server, &[&["SET", &format!("{P}:chat:sse:connections:ingress-1:41"), "{\"count\": 3}"]]);
+    let signals = source(&server.url()).collect(NOW).await.unwrap();
+    assert_eq!((signals.heartbeats.len(), signals.process_keys_found, signals.sse.len()), (2, 2, 1));
 }
 
 #[tokio::test]
-async fn an_hour_is_loaded_in_pages() {
+async fn a_heartbeat_key_of_another_type_is_no_process_that_stopped() {
     let server = RedisServer::start();
-    let mut pipeline = redis::pipe();
-    for index in 0..23_456 {
-        let at = NOW - 3500.0 + f64::from(index) * 0.1;
-        pipeline
-            .cmd("ZADD")
-            .arg(format!("{P}:metrics:ingress_rest_ms:ingress"))
-            .arg(at)
-            .arg(format!("{at}:{index}.0"))
-            .ignore();
+    let key = format!("{P}:heartbeat:process:odd:chat:proc:1");
+    run(&server, &[&["RPUSH", &key, "x"]]);
+    run(&server, &[&["ZADD", &format!("{P}:system:capacity:process-index:chat:proc"), &NOW.to_string(), &key]]);
+    let mut source = source(&server.url());
+    for tick in 0..3 {
+        let signals = source.collect(NOW + f64::from(tick)).await.unwrap();
+        assert_eq!((signals.departed.len(), signals.process_keys_found, signals.malformed.len()), (0, 1, 1));
+        assert!(signals.malformed[0].problem.starts_with("WRONGTYPE"), "{:?}", signals.malformed);
     }
-    pipeline.query::<()>(&mut server.connection()).unwrap();
-    let signals = source(&server.url()).collect(NOW).await.unwrap();
-    let values = values(&signals, LatencySeries::IngressRest);
-    assert_eq!(values.len(), 23_456);
-    assert!(values.is_sorted());
+}
+
+#[tokio::test]
+async fn what_a_worker_published_is_read_until_the_index_forgets_it() {
+    let server = RedisServer::start();
+    beat(&server, "ingress-1", "rest", 41);
+    run(&server, &[&["SET", &format!("{P}:chat:sse:connections:ingress-1:41"), "{\"count\": 3}"]]);
+    let mut known = source(&server.url());
+    assert_eq!(known.collect(NOW).await.unwrap().sse.len(), 1);
+    run(&server, &[&["DEL", &format!("{P}:heartbeat:process:ingress-1:chat:rest:41")]]);
+    for source in [&mut known, &mut source(&server.url())] {
+        let signals = source.collect(NOW + 40.0).await.unwrap();
+        assert_eq!((signals.departed.len(), signals.sse.len()), (1, 1));
+        let signals = source.collect(NOW + 100.0).await.unwrap();
+        assert_eq!((signals.departed.len(), signals.sse.len()), (0, 0));
+    }
 }
 
 #[tokio::test]
@@ -278,14 +275,34 @@ async fn recovers(source: &mut RedisSource, now: f64) -> Signals {
 async fn what_is_recorded_reads_as_the_platform_writes_it_and_is_kept_an_hour() {
     let server = RedisServer::start();
     let key = format!("{P}:metrics:queue_depth:proc");
-    run(&server, &[&["ZADD", &key, &(NOW - 3600.0).to_string(), "keep:1.0", &(NOW - 3600.1).to_string(), "drop:1.0"]]);
+    run(&server, &[&["ZADD", &key, &(NOW - 3599.9).to_string(), "keep:1.0", &(NOW - 3600.0).to_string(), "drop:1.0"]]);
     let mut source = source(&server.url());
-    source.record(NOW, &[(RollingSeries::QueueDepth, 3.0)]).await.unwrap();
+    source.record(NOW, &[(RollingSeries::QueueDepth, 3.0)], Memory::Left).await.unwrap();
     let mut connection = server.connection();
     let members: Vec<String> = redis::cmd("ZRANGE").arg(&key).arg(0).arg(-1).query(&mut connection).unwrap();
     assert_eq!(members, ["keep:1.0", "1767225600.5:3.0"]);
     let life: i64 = redis::cmd("TTL").arg(&key).query(&mut connection).unwrap();
     assert!((3600..=3660).contains(&life));
+}
+
+#[tokio::test]
+async fn a_user_may_lack_what_only_older_platforms_and_restarts_need() {
+    let server = RedisServer::start();
+    let user = ["ACL", "SETUSER", "metrics", "on", ">pw", "~*", "&*", "+@all", "-scan", "-hset", "-hdel"];
+    run(&server, &[&user]);
+    beat(&server, "ingress-1", "rest", 41);
+    run(&server, &[&["SET", &format!("{P}:chat:sse:connections:ingress-1:41"), "{\"count\": 3}"]]);
+    let mut source = source(&format!("redis://metrics:pw@127.0.0.1:{}/0", server.port()));
+    for tick in 0..3 {
+        let now = NOW + f64::from(tick);
+        assert_eq!(source.collect(now).await.unwrap().heartbeats.len(), 1);
+        source.record(now, &[(RollingSeries::SseConnections, 3.0)], Memory::Kept).await.unwrap();
+    }
+    let points: i64 = redis::cmd("ZCARD")
+        .arg(format!("{P}:metrics:sse_connections:ingress"))
+        .query(&mut server.connection())
+        .unwrap();
+    assert_eq!(points, 3);
 }
 
 #[tokio::test]

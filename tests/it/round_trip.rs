@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use kdcube_metrics::config::redis::RedisConfig;
 use kdcube_metrics::signals::{
-    Circuit, CircuitFacts, Departed, HealthWord, Heartbeat, LatencySeries, PerRole, Point, PoolUse, Pools,
+    Circuit, CircuitFacts, Departed, HealthWord, Heartbeat, InputKind, LatencySeries, PerRole, Point, PoolUse, Pools,
     QueueAnalytics, QueueDepth, Role, RollingSeries, Scope, Signals, SseSample, ThrottlingDetail, ThrottlingEvent,
     WorkerId,
 };
@@ -148,28 +148,41 @@ fn series<K: Ord + Copy + std::fmt::Debug>(keys: Vec<K>) -> impl Strategy<Value 
     vec(points(), keys.len()).prop_map(move |series| keys.iter().copied().zip(series).collect())
 }
 
-fn event(at: f64, detail: Option<(Option<String>, Option<i64>, String)>) -> ThrottlingEvent {
-    let detail = detail.map(|(reason, http_status, session)| ThrottlingDetail {
-        raw: json!({"timestamp": at, "reason": reason, "http_status": http_status, "session_id": session, "extra": [1, 2.5]}),
-        reason,
-        http_status,
-        session_id: Some(session),
+/// Reason, status, session, and whether the event is all that consoles rely on.
+type Throttled = (Option<String>, Option<i64>, String, bool);
+
+fn event(at: f64, detail: Option<Throttled>) -> ThrottlingEvent {
+    let detail = detail.map(|(reason, http_status, session, whole)| {
+        let shown = json!({
+            "timestamp": at, "event_id": "e", "reason": reason, "http_status": http_status, "session_id": session,
+            "user_type": "paid", "fingerprint": "é", "endpoint": "/", "retry_after": 60, "queue_stats": [1, 2.5],
+            "rate_limit_stats": null,
+        });
+        let known = whole && reason.as_deref() == Some("burst_rate_limit");
+        ThrottlingDetail { reason, http_status, session_id: Some(session), shown: known.then_some(shown) }
     });
     ThrottlingEvent { at, detail }
 }
 
 fn events() -> impl Strategy<Value = Vec<ThrottlingEvent>> {
-    let detail = option::of((option::of("[a-zé_]{1,12}"), option::of(400..600_i64), "s-[0-9é]{1,3}"));
+    let reason = prop_oneof![Just("burst_rate_limit".to_owned()), "[a-zé_]{1,12}"];
+    let detail = option::of((option::of(reason), option::of(400..600_i64), "s-[0-9é]{1,3}", any::<bool>()));
     btree_map(0..80_000_000_u32, detail, 0..20).prop_map(|events| {
         events.into_iter().rev().map(|(ago, detail)| event(NOW - f64::from(ago) / 1000.0, detail)).collect()
     })
 }
 
 fn circuits() -> impl Strategy<Value = BTreeMap<Circuit, CircuitFacts>> {
-    let stats = option::of((0..100_i64, finite()).prop_map(|(failures, at)| {
-        json!({"failure_count": failures, "opened_at": at, "name": "x"}).as_object().cloned().unwrap()
+    let states = || select(vec!["closed", "open", "half_open"]).prop_map(str::to_owned);
+    let stats = option::of((0..100_i64, finite(), states()).prop_map(|(failures, at, state)| {
+        let stats = json!({
+            "name": "x", "state": state, "failure_count": failures, "success_count": 0, "last_failure_time": at,
+            "last_success_time": null, "total_requests": failures, "total_failures": failures, "opened_at": at,
+            "last_state_change": at, "consecutive_failures": 0, "consecutive_successes": 0,
+        });
+        stats.as_object().cloned().unwrap()
     }));
-    let state = option::of(select(vec!["closed", "open", "half_open"]).prop_map(str::to_owned));
+    let state = option::of(states());
     let facts =
         (state, stats, 0..5_i64, option::of(0..9_i64)).prop_map(|(state, stats, window_failures, half_open_calls)| {
             CircuitFacts { state, stats, window_failures, half_open_calls }
@@ -195,7 +208,7 @@ prop_compose! {
             sse: samples(&heartbeats, &drawn),
             heartbeats, departed, queues, analytics, latency, rolling, throttling_events, hourly_requests, circuits,
             saved_gateway_config: saved,
-            malformed: Vec::new(),
+            ..Signals::default()
         }
     }
 }
@@ -206,14 +219,16 @@ fn written_and_read(server: &RedisServer, scope: &Scope, signals: &Signals) -> S
     writer::commands(&Keys::new(scope), signals, NOW).query::<()>(&mut connection).unwrap();
     let config = RedisConfig::new(&server.url(), "round-trip".to_owned(), Duration::from_secs(5)).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async { RedisSource::new(config, scope).collect(NOW).await }).unwrap()
+    runtime.block_on(async { RedisSource::new(config, scope, 1000).collect(NOW).await }).unwrap()
 }
 
-/// A series without a point and a circuit without a fact leave no trace in Redis.
+/// A series without a point and a circuit without a fact leave no trace in Redis; an event that is
+/// no JSON is told to be none.
 fn without_empty(mut signals: Signals) -> Signals {
     signals.latency.retain(|_, points| !points.is_empty());
     signals.rolling.retain(|_, points| !points.is_empty());
     signals.circuits.retain(|_, facts| *facts != CircuitFacts::default());
+    signals.malformed.retain(|malformed| malformed.kind != InputKind::ThrottlingEvent);
     signals
 }
 

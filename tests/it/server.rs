@@ -171,6 +171,26 @@ fn a_published_configuration_applies_without_a_restart() {
 }
 
 #[test]
+fn windows_do_not_depend_on_how_often_somebody_looks() {
+    let redis = RedisServer::start();
+    let server = Server::ready(&[
+        ("REDIS_URL", &redis.url()),
+        ("METRICS_SAMPLE_INTERVAL_SEC", "20"),
+        ("METRICS_STALE_AFTER_SEC", "60"),
+        ("METRICS_PROM_SCRAPE_TTL_SEC", "0.001"),
+    ]);
+    // Each scrape finds the snapshot too old and has another tick taken, which those at once share.
+    let scrape = || (0..5).for_each(|_| drop(server.get("/metrics")));
+    std::thread::scope(|threads| (0..4).for_each(|_| drop(threads.spawn(scrape))));
+    let metrics = server.get("/metrics").text();
+    let ticks = value(&metrics, r#"kdcube_metrics_ticks_total{result="ok"}"#).unwrap();
+    assert!((3.0..=22.0).contains(&ticks), "{ticks}");
+    let points: i64 =
+        redis::cmd("ZCARD").arg("acme:chat:kdcube:metrics:queue_depth:proc").query(&mut redis.connection()).unwrap();
+    assert!(points <= 2, "{points} points of at most two scheduled ticks");
+}
+
+#[test]
 fn it_stops_at_once_when_told_to() {
     let server = Server::ready(&[("METRICS_MODE", "embedded")]);
     // A connection that is idle does not hold the stop up.

@@ -3,7 +3,7 @@
 use crate::catalog::Rows;
 use crate::monitoring::SystemMonitoring;
 use crate::monitoring::payload::{
-    IngressSse, LatencyPercentiles, LatencyWindows, PoolsAggregate, ProcQueue, StatusBreakdown, Windows,
+    IngressSse, LatencyPercentiles, LatencyWindows, PoolsAggregate, ProcQueue, ServiceStats, StatusBreakdown, Windows,
 };
 use crate::signals::{Component, Pool};
 
@@ -104,6 +104,15 @@ pub(super) fn pressure_window(m: &SystemMonitoring, rows: &mut Rows<'_>) {
 }
 
 pub(super) fn queue_tasks(m: &SystemMonitoring, rows: &mut Rows<'_>) {
+    for (role, depth) in m.queue_depths.iter() {
+        let Some(depth) = depth else { continue };
+        rows.push(&[role.as_str(), "ready"], float(depth.ready));
+        rows.push(&[role.as_str(), "inflight"], float(depth.inflight));
+        rows.push(&[role.as_str(), "continuation"], float(depth.continuations.max(0)));
+    }
+}
+
+pub(super) fn queue_depth(m: &SystemMonitoring, rows: &mut Rows<'_>) {
     let stats = &m.queue_stats;
     let shown = [
         ("anonymous", stats.anonymous),
@@ -163,9 +172,10 @@ pub(super) fn processes(m: &SystemMonitoring, rows: &mut Rows<'_>) {
     for component in Component::ALL {
         let Some(instances) = m.components.get(component).and_then(|stats| stats.instance_count) else { continue };
         let service = format!("chat_{}", component.service_name());
-        let services = m.instances.values().filter_map(|services| services.get(&service));
+        let services: Vec<&ServiceStats> = m.instances.values().filter_map(|services| services.get(&service)).collect();
         // One instance that does not tell makes the sums unknown.
-        let Some(all) = services.map(|service| service.status_breakdown).collect::<Option<Vec<_>>>() else { continue };
+        let all = services.iter().map(|service| service.status_breakdown).collect::<Option<Vec<_>>>();
+        let Some(all) = all else { continue };
         if instances > 0 && all.is_empty() {
             continue;
         }
@@ -176,6 +186,10 @@ pub(super) fn processes(m: &SystemMonitoring, rows: &mut Rows<'_>) {
         rows.push(&[name, "unhealthy"], sum(|s| s.unhealthy));
         rows.push(&[name, "stale"], sum(|s| s.stale));
         rows.push(&[name, "missing"], sum(|s| s.missing));
+        // A process whose word nobody knows is in none of these.
+        let told = sum(|s| s.healthy + s.degraded + s.unhealthy + s.stale);
+        let unknown = float(services.iter().map(|service| service.actual_processes).sum()) - told;
+        rows.push(&[name, "unknown"], Some(unknown).filter(|unknown| *unknown >= 0.0));
     }
 }
 

@@ -119,3 +119,38 @@ impl<'de> Deserialize<'de> for Pairs {
         deserializer.deserialize_any(Either)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn no_text_panics(text in ".{0,200}") {
+            let _ = Dimensions::from_setting(&text);
+        }
+
+        #[test]
+        fn both_forms_say_the_same_and_what_is_accepted_is_sound(
+            pairs in proptest::collection::vec((".{0,6}", ".{0,8}"), 0..33)
+        ) {
+            let list: Vec<Value> = pairs.iter().map(|(name, value)| json!({"Name": name, "Value": value})).collect();
+            let read = Dimensions::from_setting(&Value::from(list).to_string());
+            let twice = pairs.iter().enumerate().any(|(n, (name, _))| pairs.iter().skip(n + 1).any(|(other, _)| other == name));
+            if !twice {
+                let object: serde_json::Map<String, Value> =
+                    pairs.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect();
+                prop_assert_eq!(&Dimensions::from_setting(&Value::from(object).to_string()), &read);
+            }
+            let sound = pairs.iter().all(|(name, value)| is_sound_name(name) && is_sound_value(value));
+            prop_assert_eq!(read.is_ok(), sound && !twice && pairs.len() <= MOST);
+            if let Ok(read) = read {
+                let given = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+                prop_assert!(read.iter().eq(given));
+            }
+        }
+    }
+}

@@ -124,6 +124,7 @@ fn an_update_applies_to_its_own_deployment_only() {
     };
     assert_eq!(update("a", config).unwrap().settings().service_capacity.concurrent_requests_per_process.whole(), 9);
     assert!(update("x", config).unwrap_err().to_string().contains("another deployment"));
+    assert!(update("a", "{}").unwrap_err().to_string().contains("config: is empty"));
     assert!(update("a", "null").unwrap_err().to_string().contains("config: expected an object, got null"));
     assert!(update("a", r#"{"pools": 5}"#).unwrap_err().to_string().contains("pools: expected an object"));
 }

@@ -23,7 +23,7 @@ pub struct QueueStats {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct CapacityContext {
-    /// Capacity of this server's own instance, of one process if it runs none.
+    /// Capacity of the instance that the gateway configuration names, of one process if it runs none.
     pub base_capacity_per_instance: i64,
     /// Instances with a live capacity-source process, sorted.
     pub alive_instances: Vec<String>,

@@ -176,6 +176,53 @@ fn other_services_show_but_are_no_capacity() {
 }
 
 #[test]
+fn the_base_capacity_is_that_of_the_instance_that_the_configuration_names() {
+    let beats = (1..=3).map(|pid| beat("p", "proc", pid, 1.0, HealthWord::Healthy)).collect();
+    let signals = Signals { heartbeats: beats, ..Signals::default() };
+    let base = |gateway: &GatewayConfig| {
+        let mut history = History::new(10);
+        history.absorb(&mut signals.clone(), NOW);
+        analyze(&inputs(&signals, &history, gateway)).capacity_info.base_capacity_per_instance
+    };
+    let saved = gateway().with_saved_json(r#"{"instance_id": "p"}"#).unwrap();
+    assert_eq!((base(&gateway()), base(&saved)), (14, 42));
+}
+
+#[test]
+fn port_0_is_no_port() {
+    let mut beats =
+        vec![beat("p", "proc", 1, 1.0, HealthWord::Healthy), beat("p", "proc", 2, 1.0, HealthWord::Healthy)];
+    (beats[0].port, beats[1].port) = (Some(0), Some(8010));
+    let truth = once(&Signals { heartbeats: beats, ..Signals::default() });
+    assert_eq!(truth.instances["p"]["chat_proc"].ports, [8010]);
+}
+
+#[test]
+fn a_sample_of_a_worker_that_stopped_counts_while_it_is_there_and_young() {
+    let stopped = Departed { service_name: "rest".into(), ..departed("i", 31.0) };
+    let worker = WorkerId { instance_id: "i".into(), process_id: 7 };
+    let sample = |age: f64| SseSample { worker: worker.clone(), count: 12, sessions: 9, max: 200, at: Some(NOW - age) };
+    let gone = Signals { departed: vec![stopped], ..Signals::default() };
+    for (samples, counts) in [(vec![sample(120.0)], true), (vec![sample(121.0)], false), (vec![], false)] {
+        let mut history = History::new(10);
+        let beating = vec![beat("i", "rest", 7, 1.0, HealthWord::Healthy)];
+        history.absorb(&mut Signals { sse: vec![sample(5.0)], heartbeats: beating, ..Signals::default() }, NOW - 40.0);
+        let (truth, _) = tick(&Signals { sse: samples, ..gone.clone() }, &mut history);
+        assert_eq!(truth.sse_connections.is_some(), counts);
+    }
+}
+
+#[test]
+fn a_rolling_window_reaches_back_an_hour_less_what_its_writer_trims() {
+    let at = |age: f64, value: f64| crate::signals::Point { at: NOW - age, value };
+    let points = vec![at(3600.0, 90.0), at(3599.5, 7.0), at(60.0, 1.0)];
+    let rolling = [(RollingSeries::QueueDepth, points)].into();
+    let (truth, _) = tick(&Signals { queues: queues(0), rolling, ..Signals::default() }, &mut History::new(10));
+    let depth = truth.components.proc.unwrap().queue.unwrap().windows.depth.unwrap();
+    assert_eq!((depth.max, depth.one_minute), (Some(7.0), Some(0.5)));
+}
+
+#[test]
 fn secrets_are_not_shown() {
     let shown = serde_json::to_string(&once(&Signals::default())).unwrap();
     assert!(!shown.contains("secret") && !shown.contains("redis_url") && !shown.contains("data_bus"));
@@ -209,7 +256,8 @@ proptest! {
         ages in prop::collection::vec(-1e9..1e9_f64, 0..3),
     ) {
         let departed = ages.iter().map(|age| departed("gone", *age)).collect();
-        let truth = once(&Signals { heartbeats, departed, queues: queues(ready), ..Signals::default() });
+        let mut truth = once(&Signals { heartbeats, departed, queues: queues(ready), ..Signals::default() });
+        truth.queue_depths = PerRole::default();
         // A NaN would be written as null and could not be read back as a number.
         let shown = serde_json::to_string(&truth).unwrap();
         prop_assert_eq!(serde_json::from_str::<SystemMonitoring>(&shown).unwrap(), truth);

@@ -91,8 +91,9 @@ pub(super) fn error_text(error: &ServerError) -> String {
 }
 
 /// An answer that concerns the server and not the one key: loading, no permission, no password.
-pub(super) fn refusal(values: &[Value]) -> Option<String> {
-    values.iter().find_map(|value| match value {
+/// The answer at `optional` may be refused.
+pub(super) fn refusal(values: &[Value], optional: Option<usize>) -> Option<String> {
+    values.iter().enumerate().filter(|(index, _)| Some(*index) != optional).find_map(|(_, value)| match value {
         Value::ServerError(error) if error.code() != "WRONGTYPE" => Some(error_text(error)),
         _ => None,
     })

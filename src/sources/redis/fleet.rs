@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use redis::{Pipeline, Value};
 
 use super::answers::Answers;
+use super::cut::CUT;
 use super::keys::{Keys, ProcessName};
 use super::tail::number;
 use super::values::Values;
@@ -21,6 +22,8 @@ const SCAN_COUNT_INDEXED: usize = 50;
 const MOST_SERVICES: usize = 100;
 /// How long an index member whose key is gone counts as a process that stopped recently.
 const DEPARTED_SECONDS: f64 = 90.0;
+/// Steps of the SCAN before the first tick: some 100,000 keys.
+const FIRST_SCANS: usize = 200;
 
 /// What is known of the fleet from one tick to the next.
 #[derive(Debug, Default)]
@@ -31,7 +34,11 @@ pub(super) struct Fleet {
     heartbeats: BTreeSet<String>,
     /// SSE keys to read: one for each ingress worker that existed last time.
     workers: BTreeSet<WorkerId>,
+    /// Heartbeat keys that SCAN came across before the first tick.
+    found: BTreeSet<String>,
     scan_cursor: u64,
+    /// Steps of the SCAN before the first tick so far.
+    first_scans: usize,
     /// Whether the indexes named any process last time.
     indexed: bool,
     values: Values,
@@ -46,6 +53,8 @@ pub(super) struct Reading {
     scanned: BTreeSet<String>,
     /// Heartbeat values by key; `None` for a key that is gone.
     heartbeats: BTreeMap<String, Option<Vec<u8>>>,
+    /// Keys that are there and hold something else than a heartbeat.
+    of_another_type: BTreeSet<String>,
     /// SSE values by key; `None` for a key that is gone.
     sse: BTreeMap<String, Option<Vec<u8>>>,
 }
@@ -57,13 +66,26 @@ pub(super) struct Round {
     instances: bool,
     /// How many keys a step of the SCAN looks at, if there is one.
     scan: Option<usize>,
+    /// Heartbeats that were read last time.
     heartbeats: Vec<String>,
+    /// Heartbeats that were not: asked for one by one, which tells a key that is gone from one of
+    /// another type.
+    new: Vec<String>,
     sse: Vec<String>,
 }
 
 impl Round {
     pub(super) const fn is_empty(&self) -> bool {
-        self.services.is_empty() && self.heartbeats.is_empty() && self.sse.is_empty() && self.scan.is_none()
+        self.services.is_empty()
+            && self.heartbeats.is_empty()
+            && self.new.is_empty()
+            && self.sse.is_empty()
+            && self.scan.is_none()
+    }
+
+    /// Which of the answers is the SCAN's. A user may lack the permission for it and do without.
+    pub(super) fn scan_at(&self) -> Option<usize> {
+        self.scan.map(|_| self.services.len() + usize::from(self.instances))
     }
 }
 
@@ -79,10 +101,6 @@ impl Fleet {
         Self { services: services.into(), ..Self::default() }
     }
 
-    pub(super) const fn scan_cursor(&self) -> u64 {
-        self.scan_cursor
-    }
-
     /// The first round: the indexes, and everything that was there last time.
     pub(super) fn first_round(&self, keys: &Keys) -> Round {
         Round {
@@ -90,13 +108,23 @@ impl Fleet {
             instances: true,
             scan: Some(if self.indexed { SCAN_COUNT_INDEXED } else { SCAN_COUNT }),
             heartbeats: self.heartbeats.iter().cloned().collect(),
+            new: self.found.iter().filter(|key| !self.heartbeats.contains(*key)).cloned().collect(),
             sse: self.workers.iter().map(|worker| keys.sse(worker)).collect(),
         }
     }
 
-    /// One more step of the SCAN alone.
-    pub(super) fn scan_round() -> Round {
-        Round { scan: Some(SCAN_COUNT), ..Round::default() }
+    /// One more step of the SCAN alone, before the first tick; `None` when that was enough.
+    pub(super) fn first_scan(&self) -> Option<Round> {
+        let around = self.first_scans > 0 && self.scan_cursor == 0;
+        (!around && self.first_scans < FIRST_SCANS).then(|| Round { scan: Some(SCAN_COUNT), ..Round::default() })
+    }
+
+    /// Takes the answer to [`Self::first_scan`].
+    pub(super) fn take_first_scan(&mut self, keys: &Keys, answers: &mut Answers) {
+        self.first_scans += 1;
+        let mut reading = Reading::default();
+        self.take_scan(keys, answers, &mut reading);
+        self.found.append(&mut reading.scanned);
     }
 
     /// Adds a round's questions.
@@ -112,6 +140,9 @@ impl Fleet {
             scan.arg("COUNT").arg(count);
         }
         self.values.ask(&round.heartbeats, pipeline);
+        for key in &round.new {
+            pipeline.cmd("GETRANGE").arg(key).arg(0).arg(CUT - 1);
+        }
         self.values.ask(&round.sse, pipeline);
     }
 
@@ -133,6 +164,15 @@ impl Fleet {
             self.take_scan(keys, answers, reading);
         }
         reading.heartbeats.extend(self.values.take(&round.heartbeats, InputKind::Heartbeat, answers));
+        for key in &round.new {
+            let before = answers.malformed.len();
+            let value = answers.bytes(InputKind::Heartbeat, key);
+            if answers.malformed.len() > before {
+                reading.of_another_type.insert(key.clone());
+            } else {
+                reading.heartbeats.insert(key.clone(), value);
+            }
+        }
         reading.sse.extend(self.values.take(&round.sse, InputKind::SseSample, answers));
     }
 
@@ -149,22 +189,18 @@ impl Fleet {
     /// What the rounds so far named and did not read: services, heartbeats, and the SSE keys of
     /// ingress workers, by the names of their heartbeat keys.
     pub(super) fn next_round(&self, keys: &Keys, reading: &Reading, asked: &Round) -> Round {
-        let named = reading.indexed.keys().chain(&reading.scanned);
-        let heartbeats: Vec<String> = named.filter(|key| !reading.heartbeats.contains_key(*key)).cloned().collect();
-        let workers = heartbeats.iter().filter_map(|key| keys.process_name(key)).filter_map(worker_of_name);
+        let named: BTreeSet<&String> = reading.indexed.keys().chain(&reading.scanned).collect();
+        let read = |key: &String| reading.heartbeats.contains_key(key) || reading.of_another_type.contains(key);
+        let new: Vec<String> = named.into_iter().filter(|key| !read(key)).cloned().collect();
+        let workers = new.iter().filter_map(|key| keys.process_name(key)).filter_map(worker_of_name);
         let sse = workers.map(|worker| keys.sse(&worker)).filter(|key| !reading.sse.contains_key(key)).collect();
         let known = |service: &&(String, String)| !asked.services.contains(service);
         Round {
             services: if asked.instances { self.services.iter().filter(known).cloned().collect() } else { Vec::new() },
-            heartbeats,
+            new,
             sse,
             ..Round::default()
         }
-    }
-
-    /// Whether there is anything in the indexes at all.
-    pub(super) fn is_indexed(reading: &Reading) -> bool {
-        !reading.indexed.is_empty()
     }
 
     /// Turns what was read into facts, and remembers what to ask for next time.
@@ -176,8 +212,9 @@ impl Fleet {
         answers: &mut Answers,
         signals: &mut Signals,
     ) {
-        self.indexed = Self::is_indexed(&reading);
-        signals.process_keys_found = reading.heartbeats.values().flatten().count();
+        self.indexed = !reading.indexed.is_empty();
+        self.found.clear();
+        signals.process_keys_found = reading.heartbeats.values().flatten().count() + reading.of_another_type.len();
         self.heartbeats =
             reading.heartbeats.iter().filter(|(_, value)| value.is_some()).map(|(key, _)| key.clone()).collect();
         for (key, value) in &reading.heartbeats {
@@ -191,7 +228,14 @@ impl Fleet {
         signals.heartbeats.sort_by(|a, b| (&a.instance_id, a.process_id).cmp(&(&b.instance_id, b.process_id)));
         signals.departed.sort_by(|a, b| (&a.instance_id, a.process_id).cmp(&(&b.instance_id, b.process_id)));
         self.workers = signals.heartbeats.iter().filter_map(worker_of_heartbeat).collect();
-        signals.sse = self.samples(keys, &reading, answers);
+        // What workers published that beat, or did until lately.
+        let stopped: BTreeSet<WorkerId> = signals.departed.iter().filter_map(worker_of_departed).collect();
+        signals.sse = samples(keys, &reading, self.workers.union(&stopped), answers);
+    }
+
+    /// Whether the worker heartbeats.
+    pub(super) fn beats(&self, worker: &WorkerId) -> bool {
+        self.workers.contains(worker)
     }
 
     /// Workers whose SSE key is not read yet: their heartbeat names them otherwise than its key.
@@ -201,15 +245,20 @@ impl Fleet {
         let sse = workers.map(|worker| keys.sse(&worker)).filter(|key| !reading.sse.contains_key(key)).collect();
         Round { sse, ..Round::default() }
     }
+}
 
-    fn samples(&self, keys: &Keys, reading: &Reading, answers: &mut Answers) -> Vec<SseSample> {
-        let parse = |worker: &WorkerId| {
-            let key = keys.sse(worker);
-            let bytes = reading.sse.get(&key)?.as_deref()?;
-            answers.noted(InputKind::SseSample, &key, parse::sse_sample(bytes, worker))
-        };
-        self.workers.iter().filter_map(parse).collect()
-    }
+fn samples<'a>(
+    keys: &Keys,
+    reading: &Reading,
+    workers: impl Iterator<Item = &'a WorkerId>,
+    answers: &mut Answers,
+) -> Vec<SseSample> {
+    let parse = |worker: &WorkerId| {
+        let key = keys.sse(worker);
+        let bytes = reading.sse.get(&key)?.as_deref()?;
+        answers.noted(InputKind::SseSample, &key, parse::sse_sample(bytes, worker))
+    };
+    workers.filter_map(parse).collect()
 }
 
 fn index_members(answers: &mut Answers, key: &str) -> Vec<(String, UnixSeconds)> {
@@ -236,6 +285,14 @@ fn worker_of_heartbeat(heartbeat: &Heartbeat) -> Option<WorkerId> {
         .process_id
         .filter(|_| ingress)
         .map(|process_id| WorkerId { instance_id: heartbeat.instance_id.clone(), process_id })
+}
+
+fn worker_of_departed(departed: &Departed) -> Option<WorkerId> {
+    let ingress = is_ingress(&departed.service_type, &departed.service_name);
+    departed
+        .process_id
+        .filter(|_| ingress)
+        .map(|process_id| WorkerId { instance_id: departed.instance_id.clone(), process_id })
 }
 
 fn worker_of_name(name: ProcessName) -> Option<WorkerId> {

@@ -146,6 +146,12 @@ impl Keys {
         })
     }
 
+    /// What each ingress worker last published of its SSE connections, kept by this server.
+    #[must_use]
+    pub fn last_words(&self) -> String {
+        self.key("metrics:sse:last")
+    }
+
     /// Throttled requests.
     #[must_use]
     pub fn throttling_events(&self) -> String {

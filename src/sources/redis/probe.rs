@@ -4,7 +4,7 @@ use std::fmt;
 
 use redis::{Pipeline, Value};
 
-use super::RedisSource;
+use super::{Prepared, RedisSource};
 use crate::signals::UnixSeconds;
 use crate::sources::{Source, SourceError};
 
@@ -39,6 +39,8 @@ impl RedisSource {
     /// # Errors
     /// Redis cannot be reached, or refuses.
     pub async fn probe(&mut self, now: UnixSeconds) -> Result<ProbeReport, SourceError> {
+        // The past does not matter here, processes that no index names do.
+        self.prepared = Prepared::Series;
         let signals = self.collect(now).await?;
         let mut pipeline = Pipeline::new();
         pipeline.cmd("INFO");

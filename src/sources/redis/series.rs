@@ -1,7 +1,8 @@
 //! All series that are followed: latency, throttling events, and our own rolling points.
 //!
 //! Parses members and keeps them until a whole tick succeeded, so that a tick that fails half-way
-//! loses none. How one sorted set is followed is `tail`'s matter.
+//! loses none, and no more of them than history can hold. How one sorted set is followed is `tail`'s
+//! matter.
 
 use std::collections::BTreeMap;
 
@@ -9,13 +10,19 @@ use redis::Pipeline;
 
 use super::answers::Answers;
 use super::keys::Keys;
-use super::tail::{Asked, Member, Tail};
+use super::tail::{Asked, FEW_PAGES, MOST_PAGES, Member, Tail};
+use crate::history::rolling::MOST_POINTS;
+use crate::history::throttling::SHOWN;
 use crate::signals::{
     InputKind, LatencySeries, Malformed, Point, RollingSeries, Signals, ThrottlingEvent, UnixSeconds, parse,
 };
 
 const HOUR: f64 = 3600.0;
 const DAY: f64 = 24.0 * HOUR;
+/// Entries beyond the limit that are borne with, so that trimming is rare.
+const SLACK: usize = 100_000;
+/// Unreadable members of a tick that are listed one by one.
+const LISTED: usize = 1000;
 
 /// What a followed set holds.
 #[derive(Debug, Clone, Copy)]
@@ -29,24 +36,32 @@ enum Holds {
 #[derive(Debug)]
 pub(super) struct SeriesReader {
     tails: Vec<(Holds, Tail)>,
+    /// Most entries of a series that are kept.
+    most: usize,
     latency: BTreeMap<LatencySeries, Vec<Point>>,
     rolling: BTreeMap<RollingSeries, Vec<Point>>,
     throttling: Vec<ThrottlingEvent>,
     malformed: Vec<Malformed>,
+    unlisted: BTreeMap<InputKind, u64>,
+    left_behind: u64,
 }
 
 impl SeriesReader {
-    pub(super) fn new(keys: &Keys) -> Self {
-        let latency = LatencySeries::ALL.map(|series| (Holds::Latency(series), Tail::new(keys.latency(series), HOUR)));
-        let rolling =
-            RollingSeries::all().map(|series| (Holds::Rolling(series), Tail::new(keys.rolling(series), HOUR)));
-        let throttling = (Holds::Throttling, Tail::new(keys.throttling_events(), DAY));
+    pub(super) fn new(keys: &Keys, most: usize) -> Self {
+        let tail = |key| Tail::new(key, HOUR, MOST_PAGES);
+        let latency = LatencySeries::ALL.map(|series| (Holds::Latency(series), tail(keys.latency(series))));
+        let rolling = RollingSeries::all().map(|series| (Holds::Rolling(series), tail(keys.rolling(series))));
+        // An event is as large as dozens of points.
+        let throttling = (Holds::Throttling, Tail::new(keys.throttling_events(), DAY, FEW_PAGES));
         Self {
             tails: latency.into_iter().chain(rolling).chain([throttling]).collect(),
+            most,
             latency: BTreeMap::new(),
             rolling: BTreeMap::new(),
             throttling: Vec::new(),
             malformed: Vec::new(),
+            unlisted: BTreeMap::new(),
+            left_behind: 0,
         }
     }
 
@@ -65,43 +80,96 @@ impl SeriesReader {
             let (holds, key) = (*holds, tail.key().to_owned());
             match tail.take(asked, now, answers) {
                 Ok(members) => self.keep(holds, &key, members),
-                Err(problem) => self.malformed.push(Malformed { kind: holds.kind(), key, problem }),
+                Err(problem) => self.unreadable(holds.kind(), &key, problem),
             }
         }
     }
 
-    fn keep(&mut self, holds: Holds, key: &str, members: Vec<Member>) {
-        if let Holds::Throttling = holds {
-            let events = members.into_iter().map(|(member, score)| parse::throttling_event(&member, score));
-            let whole_before = self.throttling.len().saturating_sub(ThrottlingEvent::KEPT_WHOLE);
-            self.throttling.extend(events);
-            let whole = self.throttling.len().saturating_sub(ThrottlingEvent::KEPT_WHOLE);
-            let old = self.throttling.iter_mut().take(whole).skip(whole_before);
-            old.for_each(ThrottlingEvent::shorten);
-            return;
+    /// Notes a point that this server wrote itself.
+    pub(super) fn wrote(&mut self, series: RollingSeries, member: &str, at: UnixSeconds) {
+        let own = |holds: &Holds| matches!(holds, Holds::Rolling(known) if *known == series);
+        if let Some((_, tail)) = self.tails.iter_mut().find(|(holds, _)| own(holds)) {
+            tail.wrote(member.as_bytes(), at);
         }
+    }
+
+    fn keep(&mut self, holds: Holds, key: &str, members: Vec<Member>) {
+        match holds {
+            Holds::Latency(series) => {
+                let points = self.points(holds, key, members);
+                let kept = self.latency.entry(series).or_default();
+                kept.extend(points);
+                self.left_behind += trimmed(kept, self.most, SLACK);
+            }
+            Holds::Rolling(series) => {
+                let points = self.points(holds, key, members);
+                let kept = self.rolling.entry(series).or_default();
+                kept.extend(points);
+                self.left_behind += trimmed(kept, MOST_POINTS, SLACK);
+            }
+            Holds::Throttling => self.keep_events(key, members),
+        }
+    }
+
+    fn points(&mut self, holds: Holds, key: &str, members: Vec<Member>) -> Vec<Point> {
         let mut points = Vec::with_capacity(members.len());
         for (member, score) in members {
             match parse::series_member(&member, score) {
                 Ok(point) => points.push(point),
-                Err(problem) => self.malformed.push(Malformed { kind: holds.kind(), key: key.to_owned(), problem }),
+                Err(problem) => self.unreadable(holds.kind(), key, problem),
             }
         }
-        match holds {
-            _ if points.is_empty() => {}
-            Holds::Latency(series) => self.latency.entry(series).or_default().append(&mut points),
-            Holds::Rolling(series) => self.rolling.entry(series).or_default().append(&mut points),
-            Holds::Throttling => {}
+        points
+    }
+
+    /// What is shown of an event is large, so only the newest keep it.
+    fn keep_events(&mut self, key: &str, members: Vec<Member>) {
+        let shown_from = self.throttling.len().saturating_sub(SHOWN);
+        for (member, score) in members {
+            let event = parse::throttling_event(&member, score);
+            if event.detail.is_none() {
+                self.unreadable(InputKind::ThrottlingEvent, key, "is not a JSON object".to_owned());
+            }
+            self.throttling.push(event);
+        }
+        let shown_to = self.throttling.len().saturating_sub(SHOWN);
+        let older = self.throttling.get_mut(shown_from..shown_to).unwrap_or_default();
+        older.iter_mut().filter_map(|event| event.detail.as_mut()).for_each(|detail| detail.shown = None);
+        self.left_behind += trimmed(&mut self.throttling, self.most, SLACK);
+    }
+
+    fn unreadable(&mut self, kind: InputKind, key: &str, problem: String) {
+        if self.malformed.len() < LISTED {
+            self.malformed.push(Malformed { kind, key: key.to_owned(), problem });
+        } else {
+            *self.unlisted.entry(kind).or_default() += 1;
         }
     }
 
     /// Hands over what was read since the last time.
     pub(super) fn hand_over(&mut self, signals: &mut Signals) {
+        self.left_behind += self.latency.values_mut().map(|points| trimmed(points, self.most, 0)).sum::<u64>();
+        self.left_behind += self.rolling.values_mut().map(|points| trimmed(points, MOST_POINTS, 0)).sum::<u64>();
+        self.left_behind += trimmed(&mut self.throttling, self.most, 0);
+        self.latency.retain(|_, points| !points.is_empty());
+        self.rolling.retain(|_, points| !points.is_empty());
         signals.latency = std::mem::take(&mut self.latency);
         signals.rolling = std::mem::take(&mut self.rolling);
         signals.throttling_events = std::mem::take(&mut self.throttling);
         signals.malformed.append(&mut self.malformed);
+        signals.malformed_unlisted = std::mem::take(&mut self.unlisted);
+        signals.left_behind = std::mem::take(&mut self.left_behind);
     }
+}
+
+/// Drops the first entries, which are the oldest, where there are more than `most` and `slack`; how many.
+fn trimmed<T>(entries: &mut Vec<T>, most: usize, slack: usize) -> u64 {
+    let excess = entries.len().saturating_sub(most);
+    if excess <= slack {
+        return 0;
+    }
+    entries.drain(..excess);
+    excess as u64
 }
 
 impl Holds {

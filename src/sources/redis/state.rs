@@ -59,8 +59,7 @@ fn queue(keys: &Keys, role: Role, answers: &mut Answers) -> Option<QueueDepth> {
     let key = keys.continuations(role);
     let continuations = answers.parsed(InputKind::QueueDepth, &key, parse::counter);
     let unreadable = answers.malformed.len() > before;
-    // A counter that went below zero is a defect of its writer, not a negative number of tasks.
-    let continuations = if unreadable { None } else { Some(continuations.unwrap_or(0).max(0)) };
+    let continuations = if unreadable { None } else { Some(continuations.unwrap_or(0)) };
     Some(QueueDepth { ready: ready?, inflight: inflight?, continuations: continuations? })
 }
 

@@ -3,25 +3,30 @@
 //! A tick asks for what lies after a cursor, with a small overlap, and for the *number* of members
 //! well before it. If more are there than were handed over, some came late (their writer's clock
 //! runs behind), and the next tick reads that stretch again. So the usual cost is that of the new
-//! members alone.
-
-use std::collections::{HashSet, VecDeque};
-use std::hash::{DefaultHasher, Hash, Hasher};
+//! members alone. A reading that its pages cut short goes on where it ended.
 
 use redis::{Pipeline, Value};
 
 use super::answers::error_text;
 use super::cut::CUT;
+use super::recent::Recent;
 use crate::signals::UnixSeconds;
 
 /// Members asked for in one command: Redis answers in a few milliseconds.
 pub(super) const PAGE: usize = 5000;
-/// Read again on every tick.
+/// Read again on every tick, but no more than so many members of it.
 const OVERLAP: f64 = 2.0;
+const OVERLAP_MEMBERS: usize = 1000;
 /// How far back late members are noticed.
-const HORIZON: f64 = 300.0;
-/// Most pages of one tick; what is left comes with the next.
-const MOST_PAGES: usize = 4;
+pub(super) const HORIZON: f64 = 300.0;
+/// Members further ahead than this wait until their time is nearer: a clock that runs so far ahead is
+/// wrong, and what it wrote must not push out the present.
+const AHEAD: f64 = 300.0;
+/// Most pages of one reading while the history is loaded, so that little of it is held at once, and
+/// later of large members.
+pub(super) const FEW_PAGES: usize = 4;
+/// Most pages of one reading later, so that what arrives in a tick can be read in a tick.
+pub(super) const MOST_PAGES: usize = 16;
 
 /// A member with its score.
 pub(super) type Member = (Vec<u8>, UnixSeconds);
@@ -34,11 +39,14 @@ pub(super) struct Tail {
     retention: f64,
     /// Everything up to here was read; `None` before the first reading.
     cursor: Option<UnixSeconds>,
-    /// Pages to ask for; grows while the answers are full.
+    /// Where a reading that was cut short goes on.
+    resume: Option<Place>,
+    /// Whether a reading has reached the end yet.
+    loaded: bool,
+    most_pages: usize,
+    /// Pages to ask for: what the last reading needed, or more when that was not enough.
     pages: usize,
-    /// Scores and hashes of what was handed over within the horizon, by score.
-    recent: VecDeque<(UnixSeconds, u64)>,
-    known: HashSet<u64>,
+    recent: Recent,
     /// Late members were noticed: read the whole horizon again.
     reread: bool,
     /// Where the newest member stands that came cut, because it is too long: reading on begins behind
@@ -46,24 +54,36 @@ pub(super) struct Tail {
     obstacle: Option<UnixSeconds>,
 }
 
-/// Where in a pipeline's answers a tail's own stand.
+/// Where a reading begins.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    from: UnixSeconds,
+    /// Members of exactly `from` were handed over and forgotten.
+    exclusive: bool,
+    /// Members to pass over, all of score `from`.
+    skip: usize,
+}
+
+/// Where in a pipeline's answers a tail's own stand, and what was asked.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Asked {
     pages: usize,
     /// Members that were handed over in the stretch that is counted.
     expected: Option<usize>,
-    from: UnixSeconds,
+    place: Place,
 }
 
 impl Tail {
-    pub(super) fn new(key: String, retention: f64) -> Self {
+    pub(super) fn new(key: String, retention: f64, most_pages: usize) -> Self {
         Self {
             key,
             retention,
             cursor: None,
+            resume: None,
+            loaded: false,
+            most_pages,
             pages: 1,
-            recent: VecDeque::new(),
-            known: HashSet::new(),
+            recent: Recent::default(),
             reread: false,
             obstacle: None,
         }
@@ -75,35 +95,54 @@ impl Tail {
 
     /// Whether the last reading was cut short by its pages.
     pub(super) const fn is_behind(&self) -> bool {
-        self.pages > 1
+        self.resume.is_some()
+    }
+
+    /// Notes a member that this server wrote itself: it is not handed over.
+    pub(super) fn wrote(&mut self, member: &[u8], score: UnixSeconds) {
+        self.recent.is_new(member, score);
     }
 
     /// Adds this tick's questions to a pipeline.
     pub(super) fn ask(&self, now: UnixSeconds, pipeline: &mut Pipeline) -> Asked {
         let oldest = now - self.retention;
-        let from = match self.cursor {
-            None => oldest,
-            Some(cursor) if self.reread => (cursor - HORIZON).max(oldest),
-            Some(cursor) => (cursor - OVERLAP).max(oldest),
-        };
-        let first = match self.obstacle.filter(|at| *at >= from && !self.reread) {
-            Some(obstacle) => format!("({obstacle}"),
-            None => from.to_string(),
-        };
+        let place = self.place(oldest);
         for page in 0..self.pages {
-            let range = pipeline.cmd("ZRANGEBYSCORE").arg(&self.key).arg(&first).arg("+inf").arg("WITHSCORES");
-            range.arg("LIMIT").arg(page * PAGE).arg(PAGE);
+            let range = pipeline.cmd("ZRANGEBYSCORE").arg(&self.key).arg(place.bound()).arg(now + AHEAD);
+            range.arg("WITHSCORES").arg("LIMIT").arg(place.skip + page * PAGE).arg(PAGE);
         }
-        Asked { pages: self.pages, expected: self.ask_count(oldest, pipeline), from }
+        Asked { pages: self.pages, expected: self.ask_count(oldest, place, pipeline), place }
     }
 
-    /// Asks for the number of members between the horizon and the overlap.
-    fn ask_count(&self, oldest: UnixSeconds, pipeline: &mut Pipeline) -> Option<usize> {
-        let cursor = self.cursor.filter(|_| !self.reread)?;
-        let (from, to) = ((cursor - HORIZON).max(oldest), cursor - OVERLAP);
-        pipeline.cmd("ZCOUNT").arg(&self.key).arg(from).arg(format!("({to}"));
-        let start = self.recent.partition_point(|(score, _)| *score < from);
-        Some(self.recent.partition_point(|(score, _)| *score < to).saturating_sub(start))
+    fn place(&self, oldest: UnixSeconds) -> Place {
+        match (self.resume, self.cursor) {
+            (Some(place), _) if place.from >= oldest => place,
+            (_, None) => Place { from: oldest, exclusive: false, skip: 0 },
+            (_, Some(cursor)) if self.reread => self.remembered(cursor - HORIZON, oldest),
+            (_, Some(cursor)) => {
+                let crowded = self.recent.back(OVERLAP_MEMBERS, cursor).unwrap_or(f64::NEG_INFINITY);
+                let place = self.remembered((cursor - OVERLAP).max(crowded), oldest);
+                let obstacle = self.obstacle.filter(|at| *at >= place.from);
+                obstacle.map_or(place, |from| Place { from, exclusive: true, skip: 0 })
+            }
+        }
+    }
+
+    /// A place no further back than what was handed over is remembered.
+    fn remembered(&self, from: UnixSeconds, oldest: UnixSeconds) -> Place {
+        let from = from.max(oldest);
+        match self.recent.forgotten_up_to() {
+            Some(floor) if floor >= from => Place { from: floor, exclusive: true, skip: 0 },
+            _ => Place { from, exclusive: false, skip: 0 },
+        }
+    }
+
+    /// Asks for the number of members between the horizon and where the reading begins.
+    fn ask_count(&self, oldest: UnixSeconds, until: Place, pipeline: &mut Pipeline) -> Option<usize> {
+        let cursor = self.cursor.filter(|_| !self.reread && self.resume.is_none())?;
+        let start = self.remembered(cursor - HORIZON, oldest);
+        pipeline.cmd("ZCOUNT").arg(&self.key).arg(start.bound()).arg(format!("({}", until.from));
+        Some(self.recent.between(start.from, until.from))
     }
 
     /// Takes the answers; gives the members that were not handed over before, by score.
@@ -119,52 +158,45 @@ impl Tail {
         let pages: Vec<Value> = answers.by_ref().take(asked.pages).collect();
         let count = asked.expected.and_then(|expected| Some((expected, answers.next()?)));
         let mut members = Vec::new();
-        let mut full = true;
         for page in pages {
-            let before = members.len();
             members.extend(page_members(page)?);
-            full &= members.len() - before == PAGE;
         }
-        let last = members.last().map(|(_, score)| *score);
         let obstacle = members.iter().rev().find(|(member, score)| member.len() >= CUT && *score <= now);
         self.obstacle = obstacle.map_or(self.obstacle, |(_, score)| Some(*score));
-        members.retain(|(member, score)| self.is_new(member, *score));
-        self.move_on(asked, now, full, last);
+        self.move_on(asked, now, &members);
+        members.retain(|(member, score)| self.recent.is_new(member, *score));
+        if let Some(cursor) = self.cursor {
+            self.recent.forget(cursor - HORIZON);
+        }
         if let Some((expected, Value::Int(found))) = count {
             self.reread = usize::try_from(found).is_ok_and(|found| found > expected);
         }
         Ok(members)
     }
 
-    /// Notes the member; false if it was handed over already.
-    fn is_new(&mut self, member: &[u8], score: UnixSeconds) -> bool {
-        let mut hasher = DefaultHasher::new();
-        (member, score.to_bits()).hash(&mut hasher);
-        let hash = hasher.finish();
-        if !self.known.insert(hash) {
-            return false;
-        }
-        let position = self.recent.partition_point(|(kept, _)| *kept <= score);
-        self.recent.insert(position, (score, hash));
-        true
-    }
-
     /// Moves the cursor, never past `now`: one member from the future must not hide the present.
-    fn move_on(&mut self, asked: Asked, now: UnixSeconds, full: bool, last: Option<UnixSeconds>) {
-        let read_to = last.unwrap_or(asked.from);
-        self.cursor = Some(self.cursor.map_or(read_to, |cursor| cursor.max(read_to)).min(now));
-        self.reread = self.reread && full;
-        self.pages = if full { (self.pages * 2).min(MOST_PAGES) } else { 1 };
-        self.forget();
-    }
-
-    /// Members before the horizon cannot come up again.
-    fn forget(&mut self) {
-        let Some(cursor) = self.cursor else { return };
-        while let Some((_, hash)) = self.recent.front().filter(|(score, _)| *score < cursor - HORIZON) {
-            self.known.remove(hash);
-            self.recent.pop_front();
+    fn move_on(&mut self, asked: Asked, now: UnixSeconds, members: &[Member]) {
+        let Place { from, exclusive, skip } = asked.place;
+        let reached = members.last().map_or(from, |(_, score)| *score);
+        self.cursor = Some(self.cursor.map_or(reached, |cursor| cursor.max(reached)).min(now));
+        self.reread = false;
+        if members.len() < asked.pages * PAGE {
+            (self.resume, self.loaded) = (None, true);
+            self.pages = (members.len() / PAGE + 1).min(self.most_pages);
+            return;
         }
+        self.resume = Some(if reached > from {
+            Place { from: reached, exclusive: false, skip: 0 }
+        } else {
+            Place { from, exclusive, skip: skip + members.len() }
+        });
+        self.pages = (self.pages * 2).min(if self.loaded { self.most_pages } else { FEW_PAGES });
+    }
+}
+
+impl Place {
+    fn bound(self) -> String {
+        if self.exclusive { format!("({}", self.from) } else { self.from.to_string() }
     }
 }
 

@@ -1,0 +1,94 @@
+//! Which members of a sorted set were handed over lately, so that none is handed over twice.
+//!
+//! Remembers scores and hashes, and no more of them than a bound. What is forgotten is told, so that
+//! nobody reads it again.
+
+use std::collections::{HashSet, VecDeque};
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use crate::signals::UnixSeconds;
+
+/// Most members that are remembered: five minutes of 700 a second.
+const MOST: usize = 200_000;
+
+/// The members handed over lately, by score.
+#[derive(Debug, Default)]
+pub(super) struct Recent {
+    members: VecDeque<(UnixSeconds, u64)>,
+    known: HashSet<u64>,
+    forgotten: Option<UnixSeconds>,
+}
+
+impl Recent {
+    /// Notes the member; false if it was noted already.
+    pub(super) fn is_new(&mut self, member: &[u8], score: UnixSeconds) -> bool {
+        let mut hasher = DefaultHasher::new();
+        (member, score.to_bits()).hash(&mut hasher);
+        let hash = hasher.finish();
+        if !self.known.insert(hash) {
+            return false;
+        }
+        let position = self.members.partition_point(|(kept, _)| *kept <= score);
+        self.members.insert(position, (score, hash));
+        true
+    }
+
+    /// How many have a score of at least `from` and below `to`.
+    pub(super) fn between(&self, from: UnixSeconds, to: UnixSeconds) -> usize {
+        let before = |end: UnixSeconds| self.members.partition_point(|(score, _)| *score < end);
+        before(to).saturating_sub(before(from))
+    }
+
+    /// The score of the member that is `count` members before `end`.
+    pub(super) fn back(&self, count: usize, end: UnixSeconds) -> Option<UnixSeconds> {
+        let end = self.members.partition_point(|(score, _)| *score <= end);
+        self.members.get(end.checked_sub(count)?).map(|(score, _)| *score)
+    }
+
+    /// Members up to this score were forgotten, all of them.
+    pub(super) const fn forgotten_up_to(&self) -> Option<UnixSeconds> {
+        self.forgotten
+    }
+
+    /// Forgets members below `horizon`, and the oldest of too many with all of their score.
+    pub(super) fn forget(&mut self, horizon: UnixSeconds) {
+        let expired = self.members.partition_point(|(score, _)| *score < horizon);
+        let excess = self.members.len().saturating_sub(MOST);
+        let last = expired.max(excess).checked_sub(1).and_then(|last| self.members.get(last));
+        let Some(&(floor, _)) = last else { return };
+        let first = self.members.partition_point(|(score, _)| *score <= floor);
+        for (_, hash) in self.members.drain(..first) {
+            self.known.remove(&hash);
+        }
+        self.forgotten = Some(self.forgotten.map_or(floor, |forgotten| forgotten.max(floor)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_member_is_new_once_for_each_score() {
+        let mut recent = Recent::default();
+        assert!(recent.is_new(b"a", 1.0) && recent.is_new(b"a", 2.0) && recent.is_new(b"b", 1.0));
+        assert!(!recent.is_new(b"a", 1.0));
+        assert_eq!((recent.between(1.0, 2.0), recent.between(0.0, 9.0), recent.between(3.0, 2.0)), (2, 3, 0));
+        assert_eq!((recent.back(1, 2.0), recent.back(3, 2.0), recent.back(4, 2.0)), (Some(2.0), Some(1.0), None));
+        assert_eq!(recent.forgotten_up_to(), None);
+        recent.forget(2.0);
+        assert!(recent.is_new(b"b", 1.0) && !recent.is_new(b"a", 2.0));
+        assert_eq!(recent.forgotten_up_to(), Some(1.0));
+    }
+
+    #[test]
+    fn what_has_no_room_is_told() {
+        let mut recent = Recent::default();
+        for number in 0..MOST + 10 {
+            recent.is_new(&number.to_le_bytes(), (number / 100) as f64);
+        }
+        recent.forget(-1.0);
+        assert_eq!((recent.forgotten_up_to(), recent.members.len()), (Some(0.0), MOST - 90));
+        assert_eq!(recent.known.len(), recent.members.len());
+    }
+}

@@ -1,0 +1,166 @@
+//! Series in a real Redis: each entry is handed over once, however many there are and however late.
+
+use std::collections::HashMap;
+
+use kdcube_metrics::signals::{InputKind, LatencySeries, Point, RollingSeries, Signals};
+use kdcube_metrics::sources::redis::RedisSource;
+use kdcube_metrics::sources::{Memory, Source};
+
+use crate::redis_source::{NOW, P, config, run, scope, source};
+use crate::support::RedisServer;
+
+const EXEC: LatencySeries = LatencySeries::TaskExec;
+
+fn exec_key() -> String {
+    format!("{P}:metrics:task_exec_ms:proc")
+}
+
+fn values(signals: &Signals) -> Vec<f64> {
+    signals.latency.get(&EXEC).into_iter().flatten().map(|point| point.value).collect()
+}
+
+/// Adds entries of these times, each of a value of its own.
+fn add_all(server: &RedisServer, key: &str, times: impl Iterator<Item = f64>) {
+    let times: Vec<f64> = times.collect();
+    for (batch, times) in times.chunks(5_000).enumerate() {
+        let mut zadd = redis::cmd("ZADD");
+        zadd.arg(key);
+        for (index, at) in times.iter().enumerate() {
+            zadd.arg(at).arg(format!("{at}:{batch}{index:05}.5"));
+        }
+        zadd.query::<i64>(&mut server.connection()).unwrap();
+    }
+}
+
+/// Ticks until nothing new comes; how often each value was handed over.
+async fn handed_over(source: &mut RedisSource, from: f64) -> HashMap<u64, usize> {
+    let mut seen = HashMap::new();
+    let mut now = from;
+    loop {
+        let values = values(&source.collect(now).await.unwrap());
+        if values.is_empty() {
+            return seen;
+        }
+        values.iter().for_each(|value| *seen.entry(value.to_bits()).or_default() += 1);
+        now += 0.001;
+    }
+}
+
+#[tokio::test]
+async fn a_series_is_handed_over_once_also_what_comes_late() {
+    let server = RedisServer::start();
+    let key = exec_key();
+    let add = |at: f64, value: f64| run(&server, &[&["ZADD", &key, &at.to_string(), &format!("{at}:{value}")]]);
+    add(NOW - 4000.0, 1.0);
+    add(NOW - 3600.0, 2.0);
+    add(NOW - 10.0, 3.0);
+    let mut source = source(&server.url());
+    assert_eq!(values(&source.collect(NOW).await.unwrap()), [2.0, 3.0]);
+    add(NOW + 1.0, 4.0);
+    add(NOW - 11.0, 5.0);
+    add(NOW - 200.0, 6.0);
+    add(NOW + 100.0, 7.0);
+    add(NOW + 500.0, 9.0);
+    assert_eq!(values(&source.collect(NOW + 5.0).await.unwrap()), [5.0, 4.0, 7.0]);
+    add(NOW + 6.0, 8.0);
+    assert_eq!(values(&source.collect(NOW + 10.0).await.unwrap()), [6.0, 8.0]);
+    assert!(values(&source.collect(NOW + 15.0).await.unwrap()).is_empty());
+    // What lies far ahead waits for its time.
+    assert_eq!(values(&source.collect(NOW + 250.0).await.unwrap()), [9.0]);
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_back_has_nothing_counted_twice() {
+    let server = RedisServer::start();
+    add_all(&server, &exec_key(), (0..1_000).map(|index| NOW - 1000.0 + f64::from(index)));
+    let mut source = source(&server.url());
+    assert_eq!(values(&source.collect(NOW).await.unwrap()).len(), 1_000);
+    for now in [NOW + 1.0, NOW - 600.0, NOW - 595.0, NOW + 2.0] {
+        assert!(values(&source.collect(now).await.unwrap()).is_empty(), "{now}");
+    }
+    add_all(&server, &exec_key(), std::iter::once(NOW + 3.5));
+    assert_eq!(values(&source.collect(NOW + 4.0).await.unwrap()).len(), 1);
+}
+
+#[tokio::test]
+async fn members_of_one_time_and_value_are_two_if_they_differ() {
+    let server = RedisServer::start();
+    let at = NOW.to_string();
+    run(&server, &[&["ZADD", &exec_key(), &at, "a:5.0", &at, "b:5.0", &at, "c:d:5.0"]]);
+    let signals = source(&server.url()).collect(NOW).await.unwrap();
+    assert_eq!((values(&signals), signals.malformed.len()), (vec![5.0, 5.0], 1));
+}
+
+#[tokio::test]
+async fn an_hour_is_loaded_in_pages() {
+    let server = RedisServer::start();
+    add_all(&server, &exec_key(), (0..23_456).map(|index| NOW - 3500.0 + f64::from(index) * 0.1));
+    let values = values(&source(&server.url()).collect(NOW).await.unwrap());
+    assert_eq!(values.len(), 23_456);
+}
+
+#[tokio::test]
+async fn a_crowd_of_one_moment_stops_nothing() {
+    let server = RedisServer::start();
+    // More of one time than a reading takes, and more within the overlap.
+    add_all(&server, &exec_key(), (0..50_000).map(|_| NOW - 20.0));
+    add_all(&server, &exec_key(), (0..45_000).map(|index| NOW - 1.0 + f64::from(index) * 1e-5));
+    let mut source = source(&server.url());
+    let seen = handed_over(&mut source, NOW).await;
+    assert!(seen.values().all(|times| *times <= 2), "the two crowds share their values");
+    assert_eq!(seen.values().sum::<usize>(), 95_000);
+    add_all(&server, &exec_key(), (0..30_000).map(|index| NOW + 4.0 + f64::from(index) * 1e-5));
+    let seen = handed_over(&mut source, NOW + 5.0).await;
+    assert_eq!((seen.len(), seen.values().sum::<usize>()), (30_000, 30_000));
+    add_all(&server, &exec_key(), std::iter::once(NOW + 4.0));
+    add_all(&server, &exec_key(), std::iter::once(NOW + 6.5));
+    assert_eq!(values(&source.collect(NOW + 7.0).await.unwrap()).len(), 1);
+    assert!(source.cost().round_trips <= 2);
+}
+
+#[tokio::test]
+async fn no_more_is_handed_over_than_history_holds_and_what_is_left_is_counted() {
+    let server = RedisServer::start();
+    add_all(&server, &exec_key(), (0..3_000).map(|index| NOW - 3000.0 + f64::from(index)));
+    add_all(&server, &format!("{P}:throttling:events"), (0..3_000).map(|index| NOW - 3000.0 + f64::from(index)));
+    let mut source = RedisSource::new(config(&server.url()), &scope(), 1_200);
+    let signals = source.collect(NOW).await.unwrap();
+    let first = |points: &[Point]| points.first().map(|point| point.at);
+    assert_eq!((values(&signals).len(), first(&signals.latency[&EXEC])), (1_200, Some(NOW - 1200.0)));
+    assert_eq!((signals.throttling_events.len(), signals.left_behind), (1_200, 3_600));
+    // None of the events is JSON: some are listed, all are counted.
+    let unlisted = signals.malformed_unlisted[&InputKind::ThrottlingEvent];
+    assert_eq!((signals.malformed.len(), unlisted), (1_000, 2_000));
+}
+
+#[tokio::test]
+async fn only_the_newest_events_keep_what_is_shown_of_them() {
+    let server = RedisServer::start();
+    let event = |number: i32| {
+        format!(
+            r#"{{"timestamp": {number}, "event_id": "e", "reason": "burst_rate_limit", "http_status": 429, "session_id": "s", "user_type": "paid", "fingerprint": "f", "endpoint": "/", "retry_after": 1}}"#
+        )
+    };
+    let mut zadd = redis::cmd("ZADD");
+    zadd.arg(format!("{P}:throttling:events"));
+    for number in 0..1_500 {
+        zadd.arg(NOW - 2000.0 + f64::from(number)).arg(event(number));
+    }
+    zadd.query::<i64>(&mut server.connection()).unwrap();
+    let signals = source(&server.url()).collect(NOW).await.unwrap();
+    let shown = |index: usize| signals.throttling_events[index].detail.as_ref().unwrap().shown.is_some();
+    assert_eq!((shown(0), shown(1_299), shown(1_300), shown(1_499)), (false, false, true, true));
+}
+
+#[tokio::test]
+async fn own_points_are_not_handed_over_and_those_of_others_are() {
+    let server = RedisServer::start();
+    let mut source = source(&server.url());
+    source.collect(NOW).await.unwrap();
+    source.record(NOW, &[(RollingSeries::QueueDepth, 3.0)], Memory::Kept).await.unwrap();
+    let at = (NOW - 0.5).to_string();
+    run(&server, &[&["ZADD", &format!("{P}:metrics:queue_depth:proc"), &at, &format!("{at}:3.0")]]);
+    let signals = source.collect(NOW + 5.0).await.unwrap();
+    assert_eq!(signals.rolling[&RollingSeries::QueueDepth], [Point { at: NOW - 0.5, value: 3.0 }]);
+    assert!(source.collect(NOW + 10.0).await.unwrap().rolling.is_empty());
+}
