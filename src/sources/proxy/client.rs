@@ -3,7 +3,7 @@
 
 use std::error::Error;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use reqwest::header::{ACCEPT, ACCEPT_ENCODING, HeaderMap, HeaderValue};
@@ -13,7 +13,7 @@ use secrecy::ExposeSecret;
 
 use crate::config::endpoint::Endpoint;
 use crate::config::proxy::{AuthHeader, AuthValue, ProxyConfig, UpstreamTls, header_value};
-use crate::tls;
+use crate::{files, tls};
 
 /// Redirects that are followed on one server.
 const MOST_REDIRECTS: usize = 5;
@@ -67,9 +67,8 @@ impl Client {
         match value {
             AuthValue::Fixed(value) => header_value(value.expose_secret()).map(Some).map_err(unfit),
             AuthValue::File(path) => {
-                let text = fs::read_to_string(path)
-                    .map_err(|error| format!("METRICS_AUTH_HEADER_VALUE_FILE {path:?}: cannot be read: {error}"))?;
-                header_value(&text).map(Some).map_err(unfit)
+                let bytes = read("METRICS_AUTH_HEADER_VALUE_FILE", path)?;
+                header_value(&String::from_utf8_lossy(&bytes)).map(Some).map_err(unfit)
             }
         }
     }
@@ -117,7 +116,7 @@ fn on_the_same_server(attempt: Attempt<'_>) -> Action {
     attempt.follow()
 }
 
-fn authorities(path: &PathBuf) -> Result<Vec<Certificate>, String> {
+fn authorities(path: &Path) -> Result<Vec<Certificate>, String> {
     let pem = read("METRICS_PROXY_CA_FILE", path)?;
     match Certificate::from_pem_bundle(&pem) {
         Ok(certificates) if !certificates.is_empty() => Ok(certificates),
@@ -125,7 +124,7 @@ fn authorities(path: &PathBuf) -> Result<Vec<Certificate>, String> {
     }
 }
 
-fn identity(certificate: &PathBuf, key: &PathBuf) -> Result<Identity, String> {
+fn identity(certificate: &Path, key: &Path) -> Result<Identity, String> {
     let mut pem = read("METRICS_PROXY_CLIENT_CERT_FILE", certificate)?;
     pem.push(b'\n');
     pem.extend(read("METRICS_PROXY_CLIENT_KEY_FILE", key)?);
@@ -137,8 +136,8 @@ fn identity(certificate: &PathBuf, key: &PathBuf) -> Result<Identity, String> {
     })
 }
 
-fn read(variable: &str, path: &PathBuf) -> Result<Vec<u8>, String> {
-    fs::read(path).map_err(|error| format!("{variable} {path:?}: cannot be read: {error}"))
+fn read(variable: &str, path: &Path) -> Result<Vec<u8>, String> {
+    files::read(path).map_err(|problem| format!("{variable} {path:?}: {problem}"))
 }
 
 fn stamps(tls: &UpstreamTls) -> Vec<Stamp> {
