@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::response::Html;
 
 use super::ApiState;
-use crate::catalog::{self, Reading};
+use crate::catalog::{self, Reading, Unit};
 use crate::engine::snapshot::Snapshot;
 
 /// What each route answers, in the order of the page.
@@ -55,12 +55,24 @@ fn describe(snapshot: &Snapshot) -> String {
     format!("snapshot <code>{}</code>, {:.1} s old", snapshot.id, snapshot.age().as_secs_f64())
 }
 
+/// Behind a number.
+const fn sign(unit: Unit) -> &'static str {
+    match unit {
+        Unit::Count | Unit::Ratio => "",
+        Unit::Percent => " %",
+        Unit::Milliseconds => " ms",
+        Unit::Seconds => " s",
+        Unit::Bytes => " B",
+    }
+}
+
 fn numbers(snapshot: &Snapshot, page: &mut String) {
     page.push_str("<h2>Now</h2><table>");
     for (metric, reading) in catalog::scalars(&snapshot.monitoring) {
         let (class, shown) = match reading {
             Reading::Value(value) => {
-                ("n", format!("{value:.3}").trim_end_matches('0').trim_end_matches('.').to_owned())
+                let text = format!("{value:.3}");
+                ("n", format!("{}{}", text.trim_end_matches('0').trim_end_matches('.'), sign(metric.unit)))
             }
             Reading::Absent(why) => ("a", format!("absent: {why}")),
         };
