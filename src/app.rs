@@ -70,6 +70,8 @@ impl App {
         let telemetry = Arc::new(Telemetry::default());
         let exports = Arc::new(exports(&config, &telemetry)?);
         let door = Door::open(&config.door, &telemetry)?;
+        // There is no other: replicas do not know of each other, and each records and pushes.
+        telemetry.set_leader(true);
         let (publisher, reader) = snapshot::channel(config.sample_interval, config.stale_after);
         let (updates, published) = mpsc::channel(UPDATES);
         let database = watched_database(&config, &telemetry);
