@@ -20,12 +20,12 @@ impl Validity {
     /// Reads a certificate in DER; `None` if it is none.
     pub(super) fn of(der: &[u8]) -> Option<Self> {
         let certificate = Certificate::from_der(der).ok()?;
-        let body = certificate.tbs_certificate();
+        let body = &certificate.tbs_certificate;
         let names = dns_names(&certificate);
         Some(Self {
-            name: if names.is_empty() { body.subject().to_string() } else { names.join(", ") },
-            not_before: body.validity().not_before.to_unix_duration().as_secs_f64(),
-            not_after: body.validity().not_after.to_unix_duration().as_secs_f64(),
+            name: if names.is_empty() { body.subject.to_string() } else { names.join(", ") },
+            not_before: body.validity.not_before.to_unix_duration().as_secs_f64(),
+            not_after: body.validity.not_after.to_unix_duration().as_secs_f64(),
         })
     }
 
@@ -37,7 +37,7 @@ impl Validity {
 }
 
 fn dns_names(certificate: &Certificate) -> Vec<String> {
-    let Ok(Some((_, SubjectAltName(names)))) = certificate.tbs_certificate().get_extension::<SubjectAltName>() else {
+    let Ok(Some((_, SubjectAltName(names)))) = certificate.tbs_certificate.get::<SubjectAltName>() else {
         return Vec::new();
     };
     let dns = |name: &GeneralName| match name {
