@@ -22,7 +22,7 @@ mod windows;
 
 use crate::config::gateway::GatewayConfig;
 use crate::history::History;
-use crate::signals::{Component, RollingSeries, Signals, UnixSeconds};
+use crate::signals::{Component, RollingSeries, Signals, UnixSeconds, Unreadable};
 use capacity::CapacitySource;
 use number::{count, float};
 use payload::{Autoscaler, Components, PoolsAggregate, PoolsByComponent, RedisInfo, SseConnections};
@@ -164,13 +164,19 @@ fn add_components(monitoring: &mut SystemMonitoring, facts: &Facts<'_>) {
     monitoring.components = Components { ingress: Some(ingress), proc: Some(proc) };
 }
 
+/// Who was turned away; nothing where that cannot be read.
 fn add_throttling(monitoring: &mut SystemMonitoring, inputs: &Inputs<'_>) {
+    let Signals { hourly_requests, unreadable, .. } = inputs.signals;
+    if unreadable.contains(&Unreadable::Throttling) {
+        return;
+    }
     let throttling = inputs.history.throttling();
-    let mut periods = throttling::periods(throttling, &inputs.signals.hourly_requests, inputs.now);
+    let requests = (!unreadable.contains(&Unreadable::HourlyRequests)).then_some(hourly_requests);
+    let mut periods = throttling::periods(throttling, requests, inputs.now);
     let recent = throttling::recent(throttling, inputs.now);
     if let Some(hour) = periods.get_mut("1h") {
         hour.recent_events_count = Some(count(recent.len()));
-        monitoring.throttling_stats = hour.clone();
+        monitoring.throttling_stats = Some(hour.clone());
     }
     monitoring.throttling_by_period = periods;
     monitoring.throttling_windows = throttling::windows(throttling, inputs.now);

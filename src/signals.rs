@@ -6,7 +6,7 @@
 pub mod parse;
 pub mod text;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Unix time in seconds, with fractions; the platform's own unit.
 pub type UnixSeconds = f64;
@@ -398,6 +398,17 @@ pub struct Malformed {
     pub problem: String,
 }
 
+/// A fact that is there and cannot be read, such as a key of another type: what follows from it is
+/// unknown, not zero.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Unreadable {
+    Analytics(Role),
+    Latency(LatencySeries),
+    Throttling,
+    HourlyRequests,
+    Circuit(Circuit),
+}
+
 /// All raw facts of one tick.
 ///
 /// State (`heartbeats` … `circuits`) is whole; series (`latency`, `rolling`, `throttling_events`)
@@ -422,6 +433,7 @@ pub struct Signals {
     pub circuits: BTreeMap<Circuit, CircuitFacts>,
     /// The gateway configuration saved in Redis, as text.
     pub saved_gateway_config: Option<String>,
+    pub unreadable: BTreeSet<Unreadable>,
     pub malformed: Vec<Malformed>,
     /// Further ones, by kind: a series may hold millions, which are counted and not listed.
     pub malformed_unlisted: BTreeMap<InputKind, u64>,

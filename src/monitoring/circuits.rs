@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::payload::CircuitBreaker;
-use crate::signals::{Circuit, CircuitFacts, Signals, UnixSeconds};
+use crate::signals::{Circuit, CircuitFacts, Signals, UnixSeconds, Unreadable};
+
+/// A state that cannot be read; a circuit without any is closed.
+const UNKNOWN: &str = "unknown";
 
 const STATES: [&str; 3] = ["closed", "open", "half_open"];
 
@@ -16,7 +19,11 @@ pub(super) fn breakers(signals: &Signals, now: UnixSeconds) -> BTreeMap<String, 
         .into_iter()
         .map(|circuit| {
             let facts = signals.circuits.get(&circuit).unwrap_or(&nothing);
-            (circuit.as_str().to_owned(), breaker(circuit, facts, now))
+            let mut breaker = breaker(circuit, facts, now);
+            if signals.unreadable.contains(&Unreadable::Circuit(circuit)) {
+                UNKNOWN.clone_into(&mut breaker.state);
+            }
+            (circuit.as_str().to_owned(), breaker)
         })
         .collect()
 }

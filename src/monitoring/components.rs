@@ -91,7 +91,7 @@ pub(super) fn ingress(facts: &Facts<'_>, pools: PoolsAggregate) -> ComponentStat
     ComponentStats {
         sse: facts.sse.as_ref().map(|connections| sse::section(connections, windows())),
         latency: LatencyByName {
-            rest_ms: Some(windows::latency(history, LatencySeries::IngressRest)),
+            rest_ms: Some(windows::latency(&facts.inputs, LatencySeries::IngressRest)),
             ..LatencyByName::default()
         },
         ..base(facts, Component::Ingress, pools)
@@ -100,12 +100,11 @@ pub(super) fn ingress(facts: &Facts<'_>, pools: PoolsAggregate) -> ComponentStat
 
 /// `components.proc`.
 pub(super) fn proc(facts: &Facts<'_>, pools: PoolsAggregate, queue: &QueueStats) -> ComponentStats {
-    let history = facts.inputs.history;
     ComponentStats {
         queue: Some(proc_queue(facts, queue)),
         latency: LatencyByName {
-            queue_wait_ms: Some(windows::latency(history, LatencySeries::QueueWait)),
-            exec_ms: Some(windows::latency(history, LatencySeries::TaskExec)),
+            queue_wait_ms: Some(windows::latency(&facts.inputs, LatencySeries::QueueWait)),
+            exec_ms: Some(windows::latency(&facts.inputs, LatencySeries::TaskExec)),
             ..LatencyByName::default()
         },
         ..base(facts, Component::Proc, pools)

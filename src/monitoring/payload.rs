@@ -59,8 +59,8 @@ pub struct SystemMonitoring {
     /// else 0. `None` when a queue could not be read.
     pub queue_utilization: Option<f64>,
     pub capacity_info: CapacityContext,
-    /// The last hour.
-    pub throttling_stats: ThrottlingPeriod,
+    /// The last hour; `None`, as all of throttling is absent, where the events cannot be read.
+    pub throttling_stats: Option<ThrottlingPeriod>,
     /// `1h`, `3h`, `6h`, `12h`, `24h`.
     pub throttling_by_period: BTreeMap<String, ThrottlingPeriod>,
     pub throttling_windows: ThrottlingWindows,

@@ -8,7 +8,7 @@ use super::capacity::CapacitySource;
 use super::number::{count, float, round};
 use super::payload::{CapacityContext, IndividualQueue, IndividualQueues, QueueAnalyticsStats, QueueAnalyticsView};
 use super::payload::{EnhancedQueueStats, QueueStats};
-use crate::signals::{PerRole, QueueDepth, Role, Signals};
+use crate::signals::{PerRole, QueueAnalytics, QueueDepth, Role, Signals, Unreadable};
 
 /// What waits.
 #[derive(Debug, Clone, PartialEq)]
@@ -84,13 +84,16 @@ fn context(queue: &Queue, source: &CapacitySource) -> CapacityContext {
     }
 }
 
-/// A role without bookkeeping is one whose writer has not written yet: 0, as the platform shows it.
+/// A role without bookkeeping is one whose writer has not written yet: 0, as the platform shows it. One
+/// whose bookkeeping cannot be read is left out.
 fn bookkeeping(signals: &Signals) -> QueueAnalyticsStats {
-    let of = |role: Role| signals.analytics.get(role).unwrap_or_default();
-    let by_role = |role: Role| role.as_str().to_owned();
+    let readable = |(role, _): &(Role, _)| !signals.unreadable.contains(&Unreadable::Analytics(*role));
+    let kept = signals.analytics.iter().filter(readable);
+    let kept = kept.map(|(role, analytics)| (role.as_str().to_owned(), analytics.unwrap_or_default()));
+    let kept: Vec<(String, QueueAnalytics)> = kept.collect();
     QueueAnalyticsStats {
-        avg_wait_times: Role::ALL.iter().map(|role| (by_role(*role), of(*role).avg_wait_seconds)).collect(),
-        throughput_metrics: Role::ALL.iter().map(|role| (by_role(*role), of(*role).throughput_last_hour)).collect(),
+        avg_wait_times: kept.iter().map(|(role, analytics)| (role.clone(), analytics.avg_wait_seconds)).collect(),
+        throughput_metrics: kept.into_iter().map(|(role, kept)| (role, kept.throughput_last_hour)).collect(),
     }
 }
 
@@ -139,8 +142,9 @@ fn individual(stats: &QueueStats, role: Role, size: Option<i64>, accepting: Opti
     }
 }
 
-fn of<T: Copy + Default>(by_role: &BTreeMap<String, T>, role: Role) -> T {
-    by_role.get(role.as_str()).copied().unwrap_or_default()
+/// Without any bookkeeping it is switched off, which the platform shows as 0.
+fn of<T: Copy + Default>(by_role: &BTreeMap<String, T>, role: Role) -> Option<T> {
+    if by_role.is_empty() { Some(T::default()) } else { by_role.get(role.as_str()).copied() }
 }
 
 #[cfg(test)]

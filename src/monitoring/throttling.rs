@@ -17,10 +17,10 @@ const TOP_SESSIONS: usize = 10;
 const RECENT_EVENTS: usize = 20;
 const UNKNOWN: &str = "unknown";
 
-/// The periods by name, all from one pass from the newest event to the oldest.
+/// The periods by name; `requests` are the hourly counters, where they can be read. All from one pass from the newest event to the oldest.
 pub(super) fn periods(
     throttling: &Throttling,
-    requests: &BTreeMap<String, i64>,
+    requests: Option<&BTreeMap<String, i64>>,
     now: UnixSeconds,
 ) -> BTreeMap<String, ThrottlingPeriod> {
     let mut tally = Tally::default();
@@ -31,7 +31,8 @@ pub(super) fn periods(
         while let Some(event) = newest_first.next_if(|event| event.at >= start) {
             tally.add(event);
         }
-        periods.insert(format!("{hours}h"), tally.period(hours, requested(requests, hours, now)));
+        periods
+            .insert(format!("{hours}h"), tally.period(hours, requests.map(|requests| requested(requests, hours, now))));
     }
     periods
 }
@@ -74,11 +75,12 @@ impl<'a> Tally<'a> {
         *session = (session.0 + 1, self.total);
     }
 
-    fn period(&self, hours: i64, requests: i64) -> ThrottlingPeriod {
+    fn period(&self, hours: i64, requests: Option<i64>) -> ThrottlingPeriod {
         let throttled = count(self.total);
-        let attempted =
-            if requests > 0 { requests.saturating_sub(throttled).max(0).saturating_add(throttled) } else { 0 };
-        let rate = if attempted > 0 { float(throttled) / float(attempted) * 100.0 } else { 0.0 };
+        let attempted = requests.map(|requests| {
+            if requests > 0 { requests.saturating_sub(throttled).max(0).saturating_add(throttled) } else { 0 }
+        });
+        let rate = |attempted| if attempted > 0 { float(throttled) / float(attempted) * 100.0 } else { 0.0 };
         ThrottlingPeriod {
             total_requests: requests,
             total_throttled: throttled,
@@ -87,7 +89,7 @@ impl<'a> Tally<'a> {
             throttled_by_reason: self.reasons.iter().map(|(reason, count)| ((*reason).to_owned(), *count)).collect(),
             hourly_stats: self.hours.iter().filter_map(|(hour, count)| Some((hour_name(*hour)?, *count))).collect(),
             top_throttled_sessions: self.top_sessions(),
-            throttle_rate: round(rate, 2),
+            throttle_rate: attempted.map(|attempted| round(rate(attempted), 2)),
             total_attempted: attempted,
             events_per_hour: float(throttled) / float(hours),
             recent_events_count: None,

@@ -1,9 +1,10 @@
 //! Rolling windows and percentiles, rounded as the payload shows them.
 
+use super::Inputs;
 use super::number::{count, round};
 use super::payload::{LatencyPercentiles, LatencyWindows, Windows};
 use crate::history::{History, LatencyStats, Window};
-use crate::signals::{LatencySeries, RollingSeries, UnixSeconds};
+use crate::signals::{LatencySeries, RollingSeries, UnixSeconds, Unreadable};
 
 /// Decimals of pool utilization; every other series has two.
 const UTILIZATION_DIGITS: usize = 1;
@@ -24,9 +25,12 @@ pub(super) fn rolling(history: &History, series: RollingSeries, now: UnixSeconds
     }
 }
 
-/// A latency series over its windows.
-pub(super) fn latency(history: &History, series: LatencySeries) -> LatencyWindows {
-    let over = |window| percentiles(history.latency(series, window));
+/// A latency series over its windows; all unknown where it cannot be read.
+pub(super) fn latency(inputs: &Inputs<'_>, series: LatencySeries) -> LatencyWindows {
+    if inputs.signals.unreadable.contains(&Unreadable::Latency(series)) {
+        return LatencyWindows::default();
+    }
+    let over = |window| percentiles(inputs.history.latency(series, window));
     LatencyWindows {
         one_minute: over(Window::OneMinute),
         fifteen_minutes: over(Window::FifteenMinutes),

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use kdcube_metrics::config::redis::RedisConfig;
-use kdcube_metrics::signals::{InputKind, Role, RollingSeries, Scope, Signals};
+use kdcube_metrics::signals::{Circuit, InputKind, LatencySeries, Role, RollingSeries, Scope, Signals, Unreadable};
 use kdcube_metrics::sources::redis::RedisSource;
 use kdcube_metrics::sources::redis::updates::watch_gateway_updates;
 use kdcube_metrics::sources::{Memory, Source};
@@ -72,9 +72,12 @@ async fn a_key_of_the_wrong_type_loses_itself_and_nothing_else() {
     ] {
         run(&server, &[&["SET", &format!("{P}:{key}"), "text"]]);
     }
-    for key in
-        ["chat:conversation:mailbox:count:anonymous", "circuit_breaker:backpressure:stats", "config:gateway:current"]
-    {
+    for key in [
+        "chat:conversation:mailbox:count:anonymous",
+        "chat:prompt:queue:analytics:external",
+        "circuit_breaker:backpressure:stats",
+        "config:gateway:current",
+    ] {
         run(&server, &[&["RPUSH", &format!("{P}:{key}"), "x"]]);
     }
     run(&server, &[&["RPUSH", &format!("{P}:chat:prompt:queue:registered"), "a", "b"]]);
@@ -82,7 +85,15 @@ async fn a_key_of_the_wrong_type_loses_itself_and_nothing_else() {
     assert_eq!(signals.heartbeats.len(), 1);
     assert_eq!(signals.queues.get(Role::Registered).unwrap().total(), 2);
     assert_eq!((signals.queues.get(Role::Paid), signals.queues.get(Role::Anonymous)), (&None, &None));
-    assert!(signals.malformed.len() >= 9, "{:#?}", signals.malformed);
+    let unreadable = [
+        Unreadable::Analytics(Role::External),
+        Unreadable::Latency(LatencySeries::TaskExec),
+        Unreadable::Throttling,
+        Unreadable::HourlyRequests,
+        Unreadable::Circuit(Circuit::Backpressure),
+    ];
+    assert_eq!(signals.unreadable, unreadable.into());
+    assert!(signals.malformed.len() >= 10, "{:#?}", signals.malformed);
     assert!(
         signals.malformed.iter().all(|malformed| malformed.problem.starts_with("WRONGTYPE")),
         "{:#?}",

@@ -139,9 +139,9 @@ pub struct IndividualQueues {
 #[serde(default)]
 pub struct IndividualQueue {
     pub size: Option<i64>,
-    /// Seconds.
-    pub avg_wait: f64,
+    /// Seconds; this and the next are `None` where the bookkeeping cannot be read.
+    pub avg_wait: Option<f64>,
     /// Tasks in the last hour.
-    pub throughput: i64,
+    pub throughput: Option<i64>,
     pub blocked: Option<bool>,
 }

@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ThrottlingPeriod {
-    /// Hourly counters of the period's clock hours, the current one included.
-    pub total_requests: i64,
+    /// Hourly counters of the period's clock hours, the current one included; `None` where they cannot
+    /// be read, as what follows from them.
+    pub total_requests: Option<i64>,
     /// All events of the period, unreadable ones too.
     pub total_throttled: i64,
     pub rate_limit_429: i64,
@@ -20,8 +21,8 @@ pub struct ThrottlingPeriod {
     /// Ten at most, most events first, then the first seen.
     pub top_throttled_sessions: Vec<(String, i64)>,
     /// Percent of the attempted requests.
-    pub throttle_rate: f64,
-    pub total_attempted: i64,
+    pub throttle_rate: Option<f64>,
+    pub total_attempted: Option<i64>,
     pub events_per_hour: f64,
     /// Of the last hour only: how many recent events are listed.
     #[serde(skip_serializing_if = "Option::is_none")]

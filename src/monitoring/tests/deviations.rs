@@ -3,10 +3,12 @@
 use proptest::prelude::*;
 
 use super::super::{Inputs, SystemMonitoring, analyze, rolling_points};
+use crate::catalog;
 use crate::config::gateway::{GatewayConfig, GatewayContext};
 use crate::history::History;
 use crate::signals::{
-    Component, Departed, HealthWord, Heartbeat, PerRole, Pools, QueueDepth, RollingSeries, Signals, SseSample, WorkerId,
+    Circuit, Component, Departed, HealthWord, Heartbeat, LatencySeries, PerRole, Pools, QueueDepth, Role,
+    RollingSeries, Signals, SseSample, Unreadable, WorkerId,
 };
 
 const NOW: f64 = 1_767_225_600.0;
@@ -220,6 +222,37 @@ fn a_rolling_window_reaches_back_an_hour_less_what_its_writer_trims() {
     let (truth, _) = tick(&Signals { queues: queues(0), rolling, ..Signals::default() }, &mut History::new(10));
     let depth = truth.components.proc.unwrap().queue.unwrap().windows.depth.unwrap();
     assert_eq!((depth.max, depth.one_minute), (Some(7.0), Some(0.5)));
+}
+
+#[test]
+fn what_cannot_be_read_is_unknown_and_not_zero() {
+    let unreadable = [
+        Unreadable::Analytics(Role::Paid),
+        Unreadable::Latency(LatencySeries::QueueWait),
+        Unreadable::HourlyRequests,
+        Unreadable::Circuit(Circuit::Backpressure),
+    ];
+    let truth = once(&Signals { unreadable: unreadable.into(), queues: queues(0), ..Signals::default() });
+    assert_eq!(catalog::scalar("proc.queue.avg_wait_seconds.paid", &truth), None);
+    assert_eq!(catalog::scalar("proc.queue.avg_wait_seconds.anonymous", &truth), Some(0.0));
+    assert_eq!(truth.queue_analytics.individual_queues.paid.avg_wait, None);
+    let latency = truth.components.proc.as_ref().unwrap().latency.clone();
+    assert_eq!(
+        (latency.queue_wait_ms.unwrap().one_hour.count, latency.exec_ms.unwrap().one_hour.count),
+        (None, Some(0))
+    );
+    let hour = truth.throttling_stats.as_ref().unwrap();
+    assert_eq!((hour.total_throttled, hour.total_requests, hour.throttle_rate), (0, None, None));
+    let circuits: Vec<String> = catalog::samples(&truth)
+        .into_iter()
+        .filter(|sample| sample.metric.key == "circuit_state" && sample.value > 0.0)
+        .map(|sample| sample.labels[0].1.clone())
+        .collect();
+    assert_eq!(circuits, ["authentication", "rate_limiter"]);
+
+    let truth = once(&Signals { unreadable: [Unreadable::Throttling].into(), ..Signals::default() });
+    assert_eq!((truth.throttling_stats.is_none(), truth.throttling_by_period.len()), (true, 0));
+    assert_eq!(catalog::scalar("throttling.rate_limit_429", &truth), None);
 }
 
 #[test]

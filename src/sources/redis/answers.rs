@@ -8,11 +8,13 @@ use crate::signals::{InputKind, Malformed};
 pub(super) struct Answers {
     values: std::vec::IntoIter<Value>,
     pub(super) malformed: Vec<Malformed>,
+    /// Answers so far that were none, such as that a key is of another type.
+    pub(super) refused: usize,
 }
 
 impl Answers {
     pub(super) fn new(values: Vec<Value>) -> Self {
-        Self { values: values.into_iter(), malformed: Vec::new() }
+        Self { values: values.into_iter(), malformed: Vec::new(), refused: 0 }
     }
 
     /// The next answer, to a GETRANGE, as bytes; `None` for a key that does not exist or cannot be read.
@@ -68,6 +70,7 @@ impl Answers {
     }
 
     fn unreadable(&mut self, kind: InputKind, key: &str, answer: Option<Value>) {
+        self.refused += 1;
         let problem = match answer {
             Some(Value::ServerError(error)) => error_text(&error),
             Some(_) => "is of another form than expected".to_owned(),

@@ -4,7 +4,7 @@
 //! loses none, and no more of them than history can hold. How one sorted set is followed is `tail`'s
 //! matter.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use redis::Pipeline;
 
@@ -14,7 +14,7 @@ use super::tail::{Asked, FEW_PAGES, MOST_PAGES, Member, Tail};
 use crate::history::rolling::MOST_POINTS;
 use crate::history::throttling::SHOWN;
 use crate::signals::{
-    InputKind, LatencySeries, Malformed, Point, RollingSeries, Signals, ThrottlingEvent, UnixSeconds, parse,
+    InputKind, LatencySeries, Malformed, Point, RollingSeries, Signals, ThrottlingEvent, UnixSeconds, Unreadable, parse,
 };
 
 const HOUR: f64 = 3600.0;
@@ -44,6 +44,8 @@ pub(super) struct SeriesReader {
     malformed: Vec<Malformed>,
     unlisted: BTreeMap<InputKind, u64>,
     left_behind: u64,
+    /// Series that the last reading did not get at.
+    out_of_reach: BTreeSet<Unreadable>,
 }
 
 impl SeriesReader {
@@ -62,6 +64,7 @@ impl SeriesReader {
             malformed: Vec::new(),
             unlisted: BTreeMap::new(),
             left_behind: 0,
+            out_of_reach: BTreeSet::new(),
         }
     }
 
@@ -79,8 +82,14 @@ impl SeriesReader {
             let Some((holds, tail)) = self.tails.get_mut(index) else { return };
             let (holds, key) = (*holds, tail.key().to_owned());
             match tail.take(asked, now, answers) {
-                Ok(members) => self.keep(holds, &key, members),
-                Err(problem) => self.unreadable(holds.kind(), &key, problem),
+                Ok(members) => {
+                    holds.fact().map(|fact| self.out_of_reach.remove(&fact));
+                    self.keep(holds, &key, members);
+                }
+                Err(problem) => {
+                    self.out_of_reach.extend(holds.fact());
+                    self.unreadable(holds.kind(), &key, problem);
+                }
             }
         }
     }
@@ -156,6 +165,7 @@ impl SeriesReader {
         signals.latency = std::mem::take(&mut self.latency);
         signals.rolling = std::mem::take(&mut self.rolling);
         signals.throttling_events = std::mem::take(&mut self.throttling);
+        signals.unreadable.extend(&self.out_of_reach);
         signals.malformed.append(&mut self.malformed);
         signals.malformed_unlisted = std::mem::take(&mut self.unlisted);
         signals.left_behind = std::mem::take(&mut self.left_behind);
@@ -173,6 +183,15 @@ fn trimmed<T>(entries: &mut Vec<T>, most: usize, slack: usize) -> u64 {
 }
 
 impl Holds {
+    /// What is not known when it cannot be read. Of our own series we have the points in any case.
+    const fn fact(self) -> Option<Unreadable> {
+        match self {
+            Self::Latency(series) => Some(Unreadable::Latency(series)),
+            Self::Throttling => Some(Unreadable::Throttling),
+            Self::Rolling(_) => None,
+        }
+    }
+
     const fn kind(self) -> InputKind {
         match self {
             Self::Latency(_) | Self::Rolling(_) => InputKind::SeriesMember,

@@ -9,7 +9,7 @@ use redis::Value;
 use super::answers::Answers;
 use super::cut::CUT;
 use super::keys::Keys;
-use crate::signals::{Circuit, CircuitFacts, InputKind, PerRole, QueueDepth, Role, Signals, parse};
+use crate::signals::{Circuit, CircuitFacts, InputKind, PerRole, QueueDepth, Role, Signals, Unreadable, parse};
 
 /// Adds the questions; [`take`] takes the answers in the same order.
 pub(super) fn ask(keys: &Keys, pipeline: &mut Pipeline) {
@@ -40,12 +40,20 @@ pub(super) fn take(keys: &Keys, answers: &mut Answers, signals: &mut Signals) {
     signals.queues = PerRole::default();
     for role in Role::ALL {
         *signals.queues.get_mut(role) = queue(keys, role, answers);
-        let key = keys.analytics(role);
+        let (key, refused) = (keys.analytics(role), answers.refused);
         *signals.analytics.get_mut(role) = answers.parsed(InputKind::QueueAnalytics, &key, parse::queue_analytics);
+        if answers.refused > refused {
+            signals.unreadable.insert(Unreadable::Analytics(role));
+        }
     }
-    signals.circuits =
-        Circuit::ALL.into_iter().filter_map(|name| Some((name, circuit(keys, name, answers)?))).collect();
+    for name in Circuit::ALL {
+        take_circuit(keys, name, answers, signals);
+    }
+    let refused = answers.refused;
     signals.hourly_requests = hourly_requests(keys, answers);
+    if answers.refused > refused {
+        signals.unreadable.insert(Unreadable::HourlyRequests);
+    }
     let key = keys.gateway_config();
     signals.saved_gateway_config =
         answers.parsed(InputKind::GatewayConfig, &key, |bytes| parse::utf8(bytes).map(str::to_owned));
@@ -63,16 +71,24 @@ fn queue(keys: &Keys, role: Role, answers: &mut Answers) -> Option<QueueDepth> {
     Some(QueueDepth { ready: ready?, inflight: inflight?, continuations: continuations? })
 }
 
-fn circuit(keys: &Keys, circuit: Circuit, answers: &mut Answers) -> Option<CircuitFacts> {
-    let kind = InputKind::Circuit;
+fn take_circuit(keys: &Keys, circuit: Circuit, answers: &mut Answers, signals: &mut Signals) {
+    let (kind, refused) = (InputKind::Circuit, answers.refused);
     let text = |bytes: &[u8]| parse::utf8(bytes).map(str::to_owned);
+    let state = answers.parsed(kind, &keys.circuit(circuit, "state"), text);
+    let stats = answers.parsed(kind, &keys.circuit(circuit, "stats"), parse::circuit_stats);
+    // The statistics tell the state by themselves, and without them the state does.
+    if answers.refused > refused && stats.is_none() && state.is_none() {
+        signals.unreadable.insert(Unreadable::Circuit(circuit));
+    }
     let facts = CircuitFacts {
-        state: answers.parsed(kind, &keys.circuit(circuit, "state"), text),
-        stats: answers.parsed(kind, &keys.circuit(circuit, "stats"), parse::circuit_stats),
+        state,
+        stats,
         window_failures: answers.integer(kind, &keys.circuit(circuit, "window")).unwrap_or(0),
         half_open_calls: answers.parsed(kind, &keys.circuit(circuit, "half_open_calls"), parse::counter),
     };
-    (facts != CircuitFacts::default()).then_some(facts)
+    if facts != CircuitFacts::default() {
+        signals.circuits.insert(circuit, facts);
+    }
 }
 
 fn hourly_requests(keys: &Keys, answers: &mut Answers) -> BTreeMap<String, i64> {
