@@ -16,9 +16,9 @@ import project
 DONE = "<<<done>>>"
 # How long an answer may take to be the one that the guide shows.
 SOON = 30
-# A terminal has one window, so a server goes to the background once it is ready.
+# A terminal has one window, so a server that a guide does not send to the background goes there once it is ready.
 WRAPPER = """#!/bin/sh
-[ "$1" = serve ] || exec {program} "$@"
+[ "$*" = serve ] || exec {program} "$@"
 {program} serve >serve.log 2>&1 &
 for _ in $(seq 300); do
   curl -sf "http://127.0.0.1:$METRICS_PORT/readyz" >/dev/null && exit

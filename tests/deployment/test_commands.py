@@ -37,6 +37,19 @@ class Guides(unittest.TestCase):
         terminal.run("kdcube-metrics serve")
         terminal.follow("prometheus.md")
 
+    def test_proxy_mode(self):
+        terminal = self.terminal(6390, 8090, 8091, 8092, METRICS_MODE="redis")
+        # The settings are those of a platform; what follows them stands in for one.
+        _, start, stop = (text for _, text in blocks("proxy-mode.md"))
+        answer = terminal.run(start)
+        terminal.run(stop)
+        for upstream in ("ingress", "proc"):
+            self.assertIn(f'kdcube_metrics_upstream_up{{upstream="{upstream}"}} 1', answer)
+        self.assertTrue(any(line.startswith("kdcube_proc_queue_pressure_ratio") for line in answer), answer)
+        # The mode, and a queue that was read.
+        self.assertEqual(answer[-2], '"proxy"')
+        self.assertRegex(answer[-1], r"^\d+$")
+
 
 class Aws(unittest.TestCase):
     """A simulated AWS, told to the AWS CLI by its usual variables."""
