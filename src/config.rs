@@ -24,7 +24,7 @@ use self::export::ExportConfig;
 use self::postgres::PostgresConfig;
 use crate::catalog::mapping::Mapping;
 use crate::settings::{FromSetting, Settings};
-use crate::telemetry::logging::LogFormat;
+use crate::telemetry::logging::{self, LogFormat};
 
 pub(crate) use self::source::read_redis;
 pub use self::source::{Mode, SourceConfig};
@@ -79,7 +79,7 @@ impl Config {
     pub fn read_as(mode: Option<Mode>, settings: &mut Settings) -> Option<Self> {
         let mode = mode.or_else(|| settings.get(&table::MODE));
         let instance_id =
-            settings.text(&table::INSTANCE_ID).unwrap_or_else(|| format!("metrics-{:08x}", fastrand::u32(..)));
+            settings.word(&table::INSTANCE_ID).unwrap_or_else(|| format!("metrics-{:08x}", fastrand::u32(..)));
         let request_timeout = settings.get(&table::REQUEST_TIMEOUT);
         let source = source::read(settings, mode, &instance_id, request_timeout);
         let config = Self::assemble(settings, source, instance_id, request_timeout);
@@ -155,8 +155,12 @@ fn read_cadence(settings: &mut Settings) -> (Option<Duration>, Option<Duration>)
 }
 
 fn read_log(settings: &mut Settings) -> Option<LogConfig> {
-    let filter = settings.text(&table::RUST_LOG)?;
-    Some(LogConfig { format: settings.get(&table::LOG_FORMAT)?, filter })
+    let format = settings.get(&table::LOG_FORMAT);
+    let filter = settings.word(&table::RUST_LOG)?;
+    if let Err(problem) = logging::filter(&filter) {
+        settings.problem(format!("RUST_LOG: {problem}; accepted: {}", table::RUST_LOG.accepts));
+    }
+    Some(LogConfig { format: format?, filter })
 }
 
 fn read_history_limit(settings: &mut Settings) -> Option<usize> {

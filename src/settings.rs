@@ -130,6 +130,13 @@ impl Settings {
             .or_else(|| (!setting.default.is_empty()).then(|| setting.default.to_owned()))
     }
 
+    /// The text of a setting without blanks around it, or its default where nothing is left: a file may be empty.
+    pub fn word(&mut self, setting: &Setting) -> Option<String> {
+        let text = self.text(setting)?;
+        let text = if text.trim().is_empty() { setting.default } else { text.trim() };
+        (!text.is_empty()).then(|| text.to_owned())
+    }
+
     /// The text of a setting that must not be shown.
     pub fn secret(&mut self, setting: &Setting) -> Option<SecretString> {
         self.text(setting).map(SecretString::from)
@@ -257,13 +264,15 @@ impl FromSetting for bool {
     }
 }
 
-/// Seconds, fractions included; more than 0 and at most a day.
+/// Seconds, fractions included; at least a millisecond, for what takes no time at all cannot be waited for, and at
+/// most a day.
 impl FromSetting for Duration {
     fn from_setting(text: &str) -> Result<Self, String> {
+        const SHORTEST: f64 = 0.001;
         const LONGEST: f64 = 86_400.0;
         match text.parse::<f64>() {
-            Ok(seconds) if seconds > 0.0 && seconds <= LONGEST => Ok(Self::from_secs_f64(seconds)),
-            Ok(_) => Err(format!("is out of range (more than 0, at most {LONGEST})")),
+            Ok(seconds) if (SHORTEST..=LONGEST).contains(&seconds) => Ok(Self::from_secs_f64(seconds)),
+            Ok(_) => Err(format!("is out of range (at least {SHORTEST}, at most {LONGEST})")),
             Err(_) => Err("is not a number of seconds".to_owned()),
         }
     }
@@ -352,9 +361,20 @@ mod tests {
     }
 
     #[test]
+    fn a_word_has_no_blanks_around_it_and_an_empty_one_is_none() {
+        for (given, word) in [(" a b \n", Some("a b")), (" \n", Some("8090")), ("", Some("8090"))] {
+            let file = tempfile::NamedTempFile::new().unwrap();
+            std::fs::write(file.path(), given).unwrap();
+            let path = file.path().to_str().unwrap();
+            let mut settings = Settings::from_environment([("METRICS_PORT_FILE", path)]);
+            assert_eq!(settings.word(&PORT).as_deref(), word, "{given:?}");
+        }
+    }
+
+    #[test]
     fn durations_are_bounded() {
         assert_eq!(Duration::from_setting("0.5"), Ok(Duration::from_millis(500)));
-        for bad in ["0", "-1", "nan", "inf", "1e9", "5s"] {
+        for bad in ["0", "-1", "nan", "inf", "1e9", "5s", "1e-10"] {
             assert!(Duration::from_setting(bad).is_err(), "{bad}");
         }
     }

@@ -1,6 +1,7 @@
 //! One TLS stack for the whole program: rustls on ring.
 
 mod certificate;
+pub mod client;
 pub mod server;
 
 use std::sync::Arc;

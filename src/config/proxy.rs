@@ -11,6 +11,7 @@ use super::endpoint::Endpoint;
 use super::table;
 use crate::settings::{FromSetting, Setting, Settings};
 use crate::signals::Component;
+use crate::tls::client::{self, UpstreamTls};
 
 /// The upstreams, and what every request to them carries.
 #[derive(Debug, Clone)]
@@ -57,15 +58,6 @@ pub struct AuthHeader {
 pub enum AuthValue {
     Fixed(SecretString),
     File(PathBuf),
-}
-
-/// PEM files, read anew when they change.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct UpstreamTls {
-    /// The authorities that an upstream's certificate must come from, instead of the system's.
-    pub authorities: Option<PathBuf>,
-    /// Our certificate and its key.
-    pub identity: Option<(PathBuf, PathBuf)>,
 }
 
 /// Reads all of it; `None` if anything is wrong, which is noted.
@@ -158,7 +150,15 @@ fn tls(settings: &mut Settings) -> Option<UpstreamTls> {
         );
         return None;
     }
-    Some(UpstreamTls { authorities, identity: certificate.zip(key) })
+    let files = UpstreamTls { authorities, identity: certificate.zip(key) };
+    // Judged now: what cannot be used stops the start together with all else that is wrong.
+    match client::build(&files, reqwest::Client::builder()) {
+        Ok(_) => Some(files),
+        Err(problems) => {
+            problems.into_iter().for_each(|problem| settings.problem(problem));
+            None
+        }
+    }
 }
 
 impl FromSetting for HeaderName {
@@ -227,5 +227,17 @@ mod tests {
             let all = problems.join("\n");
             assert!(all.contains(problem) && !all.contains("hunter2"), "{variable}: {all}");
         }
+    }
+    #[test]
+    fn files_are_judged_and_each_problem_names_its_variable() {
+        const CA: (&str, &str) = ("METRICS_PROXY_CA_FILE", "/nowhere/ca.pem");
+        const CERTIFICATE: (&str, &str) = ("METRICS_PROXY_CLIENT_CERT_FILE", "/nowhere/client.pem");
+        const KEY: (&str, &str) = ("METRICS_PROXY_CLIENT_KEY_FILE", "/nowhere/client.key");
+        let (config, problems) = read_all(&[PROC, CA, CERTIFICATE, KEY]);
+        assert!(config.is_none());
+        for ((variable, _), problem) in [CA, CERTIFICATE, KEY].iter().zip(&problems) {
+            assert!(problem.starts_with(variable) && problem.contains("accepted"), "{problem}");
+        }
+        assert_eq!(problems.len(), 3, "{problems:?}");
     }
 }

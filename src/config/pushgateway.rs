@@ -6,6 +6,7 @@ use secrecy::ExposeSecret;
 
 use super::endpoint::Endpoint;
 use super::table;
+use crate::catalog;
 use crate::settings::{FromSetting, Settings};
 
 /// A Pushgateway and the group that is replaced with every push.
@@ -27,7 +28,7 @@ pub fn read(settings: &mut Settings) -> Option<PushgatewayConfig> {
     let place = settings.secret(&table::PUSHGATEWAY_URL).map(|url| Endpoint::parse(url.expose_secret()));
     let labels = settings.get(&table::GROUPING_LABELS_JSON);
     let delete_on_shutdown = settings.get(&table::DELETE_ON_SHUTDOWN)?;
-    let job = settings.text(&table::JOB_NAME)?;
+    let job = settings.word(&table::JOB_NAME)?;
     match place {
         Some(Ok(endpoint)) if enabled => {
             Some(PushgatewayConfig { endpoint, job, labels: labels.unwrap_or_default(), delete_on_shutdown })
@@ -54,12 +55,21 @@ impl FromSetting for GroupingLabels {
         }
         let labels: BTreeMap<String, String> =
             serde_json::from_str(text).map_err(|_| "is not a JSON object of texts".to_owned())?;
+        if let Some(name) = labels.keys().find(|name| is_taken(name)) {
+            return Err(format!("has {name:?}, which is a label of our own metrics: they could not be told apart"));
+        }
         match labels.keys().find(|name| !is_label_name(name)) {
             Some(name) => Err(format!("has {name:?}, which is no label name")),
             None if labels.contains_key("job") => Err("has \"job\", which METRICS_PROM_JOB_NAME sets".to_owned()),
             None => Ok(Self(labels)),
         }
     }
+}
+
+/// Whether a metric that is pushed has such a label. The group's would be put in its place, and several series
+/// become one.
+fn is_taken(name: &str) -> bool {
+    catalog::all().flat_map(|metric| metric.labels).any(|label| *label == name)
 }
 
 /// `[a-zA-Z_][a-zA-Z0-9_]*`, and not one of Prometheus' own (`__…`).
@@ -106,6 +116,8 @@ mod tests {
             (r#"{"1a": "x"}"#, "no label name"),
             (r#"{"__x": "x"}"#, "no label name"),
             (r#"{"job": "x"}"#, "METRICS_PROM_JOB_NAME"),
+            (r#"{"component": "proc"}"#, "label of our own"),
+            (r#"{"window": "x"}"#, "label of our own"),
             (r#"{"a": 1}"#, "JSON object of texts"),
             ("[", "JSON object of texts"),
         ] {

@@ -14,7 +14,7 @@ const CLOUDWATCH: &str = "CloudWatch";
 const POSTGRES: &str = "PostgreSQL";
 
 const BOOLEAN: &str = "1/0, true/false, yes/no, on/off";
-const SECONDS: &str = "seconds, more than 0, fractions allowed";
+const SECONDS: &str = "seconds, 0.001 to 86400, fractions allowed";
 
 /// A row whose value may be shown.
 const fn open(

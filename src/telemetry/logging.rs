@@ -15,13 +15,20 @@ pub enum LogFormat {
     Json,
 }
 
+/// Reads a filter.
+///
+/// # Errors
+/// It does not parse.
+pub fn filter(text: &str) -> Result<EnvFilter, String> {
+    EnvFilter::try_new(text).map_err(|error| format!("bad log filter `{text}`: {error}"))
+}
+
 /// Installs the program's logging, to standard error; standard output is for answers.
 ///
 /// # Errors
 /// A filter that does not parse, or logging that is installed already.
-pub fn init(filter: &str, format: LogFormat, colour: bool) -> Result<(), String> {
-    let filter = EnvFilter::try_new(filter).map_err(|error| format!("bad log filter `{filter}`: {error}"))?;
-    let filter = SECRETIVE.iter().fold(filter, |filter, target| match format!("{target}=info").parse() {
+pub fn init(text: &str, format: LogFormat, colour: bool) -> Result<(), String> {
+    let filter = SECRETIVE.iter().fold(filter(text)?, |filter, target| match format!("{target}=info").parse() {
         Ok(directive) => filter.add_directive(directive),
         Err(_) => filter,
     });

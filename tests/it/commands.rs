@@ -19,14 +19,20 @@ fn answer(output: &Output) -> String {
 #[test]
 fn every_problem_of_the_configuration_is_told_at_once() {
     let output = run(
-        &[("METRICS_PORT", "many"), ("METRICS_SAMPLE_INTERVAL_SEC", "-1"), ("REDIS_URL", "redis//:hunter2@x")],
+        &[
+            ("METRICS_PORT", "many"),
+            ("METRICS_SAMPLE_INTERVAL_SEC", "1e-10"),
+            ("REDIS_URL", "redis//:hunter2@x"),
+            ("RUST_LOG", "foo=bar=baz"),
+        ],
         &["--log-format", "xml", "serve"],
     );
     assert_eq!(output.status.code(), Some(78));
     let errors = errors(&output);
     for part in [
         "METRICS_PORT \"many\"",
-        "METRICS_SAMPLE_INTERVAL_SEC \"-1\"",
+        "METRICS_SAMPLE_INTERVAL_SEC \"1e-10\"",
+        "RUST_LOG",
         "REDIS_URL",
         "METRICS_LOG_FORMAT \"xml\"",
         "GATEWAY_CONFIG_JSON",

@@ -75,6 +75,9 @@ fn from_fields(key: &str, fields: &Map<String, Value>, names: &mut Names, proble
     }
 }
 
+/// Names that a Pushgateway writes into every group.
+const PUSHGATEWAYS: [&str; 2] = ["push_time_seconds", "push_failure_time_seconds"];
+
 fn rename(key: &str, name: &str, names: &mut Names, problems: &mut Vec<String>) {
     let legal = legal_prometheus(name);
     let trouble = if name.trim().is_empty() {
@@ -83,8 +86,11 @@ fn rename(key: &str, name: &str, names: &mut Names, problems: &mut Vec<String>) 
         Some(format!("has more than {LONGEST_NAME} characters"))
     } else if name.starts_with(':') || !name.chars().all(|c| c.is_ascii_graphic() || c == ' ') {
         Some("must be printable ASCII and not begin with `:`".to_owned())
-    } else if legal.starts_with("kdcube_metrics_") || legal.starts_with("process_") {
-        Some("is reserved for this server's own metrics".to_owned())
+    } else if legal.starts_with("kdcube_metrics_")
+        || legal.starts_with("process_")
+        || PUSHGATEWAYS.contains(&legal.as_str())
+    {
+        Some("is reserved for this server's own metrics or a Pushgateway's".to_owned())
     } else {
         None
     };

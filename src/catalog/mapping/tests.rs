@@ -56,6 +56,7 @@ fn two_keys_may_not_end_in_one_name() {
     assert!(problems(r#"{"proc.queue.total": "kdcube_proc_queue_pressure_ratio"}"#).contains("one Prometheus name"));
     assert!(problems(r#"{"proc.exec.p95": "x", "proc.exec.p95_ms": "y"}"#).contains("same metric"));
     assert!(problems(r#"{"proc.exec.p95": "kdcube_metrics_up"}"#).contains("reserved"));
+    assert!(problems(r#"{"proc.exec.p95": "push_time_seconds"}"#).contains("reserved"));
 }
 
 #[test]

@@ -26,7 +26,12 @@ fn name(
 ) -> String {
     for key in keys {
         match document.get(key) {
-            Some(Value::String(text)) if !is_placeholder(text) => return text.trim().to_owned(),
+            Some(Value::String(text)) if !is_placeholder(text) => {
+                if text.trim().contains(char::is_control) {
+                    problems.add(key, "holds a control character; expected a name on one line");
+                }
+                return text.trim().to_owned();
+            }
             None | Some(Value::Null | Value::String(_)) => {}
             Some(other) => problems.wrong_type(key, "a text", other),
         }

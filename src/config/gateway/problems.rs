@@ -21,7 +21,8 @@ pub(super) struct Problems {
 impl Problems {
     /// Notes a problem once, however many components read the same field.
     pub(super) fn add(&self, path: &str, problem: &str) {
-        let line = format!("{path}: {problem}");
+        // Names in a document may hold anything; a problem is one line.
+        let line = format!("{path}: {problem}").replace(char::is_control, "\u{fffd}");
         let mut found = self.found.borrow_mut();
         if !found.contains(&line) {
             found.push(line);

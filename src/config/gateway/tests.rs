@@ -68,6 +68,9 @@ fn placeholders_fall_back() {
     }
     assert_eq!(problems("{}").len(), 2);
     assert_eq!(problems(r#"{"tenant": 5, "project": "p"}"#).len(), 2);
+    assert!(problems(r#"{"tenant": "a\nb", "project": "p"}"#)[0].contains("control character"));
+    let named = problems(r#"{"tenant": "a", "project": "p", "rate_limits": {"x\ny": {"burst": "q"}}}"#);
+    assert!(!named.is_empty() && named.iter().all(|problem| !problem.contains('\n')), "{named:?}");
 }
 
 #[test]

@@ -3,17 +3,18 @@
 
 use std::error::Error;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::SystemTime;
 
 use reqwest::header::{ACCEPT, ACCEPT_ENCODING, HeaderMap, HeaderValue};
 use reqwest::redirect::{Action, Attempt, Policy};
-use reqwest::{Certificate, Identity, RequestBuilder, Url};
+use reqwest::{RequestBuilder, Url};
 use secrecy::ExposeSecret;
 
 use crate::config::endpoint::Endpoint;
-use crate::config::proxy::{AuthHeader, AuthValue, ProxyConfig, UpstreamTls, header_value};
-use crate::{files, tls};
+use crate::config::proxy::{AuthHeader, AuthValue, ProxyConfig, header_value};
+use crate::files;
+use crate::tls::client::{self, UpstreamTls};
 
 /// Redirects that are followed on one server.
 const MOST_REDIRECTS: usize = 5;
@@ -32,7 +33,6 @@ impl Client {
     /// # Errors
     /// A file cannot be read or does not hold what it should.
     pub(super) fn new(config: &ProxyConfig) -> Result<Self, String> {
-        tls::use_ring();
         Ok(Self { http: build(config)?, stamps: stamps(&config.tls), config: config.clone() })
     }
 
@@ -67,7 +67,8 @@ impl Client {
         match value {
             AuthValue::Fixed(value) => header_value(value.expose_secret()).map(Some).map_err(unfit),
             AuthValue::File(path) => {
-                let bytes = read("METRICS_AUTH_HEADER_VALUE_FILE", path)?;
+                let told = |problem| format!("METRICS_AUTH_HEADER_VALUE_FILE {path:?}: {problem}");
+                let bytes = files::read(path).map_err(told)?;
                 header_value(&String::from_utf8_lossy(&bytes)).map(Some).map_err(unfit)
             }
         }
@@ -90,18 +91,12 @@ impl Client {
 fn build(config: &ProxyConfig) -> Result<reqwest::Client, String> {
     let accepted = [(ACCEPT, "application/json"), (ACCEPT_ENCODING, "gzip")];
     let headers = accepted.map(|(name, value)| (name, HeaderValue::from_static(value))).into_iter().collect();
-    let mut builder = reqwest::Client::builder()
+    let builder = reqwest::Client::builder()
         .user_agent(concat!("kdcube-metrics/", env!("CARGO_PKG_VERSION")))
         .default_headers(headers)
         .redirect(Policy::custom(on_the_same_server))
         .timeout(config.timeout);
-    if let Some(path) = &config.tls.authorities {
-        builder = builder.tls_certs_only(authorities(path)?);
-    }
-    if let Some((certificate, key)) = &config.tls.identity {
-        builder = builder.identity(identity(certificate, key)?);
-    }
-    builder.build().map_err(|error| format!("no HTTP client for upstreams: {}", cause(error)))
+    client::build(&config.tls, builder).map_err(|problems| problems.join("; "))
 }
 
 /// A redirect elsewhere would take the headers that let us in with it.
@@ -114,30 +109,6 @@ fn on_the_same_server(attempt: Attempt<'_>) -> Action {
         return attempt.error("it redirects again and again");
     }
     attempt.follow()
-}
-
-fn authorities(path: &Path) -> Result<Vec<Certificate>, String> {
-    let pem = read("METRICS_PROXY_CA_FILE", path)?;
-    match Certificate::from_pem_bundle(&pem) {
-        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
-        _ => Err(format!("METRICS_PROXY_CA_FILE {path:?}: holds no certificate; accepted: a PEM file")),
-    }
-}
-
-fn identity(certificate: &Path, key: &Path) -> Result<Identity, String> {
-    let mut pem = read("METRICS_PROXY_CLIENT_CERT_FILE", certificate)?;
-    pem.push(b'\n');
-    pem.extend(read("METRICS_PROXY_CLIENT_KEY_FILE", key)?);
-    Identity::from_pem(&pem).map_err(|_| {
-        format!(
-            "METRICS_PROXY_CLIENT_CERT_FILE {certificate:?} and METRICS_PROXY_CLIENT_KEY_FILE {key:?}: hold no \
-             certificate with its key; accepted: PEM files"
-        )
-    })
-}
-
-fn read(variable: &str, path: &Path) -> Result<Vec<u8>, String> {
-    files::read(path).map_err(|problem| format!("{variable} {path:?}: {problem}"))
 }
 
 fn stamps(tls: &UpstreamTls) -> Vec<Stamp> {
