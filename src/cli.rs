@@ -36,7 +36,8 @@ Exit codes: 0 fine, 1 failed, 2 nothing could be collected, 3 a sink failed, 64 
 #[derive(Debug, Parser)]
 #[command(name = "kdcube-metrics", version, about = ABOUT, long_about = LONG_ABOUT, after_help = AFTER_HELP)]
 pub struct Cli {
-    /// Reads settings from a file of NAME=value lines; the environment and flags win over it.
+    /// Reads settings from a file of NAME=value lines (blanks and $ in single quotes, JSON as it is); the environment
+    /// and flags win over it.
     #[arg(long, global = true, value_name = "FILE")]
     pub env_file: Option<PathBuf>,
     #[command(subcommand)]

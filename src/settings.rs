@@ -3,13 +3,16 @@
 //!
 //! What settings exist is `config::table`'s matter; what they mean together is `config`'s.
 
+mod env_file;
+
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use secrecy::SecretString;
+
+pub use self::env_file::read_env_file;
 
 /// The declaration of one setting: variable, flag, documentation and default in one place.
 #[derive(Debug, Clone, Copy)]
@@ -210,31 +213,6 @@ impl Settings {
     }
 }
 
-/// Reads an env file (`NAME=value`, quotes and comments as usual).
-///
-/// # Errors
-/// The file cannot be read, or a line is not an assignment.
-pub fn read_env_file(path: &Path) -> Result<Layer, Problem> {
-    match std::fs::File::open(path) {
-        Ok(file) => env_file(path, file),
-        Err(error) => Err(Problem(format!("--env-file {}: cannot be read: {error}", path.display()))),
-    }
-}
-
-fn env_file(path: &Path, text: impl Read) -> Result<Layer, Problem> {
-    dotenvy::from_read_iter(text).map(|entry| entry.map_err(|error| env_file_problem(path, &error))).collect()
-}
-
-/// dotenvy quotes the whole line, which may hold a secret.
-fn env_file_problem(path: &Path, error: &dotenvy::Error) -> Problem {
-    let what = match error {
-        dotenvy::Error::LineParse(_, position) => format!("a line is not NAME=value (at its character {position})"),
-        dotenvy::Error::Io(error) => error.to_string(),
-        _ => "cannot be understood".to_owned(),
-    };
-    Problem(format!("--env-file {}: {what}", path.display()))
-}
-
 /// A value as shown in an error: enough to recognise it.
 fn shorten(text: &str) -> String {
     const LONGEST: usize = 60;
@@ -292,8 +270,6 @@ from_str_setting!(u16: "a port", usize: "a whole number", std::net::IpAddr: "an 
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
 
     const PORT: Setting = Setting {
@@ -376,35 +352,6 @@ mod tests {
         assert_eq!(Duration::from_setting("0.5"), Ok(Duration::from_millis(500)));
         for bad in ["0", "-1", "nan", "inf", "1e9", "5s", "1e-10"] {
             assert!(Duration::from_setting(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn an_env_file_problem_does_not_quote_the_line() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("env");
-        std::fs::write(&path, "A=1\nPASSWORD 'hunter2\n").unwrap();
-        assert!(!read_env_file(&path).unwrap_err().0.contains("hunter2"));
-        std::fs::write(&path, "# comment\nA=1\nB=\"two words\"\n").unwrap();
-        assert_eq!(read_env_file(&path).unwrap().get("B").map(String::as_str), Some("two words"));
-    }
-
-    proptest! {
-        #[test]
-        fn no_env_file_panics(text in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = env_file(Path::new("env"), text.as_slice());
-        }
-
-        #[test]
-        fn what_an_env_file_says_is_read_and_a_broken_line_is_not_shown(
-            values in proptest::collection::vec("[a-zA-Z0-9:/@._-]{1,20}", 1..5), broken in "[a-z]{9} '[a-z]{9}"
-        ) {
-            let mut text: String = values.iter().enumerate().map(|(n, value)| format!("export NAME_{n}={value}  # why\n")).collect();
-            let read = env_file(Path::new("env"), text.as_bytes()).unwrap();
-            prop_assert_eq!(read.into_values().collect::<Vec<_>>(), values);
-            text.push_str(&broken);
-            let Problem(problem) = env_file(Path::new("env"), text.as_bytes()).unwrap_err();
-            prop_assert!(broken.split([' ', '\'']).filter(|word| !word.is_empty()).all(|word| !problem.contains(word)));
         }
     }
 

@@ -34,6 +34,13 @@ impl<'a> Section<'a> {
         component: Component,
         problems: &'a Problems,
     ) -> Self {
+        // Those that another alias wins over are checked too: somebody wrote them to be read.
+        for key in SLICES {
+            let value = root.get(name).and_then(|section| section.get(key));
+            if let Some(other) = value.filter(|value| !value.is_object() && !value.is_null()) {
+                problems.wrong_type(&format!("{name}.{key}"), "an object", other);
+            }
+        }
         let (path, value) = slice(root, name, component);
         Self::of(path, value, problems)
     }

@@ -74,6 +74,12 @@ fn placeholders_fall_back() {
 }
 
 #[test]
+fn a_slice_that_another_wins_over_is_checked() {
+    let text = r#"{"tenant": "a", "project": "p", "service_capacity": {"proc": {}, "processor": 7}}"#;
+    assert_eq!(problems(text), ["GATEWAY_CONFIG_JSON: service_capacity.processor: expected an object, got a number"]);
+}
+
+#[test]
 fn yaml_is_read_bare_and_under_gateway() {
     let bare = "tenant: acme\nproject: chat\nservice_capacity:\n  proc:\n    processes_per_instance: 3\n";
     let nested = format!("gateway:\n{}", bare.lines().map(|line| format!("  {line}\n")).collect::<String>());
