@@ -158,7 +158,7 @@ fn read_log(settings: &mut Settings) -> Option<LogConfig> {
     let format = settings.get(&table::LOG_FORMAT);
     let filter = settings.word(&table::RUST_LOG)?;
     if let Err(problem) = logging::filter(&filter) {
-        settings.problem(format!("RUST_LOG: {problem}; accepted: {}", table::RUST_LOG.accepts));
+        settings.refuse(&table::RUST_LOG, &problem);
     }
     Some(LogConfig { format: format?, filter })
 }

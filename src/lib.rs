@@ -7,6 +7,7 @@
 pub mod api;
 pub mod app;
 pub mod catalog;
+mod causes;
 pub mod cli;
 pub mod clock;
 pub mod commands;
@@ -16,6 +17,7 @@ pub mod exporters;
 mod files;
 pub mod history;
 pub mod monitoring;
+mod pause;
 pub mod settings;
 pub mod signals;
 pub mod simulator;

@@ -104,6 +104,16 @@ impl Settings {
         self.problems.push(Problem(text.into()));
     }
 
+    /// Notes what is wrong with a setting's value, which is not quoted, with what is accepted.
+    pub fn refuse(&mut self, setting: &Setting, problem: &str) {
+        self.problem(format!("{}: {problem}; accepted: {}", setting.variable, setting.accepts));
+    }
+
+    /// What was read, or a note of each of its problems.
+    pub fn noted<T>(&mut self, read: Result<T, Vec<String>>) -> Option<T> {
+        read.map_err(|problems| problems.into_iter().for_each(|problem| self.problem(problem))).ok()
+    }
+
     /// All problems so far.
     #[must_use]
     pub fn problems(&self) -> &[Problem] {

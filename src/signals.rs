@@ -328,6 +328,9 @@ impl Circuit {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Authentication, Self::RateLimiter, Self::Backpressure];
 
+    /// The states that one can be in.
+    pub const STATES: [&str; 3] = ["closed", "open", "half_open"];
+
     /// The word in keys, labels and payloads.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -2,6 +2,7 @@
 
 mod certificate;
 pub mod client;
+pub(crate) mod pem;
 pub mod server;
 
 use std::sync::Arc;

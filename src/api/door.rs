@@ -103,8 +103,7 @@ fn follow_identity(
     let (followed, first) = Followed::begin(files.paths(), move || server::load(&files))?;
     let telemetry = Arc::clone(telemetry);
     telemetry.door.follows(Files::Tls);
-    note_end(&first, &telemetry);
-    warn_of_end(first.certificate.as_ref(), SystemClock.now());
+    comes_into_use(&first, &telemetry, SystemClock.now());
     let (keeper, identity) = watch::channel(first.config);
     following.spawn(followed.follow(move |heard| {
         telemetry.door.reloaded(Files::Tls, heard.is_ok());
@@ -112,8 +111,7 @@ fn follow_identity(
             Ok(identity) => {
                 let name = identity.certificate.as_ref().map(|certificate| certificate.name.as_str());
                 tracing::info!(name, "the TLS files have changed: they serve from the next connection on");
-                note_end(&identity, &telemetry);
-                warn_of_end(identity.certificate.as_ref(), SystemClock.now());
+                comes_into_use(&identity, &telemetry, SystemClock.now());
                 keeper.send_replace(identity.config);
             }
             Err(problems) => kept(&problems, "the TLS identity before it stays"),
@@ -122,13 +120,10 @@ fn follow_identity(
     Ok(identity)
 }
 
-fn note_end(identity: &Identity, telemetry: &Telemetry) {
+/// Notes when its certificate ends, and warns if that is past; later the metric tells.
+fn comes_into_use(identity: &Identity, telemetry: &Telemetry, now: UnixSeconds) {
     telemetry.door.certificate_ends(identity.certificate.as_ref().map(|certificate| certificate.not_after));
-}
-
-/// Said when a certificate comes into use; later the metric tells.
-fn warn_of_end(certificate: Option<&Validity>, now: UnixSeconds) {
-    let Some(Validity { name, not_after, .. }) = certificate else { return };
+    let Some(Validity { name, not_after, .. }) = &identity.certificate else { return };
     if now >= *not_after {
         tracing::error!(name, "the certificate in METRICS_TLS_CERT_FILE has ended: clients will refuse it");
     }

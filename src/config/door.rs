@@ -71,13 +71,7 @@ pub fn tokens(list: &str) -> Result<Vec<SecretString>, String> {
 fn read_tokens(settings: &mut Settings) -> Option<Vec<SecretString>> {
     // An empty file is not an unset variable: whoever names a file wants its tokens asked for.
     let Some(list) = settings.text(&table::AUTH_TOKEN) else { return Some(Vec::new()) };
-    match tokens(&list) {
-        Ok(tokens) => Some(tokens),
-        Err(problem) => {
-            settings.problem(format!("METRICS_AUTH_TOKEN: {problem}; accepted: {}", table::AUTH_TOKEN.accepts));
-            None
-        }
-    }
+    tokens(&list).map_err(|problem| settings.refuse(&table::AUTH_TOKEN, &problem)).ok()
 }
 
 /// `Some(None)` is plain HTTP, `None` a problem.
@@ -93,13 +87,7 @@ fn read_tls(settings: &mut Settings) -> Option<Option<TlsFiles>> {
         }
     };
     let files = TlsFiles { certificate, key, client_ca };
-    match server::load(&files) {
-        Ok(_) => Some(Some(files)),
-        Err(problems) => {
-            problems.into_iter().for_each(|problem| settings.problem(problem));
-            None
-        }
-    }
+    settings.noted(server::load(&files)).map(|_| Some(files))
 }
 
 /// One line for each variable that is missing beside those that are set.

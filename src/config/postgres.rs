@@ -6,12 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::RootCertStore;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use secrecy::SecretString;
 
 use super::table;
 use crate::settings::{FromSetting, Setting, Settings};
+use crate::tls::pem;
 
 /// How the source reaches PostgreSQL.
 #[derive(Debug, Clone)]
@@ -132,12 +131,7 @@ fn read_tls(settings: &mut Settings) -> Option<Option<Authorities>> {
 
 fn authorities(file: &Path) -> Result<RootCertStore, String> {
     let text = std::fs::read(file).map_err(|error| format!("cannot be read: {error}"))?;
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(&text) {
-        let certificate = certificate.map_err(|error| format!("is not PEM: {error}"))?;
-        roots.add(certificate).map_err(|error| format!("holds a certificate that cannot be used: {error}"))?;
-    }
-    if roots.is_empty() { Err("holds no certificate".to_owned()) } else { Ok(roots) }
+    pem::certificates(&text).and_then(pem::roots)
 }
 
 #[cfg(test)]

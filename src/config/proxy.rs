@@ -79,13 +79,7 @@ pub(super) fn read(settings: &mut Settings, timeout: Option<Duration>) -> Option
 /// `Some(None)`: not configured.
 fn endpoint(settings: &mut Settings, setting: &Setting) -> Option<Option<Endpoint>> {
     let Some(text) = settings.secret(setting) else { return Some(None) };
-    match Endpoint::parse(text.expose_secret()) {
-        Ok(endpoint) => Some(Some(endpoint)),
-        Err(problem) => {
-            settings.problem(format!("{}: {problem}; accepted: {}", setting.variable, setting.accepts));
-            None
-        }
-    }
+    Endpoint::parse(text.expose_secret()).map(Some).map_err(|problem| settings.refuse(setting, problem)).ok()
 }
 
 fn auth(settings: &mut Settings) -> Option<Option<AuthHeader>> {
@@ -113,13 +107,7 @@ pub fn header_value(text: &str) -> Result<HeaderValue, reqwest::header::InvalidH
 
 fn headers(settings: &mut Settings) -> Option<HeaderMap> {
     let Some(text) = settings.secret(&table::HEADERS_JSON) else { return Some(HeaderMap::new()) };
-    match parse_headers(text.expose_secret()) {
-        Ok(headers) => Some(headers),
-        Err(problem) => {
-            settings.problem(format!("METRICS_HEADERS_JSON: {problem}; accepted: {}", table::HEADERS_JSON.accepts));
-            None
-        }
-    }
+    parse_headers(text.expose_secret()).map_err(|problem| settings.refuse(&table::HEADERS_JSON, &problem)).ok()
 }
 
 /// Problems name the header, never its value. A null is no header, as in the service before this one.
@@ -152,13 +140,10 @@ fn tls(settings: &mut Settings) -> Option<UpstreamTls> {
     }
     let files = UpstreamTls { authorities, identity: certificate.zip(key) };
     // Judged now: what cannot be used stops the start together with all else that is wrong.
-    match client::build(&files, reqwest::Client::builder()) {
-        Ok(_) => Some(files),
-        Err(problems) => {
-            problems.into_iter().for_each(|problem| settings.problem(problem));
-            None
-        }
+    if files != UpstreamTls::default() {
+        settings.noted(client::build(&files, reqwest::Client::builder()))?;
     }
+    Some(files)
 }
 
 impl FromSetting for HeaderName {
@@ -228,6 +213,7 @@ mod tests {
             assert!(all.contains(problem) && !all.contains("hunter2"), "{variable}: {all}");
         }
     }
+
     #[test]
     fn files_are_judged_and_each_problem_names_its_variable() {
         const CA: (&str, &str) = ("METRICS_PROXY_CA_FILE", "/nowhere/ca.pem");

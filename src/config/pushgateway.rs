@@ -34,10 +34,7 @@ pub fn read(settings: &mut Settings) -> Option<PushgatewayConfig> {
             Some(PushgatewayConfig { endpoint, job, labels: labels.unwrap_or_default(), delete_on_shutdown })
         }
         Some(Err(problem)) => {
-            settings.problem(format!(
-                "METRICS_PROM_PUSHGATEWAY_URL: {problem}; accepted: {}",
-                table::PUSHGATEWAY_URL.accepts
-            ));
+            settings.refuse(&table::PUSHGATEWAY_URL, problem);
             None
         }
         None if enabled => {

@@ -179,11 +179,5 @@ fn read_gateway_file(
 
 /// The configuration, or a note of each of its problems.
 fn sound(settings: &mut Settings, read: Result<GatewayConfig, GatewayConfigError>) -> Option<GatewayConfig> {
-    match read {
-        Ok(config) => Some(config),
-        Err(error) => {
-            error.problems.into_iter().for_each(|problem| settings.problem(problem));
-            None
-        }
-    }
+    settings.noted(read.map_err(|error| error.problems))
 }

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::config::postgres::PostgresConfig;
+use crate::pause::jittered;
 use crate::sources::SourceError;
 use crate::sources::postgres::Postgres;
 use crate::telemetry::Telemetry;
@@ -126,9 +127,4 @@ impl Questions {
             tracing::warn!(%error, ?holds, "PostgreSQL does not tell its limit; asking on, and its last answer holds");
         }
     }
-}
-
-/// Half of it by chance, so that replicas do not ask in step.
-fn jittered(pause: Duration) -> Duration {
-    pause.mul_f64(0.5 + fastrand::f64() / 2.0)
 }

@@ -22,6 +22,7 @@ use url::Url;
 use super::prometheus::{self, Format};
 use super::{Preview, Round, Sink, SinkError, Tally};
 use crate::catalog::mapping::Mapping;
+use crate::causes;
 use crate::config::pushgateway::PushgatewayConfig;
 use crate::telemetry::own::{self, Observed};
 
@@ -87,10 +88,8 @@ impl PushgatewaySink {
     }
 
     fn unreachable(&self, error: reqwest::Error) -> SinkError {
-        let mut cause: &dyn std::error::Error = &error.without_url();
-        while let Some(inner) = cause.source() {
-            cause = inner;
-        }
+        let error = error.without_url();
+        let cause = causes::innermost(&error);
         let message =
             format!("Pushgateway at {}: cannot be reached ({cause}); is it running?", self.config.endpoint.url);
         SinkError { message, may_retry: true }

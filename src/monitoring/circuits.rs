@@ -10,8 +10,6 @@ use crate::signals::{Circuit, CircuitFacts, Signals, UnixSeconds, Unreadable};
 /// A state that cannot be read; a circuit without any is closed.
 const UNKNOWN: &str = "unknown";
 
-const STATES: [&str; 3] = ["closed", "open", "half_open"];
-
 /// All circuit breakers by name.
 pub(super) fn breakers(signals: &Signals, now: UnixSeconds) -> BTreeMap<String, CircuitBreaker> {
     let nothing = CircuitFacts::default();
@@ -54,7 +52,7 @@ fn breaker(circuit: Circuit, facts: &CircuitFacts, now: UnixSeconds) -> CircuitB
 
 /// The state in the statistics, which is what the platform shows; else the one kept beside them.
 fn state(stats: Option<&str>, kept: Option<&str>) -> &'static str {
-    let known = |word: Option<&str>| STATES.into_iter().find(|state| Some(*state) == word);
+    let known = |word: Option<&str>| Circuit::STATES.into_iter().find(|state| Some(*state) == word);
     known(stats).or_else(|| known(kept)).unwrap_or("closed")
 }
 

@@ -2,12 +2,11 @@
 //!
 //! Owns the judgement of the files. When they are read again is `sources::proxy`'s matter.
 
-use std::error::Error;
 use std::path::{Path, PathBuf};
 
 use reqwest::{Certificate, ClientBuilder, Identity};
 
-use crate::files;
+use crate::{causes, files};
 
 const AUTHORITIES: &str = "METRICS_PROXY_CA_FILE";
 const CERTIFICATE: &str = "METRICS_PROXY_CLIENT_CERT_FILE";
@@ -72,10 +71,7 @@ fn read(variable: &str, path: &Path) -> Result<Vec<u8>, String> {
 
 /// Files that each hold what they should and do not go together, such as another certificate's key.
 fn unusable(tls: &UpstreamTls, error: &reqwest::Error) -> String {
-    let mut cause: &dyn Error = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
+    let cause = causes::innermost(error);
     match (&tls.identity, &tls.authorities) {
         (Some((certificate, key)), _) => {
             format!("{CERTIFICATE} {certificate:?} and {KEY} {key:?}: {cause}; accepted: a certificate and its own key")

@@ -10,10 +10,10 @@ use rustls::pki_types::pem::{Error as PemError, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier, danger::ClientCertVerifier};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
-use rustls::{Error, InconsistentKeys, RootCertStore, ServerConfig};
+use rustls::{Error, InconsistentKeys, ServerConfig};
 
 pub use super::certificate::Validity;
-use super::ring;
+use super::{pem, ring};
 use crate::files;
 
 const CERTIFICATE: &str = "METRICS_TLS_CERT_FILE";
@@ -64,9 +64,7 @@ pub fn load(files: &TlsFiles) -> Result<Identity, Vec<String>> {
 fn chain(variable: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let told = |what: String| format!("{variable} {path:?}: {what}; accepted: certificates in PEM");
     let pem = files::read(path).map_err(&told)?;
-    let read = CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, PemError>>();
-    let chain = read.map_err(|error| told(format!("is not PEM: {error}")))?;
-    if chain.is_empty() { Err(told("holds no certificate".to_owned())) } else { Ok(chain) }
+    pem::certificates(&pem).map_err(told)
 }
 
 fn key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
@@ -83,10 +81,7 @@ fn key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
 /// may show none.
 fn verifier(path: &Path) -> Result<Arc<dyn ClientCertVerifier>, String> {
     let told = |what: String| format!("{CLIENT_CA} {path:?}: {what}; accepted: authorities' certificates in PEM");
-    let mut roots = RootCertStore::empty();
-    for (place, certificate) in (1..).zip(chain(CLIENT_CA, path)?) {
-        roots.add(certificate).map_err(|error| told(format!("certificate {place} cannot be used: {error}")))?;
-    }
+    let roots = pem::roots(chain(CLIENT_CA, path)?).map_err(told)?;
     let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), ring()).allow_unauthenticated();
     builder.build().map_err(|error| told(error.to_string()))
 }

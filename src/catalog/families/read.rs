@@ -5,7 +5,7 @@ use crate::monitoring::SystemMonitoring;
 use crate::monitoring::payload::{
     IngressSse, LatencyPercentiles, LatencyWindows, PoolsAggregate, ProcQueue, ServiceStats, StatusBreakdown, Windows,
 };
-use crate::signals::{Component, Pool};
+use crate::signals::{Circuit, Component, Pool};
 
 /// Counts stay far below 2^53, where a float is still exact.
 #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^53")]
@@ -213,7 +213,7 @@ pub(super) fn throttled(m: &SystemMonitoring, rows: &mut Rows<'_>) {
 
 pub(super) fn circuits(m: &SystemMonitoring, rows: &mut Rows<'_>) {
     for (name, circuit) in &m.circuit_breakers {
-        one_of(&[name], &["closed", "open", "half_open"], &circuit.state, rows);
+        one_of(&[name], &Circuit::STATES, &circuit.state, rows);
     }
 }
 

@@ -123,7 +123,6 @@ impl Enabled {
     /// Keeps what happened, and logs the change from good to bad and back, not every push.
     fn note(&self, end: ExportEnd, delivery: &Delivery, took: Duration) {
         let (sink, now) = (delivery.name, self.clock.now());
-        self.telemetry.export_tally(sink, self.sink.tally());
         self.telemetry.export_ended(sink, end, took, now);
         let changed = self.locked().count(end, delivery, now);
         match end {

@@ -11,6 +11,7 @@ use aws_sdk_cloudwatch::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_cloudwatch::operation::put_metric_data::PutMetricDataError;
 
 pub(super) use self::codes::blame;
+use crate::causes;
 use crate::exporters::SinkError;
 
 /// What becomes of the points.
@@ -83,11 +84,7 @@ fn answered(response: &HttpResponse, code: Option<&str>, message: Option<&str>) 
 
 /// The innermost cause, which says most.
 fn root(error: &dyn Error) -> String {
-    let mut root = error;
-    while let Some(source) = root.source() {
-        root = source;
-    }
-    line(&root.to_string(), 200)
+    line(&causes::innermost(error).to_string(), 200)
 }
 
 /// Enough of a foreign text, on one line.

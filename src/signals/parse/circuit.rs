@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::{Problem, object};
+use crate::signals::Circuit;
 
 /// Fields that its writer always writes; without one of them the whole is not what it seems.
 const FIELDS: [&str; 12] = [
@@ -20,9 +21,6 @@ const FIELDS: [&str; 12] = [
     "consecutive_successes",
 ];
 
-/// The states that a circuit breaker can be in.
-const STATES: [&str; 3] = ["closed", "open", "half_open"];
-
 /// A circuit breaker's statistics, as written.
 ///
 /// # Errors
@@ -33,7 +31,7 @@ pub fn circuit_stats(bytes: &[u8]) -> Result<Map<String, Value>, Problem> {
         return Err(format!("field {missing} is missing"));
     }
     match object.get("state").and_then(Value::as_str) {
-        Some(state) if STATES.contains(&state) => Ok(object),
+        Some(state) if Circuit::STATES.contains(&state) => Ok(object),
         _ => Err("field state is not closed, open or half_open".to_owned()),
     }
 }

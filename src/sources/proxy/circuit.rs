@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::pause::jittered;
+
 /// Failures in a row after which the circuit opens.
 const OPENS_AFTER: u32 = 5;
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -33,8 +35,7 @@ impl Circuit {
         self.failures = self.failures.saturating_add(1);
         if let Some(row) = self.failures.checked_sub(OPENS_AFTER) {
             let pause = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(row)).min(LONGEST_PAUSE);
-            // Half of it by chance, so that replicas do not probe in step.
-            self.opens_at = Some(Instant::now() + pause.mul_f64(0.5 + fastrand::f64() / 2.0));
+            self.opens_at = Some(Instant::now() + jittered(pause));
         }
     }
 }

@@ -1,7 +1,6 @@
 //! The HTTP client that all upstreams are asked with: its certificates, its headers, and where it
 //! does not follow.
 
-use std::error::Error;
 use std::fs;
 use std::path::PathBuf;
 use std::time::SystemTime;
@@ -13,8 +12,8 @@ use secrecy::ExposeSecret;
 
 use crate::config::endpoint::Endpoint;
 use crate::config::proxy::{AuthHeader, AuthValue, ProxyConfig, header_value};
-use crate::files;
 use crate::tls::client::{self, UpstreamTls};
+use crate::{causes, files};
 
 /// Redirects that are followed on one server.
 const MOST_REDIRECTS: usize = 5;
@@ -123,9 +122,5 @@ fn stamps(tls: &UpstreamTls) -> Vec<Stamp> {
 /// The innermost cause of an error, without the URL.
 pub(super) fn cause(error: reqwest::Error) -> String {
     let error = error.without_url();
-    let mut cause: &dyn Error = &error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    if error.is_timeout() { "no answer in time".to_owned() } else { cause.to_string() }
+    if error.is_timeout() { "no answer in time".to_owned() } else { causes::innermost(&error).to_string() }
 }

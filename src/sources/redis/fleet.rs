@@ -6,10 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use redis::{Pipeline, Value};
 
 use super::answers::Answers;
-use super::cut::CUT;
 use super::keys::{Keys, ProcessName};
 use super::tail::number;
-use super::values::Values;
+use super::values::{Values, ask_beginning};
 use crate::signals::{Component, Departed, Heartbeat, InputKind, Signals, SseSample, UnixSeconds, WorkerId, parse};
 
 /// Members read of one index; far above any fleet, far below what would hurt.
@@ -141,7 +140,7 @@ impl Fleet {
         }
         self.values.ask(&round.heartbeats, pipeline);
         for key in &round.new {
-            pipeline.cmd("GETRANGE").arg(key).arg(0).arg(CUT - 1);
+            ask_beginning(key, pipeline);
         }
         self.values.ask(&round.sse, pipeline);
     }

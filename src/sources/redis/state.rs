@@ -7,8 +7,8 @@ use redis::Pipeline;
 use redis::Value;
 
 use super::answers::Answers;
-use super::cut::CUT;
 use super::keys::Keys;
+use super::values::ask_beginning;
 use crate::signals::{Circuit, CircuitFacts, InputKind, PerRole, QueueDepth, Role, Signals, Unreadable, parse};
 
 /// Adds the questions; [`take`] takes the answers in the same order.
@@ -16,23 +16,17 @@ pub(super) fn ask(keys: &Keys, pipeline: &mut Pipeline) {
     for role in Role::ALL {
         pipeline.cmd("LLEN").arg(keys.queue(role));
         pipeline.cmd("LLEN").arg(keys.inflight(role));
-        ask_text(pipeline, keys.continuations(role));
-        ask_text(pipeline, keys.analytics(role));
+        ask_beginning(&keys.continuations(role), pipeline);
+        ask_beginning(&keys.analytics(role), pipeline);
     }
     for circuit in Circuit::ALL {
-        ask_text(pipeline, keys.circuit(circuit, "state"));
-        ask_text(pipeline, keys.circuit(circuit, "stats"));
+        ask_beginning(&keys.circuit(circuit, "state"), pipeline);
+        ask_beginning(&keys.circuit(circuit, "stats"), pipeline);
         pipeline.cmd("ZCARD").arg(keys.circuit(circuit, "window"));
-        ask_text(pipeline, keys.circuit(circuit, "half_open_calls"));
+        ask_beginning(&keys.circuit(circuit, "half_open_calls"), pipeline);
     }
     pipeline.cmd("HGETALL").arg(keys.hourly_requests());
-    ask_text(pipeline, keys.gateway_config());
-}
-
-/// Asks for a string, but not for more of it than is read: a value that is too long costs no more
-/// than any other, and the command no more than GET.
-fn ask_text(pipeline: &mut Pipeline, key: String) {
-    pipeline.cmd("GETRANGE").arg(key).arg(0).arg(CUT - 1);
+    ask_beginning(&keys.gateway_config(), pipeline);
 }
 
 /// Fills in what the answers say.

@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use super::keys::Keys;
 use super::link;
 use crate::config::redis::RedisConfig;
+use crate::pause::jittered;
 use crate::signals::Scope;
 
 /// Pause before the subscription is made again, half of it by chance.
@@ -22,7 +23,7 @@ pub async fn watch_gateway_updates(config: RedisConfig, scope: Scope, out: mpsc:
         if let Err(error) = listen(&config, &channel, &out).await {
             tracing::debug!(%error, "no subscription to configuration updates");
         }
-        tokio::time::sleep(PAUSE.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
+        tokio::time::sleep(jittered(PAUSE)).await;
     }
 }
 

@@ -33,7 +33,7 @@ impl Values {
             pipeline.cmd("MGET").arg(chunk);
         }
         for key in parts {
-            pipeline.cmd("GETRANGE").arg(key).arg(0).arg(CUT - 1);
+            ask_beginning(key, pipeline);
         }
     }
 
@@ -64,6 +64,12 @@ impl Values {
             self.long.insert(key.to_owned());
         }
     }
+}
+
+/// Asks for a string, but not for more of it than is read: a value that is too long costs no more
+/// than any other, and the command no more than GET.
+pub(super) fn ask_beginning(key: &str, pipeline: &mut Pipeline) {
+    pipeline.cmd("GETRANGE").arg(key).arg(0).arg(CUT - 1);
 }
 
 fn bytes(value: Value) -> Option<Vec<u8>> {

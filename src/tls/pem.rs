@@ -1,0 +1,27 @@
+//! Certificates in PEM, and those of authorities as what a peer's are held against.
+
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+
+/// The certificates in a PEM text, at least one.
+///
+/// # Errors
+/// What is wrong with it, as a short phrase.
+pub(crate) fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
+    let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    let certificates = read.map_err(|error| format!("is not PEM: {error}"))?;
+    if certificates.is_empty() { Err("holds no certificate".to_owned()) } else { Ok(certificates) }
+}
+
+/// These and no others are trusted.
+///
+/// # Errors
+/// Which of them cannot be used.
+pub(crate) fn roots(certificates: Vec<CertificateDer<'static>>) -> Result<RootCertStore, String> {
+    let mut roots = RootCertStore::empty();
+    for (place, certificate) in (1..).zip(certificates) {
+        roots.add(certificate).map_err(|error| format!("certificate {place} cannot be used: {error}"))?;
+    }
+    Ok(roots)
+}
