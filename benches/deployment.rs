@@ -95,11 +95,11 @@ fn tick(seed: Seed) {
     let redis = RedisServer::start();
     let _simulator = simulate(&redis, seed);
     let server = Server::ready(&[("REDIS_URL", &redis.url()), TICK]);
-    // The first seconds are not steady: pages of code and memory are touched for the first time.
+    // The first seconds are not steady: pages of code and save_state are touched for the first time.
     std::thread::sleep(Duration::from_secs(3));
-    let (before, read) = (Tally::take(&server), traffic(&redis));
+    let (before, read) = (PointCounts::take(&server), traffic(&redis));
     std::thread::sleep(WATCH);
-    let (after, read_after) = (Tally::take(&server), traffic(&redis));
+    let (after, read_after) = (PointCounts::take(&server), traffic(&redis));
     let ticks = after.ticks - before.ticks;
     println!(
         "| {} | {} | {} | {:.2} ms | {} | {} | {:.1} kB | {:.1} kB | {:.1} MB |",
@@ -116,7 +116,7 @@ fn tick(seed: Seed) {
 }
 
 /// The program's own numbers.
-struct Tally {
+struct PointCounts {
     ticks: f64,
     seconds: f64,
     round_trips: f64,
@@ -124,7 +124,7 @@ struct Tally {
     resident: f64,
 }
 
-impl Tally {
+impl PointCounts {
     fn take(server: &Server) -> Self {
         let text = server.get("/metrics").text();
         let value = |name: &str| -> f64 {
@@ -167,7 +167,7 @@ fn start(samples: usize) {
     let server = Server::start(&[("REDIS_URL", &redis.url()), ("METRICS_SAMPLE_INTERVAL_SEC", "5")]);
     eventually("readiness", Duration::from_secs(60), || server.get("/readyz").status == 200);
     let ready = began.elapsed();
-    let rss = Tally::take(&server).resident;
+    let rss = PointCounts::take(&server).resident;
     println!("| {samples} | {:.0} ms | {:.1} ms | {:.1} MB |", ready.as_secs_f64() * 1e3, slowest(&redis), rss / 1e6);
 }
 

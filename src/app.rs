@@ -10,27 +10,28 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::api::door::Door;
-use crate::api::server::House;
-use crate::api::{self, ApiConfig, ApiState};
-use crate::clock::{Clock, SystemClock};
-use crate::config::export::ExportConfig;
-use crate::config::gateway::GatewayConfig;
+use crate::base::clock::{Clock, SystemClock};
 use crate::config::{Config, SourceConfig};
 use crate::engine::collector::Collector;
 use crate::engine::database::{self, Database, Pace};
-use crate::engine::exports::Exports;
-use crate::engine::gateway::GatewayStore;
-use crate::engine::relay::{AnswersReader, Relay};
-use crate::engine::sampler::Sampler;
-use crate::engine::scheduler;
+use crate::engine::gateway_store::GatewayStore;
+use crate::engine::proxy_ticker::{ProxyTicker, UpstreamRepliesReader};
+use crate::engine::sample_ticker::SampleTicker;
 use crate::engine::snapshot::{self, SnapshotReader};
 use crate::engine::tick::Ticker;
-use crate::exporters::Sink;
+use crate::outlets::http;
+use crate::outlets::http::access::AccessControl;
+use crate::outlets::http::server::ServerState;
 #[cfg(feature = "cloudwatch")]
-use crate::exporters::cloudwatch::CloudWatchSink;
-use crate::exporters::pushgateway::PushgatewaySink;
-use crate::sources::embedded::EmbeddedSource;
+use crate::outlets::push::cloudwatch::CloudWatchSink;
+use crate::outlets::push::config::ExportConfig;
+use crate::outlets::push::delivery::Exports;
+use crate::outlets::push::pushgateway::PushgatewaySink;
+use crate::outlets::push::scheduler;
+use crate::outlets::push::sink::Sink;
+use crate::outlets::routes::{self, RouteConfig, RouteState};
+use crate::platform::gateway::GatewayConfig;
+use crate::simulator::source::EmbeddedSource;
 use crate::sources::proxy::Upstreams;
 use crate::sources::redis::RedisSource;
 use crate::sources::redis::updates::watch_gateway_updates;
@@ -48,13 +49,13 @@ const UPDATES: usize = 16;
 pub struct App {
     config: Config,
     listener: TcpListener,
-    door: Door,
+    door: AccessControl,
     reader: SnapshotReader,
     collector: Collector,
     telemetry: Arc<Telemetry>,
     exports: Arc<Exports>,
     updates: mpsc::Sender<String>,
-    answers: Option<AnswersReader>,
+    answers: Option<UpstreamRepliesReader>,
 }
 
 impl App {
@@ -63,13 +64,13 @@ impl App {
     /// # Errors
     /// The address cannot be bound, a source or sink cannot be built, or a token or TLS file went bad.
     pub async fn build(config: Config) -> anyhow::Result<Self> {
-        let listener = api::server::listen(config.address).with_context(|| {
+        let listener = http::server::listen(config.address).with_context(|| {
             format!("cannot listen on {}: choose another METRICS_BIND or METRICS_PORT", config.address)
         })?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let telemetry = Arc::new(Telemetry::default());
         let exports = Arc::new(exports(&config, &telemetry)?);
-        let door = Door::open(&config.door, &telemetry)?;
+        let door = AccessControl::open(&config.door, &telemetry)?;
         // There is no other: replicas do not know of each other, and each records and pushes.
         telemetry.set_leader(true);
         let (publisher, reader) = snapshot::channel(config.sample_interval, config.stale_after);
@@ -110,10 +111,10 @@ impl App {
         let background = Background::start(&config, collector, updates);
         let scheduler = scheduled(&config.export, &exports, &reader);
         let api_config = api_config(config, &door);
-        let state = ApiState::new(reader, Arc::clone(&telemetry), Arc::clone(&exports), api_config);
-        let house = House::new(api::router(state.passing_on(answers)), door, telemetry);
+        let state = RouteState::new(reader, Arc::clone(&telemetry), Arc::clone(&exports), api_config);
+        let server = ServerState::new(routes::router(state.passing_on(answers)), door, telemetry);
         let ended = tokio::select! {
-            () = api::server::serve(listener, house, shutdown, DRAIN) => Ok(()),
+            () = http::server::serve(listener, server, shutdown, DRAIN) => Ok(()),
             () = background.collector_ended() => Err(anyhow::anyhow!("the collector ended; this is a defect, please report it")),
         };
         scheduler.inspect(JoinHandle::abort);
@@ -135,8 +136,8 @@ fn scheduled(config: &ExportConfig, exports: &Arc<Exports>, reader: &SnapshotRea
     Some(tokio::spawn(pushes))
 }
 
-fn api_config(config: Config, door: &Door) -> ApiConfig {
-    ApiConfig {
+fn api_config(config: Config, door: &AccessControl) -> RouteConfig {
+    RouteConfig {
         mapping: Arc::new(config.mapping),
         scrape_ttl: config.scrape_ttl,
         tokens: door.tokens(),
@@ -186,10 +187,10 @@ pub fn ticker(
     clock: &dyn Clock,
     telemetry: &Arc<Telemetry>,
     database: Option<Database>,
-) -> anyhow::Result<(Box<dyn Ticker>, Option<AnswersReader>)> {
+) -> anyhow::Result<(Box<dyn Ticker>, Option<UpstreamRepliesReader>)> {
     let sampler = |source, gateway: &GatewayConfig, force_environment| {
         let gateway = GatewayStore::new(gateway.clone(), force_environment);
-        let sampler = Sampler::new(source, gateway, config.instance_id.clone(), config.history_max_samples);
+        let sampler = SampleTicker::new(source, gateway, config.instance_id.clone(), config.history_max_samples);
         Box::new(sampler.with_database(database))
     };
     Ok(match &config.source {
@@ -202,7 +203,7 @@ pub fn ticker(
         }
         SourceConfig::Proxy(proxy) => {
             let upstreams = Upstreams::new(proxy).map_err(anyhow::Error::msg)?;
-            let (relay, answers) = Relay::new(upstreams, Arc::clone(telemetry));
+            let (relay, answers) = ProxyTicker::new(upstreams, Arc::clone(telemetry));
             (Box::new(relay), Some(answers))
         }
     })

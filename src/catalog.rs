@@ -3,15 +3,14 @@
 //! A new metric is one row in [`scalars`] or [`families`]; every outlet follows. Knows the payload
 //! and no sink; renaming is for [`mapping`], rendering for `exporters` and `api`.
 
-pub mod document;
 mod families;
-pub mod mapping;
+pub mod own;
 mod scalars;
 mod unit;
 
 use serde_json::{Value, json};
 
-use crate::monitoring::SystemMonitoring;
+use crate::analysis::SystemPayload;
 
 pub use unit::{CLOUDWATCH_UNITS, Unit};
 
@@ -56,8 +55,8 @@ pub struct Metric {
 /// How a row's values come out of the payload.
 #[derive(Debug)]
 enum Read {
-    Scalar(fn(&SystemMonitoring) -> Option<f64>),
-    Family(fn(&SystemMonitoring, &mut Rows<'_>)),
+    Scalar(fn(&SystemPayload) -> Option<f64>),
+    Family(fn(&SystemPayload, &mut Rows<'_>)),
 }
 
 /// What a scalar shows now: missing is a variant, never a number.
@@ -120,23 +119,8 @@ impl Metric {
         matches!(self.read, Read::Scalar(_))
     }
 
-    /// The Prometheus name, unless renamed: `kdcube_` and the key, made legal. A key that ends in
-    /// `_ms` gives way to its alias: Prometheus' own linter wants no such suffix in a name.
-    #[must_use]
-    pub fn prometheus_name(&self) -> String {
-        let abbreviated = self.key.ends_with("_ms");
-        let key = self.aliases.first().filter(|_| abbreviated).unwrap_or(&self.key);
-        format!("kdcube_{}", mapping::legal_prometheus(key))
-    }
-
-    /// The CloudWatch name, unless renamed: the key with `/` for `.`.
-    #[must_use]
-    pub fn cloudwatch_name(&self) -> String {
-        self.key.replace('.', "/")
-    }
-
     /// Its values in this payload; none, where the fact is absent.
-    fn sample(&'static self, monitoring: &SystemMonitoring, out: &mut Vec<Sample>) {
+    fn sample(&'static self, monitoring: &SystemPayload, out: &mut Vec<Sample>) {
         let mut rows = Rows { metric: self, out };
         match self.read {
             Read::Scalar(read) => rows.push(&[], read(monitoring)),
@@ -157,7 +141,7 @@ pub fn find(key: &str) -> Option<&'static Metric> {
 }
 
 /// Every scalar with what it shows in this payload.
-pub fn scalars(monitoring: &SystemMonitoring) -> impl Iterator<Item = (&'static Metric, Reading)> {
+pub fn scalars(monitoring: &SystemPayload) -> impl Iterator<Item = (&'static Metric, Reading)> {
     scalars::TABLE.iter().filter_map(|metric| match metric.read {
         Read::Scalar(read) => {
             let value = read(monitoring).filter(|value| value.is_finite());
@@ -169,7 +153,7 @@ pub fn scalars(monitoring: &SystemMonitoring) -> impl Iterator<Item = (&'static 
 
 /// What one scalar shows now, by key or alias.
 #[must_use]
-pub fn scalar(key: &str, monitoring: &SystemMonitoring) -> Option<f64> {
+pub fn scalar(key: &str, monitoring: &SystemPayload) -> Option<f64> {
     match find(key)?.read {
         Read::Scalar(read) => read(monitoring).filter(|value| value.is_finite()),
         Read::Family(_) => None,
@@ -187,7 +171,7 @@ pub fn json_number(value: f64) -> Value {
 
 /// Every value of every metric, in table order: what exporters take.
 #[must_use]
-pub fn samples(monitoring: &SystemMonitoring) -> Vec<Sample> {
+pub fn samples(monitoring: &SystemPayload) -> Vec<Sample> {
     let mut out = Vec::with_capacity(256);
     for metric in all() {
         metric.sample(monitoring, &mut out);

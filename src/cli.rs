@@ -7,8 +7,8 @@ use std::path::PathBuf;
 
 use clap::{Arg, ArgMatches, Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
-use crate::config::table;
 use crate::settings::Layer;
+use crate::settings::table;
 
 const ABOUT: &str = "The autoscaling source of truth of a KDCube deployment.";
 

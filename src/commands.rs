@@ -1,12 +1,14 @@
 //! One file a subcommand; here: settings to configuration to command to exit code.
 
 mod catalog;
+mod catalog_page;
 mod check;
 mod demo;
 mod healthcheck;
 mod once;
 mod serve;
 mod settings;
+mod settings_page;
 mod simulate;
 mod snapshot;
 
@@ -15,8 +17,9 @@ use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use crate::cli::{Action, Cli, OnceArgs};
-use crate::config::{Config, Mode, table};
-use crate::settings::{Layer, Problem, Settings, read_env_file};
+use crate::config::{Config, Mode};
+use crate::settings::table;
+use crate::settings::{Layer, SettingError, Settings, read_env_file};
 use crate::telemetry::logging;
 
 /// How the program ends; automation relies on these numbers.
@@ -69,7 +72,7 @@ pub fn run(cli: Cli, environment: impl Iterator<Item = (OsString, OsString)>) ->
     let warnings = Config::warnings(&settings);
     match (action, config) {
         (Action::Check, config) => check::run(config, settings, &warnings),
-        (_, None) => refuse(&settings.into_problems()),
+        (_, None) => refuse(&settings.into_errors()),
         (action, Some(config)) => run_configured(action, config, &warnings),
     }
 }
@@ -82,7 +85,7 @@ fn init_logging(config: &Config) -> Result<(), String> {
 
 fn run_configured(action: Action, config: Config, warnings: &[String]) -> Exit {
     if let Err(problem) = init_logging(&config) {
-        return refuse(&[Problem(problem)]);
+        return refuse(&[SettingError(problem)]);
     }
     for warning in warnings {
         tracing::warn!("{warning}");
@@ -97,19 +100,19 @@ fn run_configured(action: Action, config: Config, warnings: &[String]) -> Exit {
 }
 
 /// The layers that settings are read from.
-fn layers(cli: &Cli, environment: impl Iterator<Item = (OsString, OsString)>) -> Result<Settings, Problem> {
-    let environment = environment.filter_map(variable).collect::<Result<Layer, Problem>>()?;
+fn layers(cli: &Cli, environment: impl Iterator<Item = (OsString, OsString)>) -> Result<Settings, SettingError> {
+    let environment = environment.filter_map(variable).collect::<Result<Layer, SettingError>>()?;
     let env_file = cli.env_file.as_deref().map(read_env_file).transpose()?.unwrap_or_default();
     Ok(Settings::new(cli.flags.clone(), environment, env_file))
 }
 
 /// A variable whose name is UTF-8; no other is ours. If its value is not and the name is ours, that is
 /// a problem: a token that is left out opens the door.
-fn variable((name, value): (OsString, OsString)) -> Option<Result<(String, String), Problem>> {
+fn variable((name, value): (OsString, OsString)) -> Option<Result<(String, String), SettingError>> {
     let name = name.into_string().ok()?;
     match value.into_string() {
         Ok(value) => Some(Ok((name, value))),
-        Err(_) => is_setting(&name).then(|| Err(Problem(format!("{name}: is not UTF-8; accepted: UTF-8")))),
+        Err(_) => is_setting(&name).then(|| Err(SettingError(format!("{name}: is not UTF-8; accepted: UTF-8")))),
     }
 }
 
@@ -119,7 +122,7 @@ fn is_setting(name: &str) -> bool {
 }
 
 /// One line a problem, all of them.
-fn refuse(problems: &[Problem]) -> Exit {
+fn refuse(problems: &[SettingError]) -> Exit {
     let mut out = std::io::stderr().lock();
     for problem in problems {
         // Nowhere is left to complain when standard error is gone.

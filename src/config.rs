@@ -3,27 +3,17 @@
 //! Owns what the settings mean together. How one is read is `settings`' matter, which there are is
 //! `table`'s.
 
-pub mod cloudwatch;
-pub mod document;
-pub mod door;
-pub mod endpoint;
-pub mod export;
-pub mod gateway;
-pub mod postgres;
-pub mod proxy;
-pub mod pushgateway;
-pub mod redis;
 pub mod source;
-pub mod table;
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use self::door::DoorConfig;
-use self::export::ExportConfig;
-use self::postgres::PostgresConfig;
-use crate::catalog::mapping::Mapping;
+use crate::outlets::http::config::{self as access, AccessConfig};
+use crate::outlets::names::Mapping;
+use crate::outlets::push::config::{self as push, ExportConfig};
+use crate::settings::table;
 use crate::settings::{FromSetting, Settings};
+use crate::sources::postgres::config::{self as postgres, PostgresConfig};
 use crate::telemetry::logging::{self, LogFormat};
 
 pub(crate) use self::source::read_redis;
@@ -52,7 +42,7 @@ pub struct LogConfig {
 pub struct Config {
     pub source: SourceConfig,
     pub address: SocketAddr,
-    pub door: DoorConfig,
+    pub door: AccessConfig,
     pub instance_id: String,
     pub sample_interval: Duration,
     pub stale_after: Duration,
@@ -83,7 +73,7 @@ impl Config {
         let request_timeout = settings.get(&table::REQUEST_TIMEOUT);
         let source = source::read(settings, mode, &instance_id, request_timeout);
         let config = Self::assemble(settings, source, instance_id, request_timeout);
-        config.filter(|_| settings.problems().is_empty())
+        config.filter(|_| settings.errors().is_empty())
     }
 
     /// The part of reading that cannot fail alone; problems are noted, not returned.
@@ -98,9 +88,9 @@ impl Config {
         let log = read_log(settings);
         let history_max_samples = read_history_limit(settings);
         let scrape_ttl = settings.get(&table::SCRAPE_TTL);
-        let door = door::read(settings);
+        let door = access::read(settings);
         let mapping = read_mapping(settings);
-        let export = export::read(settings);
+        let export = push::read(settings);
         // An upstream asks its own database.
         let is_proxy = matches!(source, Some(SourceConfig::Proxy(_)));
         let postgres = postgres::read(settings, request_timeout, &instance_id).filter(|_| !is_proxy);
@@ -144,7 +134,7 @@ fn read_cadence(settings: &mut Settings) -> (Option<Duration>, Option<Duration>)
     if let (Some(interval), Some(stale)) = (interval, stale)
         && stale <= interval
     {
-        settings.problem(format!(
+        settings.error(format!(
             "METRICS_STALE_AFTER_SEC \"{}\": every snapshot would be stale before the next; accepted: more than \
              METRICS_SAMPLE_INTERVAL_SEC ({})",
             stale.as_secs_f64(),
@@ -158,7 +148,7 @@ fn read_log(settings: &mut Settings) -> Option<LogConfig> {
     let format = settings.get(&table::LOG_FORMAT);
     let filter = settings.word(&table::RUST_LOG)?;
     if let Err(problem) = logging::filter(&filter) {
-        settings.refuse(&table::RUST_LOG, &problem);
+        settings.reject(&table::RUST_LOG, &problem);
     }
     Some(LogConfig { format: format?, filter })
 }
@@ -167,7 +157,7 @@ fn read_history_limit(settings: &mut Settings) -> Option<usize> {
     let limit = settings.get(&table::HISTORY_MAX_SAMPLES)?;
     if limit == 0 {
         settings
-            .problem("METRICS_HISTORY_MAX_SAMPLES \"0\": nothing could be kept; accepted: a whole number, at least 1");
+            .error("METRICS_HISTORY_MAX_SAMPLES \"0\": nothing could be kept; accepted: a whole number, at least 1");
     }
     Some(limit)
 }
@@ -178,7 +168,7 @@ fn read_mapping(settings: &mut Settings) -> Option<Mapping> {
         Ok(mapping) => Some(mapping),
         Err(problems) => {
             for problem in problems {
-                settings.problem(format!("METRICS_MAPPING_JSON: {problem}"));
+                settings.error(format!("METRICS_MAPPING_JSON: {problem}"));
             }
             None
         }
@@ -188,14 +178,14 @@ fn read_mapping(settings: &mut Settings) -> Option<Mapping> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::signals::Scope;
+    use crate::platform::facts::Scope;
 
     const GATEWAY: (&str, &str) = ("GATEWAY_CONFIG_JSON", r#"{"tenant":"acme","project":"chat"}"#);
 
     fn read(variables: &[(&str, &str)]) -> Result<Config, Vec<String>> {
         let mut settings = Settings::from_environment(variables.iter().copied());
         let config = Config::read(&mut settings);
-        config.ok_or_else(|| settings.into_problems().into_iter().map(|problem| problem.0).collect())
+        config.ok_or_else(|| settings.into_errors().into_iter().map(|problem| problem.0).collect())
     }
 
     fn scope(config: &Config) -> Scope {

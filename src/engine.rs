@@ -4,12 +4,8 @@
 
 pub mod collector;
 pub mod database;
-pub mod exports;
-#[cfg(test)]
-mod fake;
-pub mod gateway;
-pub mod relay;
-pub mod sampler;
-pub mod scheduler;
+pub mod gateway_store;
+pub mod proxy_ticker;
+pub mod sample_ticker;
 pub mod snapshot;
 pub mod tick;

@@ -8,7 +8,8 @@ pub mod throttling;
 
 use std::collections::{BTreeMap, HashSet};
 
-use crate::signals::{LatencySeries, Point, RollingSeries, Signals, SseSample, UnixSeconds, WorkerId};
+use crate::base::clock::UnixSeconds;
+use crate::platform::facts::{Facts, LatencySeries, Point, RollingSeries, SseSample, WorkerId};
 
 pub use latency::LatencyStats;
 pub use rolling::RollingStats;
@@ -49,12 +50,12 @@ impl Window {
 /// Everything remembered between ticks.
 #[derive(Debug)]
 pub struct History {
-    latency: BTreeMap<LatencySeries, latency::Series>,
-    rolling: BTreeMap<RollingSeries, rolling::Series>,
+    latency: BTreeMap<LatencySeries, latency::LatencySamples>,
+    rolling: BTreeMap<RollingSeries, rolling::RollingPoints>,
     throttling: throttling::Throttling,
     sse: BTreeMap<WorkerId, SseSample>,
     /// Samples that the source had to leave behind.
-    left_behind: u64,
+    dropped_before_load: u64,
 }
 
 impl History {
@@ -63,17 +64,20 @@ impl History {
     #[must_use]
     pub fn new(max_samples: usize) -> Self {
         Self {
-            latency: LatencySeries::ALL.into_iter().map(|series| (series, latency::Series::new(max_samples))).collect(),
+            latency: LatencySeries::ALL
+                .into_iter()
+                .map(|series| (series, latency::LatencySamples::new(max_samples)))
+                .collect(),
             rolling: BTreeMap::new(),
             throttling: throttling::Throttling::new(max_samples),
             sse: BTreeMap::new(),
-            left_behind: 0,
+            dropped_before_load: 0,
         }
     }
 
     /// Takes in what a tick brought and forgets what no window reaches any more. The series are taken
     /// out of the signals: the first tick's may be millions, which are not copied.
-    pub fn absorb(&mut self, signals: &mut Signals, now: UnixSeconds) {
+    pub fn absorb(&mut self, signals: &mut Facts, now: UnixSeconds) {
         for (series, points) in std::mem::take(&mut signals.latency) {
             if let Some(kept) = self.latency.get_mut(&series) {
                 kept.extend(points);
@@ -90,7 +94,7 @@ impl History {
         }
         self.throttling.absorb(std::mem::take(&mut signals.throttling_events), now);
         self.absorb_sse(signals);
-        self.left_behind += signals.left_behind;
+        self.dropped_before_load += signals.dropped_before_load;
     }
 
     /// Adds the points that this tick itself produced, and trims their series as the platform's
@@ -130,13 +134,13 @@ impl History {
     /// Samples that were dropped because a series reached its limit.
     #[must_use]
     pub fn dropped(&self) -> u64 {
-        let latency: u64 = self.latency.values().map(latency::Series::dropped).sum();
-        let rolling: u64 = self.rolling.values().map(rolling::Series::dropped).sum();
-        self.left_behind + latency + rolling + self.throttling.dropped()
+        let latency: u64 = self.latency.values().map(latency::LatencySamples::dropped).sum();
+        let rolling: u64 = self.rolling.values().map(rolling::RollingPoints::dropped).sum();
+        self.dropped_before_load + latency + rolling + self.throttling.dropped()
     }
 
     /// A worker writes its count only when it changes, so the last one holds while it heartbeats.
-    fn absorb_sse(&mut self, signals: &Signals) {
+    fn absorb_sse(&mut self, signals: &Facts) {
         let beating = signals.heartbeats.iter().map(|beat| (beat.instance_id.as_str(), beat.process_id));
         let published =
             signals.sse.iter().map(|sample| (sample.worker.instance_id.as_str(), Some(sample.worker.process_id)));

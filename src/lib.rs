@@ -1,25 +1,22 @@
 //! kdcube-metrics: the autoscaling source of truth of a KDCube deployment.
 //!
-//! Facts flow one way: `sources` read the outside into [`signals`], [`history`] remembers what a
-//! window needs, [`monitoring`] turns both into the truth, [`catalog`] names it, and `exporters`
-//! (push) and `api` (pull) hand it out. Modules below are in that order; nothing calls upwards.
+//! Facts flow one way: [`sources`] read the outside into [`platform`]'s facts, [`history`] keeps what a window needs,
+//! [`analysis`] turns both into state, [`catalog`] names it, and [`outlets`] hand it out. The modules below are in import
+//! order: each imports only those above it. `tests/it/architecture.rs` fails on an import that runs the other way.
 
-pub mod api;
+pub mod analysis;
 pub mod app;
+pub mod base;
 pub mod catalog;
-mod causes;
 pub mod cli;
-pub mod clock;
 pub mod commands;
 pub mod config;
 pub mod engine;
-pub mod exporters;
-mod files;
 pub mod history;
-pub mod monitoring;
-mod pause;
+pub mod outlets;
+pub mod payload;
+pub mod platform;
 pub mod settings;
-pub mod signals;
 pub mod simulator;
 pub mod sources;
 pub mod telemetry;

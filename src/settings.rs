@@ -1,9 +1,10 @@
 //! Reads settings by name from flags, environment, `*_FILE` and an env file, in that order, and
-//! remembers every problem so that all of them are told at once.
+//! remembers every error so that all of them are told at once.
 //!
 //! What settings exist is `config::table`'s matter; what they mean together is `config`'s.
 
 mod env_file;
+pub mod table;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -44,9 +45,9 @@ pub type Layer = BTreeMap<String, String>;
 
 /// One thing that is wrong with the settings: names the setting and says what is accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem(pub String);
+pub struct SettingError(pub String);
 
-impl fmt::Display for Problem {
+impl fmt::Display for SettingError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
@@ -76,20 +77,20 @@ impl Origin {
     }
 }
 
-/// The reader: layered values in, typed values and all problems out.
+/// The reader: layered values in, typed values and all errors out.
 #[derive(Default)]
 pub struct Settings {
     flags: Layer,
     environment: Layer,
     env_file: Layer,
-    problems: Vec<Problem>,
+    errors: Vec<SettingError>,
 }
 
 impl Settings {
     /// Reads from these layers; tests pass maps, so no test touches the environment.
     #[must_use]
     pub fn new(flags: Layer, environment: Layer, env_file: Layer) -> Self {
-        Self { flags, environment, env_file, problems: Vec::new() }
+        Self { flags, environment, env_file, errors: Vec::new() }
     }
 
     /// Settings from environment variables alone.
@@ -99,31 +100,31 @@ impl Settings {
         Self::new(Layer::new(), environment, Layer::new())
     }
 
-    /// Notes a problem that was found outside the reader.
-    pub fn problem(&mut self, text: impl Into<String>) {
-        self.problems.push(Problem(text.into()));
+    /// Notes a error that was found outside the reader.
+    pub fn error(&mut self, text: impl Into<String>) {
+        self.errors.push(SettingError(text.into()));
     }
 
     /// Notes what is wrong with a setting's value, which is not quoted, with what is accepted.
-    pub fn refuse(&mut self, setting: &Setting, problem: &str) {
-        self.problem(format!("{}: {problem}; accepted: {}", setting.variable, setting.accepts));
+    pub fn reject(&mut self, setting: &Setting, error: &str) {
+        self.error(format!("{}: {error}; accepted: {}", setting.variable, setting.accepts));
     }
 
-    /// What was read, or a note of each of its problems.
-    pub fn noted<T>(&mut self, read: Result<T, Vec<String>>) -> Option<T> {
-        read.map_err(|problems| problems.into_iter().for_each(|problem| self.problem(problem))).ok()
+    /// What was read, or a note of each of its errors.
+    pub fn ok_or_record<T>(&mut self, read: Result<T, Vec<String>>) -> Option<T> {
+        read.map_err(|errors| errors.into_iter().for_each(|error| self.error(error))).ok()
     }
 
-    /// All problems so far.
+    /// All errors so far.
     #[must_use]
-    pub fn problems(&self) -> &[Problem] {
-        &self.problems
+    pub fn errors(&self) -> &[SettingError] {
+        &self.errors
     }
 
-    /// All problems, at the end.
+    /// All errors, at the end.
     #[must_use]
-    pub fn into_problems(self) -> Vec<Problem> {
-        self.problems
+    pub fn into_errors(self) -> Vec<SettingError> {
+        self.errors
     }
 
     /// Variables with this prefix that are set although `known` does not have them.
@@ -175,7 +176,7 @@ impl Settings {
         (self.origin(setting) == Origin::File).then(|| self.file_named(&format!("{}_FILE", setting.variable)))?
     }
 
-    /// A setting of type `T`. A value that is not accepted is noted as a problem and its default
+    /// A setting of type `T`. A value that is not accepted is ok_or_record as a error and its default
     /// stands in, so that reading goes on and finds the next one.
     pub fn get<T: FromSetting>(&mut self, setting: &Setting) -> Option<T> {
         let default = || T::from_setting(setting.default).ok();
@@ -184,7 +185,7 @@ impl Settings {
             Ok(value) => Some(value),
             Err(why) => {
                 let shown = if setting.secret { String::new() } else { format!(" {:?}", shorten(&text)) };
-                self.problem(format!("{}{shown}: {why}; accepted: {}", setting.variable, setting.accepts));
+                self.error(format!("{}{shown}: {why}; accepted: {}", setting.variable, setting.accepts));
                 default()
             }
         }
@@ -213,7 +214,7 @@ impl Settings {
         match std::fs::read_to_string(&path) {
             Ok(text) => Some(text.trim_end_matches(['\r', '\n']).to_owned()),
             Err(error) => {
-                self.problem(format!(
+                self.error(format!(
                     "{}_FILE {path:?}: cannot be read: {error}; accepted: the path of a readable file",
                     setting.variable
                 ));
@@ -319,9 +320,9 @@ mod tests {
         let mut settings = Settings::from_environment([("METRICS_PORT", "http"), ("METRICS_TOKEN", "hunter2")]);
         assert_eq!(settings.get::<u16>(&PORT), Some(8090));
         settings.get::<Duration>(&TOKEN);
-        let problems = settings.into_problems();
-        assert_eq!(problems[0].0, "METRICS_PORT \"http\": is not a port; accepted: 0 to 65535");
-        assert_eq!(problems[1].0, "METRICS_TOKEN: is not a number of seconds; accepted: seconds");
+        let errors = settings.into_errors();
+        assert_eq!(errors[0].0, "METRICS_PORT \"http\": is not a port; accepted: 0 to 65535");
+        assert_eq!(errors[1].0, "METRICS_TOKEN: is not a number of seconds; accepted: seconds");
     }
 
     #[test]
@@ -333,7 +334,7 @@ mod tests {
         assert_eq!(settings.get::<u16>(&PORT), Some(8123));
         let mut missing = Settings::from_environment([("METRICS_PORT_FILE", "/nowhere/port")]);
         missing.get::<u16>(&PORT);
-        assert!(missing.into_problems()[0].0.starts_with("METRICS_PORT_FILE \"/nowhere/port\": cannot be read"));
+        assert!(missing.into_errors()[0].0.starts_with("METRICS_PORT_FILE \"/nowhere/port\": cannot be read"));
     }
 
     #[test]

@@ -6,6 +6,7 @@
 pub mod deployment;
 mod fleet;
 pub mod live;
+pub mod source;
 mod tasks;
 mod weather;
 pub mod writer;

@@ -1,7 +1,6 @@
-//! Each source turns the outside into [`crate::signals::Signals`], or, `proxy`, into what upstreams
+//! Each source turns the outside into [`crate::platform::facts::Facts`], or, `proxy`, into what upstreams
 //! answered; none computes a metric.
 
-pub mod embedded;
 pub mod postgres;
 pub mod proxy;
 pub mod redis;
@@ -10,7 +9,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::signals::{RollingSeries, Signals, UnixSeconds};
+use crate::base::clock::UnixSeconds;
+use crate::platform::facts::{Facts, RollingSeries};
 
 /// Why a tick has no facts: what, where, and what to do; never a secret.
 #[derive(Debug, thiserror::Error)]
@@ -28,9 +28,9 @@ pub struct Cost {
 
 /// Whether `record` also keeps, beside the points, what the next start of a server needs to know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Memory {
-    Kept,
-    Left,
+pub enum SaveState {
+    Yes,
+    No,
 }
 
 /// Where facts come from. One tick calls `collect`, then, if it records, `record`.
@@ -43,21 +43,21 @@ pub trait Source: Send {
     }
 
     /// Reads the facts as of `now`; series hold what was not handed over before.
-    async fn collect(&mut self, now: UnixSeconds) -> Result<Signals, SourceError>;
+    async fn collect(&mut self, now: UnixSeconds) -> Result<Facts, SourceError>;
 
     /// Appends the tick's own points to the rolling series.
     async fn record(
         &mut self,
         now: UnixSeconds,
         points: &[(RollingSeries, f64)],
-        memory: Memory,
+        save_state: SaveState,
     ) -> Result<(), SourceError>;
 
     /// What the last tick cost, its record included.
     fn cost(&self) -> Cost;
 
     /// The longest that a tick takes by the source's own time limits.
-    fn patience(&self) -> Duration {
+    fn time_limit(&self) -> Duration {
         Duration::ZERO
     }
 }

@@ -3,25 +3,24 @@
 //! [`Telemetry`] holds what the other rooms report; [`own`] declares each metric once and reads it
 //! off. Rendering is for `exporters`.
 
-pub mod door;
-mod histogram;
+pub(crate) mod histogram;
+pub mod http;
 pub mod logging;
-pub mod once;
-pub mod own;
-mod process;
+pub(crate) mod process;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI8, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use serde::Serialize;
 use tracing::{info, warn};
 
-use crate::exporters::Tally;
-use crate::signals::{Component, InputKind, Malformed, UnixSeconds};
-use door::DoorCounts;
+use crate::base::clock::UnixSeconds;
+use crate::base::log_throttle::LogThrottle;
+use crate::platform::facts::{Component, InputKind, Malformed};
 use histogram::Histogram;
-use once::Once;
+use http::HttpStats;
 
 /// A malformed input of a known kind is logged again after this long at the earliest.
 const QUIET: Duration = Duration::from_mins(10);
@@ -30,26 +29,37 @@ const QUIET: Duration = Duration::from_mins(10);
 /// holds a lock for nanoseconds.
 #[derive(Debug)]
 pub struct Telemetry {
-    ticks_ok: AtomicU64,
-    ticks_failed: AtomicU64,
-    tick_duration: Histogram,
-    source_errors: AtomicU64,
-    round_trips: AtomicU64,
-    commands: AtomicU64,
-    dropped: AtomicU64,
-    record_errors: AtomicU64,
+    pub(crate) ticks_ok: AtomicU64,
+    pub(crate) ticks_failed: AtomicU64,
+    pub(crate) tick_duration: Histogram,
+    pub(crate) source_errors: AtomicU64,
+    pub(crate) round_trips: AtomicU64,
+    pub(crate) commands: AtomicU64,
+    pub(crate) dropped: AtomicU64,
+    pub(crate) record_errors: AtomicU64,
     /// Unset where PostgreSQL is not asked.
-    postgres_errors: OnceLock<AtomicU64>,
+    pub(crate) postgres_errors: OnceLock<AtomicU64>,
     /// 1 leader, 0 follower, -1 not decided.
-    leader: AtomicI8,
-    malformed: Mutex<BTreeMap<InputKind, u64>>,
-    requests: Mutex<BTreeMap<(&'static str, u16), u64>>,
-    exports: Mutex<BTreeMap<&'static str, SinkCounts>>,
-    upstreams: Mutex<BTreeMap<&'static str, UpstreamCounts>>,
-    malformed_log: Once<InputKind>,
-    record_log: Once<()>,
+    pub(crate) leader: AtomicI8,
+    pub(crate) malformed: Mutex<BTreeMap<InputKind, u64>>,
+    pub(crate) requests: Mutex<BTreeMap<(&'static str, u16), u64>>,
+    pub(crate) exports: Mutex<BTreeMap<&'static str, SinkCounts>>,
+    pub(crate) upstreams: Mutex<BTreeMap<&'static str, UpstreamCounts>>,
+    pub(crate) malformed_log: LogThrottle<InputKind>,
+    pub(crate) record_log: LogThrottle<()>,
     /// What the front door counts.
-    pub door: DoorCounts,
+    pub door: HttpStats,
+}
+
+/// What became of a sink's points since the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct PointCounts {
+    /// Points that the other side has taken.
+    pub delivered: u64,
+    /// Points that wait for a later delivery.
+    pub waiting: usize,
+    /// Points given up for good.
+    pub dropped: u64,
 }
 
 /// How an export ended.
@@ -64,27 +74,27 @@ pub enum ExportEnd {
 
 /// How exports to one sink went.
 #[derive(Debug, Default)]
-struct SinkCounts {
-    ok: u64,
-    no_data: u64,
-    failed: u64,
-    retries: u64,
+pub(crate) struct SinkCounts {
+    pub(crate) ok: u64,
+    pub(crate) no_data: u64,
+    pub(crate) failed: u64,
+    pub(crate) retries: u64,
     /// Unix time.
-    last_success: Option<UnixSeconds>,
-    last_failure: Option<UnixSeconds>,
-    points: Tally,
-    duration: Histogram,
+    pub(crate) last_success: Option<UnixSeconds>,
+    pub(crate) last_failure: Option<UnixSeconds>,
+    pub(crate) points: PointCounts,
+    pub(crate) duration: Histogram,
 }
 
 /// How asking one upstream went.
 #[derive(Debug, Default)]
-struct UpstreamCounts {
-    ok: u64,
-    failed: u64,
+pub(crate) struct UpstreamCounts {
+    pub(crate) ok: u64,
+    pub(crate) failed: u64,
     /// How it went last; `None` before the first time.
-    up: Option<bool>,
+    pub(crate) up: Option<bool>,
     /// Seconds between its payload's own time and ours.
-    age: Option<f64>,
+    pub(crate) age: Option<f64>,
 }
 
 impl Default for Telemetry {
@@ -104,9 +114,9 @@ impl Default for Telemetry {
             requests: Mutex::default(),
             exports: Mutex::default(),
             upstreams: Mutex::default(),
-            malformed_log: Once::new(QUIET),
-            record_log: Once::new(QUIET),
-            door: DoorCounts::default(),
+            malformed_log: LogThrottle::new(QUIET),
+            record_log: LogThrottle::new(QUIET),
+            door: HttpStats::default(),
         }
     }
 }
@@ -209,7 +219,7 @@ impl Telemetry {
     }
 
     /// What became of a sink's points so far.
-    pub fn export_tally(&self, sink: &'static str, points: Tally) {
+    pub fn export_tally(&self, sink: &'static str, points: PointCounts) {
         locked(&self.exports).entry(sink).or_default().points = points;
     }
 
@@ -227,9 +237,6 @@ impl Telemetry {
 }
 
 /// A panic while counting leaves a usable count behind.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
-
-#[cfg(test)]
-mod tests;

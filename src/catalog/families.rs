@@ -5,7 +5,7 @@
 mod read;
 
 use super::{Kind, Metric, Read, Rows, Unit};
-use crate::monitoring::SystemMonitoring;
+use crate::analysis::SystemPayload;
 
 const LATENCY: &[&str] = &["percentile", "window"];
 const WINDOW: &[&str] = &["window", "stat"];
@@ -53,7 +53,7 @@ const fn row(
     help: &'static str,
     labels: &'static [&'static str],
     absent: &'static str,
-    read: fn(&SystemMonitoring, &mut Rows<'_>),
+    read: fn(&SystemPayload, &mut Rows<'_>),
 ) -> Metric {
     Metric { key, unit, kind: Kind::Gauge, help, labels, aliases: &[], absent, read: Read::Family(read) }
 }

@@ -1,8 +1,8 @@
 //! The scalar rows: flat keys that every outlet exports by default and a mapping can rename.
 
 use super::{Kind, Metric, Read, Unit};
-use crate::monitoring::SystemMonitoring;
-use crate::monitoring::payload::{LatencyPercentiles, QueueWindows, SseConnections};
+use crate::analysis::SystemPayload;
+use crate::payload::shapes::{LatencyPercentiles, QueueWindows, SseConnections};
 
 const NO_SSE: &str = "no ingress worker has a fresh SSE sample";
 const NO_SSE_LIMIT: &str = "no fresh SSE sample, or no connection limit is configured";
@@ -42,7 +42,7 @@ pub(super) static TABLE: &[Metric] = &[
     row("throttling.backpressure_503", Unit::Count, "Requests turned away by backpressure (503), last hour", NO_THROTTLING, |m| count(m.throttling_windows.one_hour?.backpressure_503)),
 ];
 
-type ReadScalar = fn(&SystemMonitoring) -> Option<f64>;
+type ReadScalar = fn(&SystemPayload) -> Option<f64>;
 
 const fn row(key: &'static str, unit: Unit, help: &'static str, absent: &'static str, read: ReadScalar) -> Metric {
     aliased(&[], key, unit, help, absent, read)
@@ -65,35 +65,35 @@ fn count(value: Option<i64>) -> Option<f64> {
     value.map(|value| value as f64)
 }
 
-fn sse(m: &SystemMonitoring) -> Option<&SseConnections> {
+fn sse(m: &SystemPayload) -> Option<&SseConnections> {
     m.sse_connections.as_ref()
 }
 
-fn saturation(m: &SystemMonitoring) -> Option<f64> {
+fn saturation(m: &SystemPayload) -> Option<f64> {
     let max = count(sse(m)?.max_connections).filter(|max| *max > 0.0)?;
     Some(count(sse(m)?.total_connections)? / max)
 }
 
-fn pressure(m: &SystemMonitoring) -> Option<f64> {
+fn pressure(m: &SystemPayload) -> Option<f64> {
     m.queue_stats.capacity_context.pressure_ratio
 }
 
-fn rest(m: &SystemMonitoring) -> Option<LatencyPercentiles> {
+fn rest(m: &SystemPayload) -> Option<LatencyPercentiles> {
     Some(m.components.ingress.as_ref()?.latency.rest_ms?.one_minute)
 }
 
-fn wait(m: &SystemMonitoring) -> Option<LatencyPercentiles> {
+fn wait(m: &SystemPayload) -> Option<LatencyPercentiles> {
     Some(m.components.proc.as_ref()?.latency.queue_wait_ms?.one_minute)
 }
 
-fn exec(m: &SystemMonitoring) -> Option<LatencyPercentiles> {
+fn exec(m: &SystemPayload) -> Option<LatencyPercentiles> {
     Some(m.components.proc.as_ref()?.latency.exec_ms?.one_minute)
 }
 
-fn windows(m: &SystemMonitoring) -> Option<&QueueWindows> {
+fn windows(m: &SystemPayload) -> Option<&QueueWindows> {
     Some(&m.components.proc.as_ref()?.queue.as_ref()?.windows)
 }
 
-fn avg_wait(m: &SystemMonitoring, role: &str) -> Option<f64> {
+fn avg_wait(m: &SystemPayload, role: &str) -> Option<f64> {
     m.queue_stats.analytics.avg_wait_times.get(role).copied()
 }

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::mapping::Mapping;
 use super::*;
-use crate::signals::QueueDepth;
+use crate::outlets::names::{Mapping, prometheus_name};
+use crate::platform::facts::QueueDepth;
 
 fn cases() -> Vec<(String, Value)> {
     let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/conformance/cases");
@@ -32,7 +32,7 @@ fn scalars_are_those_of_the_cases() {
     let cases = cases();
     assert_eq!(cases.len(), 26);
     for (name, case) in cases {
-        let system: SystemMonitoring = serde_json::from_value(case["expected"]["system"].clone()).expect("payload");
+        let system: SystemPayload = serde_json::from_value(case["expected"]["system"].clone()).expect("payload");
         let expected: BTreeMap<String, f64> =
             serde_json::from_value(case["expected"]["scalars"].clone()).expect("scalars");
         let mut left = expected;
@@ -58,9 +58,9 @@ fn scalars_are_those_of_the_cases() {
 
 #[test]
 fn an_empty_payload_has_no_scalar() {
-    let absent = scalars(&SystemMonitoring::default()).filter(|(_, reading)| reading.value().is_none()).count();
+    let absent = scalars(&SystemPayload::default()).filter(|(_, reading)| reading.value().is_none()).count();
     assert_eq!(absent, scalars::TABLE.len());
-    assert_eq!(samples(&SystemMonitoring::default()), []);
+    assert_eq!(samples(&SystemPayload::default()), []);
 }
 
 #[test]
@@ -78,8 +78,8 @@ fn keys_names_and_aliases_are_legal_and_unique() {
     }
     // An empty mapping also looks for clashes among the names that outlets use.
     Mapping::parse("{}").expect("no clash");
-    let own = crate::telemetry::own::TABLE.iter().map(|metric| metric.name);
-    let prometheus: BTreeSet<String> = all().map(Metric::prometheus_name).collect();
+    let own = crate::catalog::own::TABLE.iter().map(|metric| metric.name);
+    let prometheus: BTreeSet<String> = all().map(prometheus_name).collect();
     for name in own {
         assert!(!prometheus.contains(name), "{name} is in the catalog too");
     }
@@ -103,7 +103,7 @@ fn an_alias_finds_its_metric() {
 #[test]
 fn no_two_samples_share_name_and_labels() {
     for (name, case) in cases() {
-        let system: SystemMonitoring = serde_json::from_value(case["expected"]["system"].clone()).expect("payload");
+        let system: SystemPayload = serde_json::from_value(case["expected"]["system"].clone()).expect("payload");
         let mut seen = BTreeSet::new();
         for sample in samples(&system) {
             assert!(seen.insert((sample.metric.key, sample.labels.clone())), "{name}: {sample:?} twice");
@@ -112,7 +112,7 @@ fn no_two_samples_share_name_and_labels() {
 }
 
 /// The lines of one family, as `label,label value`.
-fn lines(system: &SystemMonitoring, family: &str) -> Vec<String> {
+fn lines(system: &SystemPayload, family: &str) -> Vec<String> {
     let of_family = samples(system).into_iter().filter(|sample| sample.metric.key == family);
     of_family
         .map(|sample| {
@@ -124,7 +124,7 @@ fn lines(system: &SystemMonitoring, family: &str) -> Vec<String> {
 
 #[test]
 fn queued_tasks_are_told_by_role_and_by_state_where_they_are_known() {
-    let mut system = SystemMonitoring::default();
+    let mut system = SystemPayload::default();
     let stats = &mut system.queue_stats;
     (stats.anonymous, stats.registered, stats.paid, stats.privileged) = (Some(1), Some(0), Some(0), Some(0));
     stats.total = Some(7);
@@ -143,7 +143,7 @@ fn queued_tasks_are_told_by_role_and_by_state_where_they_are_known() {
 #[test]
 fn every_process_has_a_status() {
     let (_, case) = cases().into_iter().find(|(name, _)| name.contains("health-words")).expect("the case");
-    let system: SystemMonitoring = serde_json::from_value(case["expected"]["system"].clone()).expect("payload");
+    let system: SystemPayload = serde_json::from_value(case["expected"]["system"].clone()).expect("payload");
     let told = ["proc,healthy 1", "proc,degraded 1", "proc,unhealthy 1", "proc,stale 0", "proc,missing 0"];
     let lines = lines(&system, "processes");
     assert!(told.iter().all(|line| lines.iter().any(|own| own == line)), "{lines:?}");

@@ -8,34 +8,35 @@ use std::time::Duration;
 
 use super::{Exit, block_on, fail, print};
 use crate::app;
-use crate::clock::{Clock, SystemClock};
-use crate::config::postgres::PostgresConfig;
-use crate::config::proxy::ProxyConfig;
-use crate::config::redis::RedisConfig;
-use crate::config::{Config, SourceConfig, table};
-use crate::monitoring;
+use crate::base::clock::{Clock, SystemClock};
+use crate::config::{Config, SourceConfig};
+use crate::payload::upstream;
+use crate::platform::facts::{Component, Scope};
+use crate::settings::table;
 use crate::settings::{Origin, Settings};
-use crate::signals::{Component, Scope};
 use crate::sources::postgres::Postgres;
-use crate::sources::proxy::{Answer, Upstreams};
+use crate::sources::postgres::config::PostgresConfig;
+use crate::sources::proxy::config::ProxyConfig;
+use crate::sources::proxy::{UpstreamReply, Upstreams};
 use crate::sources::redis::RedisSource;
+use crate::sources::redis::config::RedisConfig;
 use crate::telemetry::Telemetry;
 
 /// One line of the table.
 struct Finding {
     what: String,
-    outcome: Outcome,
+    outcome: FindingStatus,
     detail: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Outcome {
+enum FindingStatus {
     Ok,
     Warning,
     Failed,
 }
 
-impl Outcome {
+impl FindingStatus {
     const fn as_str(self) -> &'static str {
         match self {
             Self::Ok => "ok",
@@ -47,7 +48,7 @@ impl Outcome {
 
 pub(super) fn run(config: Option<Config>, settings: Settings, warnings: &[String]) -> Exit {
     let mut findings = given(&settings);
-    findings.extend(warnings.iter().map(|warning| finding("settings", Outcome::Warning, warning)));
+    findings.extend(warnings.iter().map(|warning| finding("settings", FindingStatus::Warning, warning)));
     let configured = config.is_some();
     match config {
         None => findings.extend(problems(settings)),
@@ -57,7 +58,7 @@ pub(super) fn run(config: Option<Config>, settings: Settings, warnings: &[String
         },
     }
     print(&render(&findings));
-    let failed = findings.iter().any(|finding| finding.outcome == Outcome::Failed);
+    let failed = findings.iter().any(|finding| finding.outcome == FindingStatus::Failed);
     match (configured, failed) {
         (false, _) => Exit::BadConfiguration,
         (true, true) => Exit::Failed,
@@ -65,25 +66,31 @@ pub(super) fn run(config: Option<Config>, settings: Settings, warnings: &[String
     }
 }
 
-fn finding(what: &str, outcome: Outcome, detail: impl Into<String>) -> Finding {
+fn finding(what: &str, outcome: FindingStatus, detail: impl Into<String>) -> Finding {
     Finding { what: what.to_owned(), outcome, detail: detail.into() }
 }
 
 /// The settings that are not at their default, and where each comes from.
 fn given(settings: &Settings) -> Vec<Finding> {
     let set = table::ALL.iter().filter(|setting| settings.origin(setting) != Origin::Default);
-    set.map(|setting| finding(setting.variable, Outcome::Ok, format!("from {}", settings.origin(setting).as_str())))
-        .collect()
+    set.map(|setting| {
+        finding(setting.variable, FindingStatus::Ok, format!("from {}", settings.origin(setting).as_str()))
+    })
+    .collect()
 }
 
 fn problems(settings: Settings) -> Vec<Finding> {
-    settings.into_problems().iter().map(|problem| finding("settings", Outcome::Failed, problem.to_string())).collect()
+    settings
+        .into_errors()
+        .iter()
+        .map(|problem| finding("settings", FindingStatus::Failed, problem.to_string()))
+        .collect()
 }
 
 async fn dependencies(config: &Config) -> Vec<Finding> {
     let scope = config.source.scope();
     let scope = scope.map(|scope| format!("tenant {}, project {}", scope.tenant, scope.project));
-    let mut found: Vec<Finding> = scope.map(|scope| finding("scope", Outcome::Ok, scope)).into_iter().collect();
+    let mut found: Vec<Finding> = scope.map(|scope| finding("scope", FindingStatus::Ok, scope)).into_iter().collect();
     found.push(address(config).await);
     found.extend(door::findings(config, SystemClock.now()));
     match &config.source {
@@ -100,10 +107,12 @@ async fn dependencies(config: &Config) -> Vec<Finding> {
 
 async fn address(config: &Config) -> Finding {
     match tokio::net::TcpListener::bind(config.address).await {
-        Ok(_) => finding("listen", Outcome::Ok, config.address.to_string()),
-        Err(error) => {
-            finding("listen", Outcome::Failed, format!("{}: {error}; is the server running already?", config.address))
-        }
+        Ok(_) => finding("listen", FindingStatus::Ok, config.address.to_string()),
+        Err(error) => finding(
+            "listen",
+            FindingStatus::Failed,
+            format!("{}: {error}; is the server running already?", config.address),
+        ),
     }
 }
 
@@ -112,9 +121,9 @@ async fn redis(config: &Config, redis: &RedisConfig, scope: &Scope) -> Finding {
     // The probe has its own limit; this one only guards against a defect in it.
     let limit = config.request_timeout * 3 + Duration::from_secs(1);
     match tokio::time::timeout(limit, source.probe(SystemClock.now())).await {
-        Ok(Ok(report)) => finding("redis", Outcome::Ok, format!("{} · {report}", redis.redacted())),
-        Ok(Err(error)) => finding("redis", Outcome::Failed, error.to_string()),
-        Err(_) => finding("redis", Outcome::Failed, format!("{}: no answer in {limit:?}", redis.redacted())),
+        Ok(Ok(report)) => finding("redis", FindingStatus::Ok, format!("{} · {report}", redis.redacted())),
+        Ok(Err(error)) => finding("redis", FindingStatus::Failed, error.to_string()),
+        Err(_) => finding("redis", FindingStatus::Failed, format!("{}: no answer in {limit:?}", redis.redacted())),
     }
 }
 
@@ -122,26 +131,28 @@ async fn redis(config: &Config, redis: &RedisConfig, scope: &Scope) -> Finding {
 async fn upstreams(config: &ProxyConfig) -> Vec<Finding> {
     let mut upstreams = match Upstreams::new(config) {
         Ok(upstreams) => upstreams,
-        Err(problem) => return vec![finding("upstreams", Outcome::Failed, problem)],
+        Err(problem) => return vec![finding("upstreams", FindingStatus::Failed, problem)],
     };
     let answers = upstreams.ask(SystemClock.now()).await;
-    Component::ALL.into_iter().map(|component| upstream(component, answers.of(component))).collect()
+    Component::ALL.into_iter().map(|component| upstream_finding(component, answers.of(component))).collect()
 }
 
-fn upstream(component: Component, answer: &Answer) -> Finding {
+fn upstream_finding(component: Component, answer: &UpstreamReply) -> Finding {
     let what = component.as_str();
     match answer {
-        Answer::NotConfigured => {
+        UpstreamReply::NotConfigured => {
             let variable = ProxyConfig::variable(component);
-            finding(what, Outcome::Warning, format!("{variable} is not set: its metrics will be absent"))
+            finding(what, FindingStatus::Warning, format!("{variable} is not set: its metrics will be absent"))
         }
-        Answer::Refused(refusal) => finding(what, Outcome::Failed, refusal.detail.as_str()),
-        Answer::Told(body) => match monitoring::upstream::read(body, what) {
+        UpstreamReply::Failed(refusal) => finding(what, FindingStatus::Failed, refusal.detail.as_str()),
+        UpstreamReply::Body(body) => match upstream::read(body, what) {
             Ok(told) if told.malformed.is_empty() => {
-                finding(what, Outcome::Ok, format!("{} bytes of payload", body.len()))
+                finding(what, FindingStatus::Ok, format!("{} bytes of payload", body.len()))
             }
-            Ok(told) => finding(what, Outcome::Warning, format!("{} fields cannot be read", told.malformed.len())),
-            Err(problem) => finding(what, Outcome::Failed, format!("its answer {problem}")),
+            Ok(told) => {
+                finding(what, FindingStatus::Warning, format!("{} fields cannot be read", told.malformed.len()))
+            }
+            Err(problem) => finding(what, FindingStatus::Failed, format!("its answer {problem}")),
         },
     }
 }
@@ -152,9 +163,9 @@ async fn postgres(config: &PostgresConfig) -> Finding {
         Ok(number) => {
             let version = postgres.version().unwrap_or("of unknown version");
             let detail = format!("{} · PostgreSQL {version}, max_connections {number}", config.place());
-            finding("postgres", Outcome::Ok, detail)
+            finding("postgres", FindingStatus::Ok, detail)
         }
-        Err(error) => finding("postgres", Outcome::Failed, error.to_string()),
+        Err(error) => finding("postgres", FindingStatus::Failed, error.to_string()),
     }
 }
 
@@ -162,14 +173,14 @@ async fn postgres(config: &PostgresConfig) -> Finding {
 async fn sinks(config: &Config) -> Vec<Finding> {
     let exports = match app::exports(config, &Arc::new(Telemetry::default())) {
         Ok(exports) => exports,
-        Err(error) => return vec![finding("sinks", Outcome::Failed, format!("{error:#}"))],
+        Err(error) => return vec![finding("sinks", FindingStatus::Failed, format!("{error:#}"))],
     };
     let mut found = Vec::new();
     for sink in exports.sinks() {
         found.push(match tokio::time::timeout(config.request_timeout * 2, sink.check()).await {
-            Ok(Ok(what)) => finding(sink.name(), Outcome::Ok, what),
-            Ok(Err(error)) => finding(sink.name(), Outcome::Failed, error.to_string()),
-            Err(_) => finding(sink.name(), Outcome::Failed, "no answer in time"),
+            Ok(Ok(what)) => finding(sink.name(), FindingStatus::Ok, what),
+            Ok(Err(error)) => finding(sink.name(), FindingStatus::Failed, error.to_string()),
+            Err(_) => finding(sink.name(), FindingStatus::Failed, "no answer in time"),
         });
     }
     found

@@ -6,7 +6,8 @@ use std::time::Duration;
 use reqwest::Client;
 
 use super::{Exit, block_on, fail};
-use crate::config::{self, door};
+use crate::config;
+use crate::outlets::http::config as access;
 use crate::settings::Settings;
 use crate::tls;
 
@@ -14,8 +15,8 @@ use crate::tls;
 const LIMIT: Duration = Duration::from_secs(3);
 
 pub(super) fn run(mut settings: Settings) -> Exit {
-    let Some(address) = config::read_address(&mut settings) else { return super::refuse(&settings.into_problems()) };
-    let scheme = if door::speaks_tls(&mut settings) { "https" } else { "http" };
+    let Some(address) = config::read_address(&mut settings) else { return super::refuse(&settings.into_errors()) };
+    let scheme = if access::speaks_tls(&mut settings) { "https" } else { "http" };
     match block_on(ask(&format!("{scheme}://{}/livez", reachable(address)))) {
         Ok(Ok(())) => Exit::Fine,
         Ok(Err(problem)) => fail(&problem),

@@ -10,19 +10,19 @@ use serde_json::json;
 
 use super::{Exit, block_on, fail, print};
 use crate::app;
+use crate::base::clock::UnixSeconds;
+use crate::base::clock::{Clock, SystemClock};
 use crate::catalog;
 use crate::cli::OnceArgs;
-use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
-use crate::engine::exports::{Exports, Outcome, Report};
-use crate::engine::tick::Record;
-use crate::exporters::{Preview, Round, Truth};
-use crate::signals::UnixSeconds;
+use crate::engine::tick::RecordMode;
+use crate::outlets::push::delivery::{ExportOutcome, Exports, Report};
+use crate::outlets::push::sink::{ExportBatch, Preview, SnapshotSamples};
 use crate::sources::SourceError;
 use crate::telemetry::Telemetry;
 
 /// Attempts that a sink gets, in time limits of one.
-const PATIENCE: u32 = 3;
+const ATTEMPTS: u32 = 3;
 
 /// The month that prices are for.
 const MONTH: Duration = Duration::from_hours(30 * 24);
@@ -40,7 +40,7 @@ async fn once(config: &Config, arguments: &OnceArgs) -> anyhow::Result<Exit> {
     let exports = app::exports(config, &telemetry)?;
     let now = SystemClock.now();
     let (mut ticker, _) = app::ticker(config, &SystemClock, &telemetry, app::asked_database(config).await)?;
-    let tick = match ticker.tick(now, if arguments.dry_run { Record::No } else { Record::Yes }).await {
+    let tick = match ticker.tick(now, if arguments.dry_run { RecordMode::No } else { RecordMode::Yes }).await {
         Ok(tick) => tick,
         Err(error) => return Ok(nothing_collected(&error, now)),
     };
@@ -48,12 +48,12 @@ async fn once(config: &Config, arguments: &OnceArgs) -> anyhow::Result<Exit> {
     if let Some(error) = &tick.record_error {
         telemetry.record_failed(error);
     }
-    let truth = Truth { id: format!("once-{now}"), at: now, samples: catalog::samples(&tick.monitoring) };
-    let round = Round { truth: Some(truth), snapshot_age_seconds: Some((SystemClock.now() - now).max(0.0)) };
+    let truth = SnapshotSamples { id: format!("once-{now}"), at: now, samples: catalog::samples(&tick.monitoring) };
+    let batch = ExportBatch { truth: Some(truth), snapshot_age_seconds: Some((SystemClock.now() - now).max(0.0)) };
     if arguments.dry_run {
-        return Ok(print(&previews(config, arguments, &exports, &round)));
+        return Ok(print(&previews(config, arguments, &exports, &batch)));
     }
-    let report = exports.deliver(round, config.request_timeout * PATIENCE).await;
+    let report = exports.deliver(batch, config.request_timeout * ATTEMPTS).await;
     Ok(tell(&report))
 }
 
@@ -68,16 +68,16 @@ fn tell(report: &Report) -> Exit {
     // A report is plain data: it always is JSON.
     let line = serde_json::to_string(report).unwrap_or_default();
     match (print(&format!("{line}\n")), report.status) {
-        (Exit::Fine, Outcome::Ok) => Exit::Fine,
+        (Exit::Fine, ExportOutcome::Ok) => Exit::Fine,
         (Exit::Fine, _) => Exit::SinkFailed,
         (exit, _) => exit,
     }
 }
 
-fn previews(config: &Config, arguments: &OnceArgs, exports: &Exports, round: &Round) -> String {
+fn previews(config: &Config, arguments: &OnceArgs, exports: &Exports, batch: &ExportBatch) -> String {
     let mut text = String::new();
     for sink in exports.sinks() {
-        let preview = sink.preview(round);
+        let preview = sink.preview(batch);
         // Writing to a String cannot fail.
         let _ = writeln!(text, "== {} ==\n{}", sink.name(), preview.text.trim_end());
         text.push_str(&price(&preview, config.export.interval, arguments));
@@ -96,7 +96,7 @@ fn price(preview: &Preview, interval: Duration, arguments: &OnceArgs) -> String 
     let (metrics, requests) = (count(metrics), count(preview.requests) * rounds);
     let cost = metrics * arguments.price_per_metric + requests / 1000.0 * arguments.price_per_1000_requests;
     format!(
-        "a month: {metrics} metrics, {requests:.0} requests (one round every {interval:?}), about {cost:.2} USD at {} USD a metric \
+        "a month: {metrics} metrics, {requests:.0} requests (one batch every {interval:?}), about {cost:.2} USD at {} USD a metric \
          and {} USD a thousand requests (list prices of us-east-1, November 2026; --price-per-metric and \
          --price-per-1000-requests say otherwise)\n",
         arguments.price_per_metric, arguments.price_per_1000_requests

@@ -5,7 +5,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::{Exit, block_on, fail};
 use crate::app::App;
 use crate::config::Config;
-use crate::signals::Scope;
+use crate::platform::facts::Scope;
 
 pub(super) fn run(config: Config) -> Exit {
     match block_on(serve(config)) {

@@ -1,8 +1,8 @@
 //! `settings`: every setting, as `docs/configuration.md`.
 
+use super::settings_page;
 use super::{Exit, print};
-use crate::config::document;
 
 pub(super) fn run() -> Exit {
-    print(&document::markdown())
+    print(&settings_page::markdown())
 }

@@ -3,16 +3,16 @@
 use std::time::Duration;
 
 use super::{Exit, block_on, fail, print, refuse};
+use crate::base::clock::{Clock, SystemClock};
 use crate::cli::SimulateArgs;
-use crate::clock::{Clock, SystemClock};
 use crate::commands::demo::stop_after;
 use crate::config;
-use crate::config::redis::RedisConfig;
-use crate::settings::{Problem, Settings};
-use crate::signals::Scope;
+use crate::platform::facts::Scope;
+use crate::settings::{SettingError, Settings};
 use crate::simulator::deployment::Shape;
 use crate::simulator::live::Simulation;
 use crate::sources::SourceError;
+use crate::sources::redis::config::RedisConfig;
 use crate::telemetry::logging::{self, LogFormat};
 
 /// Writing a large past takes Redis longer than a tick does.
@@ -20,9 +20,9 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 
 pub(super) fn run(arguments: &SimulateArgs, mut settings: Settings) -> Exit {
     let redis = config::read_redis(&mut settings, "simulator", Some(TIMEOUT));
-    let Some(redis) = redis else { return refuse(&settings.into_problems()) };
+    let Some(redis) = redis else { return refuse(&settings.into_errors()) };
     if !(arguments.rate.is_finite() && arguments.rate >= 0.0) {
-        return refuse(&[Problem(format!("--rate \"{}\": accepted: a number, at least 0", arguments.rate))]);
+        return refuse(&[SettingError(format!("--rate \"{}\": accepted: a number, at least 0", arguments.rate))]);
     }
     if let Err(problem) = logging::init("info", LogFormat::Text, false) {
         return fail(&problem);

@@ -5,15 +5,15 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::{Exit, block_on, fail, print};
-use crate::api::Combined;
+use crate::analysis::SystemPayload;
 use crate::app;
+use crate::base::clock::{Clock, FixedClock, SystemClock};
 use crate::catalog::{self, Reading};
 use crate::cli::{SnapshotArgs, SnapshotFormat};
-use crate::clock::{Clock, FixedClock, SystemClock};
 use crate::config::Config;
-use crate::engine::tick::{Record, Tick};
-use crate::exporters::prometheus::{self, Format};
-use crate::monitoring::SystemMonitoring;
+use crate::engine::tick::{RecordMode, Tick};
+use crate::outlets::exposition::{self, TextFormat};
+use crate::outlets::routes::UpstreamEnvelope;
 use crate::sources::SourceError;
 use crate::telemetry::Telemetry;
 
@@ -38,7 +38,7 @@ pub(super) fn run(config: Config, arguments: &SnapshotArgs) -> Exit {
 async fn take(config: &Config, now: f64, record: bool) -> anyhow::Result<Result<Tick, SourceError>> {
     let database = app::asked_database(config).await;
     let (mut ticker, _) = app::ticker(config, &FixedClock(now), &Arc::new(Telemetry::default()), database)?;
-    Ok(ticker.tick(now, if record { Record::Points } else { Record::No }).await)
+    Ok(ticker.tick(now, if record { RecordMode::Points } else { RecordMode::No }).await)
 }
 
 fn nothing_collected(error: &SourceError) -> Exit {
@@ -50,13 +50,13 @@ fn render(tick: &Tick, now: f64, config: &Config, format: SnapshotFormat) -> Str
     let system = &tick.monitoring;
     let json = match (format, &tick.answers) {
         (SnapshotFormat::System, _) => json!(system),
-        (SnapshotFormat::Combined, Some(answers)) => json!(Combined::of(answers)),
+        (SnapshotFormat::Combined, Some(answers)) => json!(UpstreamEnvelope::of(answers)),
         (SnapshotFormat::Combined, None) => {
             json!({"timestamp": now, "mode": config.source.mode().as_str(), "system": system})
         }
         (SnapshotFormat::Scalars, _) => scalars(system),
         (SnapshotFormat::Prometheus, _) => {
-            return prometheus::render(&catalog::samples(system), &config.mapping, Format::Text);
+            return exposition::render(&catalog::samples(system), &config.mapping, TextFormat::Text);
         }
     };
     // Pretty, because a person or a diff reads it; to_string_pretty of a Value cannot fail.
@@ -65,7 +65,7 @@ fn render(tick: &Tick, now: f64, config: &Config, format: SnapshotFormat) -> Str
     text
 }
 
-fn scalars(system: &SystemMonitoring) -> Value {
+fn scalars(system: &SystemPayload) -> Value {
     let values = catalog::scalars(system).filter_map(|(metric, reading)| match reading {
         Reading::Value(value) => Some((metric.key.to_owned(), catalog::json_number(value))),
         Reading::Absent(_) => None,

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use secrecy::ExposeSecret;
 
-use super::gateway::{self, GatewayConfig, GatewayConfigError, GatewayContext};
-use super::proxy::{self, ProxyConfig};
-use super::redis::RedisConfig;
-use super::table;
+use crate::platform::facts::{Component, Scope};
+use crate::platform::gateway::{self, GatewayConfig, GatewayConfigError, GatewayContext};
+use crate::settings::table;
 use crate::settings::{FromSetting, Settings};
-use crate::signals::{Component, Scope};
+use crate::sources::proxy::config::{self as proxy, ProxyConfig};
+use crate::sources::redis::config::RedisConfig;
 
 /// The gateway configuration of the simulated deployment.
 const EMBEDDED_GATEWAY: &str = r#"{"tenant": "demo", "project": "demo"}"#;
@@ -116,7 +116,7 @@ pub(crate) fn read_redis(settings: &mut Settings, instance_id: &str, timeout: Op
     match RedisConfig::new(url.expose_secret(), client_name, timeout?) {
         Ok(config) => Some(config),
         Err(problem) => {
-            settings.problem(format!("REDIS_URL: {problem}"));
+            settings.error(format!("REDIS_URL: {problem}"));
             None
         }
     }
@@ -147,7 +147,7 @@ fn read_gateway(settings: &mut Settings, mode: Mode, instance_id: &str, forced: 
     if mode == Mode::Embedded {
         return sound(settings, GatewayConfig::from_env_json(EMBEDDED_GATEWAY, &context));
     }
-    settings.problem(
+    settings.error(
         "GATEWAY_CONFIG_JSON is not set, nor GATEWAY_YAML_PATH or PLATFORM_DESCRIPTORS_DIR; redis mode needs one of \
          them; accepted: a JSON object such as {\"tenant\":\"acme\",\"project\":\"chat\"}",
     );
@@ -171,7 +171,7 @@ fn read_gateway_file(
     match std::fs::read_to_string(path) {
         Ok(text) => sound(settings, GatewayConfig::from_yaml(&text, variable, context)),
         Err(error) => {
-            settings.problem(format!("{variable}: {} cannot be read: {error}", path.display()));
+            settings.error(format!("{variable}: {} cannot be read: {error}", path.display()));
             None
         }
     }
@@ -179,5 +179,5 @@ fn read_gateway_file(
 
 /// The configuration, or a note of each of its problems.
 fn sound(settings: &mut Settings, read: Result<GatewayConfig, GatewayConfigError>) -> Option<GatewayConfig> {
-    settings.noted(read.map_err(|error| error.problems))
+    settings.ok_or_record(read.map_err(|error| error.problems))
 }

@@ -8,10 +8,11 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior};
 
-use super::snapshot::{Publisher, Pulse, Snapshot};
-use super::tick::{Record, Tick, Ticker};
-use crate::clock::Clock;
-use crate::signals::{InputKind, UnixSeconds};
+use super::snapshot::{Publisher, Snapshot, TickStatus};
+use super::tick::{RecordMode, Tick, Ticker};
+use crate::base::clock::Clock;
+use crate::base::clock::UnixSeconds;
+use crate::platform::facts::InputKind;
 use crate::sources::SourceError;
 use crate::telemetry::Telemetry;
 
@@ -57,17 +58,17 @@ impl Collector {
         cadence.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                _ = cadence.tick() => self.tick(Record::Yes, Vec::new()).await,
-                Some(asker) = self.publisher.asked() => self.tick(Record::No, vec![asker]).await,
+                _ = cadence.tick() => self.tick(RecordMode::Yes, Vec::new()).await,
+                Some(asker) = self.publisher.asked() => self.tick(RecordMode::No, vec![asker]).await,
                 Some(update) = self.updates.recv() => self.apply_update(&update),
             }
         }
     }
 
     /// One tick, then an answer to everyone who asked for it before it ended.
-    async fn tick(&mut self, record: Record, mut askers: Vec<oneshot::Sender<()>>) {
+    async fn tick(&mut self, record: RecordMode, mut askers: Vec<oneshot::Sender<()>>) {
         let began = Instant::now();
-        self.pulse(began, Some(began + self.ticker.patience()));
+        self.tick_status(began, Some(began + self.ticker.time_limit()));
         let now = self.clock.now();
         let result = match self.prepare(began).await {
             // Askers are told by being dropped: there is nothing yet that could be fresher.
@@ -98,8 +99,8 @@ impl Collector {
         Ok(true)
     }
 
-    fn pulse(&self, tick_began: Instant, over_by: Option<Instant>) {
-        self.publisher.pulse(Pulse { tick_began, over_by, up: self.was_up.unwrap_or(false) });
+    fn tick_status(&self, tick_began: Instant, must_end_by: Option<Instant>) {
+        self.publisher.tick_status(TickStatus { tick_began, must_end_by, up: self.was_up.unwrap_or(false) });
     }
 
     fn publish(&mut self, tick: Tick, now: UnixSeconds, began: Instant) {
@@ -115,7 +116,7 @@ impl Collector {
         let snapshot = Snapshot { id, taken_at: now, taken: began, monitoring: tick.monitoring };
         self.publisher.publish(Arc::new(snapshot));
         let was_up = self.was_up.replace(true);
-        self.pulse(began, None);
+        self.tick_status(began, None);
         if was_up == Some(false) {
             tracing::info!("the source can be read again");
         }
@@ -124,7 +125,7 @@ impl Collector {
     fn went_down(&mut self, error: &SourceError, began: Instant) {
         self.telemetry.source_error();
         let was_up = self.was_up.replace(false);
-        self.pulse(began, None);
+        self.tick_status(began, None);
         if was_up != Some(false) {
             tracing::error!(%error, "the source cannot be read; serving the last snapshot until it is stale");
         }

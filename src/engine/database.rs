@@ -9,10 +9,10 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::config::postgres::PostgresConfig;
-use crate::pause::jittered;
+use crate::base::backoff::jittered;
 use crate::sources::SourceError;
 use crate::sources::postgres::Postgres;
+use crate::sources::postgres::config::PostgresConfig;
 use crate::telemetry::Telemetry;
 
 /// When the database is asked.
@@ -32,12 +32,12 @@ impl Default for Pace {
 }
 
 /// The answer and when it was given.
-type Answer = Option<(i64, Instant)>;
+type LimitReply = Option<(i64, Instant)>;
 
 /// What the database said last; cheap to read and never waiting.
 #[derive(Debug, Clone)]
 pub struct Database {
-    answer: watch::Receiver<Answer>,
+    answer: watch::Receiver<LimitReply>,
     holds: Duration,
 }
 
@@ -82,7 +82,7 @@ struct Questions {
     postgres: Postgres,
     telemetry: Arc<Telemetry>,
     pace: Pace,
-    answers: watch::Sender<Answer>,
+    answers: watch::Sender<LimitReply>,
     was_good: Option<bool>,
 }
 

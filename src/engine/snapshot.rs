@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
-use crate::monitoring::SystemMonitoring;
-use crate::signals::UnixSeconds;
+use crate::analysis::SystemPayload;
+use crate::base::clock::UnixSeconds;
 
 /// How long a reader waits for a fresher snapshot before it takes what there is: a source that
 /// hangs must not make every scrape hang with it.
@@ -25,7 +25,7 @@ pub struct Snapshot {
     pub taken_at: UnixSeconds,
     /// The same on the monotonic clock: ages are measured with it.
     pub taken: Instant,
-    pub monitoring: SystemMonitoring,
+    pub monitoring: SystemPayload,
 }
 
 impl Snapshot {
@@ -38,11 +38,11 @@ impl Snapshot {
 
 /// What the collector publishes besides snapshots.
 #[derive(Debug, Clone, Copy)]
-pub struct Pulse {
+pub struct TickStatus {
     /// When the last tick began; the server's start before the first.
     pub tick_began: Instant,
     /// When a tick that is under way is over, by the time limits of its source.
-    pub over_by: Option<Instant>,
+    pub must_end_by: Option<Instant>,
     /// Whether the last tick could read its source.
     pub up: bool,
 }
@@ -51,7 +51,7 @@ pub struct Pulse {
 #[derive(Debug)]
 pub struct Publisher {
     snapshots: watch::Sender<Option<Arc<Snapshot>>>,
-    pulse: watch::Sender<Pulse>,
+    tick_status: watch::Sender<TickStatus>,
     /// Readers that want a tick now; each is told when it is done.
     refresh: mpsc::Receiver<oneshot::Sender<()>>,
 }
@@ -72,9 +72,9 @@ impl Publisher {
         self.refresh.try_recv().ok()
     }
 
-    /// Every reader sees this pulse from now on.
-    pub fn pulse(&self, pulse: Pulse) {
-        self.pulse.send_replace(pulse);
+    /// Every reader sees this tick_status from now on.
+    pub fn tick_status(&self, tick_status: TickStatus) {
+        self.tick_status.send_replace(tick_status);
     }
 }
 
@@ -82,17 +82,18 @@ impl Publisher {
 #[must_use]
 pub fn channel(interval: Duration, stale_after: Duration) -> (Publisher, SnapshotReader) {
     let (snapshots, seen) = watch::channel(None);
-    let (pulse, felt) = watch::channel(Pulse { tick_began: Instant::now(), over_by: None, up: false });
+    let (tick_status, status_rx) =
+        watch::channel(TickStatus { tick_began: Instant::now(), must_end_by: None, up: false });
     let (ask, refresh) = mpsc::channel(REFRESHES);
-    let reader = SnapshotReader { snapshots: seen, pulse: felt, refresh: ask, interval, stale_after };
-    (Publisher { snapshots, pulse, refresh }, reader)
+    let reader = SnapshotReader { snapshots: seen, tick_status: status_rx, refresh: ask, interval, stale_after };
+    (Publisher { snapshots, tick_status, refresh }, reader)
 }
 
 /// A reader's handle: lock-free, cheap to clone, never touches the source.
 #[derive(Debug, Clone)]
 pub struct SnapshotReader {
     snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
-    pulse: watch::Receiver<Pulse>,
+    tick_status: watch::Receiver<TickStatus>,
     refresh: mpsc::Sender<oneshot::Sender<()>>,
     interval: Duration,
     stale_after: Duration,
@@ -131,15 +132,16 @@ impl SnapshotReader {
     /// Whether the last tick could read its source.
     #[must_use]
     pub fn is_up(&self) -> bool {
-        self.pulse.borrow().up
+        self.tick_status.borrow().up
     }
 
     /// Liveness: a tick began within three intervals, or waits for its source no longer than the
     /// source's time limits say. A source that hangs is no reason to restart the server.
     #[must_use]
     pub fn is_live(&self) -> bool {
-        let pulse = *self.pulse.borrow();
-        pulse.tick_began.elapsed() <= self.interval * 3 || pulse.over_by.is_some_and(|end| Instant::now() <= end)
+        let tick_status = *self.tick_status.borrow();
+        tick_status.tick_began.elapsed() <= self.interval * 3
+            || tick_status.must_end_by.is_some_and(|end| Instant::now() <= end)
     }
 
     /// Whether what was read at this moment may still be told.

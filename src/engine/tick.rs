@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::monitoring::SystemMonitoring;
-use crate::signals::{InputKind, Malformed, UnixSeconds};
-use crate::sources::proxy::Answers;
+use crate::analysis::SystemPayload;
+use crate::base::clock::UnixSeconds;
+use crate::platform::facts::{InputKind, Malformed};
+use crate::sources::proxy::UpstreamReplies;
 use crate::sources::{Cost, SourceError};
 
 /// Takes ticks.
@@ -25,7 +26,7 @@ pub trait Ticker: Send {
     }
 
     /// The longest that a tick takes by the source's own time limits.
-    fn patience(&self) -> Duration {
+    fn time_limit(&self) -> Duration {
         Duration::ZERO
     }
 
@@ -33,7 +34,7 @@ pub trait Ticker: Send {
     ///
     /// # Errors
     /// The source could not be read: then there is no truth, and nothing changed.
-    async fn tick(&mut self, now: UnixSeconds, record: Record) -> Result<Tick, SourceError>;
+    async fn tick(&mut self, now: UnixSeconds, record: RecordMode) -> Result<Tick, SourceError>;
 
     /// Applies a gateway configuration that was published while the server runs.
     ///
@@ -45,7 +46,7 @@ pub trait Ticker: Send {
 /// What one tick came to.
 #[derive(Debug, Default)]
 pub struct Tick {
-    pub monitoring: SystemMonitoring,
+    pub monitoring: SystemPayload,
     /// Inputs that could not be read.
     pub malformed: Vec<Malformed>,
     /// Further ones, by kind: too many to be listed.
@@ -57,13 +58,13 @@ pub struct Tick {
     /// What the tick cost the source.
     pub cost: Cost,
     /// What upstreams told, in proxy mode.
-    pub answers: Option<Arc<Answers>>,
+    pub answers: Option<Arc<UpstreamReplies>>,
 }
 
 /// Whether a tick adds its points to the rolling series. Only scheduled ticks do, so that windows
 /// do not depend on how often somebody asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Record {
+pub enum RecordMode {
     /// As the server does it, with what its next start needs to know.
     Yes,
     /// The points alone.

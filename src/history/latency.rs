@@ -7,7 +7,8 @@ use std::collections::VecDeque;
 
 use super::Window;
 use super::buckets::{Buckets, bucket_of};
-use crate::signals::{Point, UnixSeconds};
+use crate::base::clock::UnixSeconds;
+use crate::platform::facts::Point;
 
 const WINDOWS: usize = Window::ALL.len();
 /// The window that reaches furthest back; its values are the ones kept.
@@ -27,7 +28,7 @@ pub struct LatencyStats {
 
 /// The samples of the longest window, oldest first, and what each window makes of them.
 #[derive(Debug)]
-pub(super) struct Series {
+pub(super) struct LatencySamples {
     max_samples: usize,
     samples: VecDeque<Point>,
     /// Where each window begins among the samples.
@@ -42,7 +43,7 @@ pub(super) struct Series {
     now: UnixSeconds,
 }
 
-impl Series {
+impl LatencySamples {
     pub(super) fn new(max_samples: usize) -> Self {
         Self {
             max_samples,
@@ -218,7 +219,7 @@ mod tests {
         LatencyStats { count: n, p50: at(50), p95: at(95), p99: at(99), max: values.last().copied() }
     }
 
-    fn assert_all(series: &Series, points: &[Point], now: f64) {
+    fn assert_all(series: &LatencySamples, points: &[Point], now: f64) {
         for window in Window::ALL {
             assert_eq!(series.stats(window), oracle(points, now, window), "{window:?} at {now}");
         }
@@ -226,7 +227,7 @@ mod tests {
 
     #[test]
     fn percentiles_of_an_empty_window_are_absent_and_zero_is_a_value() {
-        let mut series = Series::new(10);
+        let mut series = LatencySamples::new(10);
         series.advance(100.0);
         assert_eq!(series.stats(Window::OneMinute), LatencyStats::default());
         series.extend(vec![Point { at: 99.0, value: 0.0 }]);
@@ -236,7 +237,7 @@ mod tests {
 
     #[test]
     fn over_the_limit_the_oldest_go_and_are_counted() {
-        let mut series = Series::new(3);
+        let mut series = LatencySamples::new(3);
         series.extend((0..5).map(|i| Point { at: 100.0 + f64::from(i), value: f64::from(i) }).collect());
         series.advance(110.0);
         assert_eq!((series.stats(Window::OneHour).count, series.dropped()), (3, 2));
@@ -245,7 +246,7 @@ mod tests {
 
     #[test]
     fn a_sample_from_the_future_counts_once_its_time_comes() {
-        let mut series = Series::new(10);
+        let mut series = LatencySamples::new(10);
         series.extend(vec![Point { at: 105.0, value: 7.0 }]);
         series.advance(100.0);
         assert_eq!(series.stats(Window::OneMinute).count, 0);
@@ -255,7 +256,7 @@ mod tests {
 
     #[test]
     fn many_late_samples_are_sorted_in() {
-        let mut series = Series::new(10_000);
+        let mut series = LatencySamples::new(10_000);
         let points = |from: f64, count: u16| -> Vec<Point> {
             (0..count).map(|i| Point { at: from + f64::from(i) / 10.0, value: f64::from(i % 97) }).collect()
         };
@@ -273,7 +274,7 @@ mod tests {
             batches in proptest::collection::vec(
                 (proptest::collection::vec((-4000.0..10.0_f64, 0.0..50.0_f64), 0..100), 0.0..700.0_f64), 1..20)
         ) {
-            let mut series = Series::new(100_000);
+            let mut series = LatencySamples::new(100_000);
             let mut now = 10_000.0;
             let mut all: Vec<Point> = Vec::new();
             for (batch, step) in batches {

@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 
 use super::Window;
-use crate::signals::{Point, UnixSeconds};
+use crate::base::clock::UnixSeconds;
+use crate::platform::facts::Point;
 
 /// Means over the windows and the maximum over the longest; `None` where a window holds no point.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -20,12 +21,12 @@ pub const MOST_POINTS: usize = 100_000;
 
 /// Points oldest first; a few hundred, so windows are summed anew (no drift from running sums).
 #[derive(Debug, Default)]
-pub(super) struct Series {
+pub(super) struct RollingPoints {
     points: VecDeque<Point>,
     dropped: u64,
 }
 
-impl Series {
+impl RollingPoints {
     /// Adds points in any order; none may come twice.
     pub(super) fn extend(&mut self, points: &[Point]) {
         for point in points {
@@ -81,8 +82,8 @@ impl Series {
 mod tests {
     use super::*;
 
-    fn series(points: &[(f64, f64)]) -> Series {
-        let mut series = Series::default();
+    fn series(points: &[(f64, f64)]) -> RollingPoints {
+        let mut series = RollingPoints::default();
         series.extend(&points.iter().map(|&(at, value)| Point { at, value }).collect::<Vec<_>>());
         series
     }
@@ -118,7 +119,7 @@ mod tests {
 
     #[test]
     fn of_too_many_the_oldest_go_and_are_counted() {
-        let mut series = Series::default();
+        let mut series = RollingPoints::default();
         series.extend(&[Point { at: 1.0, value: 9.0 }; 2]);
         series.extend(&vec![Point { at: 2.0, value: 1.0 }; MOST_POINTS]);
         series.expire(3.0);

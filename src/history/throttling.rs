@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::signals::{ThrottlingDetail, ThrottlingEvent, UnixSeconds};
+use crate::base::clock::UnixSeconds;
+use crate::platform::facts::{ThrottlingDetail, ThrottlingEvent};
 
 /// Events are kept for the longest period that is asked about.
 const KEPT_SECONDS: f64 = 24.0 * 3600.0;

@@ -2,15 +2,15 @@
 
 use std::path::Path;
 
-use super::{Layer, Problem};
+use super::{Layer, SettingError};
 
 /// Reads an env file. A value that begins as JSON is taken as it stands; any other as shells do, so that blanks and
 /// `$` need single quotes.
 ///
 /// # Errors
 /// The file cannot be read, or a line is not an assignment.
-pub fn read_env_file(path: &Path) -> Result<Layer, Problem> {
-    let told = |what: String| Problem(format!("--env-file {}: {what}", path.display()));
+pub fn read_env_file(path: &Path) -> Result<Layer, SettingError> {
+    let told = |what: String| SettingError(format!("--env-file {}: {what}", path.display()));
     let bytes = std::fs::read(path).map_err(|error| told(format!("cannot be read: {error}")))?;
     parse(&bytes).map_err(told)
 }

@@ -10,11 +10,12 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
 
-use super::fleet::Fleet;
+use super::fleet::SimulatedFleet;
 use super::tasks::Tasks;
 use super::weather::{Weather, exponential, long_tailed};
-use crate::signals::{
-    Circuit, CircuitFacts, LatencySeries, Point, Role, Signals, ThrottlingDetail, ThrottlingEvent, UnixSeconds,
+use crate::base::clock::UnixSeconds;
+use crate::platform::facts::{
+    Circuit, CircuitFacts, Facts, LatencySeries, Point, Role, ThrottlingDetail, ThrottlingEvent,
 };
 
 /// How large the deployment is.
@@ -39,7 +40,7 @@ impl Default for Shape {
 /// Tasks that a processor executes at once: the platform's default.
 const SLOTS: usize = 5;
 /// Tasks that may wait for each processor before anonymous ones are turned away.
-const PATIENCE: i64 = 6;
+const QUEUED_PER_WORKER: i64 = 6;
 /// The simulation's step; what happens within one happens at its end.
 const STEP_SECONDS: f64 = 0.1;
 /// A clock that jumps further is followed by this much at most.
@@ -56,7 +57,7 @@ pub struct Deployment {
     now: UnixSeconds,
     next_arrival: UnixSeconds,
     weather: Weather,
-    fleet: Fleet,
+    fleet: SimulatedFleet,
     tasks: Tasks,
     requests: Vec<Point>,
     events: Vec<ThrottlingEvent>,
@@ -79,7 +80,7 @@ impl Deployment {
             now,
             next_arrival: now,
             weather,
-            fleet: Fleet::new(shape.ingress, shape.proc, slots, now),
+            fleet: SimulatedFleet::new(shape.ingress, shape.proc, slots, now),
             tasks: Tasks::new(workers, SLOTS),
             requests: Vec::new(),
             events: Vec::new(),
@@ -89,7 +90,7 @@ impl Deployment {
     }
 
     /// Lives on until `now` and tells the facts: state whole, series since the last call.
-    pub fn advance(&mut self, now: UnixSeconds) -> Signals {
+    pub fn advance(&mut self, now: UnixSeconds) -> Facts {
         self.now = self.now.max(now - LONGEST_SECONDS);
         while self.now + STEP_SECONDS <= now {
             self.now += STEP_SECONDS;
@@ -121,7 +122,7 @@ impl Deployment {
             self.requests.push(Point { at, value: long_tailed(&mut self.rng, 25.0 * busy, 0.7) });
         }
         let role = Tasks::pick_role(&mut self.rng);
-        let crowded = self.tasks.waiting() > PATIENCE * self.workers();
+        let crowded = self.tasks.waiting() > QUEUED_PER_WORKER * self.workers();
         match () {
             () if crowded && role == Role::Anonymous => self.turn_away(at, role, "anonymous_backpressure", 503),
             () if self.rng.f64() < 0.002 * busy => self.turn_away(at, role, "hourly_rate_limit", 429),
@@ -150,7 +151,7 @@ impl Deployment {
         self.events.push(ThrottlingEvent { at, detail: Some(detail) });
     }
 
-    fn tell(&mut self) -> Signals {
+    fn tell(&mut self) -> Facts {
         while self.hourly.len() > HOURS {
             self.hourly.pop_first();
         }
@@ -160,7 +161,7 @@ impl Deployment {
             (LatencySeries::QueueWait, std::mem::take(&mut self.tasks.waits)),
             (LatencySeries::TaskExec, std::mem::take(&mut self.tasks.executions)),
         ];
-        Signals {
+        Facts {
             process_keys_found: heartbeats.len(),
             heartbeats,
             sse: self.fleet.samples(),
@@ -170,7 +171,7 @@ impl Deployment {
             throttling_events: std::mem::take(&mut self.events),
             hourly_requests: self.hourly.clone(),
             circuits: Circuit::ALL.into_iter().map(|circuit| (circuit, self.closed(circuit))).collect(),
-            ..Signals::default()
+            ..Facts::default()
         }
     }
 
@@ -211,7 +212,7 @@ mod tests {
 
     const START: UnixSeconds = 1_767_225_600.0;
 
-    fn hour_of(shape: Shape) -> (Deployment, Signals) {
+    fn hour_of(shape: Shape) -> (Deployment, Facts) {
         let mut deployment = Deployment::new(shape, START);
         let signals = deployment.advance(START + 3600.0);
         (deployment, signals)

@@ -2,7 +2,8 @@
 
 use fastrand::Rng;
 
-use crate::signals::{Component, HealthWord, Heartbeat, PoolUse, Pools, SseSample, UnixSeconds, WorkerId};
+use crate::base::clock::UnixSeconds;
+use crate::platform::facts::{Component, HealthWord, Heartbeat, PoolUse, Pools, SseSample, WorkerId};
 
 /// Workers beat this often; ages in the facts follow from it.
 pub(super) const BEAT_SECONDS: f64 = 10.0;
@@ -23,7 +24,7 @@ struct Ingress {
 
 /// All processes of the deployment, one an instance.
 #[derive(Debug)]
-pub(super) struct Fleet {
+pub(super) struct SimulatedFleet {
     ingress: Vec<Ingress>,
     proc: u32,
     slots: i64,
@@ -31,7 +32,7 @@ pub(super) struct Fleet {
     beat: UnixSeconds,
 }
 
-impl Fleet {
+impl SimulatedFleet {
     pub(super) fn new(ingress: u32, proc: u32, slots: i64, now: UnixSeconds) -> Self {
         let worker = |number| Ingress {
             id: WorkerId { instance_id: format!("ingress-{number}"), process_id: 41 },

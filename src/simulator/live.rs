@@ -8,11 +8,12 @@ use redis::Pipeline;
 use super::deployment::{Deployment, Shape};
 use super::fleet::BEAT_SECONDS;
 use super::writer;
-use crate::clock::Clock;
-use crate::config::redis::RedisConfig;
-use crate::signals::{LatencySeries, Point, Scope, Signals, SseSample, UnixSeconds, WorkerId};
+use crate::base::clock::Clock;
+use crate::base::clock::UnixSeconds;
+use crate::platform::facts::{Facts, LatencySeries, Point, Scope, SseSample, WorkerId};
+use crate::platform::keys::Keys;
 use crate::sources::SourceError;
-use crate::sources::redis::keys::Keys;
+use crate::sources::redis::config::RedisConfig;
 use crate::sources::redis::link::Link;
 
 /// How often the simulated workers write.
@@ -56,7 +57,7 @@ impl Simulation {
             let points: Vec<Point> =
                 (written..written + batch).map(|number| past_point(number, samples, now)).collect();
             let latency = LatencySeries::ALL.map(|series| (series, points.clone())).into();
-            self.send(&writer::commands(&self.keys, &Signals { latency, ..Signals::default() }, now)).await?;
+            self.send(&writer::commands(&self.keys, &Facts { latency, ..Facts::default() }, now)).await?;
             written += batch;
         }
         Ok(())

@@ -5,7 +5,8 @@ use std::collections::VecDeque;
 use fastrand::Rng;
 
 use super::weather::long_tailed;
-use crate::signals::{PerRole, Point, QueueAnalytics, QueueDepth, Role, UnixSeconds};
+use crate::base::clock::UnixSeconds;
+use crate::platform::facts::{PerRole, Point, QueueAnalytics, QueueDepth, Role};
 
 /// Median time of a task's execution.
 const EXECUTION_SECONDS: f64 = 2.0;
@@ -32,7 +33,7 @@ struct Running {
 
 /// What a role's queue has seen.
 #[derive(Debug, Clone, Copy, Default)]
-struct Seen {
+struct RoleWaits {
     started: i64,
     waited: f64,
 }
@@ -41,7 +42,7 @@ struct Seen {
 #[derive(Debug)]
 pub(super) struct Tasks {
     waiting: PerRole<VecDeque<UnixSeconds>>,
-    seen: PerRole<Seen>,
+    seen: PerRole<RoleWaits>,
     /// One a processor process.
     workers: Vec<Vec<Running>>,
     slots: usize,

@@ -4,7 +4,7 @@ use std::f64::consts::TAU;
 
 use fastrand::Rng;
 
-use crate::signals::UnixSeconds;
+use crate::base::clock::UnixSeconds;
 
 /// A simulated day, short enough to be watched.
 const DAY_SECONDS: f64 = 1200.0;

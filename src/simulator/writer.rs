@@ -7,12 +7,13 @@ use std::iter::once;
 use redis::Pipeline;
 use serde_json::{Map, Value, json};
 
-use crate::signals::text::{python_float, python_json, sse_json};
-use crate::signals::{
-    Circuit, CircuitFacts, Departed, HealthWord, Heartbeat, Point, PoolUse, Pools, QueueAnalytics, QueueDepth, Role,
-    Signals, SseSample, ThrottlingDetail, ThrottlingEvent, UnixSeconds,
+use crate::base::clock::UnixSeconds;
+use crate::platform::facts::{
+    Circuit, CircuitFacts, Departed, Facts, HealthWord, Heartbeat, Point, PoolUse, Pools, QueueAnalytics, QueueDepth,
+    Role, SseSample, ThrottlingDetail, ThrottlingEvent,
 };
-use crate::sources::redis::keys::Keys;
+use crate::platform::keys::Keys;
+use crate::platform::python::{python_float, python_json, sse_json};
 
 /// How long the platform's workers let things live.
 const HEARTBEAT_SECONDS: u64 = 30;
@@ -33,7 +34,7 @@ pub struct Writer<'a> {
 
 /// The commands that leave `signals` in Redis as of `now`. An unknown queue is left as it is.
 #[must_use]
-pub fn commands(keys: &Keys, signals: &Signals, now: UnixSeconds) -> Pipeline {
+pub fn commands(keys: &Keys, signals: &Facts, now: UnixSeconds) -> Pipeline {
     let mut writer = Writer { keys, now, pipeline: Pipeline::new() };
     signals.heartbeats.iter().for_each(|heartbeat| writer.heartbeat(heartbeat));
     signals.departed.iter().for_each(|departed| writer.departed(departed));

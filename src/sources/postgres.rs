@@ -4,6 +4,8 @@
 //! tells of that at once, and it holds its place when the server has none left. When questions are
 //! asked is `engine::database`'s matter.
 
+pub mod config;
+
 use std::future::pending;
 
 use rustls::{ClientConfig, RootCertStore};
@@ -16,7 +18,7 @@ use tokio_postgres::{Client, Connection, Error, NoTls, SimpleQueryMessage};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::SourceError;
-use crate::config::postgres::{Authorities, PostgresConfig};
+use crate::sources::postgres::config::{Authorities, PostgresConfig};
 
 /// Longest part of the server's words that is passed on.
 const LONGEST_WORDS: usize = 300;

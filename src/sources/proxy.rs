@@ -5,8 +5,9 @@
 //! for `monitoring::upstream` to say.
 
 mod body;
-mod circuit;
+mod breaker;
 mod client;
+pub mod config;
 mod upstream;
 
 use std::time::Duration;
@@ -14,24 +15,25 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use self::client::Client;
+use self::client::UpstreamClient;
 use self::upstream::Upstream;
-use crate::config::proxy::ProxyConfig;
-use crate::signals::{Component, UnixSeconds};
+use crate::base::clock::UnixSeconds;
+use crate::platform::facts::Component;
+use crate::sources::proxy::config::ProxyConfig;
 
 /// What came of asking one upstream.
 #[derive(Debug, Clone)]
-pub enum Answer {
+pub enum UpstreamReply {
     NotConfigured,
     /// Its body, as it was sent.
-    Told(Bytes),
-    Refused(Refusal),
+    Body(Bytes),
+    Failed(UpstreamError),
 }
 
 /// Why an upstream told nothing: what, where and what to do, and never a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{detail}")]
-pub struct Refusal {
+pub struct UpstreamError {
     /// Its HTTP status, where it answered with an error.
     pub status: Option<u16>,
     pub detail: String,
@@ -39,19 +41,19 @@ pub struct Refusal {
 
 /// What both sides told in one tick.
 #[derive(Debug, Clone)]
-pub struct Answers {
-    pub ingress: Answer,
-    pub proc: Answer,
+pub struct UpstreamReplies {
+    pub ingress: UpstreamReply,
+    pub proc: UpstreamReply,
     /// When they were asked.
     pub at: Instant,
     /// The same on the wall clock.
     pub taken_at: UnixSeconds,
 }
 
-impl Answers {
+impl UpstreamReplies {
     /// One side's answer.
     #[must_use]
-    pub const fn of(&self, component: Component) -> &Answer {
+    pub const fn of(&self, component: Component) -> &UpstreamReply {
         match component {
             Component::Ingress => &self.ingress,
             Component::Proc => &self.proc,
@@ -61,7 +63,7 @@ impl Answers {
 
 /// Both upstreams.
 pub struct Upstreams {
-    client: Client,
+    client: UpstreamClient,
     ingress: Option<Upstream>,
     proc: Option<Upstream>,
     limit: Duration,
@@ -75,7 +77,7 @@ impl Upstreams {
     pub fn new(config: &ProxyConfig) -> Result<Self, String> {
         let upstream = |component| config.endpoint(component).map(|endpoint| Upstream::new(component, endpoint));
         Ok(Self {
-            client: Client::new(config)?,
+            client: UpstreamClient::new(config)?,
             ingress: upstream(Component::Ingress),
             proc: upstream(Component::Proc),
             limit: config.timeout,
@@ -83,12 +85,12 @@ impl Upstreams {
     }
 
     /// The longest that asking takes: a request, and another one with a newer token.
-    pub(crate) fn patience(&self) -> Duration {
+    pub(crate) fn time_limit(&self) -> Duration {
         self.limit * 2
     }
 
     /// Asks whoever is configured.
-    pub async fn ask(&mut self, now: UnixSeconds) -> Answers {
+    pub async fn ask(&mut self, now: UnixSeconds) -> UpstreamReplies {
         let at = Instant::now();
         if self.client.refresh() {
             // Another certificate may let us in.
@@ -96,14 +98,14 @@ impl Upstreams {
         }
         let (ingress, proc) =
             tokio::join!(ask(self.ingress.as_mut(), &self.client), ask(self.proc.as_mut(), &self.client));
-        Answers { ingress, proc, at, taken_at: now }
+        UpstreamReplies { ingress, proc, at, taken_at: now }
     }
 }
 
-async fn ask(upstream: Option<&mut Upstream>, client: &Client) -> Answer {
-    let Some(upstream) = upstream else { return Answer::NotConfigured };
+async fn ask(upstream: Option<&mut Upstream>, client: &UpstreamClient) -> UpstreamReply {
+    let Some(upstream) = upstream else { return UpstreamReply::NotConfigured };
     match upstream.ask(client).await {
-        Ok(body) => Answer::Told(body),
-        Err(refusal) => Answer::Refused(refusal),
+        Ok(body) => UpstreamReply::Body(body),
+        Err(refusal) => UpstreamReply::Failed(refusal),
     }
 }

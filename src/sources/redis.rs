@@ -4,18 +4,18 @@
 //! Here is the order of a tick. Names of keys are `keys`' matter, processes `fleet`'s, series
 //! `tail`'s, small facts `state`'s, the connection `link`'s, and that no value is too long `cut`'s.
 
-mod answers;
-mod cut;
+pub mod config;
 mod fleet;
-pub mod keys;
 pub(crate) mod link;
-mod memory;
 pub mod probe;
 mod recent;
+mod replies;
 mod series;
+mod sse_cache;
 mod state;
 mod stream;
 mod tail;
+mod truncate;
 pub mod updates;
 mod values;
 
@@ -24,16 +24,17 @@ use std::time::Duration;
 use async_trait::async_trait;
 use redis::{Pipeline, Value};
 
-use self::answers::{Answers, refusal};
-use self::fleet::{Fleet, Reading, Round};
-use self::keys::Keys;
+use self::fleet::{FleetQuery, FleetReader, FleetReplies};
 use self::link::Link;
-use self::memory::LastWords;
+use self::replies::{Replies, refusal};
 use self::series::SeriesReader;
-use super::{Cost, Memory, Source, SourceError};
-use crate::config::redis::RedisConfig;
-use crate::signals::text::python_float;
-use crate::signals::{RollingSeries, Scope, Signals, UnixSeconds};
+use self::sse_cache::SseCountCache;
+use super::{Cost, SaveState, Source, SourceError};
+use crate::base::clock::UnixSeconds;
+use crate::platform::facts::{Facts, RollingSeries, Scope};
+use crate::platform::keys::Keys;
+use crate::platform::python::python_float;
+use crate::sources::redis::config::RedisConfig;
 
 /// Own series are kept this long, as the platform's writers keep theirs.
 const SERIES_SECONDS: f64 = 3600.0;
@@ -55,9 +56,9 @@ pub struct RedisSource {
     keys: Keys,
     link: Link,
     limit: Duration,
-    fleet: Fleet,
+    fleet: FleetReader,
     series: SeriesReader,
-    words: LastWords,
+    sse_cache: SseCountCache,
     prepared: Prepared,
     /// No tick has succeeded yet.
     first: bool,
@@ -75,9 +76,9 @@ impl RedisSource {
             keys,
             limit: config.timeout,
             link: Link::new(config),
-            fleet: Fleet::new(),
+            fleet: FleetReader::new(),
             series,
-            words: LastWords::default(),
+            sse_cache: SseCountCache::default(),
             prepared: Prepared::Nothing,
             first: true,
             cost: Cost::default(),
@@ -85,11 +86,11 @@ impl RedisSource {
     }
 
     /// One round trip; an answer that concerns the whole server is an error.
-    async fn ask(&mut self, pipeline: &Pipeline, optional: Option<usize>) -> Result<Answers, SourceError> {
+    async fn ask(&mut self, pipeline: &Pipeline, optional: Option<usize>) -> Result<Replies, SourceError> {
         let values = self.link.run(pipeline).await?;
         match refusal(&values, optional) {
             Some(why) => Err(self.link.refused(&why)),
-            None => Ok(Answers::new(values)),
+            None => Ok(Replies::new(values)),
         }
     }
 
@@ -98,8 +99,8 @@ impl RedisSource {
     async fn load_series(&mut self, now: UnixSeconds) -> Result<(), SourceError> {
         let mut pipeline = Pipeline::new();
         let asked = self.series.ask(now, &mut pipeline);
-        let mut answers = self.ask(&pipeline, None).await?;
-        self.series.take(asked, now, &mut answers);
+        let mut replies = self.ask(&pipeline, None).await?;
+        self.series.take(asked, now, &mut replies);
         if !self.series.is_behind() {
             self.prepared = Prepared::Series;
         }
@@ -114,8 +115,8 @@ impl RedisSource {
         };
         let mut pipeline = Pipeline::new();
         self.fleet.ask(&self.keys, &round, &mut pipeline);
-        let mut answers = self.ask(&pipeline, round.scan_at()).await?;
-        self.fleet.take_first_scan(&self.keys, &mut answers);
+        let mut replies = self.ask(&pipeline, round.scan_at()).await?;
+        self.fleet.take_first_scan(&self.keys, &mut replies);
         Ok(())
     }
 
@@ -123,45 +124,50 @@ impl RedisSource {
     async fn first_round(
         &mut self,
         now: UnixSeconds,
-        signals: &mut Signals,
-        reading: &mut Reading,
-    ) -> Result<Round, SourceError> {
+        signals: &mut Facts,
+        reading: &mut FleetReplies,
+    ) -> Result<FleetQuery, SourceError> {
         let round = self.fleet.first_round(&self.keys);
         let mut pipeline = Pipeline::new();
         self.fleet.ask(&self.keys, &round, &mut pipeline);
         state::ask(&self.keys, &mut pipeline);
         let asked = self.series.ask(now, &mut pipeline);
         if self.first {
-            LastWords::ask(&self.keys, &mut pipeline);
+            SseCountCache::ask(&self.keys, &mut pipeline);
         }
-        let mut answers = self.ask(&pipeline, round.scan_at()).await?;
-        self.fleet.take(&self.keys, &round, &mut answers, reading);
-        state::take(&self.keys, &mut answers, signals);
-        self.series.take(asked, now, &mut answers);
+        let mut replies = self.ask(&pipeline, round.scan_at()).await?;
+        self.fleet.take(&self.keys, &round, &mut replies, reading);
+        state::take(&self.keys, &mut replies, signals);
+        self.series.take(asked, now, &mut replies);
         if self.first {
-            self.words.take(&self.keys, &mut answers);
+            self.sse_cache.take(&self.keys, &mut replies);
         }
-        signals.malformed.append(&mut answers.malformed);
+        signals.malformed.append(&mut replies.malformed);
         Ok(round)
     }
 
-    async fn round(&mut self, round: &Round, signals: &mut Signals, reading: &mut Reading) -> Result<(), SourceError> {
+    async fn round(
+        &mut self,
+        round: &FleetQuery,
+        signals: &mut Facts,
+        reading: &mut FleetReplies,
+    ) -> Result<(), SourceError> {
         if round.is_empty() {
             return Ok(());
         }
         let mut pipeline = Pipeline::new();
         self.fleet.ask(&self.keys, round, &mut pipeline);
-        let mut answers = self.ask(&pipeline, round.scan_at()).await?;
-        self.fleet.take(&self.keys, round, &mut answers, reading);
-        signals.malformed.append(&mut answers.malformed);
+        let mut replies = self.ask(&pipeline, round.scan_at()).await?;
+        self.fleet.take(&self.keys, round, &mut replies, reading);
+        signals.malformed.append(&mut replies.malformed);
         Ok(())
     }
 
-    /// On the first tick nothing is known, so what was found is followed up before it answers.
-    async fn follow_up(&mut self, signals: &mut Signals, reading: &mut Reading) -> Result<(), SourceError> {
-        let services = self.fleet.next_round(&self.keys, reading, &Round::default());
+    /// On the first tick nothing is known, so what was found is followed up before it replies.
+    async fn follow_up(&mut self, signals: &mut Facts, reading: &mut FleetReplies) -> Result<(), SourceError> {
+        let services = self.fleet.next_round(&self.keys, reading, &FleetQuery::default());
         self.round(&services, signals, reading).await?;
-        let workers = Fleet::unread_workers(&self.keys, reading);
+        let workers = FleetReader::unread_workers(&self.keys, reading);
         self.round(&workers, signals, reading).await
     }
 
@@ -184,7 +190,7 @@ impl RedisSource {
 /// What the server said to the first command that it refused.
 fn first_refusal(values: &[Value]) -> Option<String> {
     values.iter().find_map(|value| match value {
-        Value::ServerError(error) => Some(answers::error_text(error)),
+        Value::ServerError(error) => Some(replies::error_text(error)),
         _ => None,
     })
 }
@@ -200,24 +206,24 @@ impl Source for RedisSource {
         Ok(self.prepared == Prepared::All)
     }
 
-    async fn collect(&mut self, now: UnixSeconds) -> Result<Signals, SourceError> {
+    async fn collect(&mut self, now: UnixSeconds) -> Result<Facts, SourceError> {
         while !self.prepare(now).await? {}
         self.link.reset_cost();
-        let (mut signals, mut reading) = (Signals::default(), Reading::default());
+        let (mut signals, mut reading) = (Facts::default(), FleetReplies::default());
         let asked = self.first_round(now, &mut signals, &mut reading).await?;
         let next = self.fleet.next_round(&self.keys, &reading, &asked);
         self.round(&next, &mut signals, &mut reading).await?;
         if self.first {
             self.follow_up(&mut signals, &mut reading).await?;
         }
-        let mut notes = Answers::new(Vec::new());
+        let mut notes = Replies::new(Vec::new());
         self.fleet.conclude(&self.keys, reading, now, &mut notes, &mut signals);
         signals.malformed.append(&mut notes.malformed);
         if self.first {
-            self.words.recall(&mut signals, |worker| self.fleet.beats(worker));
+            self.sse_cache.restore(&mut signals, |worker| self.fleet.is_heartbeating(worker));
         }
-        self.words.note(&signals, |worker| self.fleet.beats(worker));
-        self.series.hand_over(&mut signals);
+        self.sse_cache.note(&signals, |worker| self.fleet.is_heartbeating(worker));
+        self.series.drain_into(&mut signals);
         self.first = false;
         self.cost = self.link.cost();
         Ok(signals)
@@ -227,18 +233,18 @@ impl Source for RedisSource {
         &mut self,
         now: UnixSeconds,
         points: &[(RollingSeries, f64)],
-        memory: Memory,
+        save_state: SaveState,
     ) -> Result<(), SourceError> {
         let mut pipeline = self.append(now, points);
         let of_points = pipeline.len();
-        if memory == Memory::Kept {
-            self.words.write(&self.keys, now, &mut pipeline);
+        if save_state == SaveState::Yes {
+            self.sse_cache.write(&self.keys, now, &mut pipeline);
         }
         let answer = self.link.run(&pipeline).await;
         self.cost = self.link.cost();
-        let values = answer.inspect_err(|_| self.words.lost())?;
-        let (points, words) = values.split_at(of_points.min(values.len()));
-        self.words.written(first_refusal(words), now);
+        let values = answer.inspect_err(|_| self.sse_cache.lost())?;
+        let (points, sse_cache) = values.split_at(of_points.min(values.len()));
+        self.sse_cache.written(first_refusal(sse_cache), now);
         first_refusal(points).map_or(Ok(()), |why| Err(self.link.refused(&why)))
     }
 
@@ -246,7 +252,7 @@ impl Source for RedisSource {
         self.cost
     }
 
-    fn patience(&self) -> Duration {
+    fn time_limit(&self) -> Duration {
         self.limit * REQUESTS
     }
 }

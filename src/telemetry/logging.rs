@@ -3,7 +3,8 @@
 use tracing_subscriber::EnvFilter;
 
 /// Libraries that show whole requests, tokens included, when asked for more than this.
-const SECRETIVE: [&str; 5] = ["aws_config", "aws_runtime", "aws_sigv4", "aws_smithy_runtime", "aws_smithy_http_client"];
+const CREDENTIAL_LOGGING_TARGETS: [&str; 5] =
+    ["aws_config", "aws_runtime", "aws_sigv4", "aws_smithy_runtime", "aws_smithy_http_client"];
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -28,9 +29,11 @@ pub fn filter(text: &str) -> Result<EnvFilter, String> {
 /// # Errors
 /// A filter that does not parse, or logging that is installed already.
 pub fn init(text: &str, format: LogFormat, colour: bool) -> Result<(), String> {
-    let filter = SECRETIVE.iter().fold(filter(text)?, |filter, target| match format!("{target}=info").parse() {
-        Ok(directive) => filter.add_directive(directive),
-        Err(_) => filter,
+    let filter = CREDENTIAL_LOGGING_TARGETS.iter().fold(filter(text)?, |filter, target| {
+        match format!("{target}=info").parse() {
+            Ok(directive) => filter.add_directive(directive),
+            Err(_) => filter,
+        }
     });
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match format {

@@ -5,7 +5,7 @@ use x509_cert::der::Decode;
 use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
 
-use crate::signals::UnixSeconds;
+use crate::base::clock::UnixSeconds;
 
 /// Whose a certificate is, and when it holds.
 #[derive(Debug, Clone, PartialEq)]

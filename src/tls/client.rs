@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use reqwest::{Certificate, ClientBuilder, Identity};
 
-use crate::{causes, files};
+use crate::base::{error_chain, files};
 
 const AUTHORITIES: &str = "METRICS_PROXY_CA_FILE";
 const CERTIFICATE: &str = "METRICS_PROXY_CLIENT_CERT_FILE";
@@ -71,7 +71,7 @@ fn read(variable: &str, path: &Path) -> Result<Vec<u8>, String> {
 
 /// Files that each hold what they should and do not go together, such as another certificate's key.
 fn unusable(tls: &UpstreamTls, error: &reqwest::Error) -> String {
-    let cause = causes::innermost(error);
+    let cause = error_chain::innermost(error);
     match (&tls.identity, &tls.authorities) {
         (Some((certificate, key)), _) => {
             format!("{CERTIFICATE} {certificate:?} and {KEY} {key:?}: {cause}; accepted: a certificate and its own key")

@@ -14,7 +14,7 @@ use rustls::{Error, InconsistentKeys, ServerConfig};
 
 pub use super::certificate::Validity;
 use super::{pem, ring};
-use crate::files;
+use crate::base::files;
 
 const CERTIFICATE: &str = "METRICS_TLS_CERT_FILE";
 const KEY: &str = "METRICS_TLS_KEY_FILE";

@@ -21,7 +21,7 @@ use tokio_rustls::TlsAcceptor;
 pub(crate) use self::identity::TOKEN;
 pub(crate) use self::moto::Moto;
 pub(crate) use self::wire::{Datum, Put};
-use crate::mishap::{Mishap, Mishaps};
+use crate::fault::{Fault, Mishaps};
 use crate::support::free_port;
 
 pub(crate) const REGION: &str = "eu-central-1";
@@ -103,7 +103,7 @@ impl AwsServer {
     }
 
     /// What happens to the next requests, in order.
-    pub(crate) fn mishaps(&self, mishaps: impl IntoIterator<Item = Mishap>) {
+    pub(crate) fn mishaps(&self, mishaps: impl IntoIterator<Item = Fault>) {
         self.state.mishaps.extend(mishaps);
     }
 

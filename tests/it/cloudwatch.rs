@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use aws_config::{BehaviorVersion, ConfigLoader};
 use aws_sdk_cloudwatch::config::Credentials;
-use kdcube_metrics::catalog::mapping::Mapping;
+use kdcube_metrics::base::clock::{Clock, SystemClock};
 use kdcube_metrics::catalog::{Sample, find};
-use kdcube_metrics::clock::{Clock, SystemClock};
-use kdcube_metrics::config::cloudwatch::{CloudWatchConfig, read};
-use kdcube_metrics::exporters::cloudwatch::CloudWatchSink;
-use kdcube_metrics::exporters::{Round, Sink, SinkError, Truth};
+use kdcube_metrics::outlets::names::Mapping;
+use kdcube_metrics::outlets::push::cloudwatch::CloudWatchSink;
+use kdcube_metrics::outlets::push::cloudwatch::config::{CloudWatchConfig, read};
+use kdcube_metrics::outlets::push::sink::{ExportBatch, Sink, SinkError, SnapshotSamples};
 use kdcube_metrics::settings::Settings;
 use serde_json::json;
 
@@ -29,7 +29,7 @@ fn config(variables: &[(&'static str, &'static str)]) -> CloudWatchConfig {
     ];
     let mut settings = Settings::from_environment(fixed.iter().chain(variables).copied());
     let config = read(&mut settings, MINUTE);
-    assert_eq!(settings.problems(), []);
+    assert_eq!(settings.errors(), []);
     config.unwrap()
 }
 
@@ -57,15 +57,15 @@ fn queued(role: &str, value: f64) -> Sample {
     Sample { metric: find("proc_queue_tasks").unwrap(), labels: vec![("role", role.to_owned())], value }
 }
 
-fn round(id: &str, at: f64, samples: Vec<Sample>) -> Round {
-    Round { truth: Some(Truth { id: id.to_owned(), at, samples }), snapshot_age_seconds: Some(0.0) }
+fn batch(id: &str, at: f64, samples: Vec<Sample>) -> ExportBatch {
+    ExportBatch { truth: Some(SnapshotSamples { id: id.to_owned(), at, samples }), snapshot_age_seconds: Some(0.0) }
 }
 
 /// One attempt; gives how many points it delivered.
-async fn push(sink: &CloudWatchSink, round: &Round) -> Result<u64, SinkError> {
-    let before = sink.tally().delivered;
-    sink.export(round).await?;
-    Ok(sink.tally().delivered - before)
+async fn push(sink: &CloudWatchSink, batch: &ExportBatch) -> Result<u64, SinkError> {
+    let before = sink.point_counts().delivered;
+    sink.export(batch).await?;
+    Ok(sink.point_counts().delivered - before)
 }
 
 /// So many series, each with its number as value.
@@ -91,7 +91,7 @@ async fn points_arrive_and_boto3_reads_them_back() {
     let sink = sink_with(&server, &[dimensions, ("METRICS_CLOUDWATCH_NAMESPACE", "Acme/Chat")]);
     let at = recently(60.0);
     let scalar = Sample { metric: find("ingress.sse.saturation_percent").unwrap(), labels: vec![], value: 31.25 };
-    assert_eq!(push(&sink, &round("a", at, vec![scalar, queued("chat", 0.0)])).await, Ok(2));
+    assert_eq!(push(&sink, &batch("a", at, vec![scalar, queued("chat", 0.0)])).await, Ok(2));
 
     let read = moto.series("Acme/Chat");
     let sse = json!({
@@ -108,7 +108,7 @@ async fn points_arrive_and_boto3_reads_them_back() {
 async fn high_resolution_is_asked_for_where_wanted() {
     let server = AwsServer::start().await;
     let sink = sink_with(&server, &[("METRICS_CLOUDWATCH_HIGH_RESOLUTION", "1")]);
-    sink.export(&round("a", recently(0.0), many(1))).await.unwrap();
+    sink.export(&batch("a", recently(0.0), many(1))).await.unwrap();
     assert_eq!(server.points()[0].resolution, 1);
 }
 
@@ -117,11 +117,11 @@ async fn a_wrong_secret_is_refused_and_not_told() {
     let server = AwsServer::start().await;
     let loader = loader(server.url(), "wr0ng-secret");
     let sink = CloudWatchSink::with_loader(config(&[]), Arc::new(Mapping::default()), loader);
-    let error = sink.export(&round("a", recently(0.0), many(1))).await.unwrap_err();
+    let error = sink.export(&batch("a", recently(0.0), many(1))).await.unwrap_err();
     assert!(!error.may_retry && server.requests() == 1, "{error:?}");
     assert!(error.message.contains("SignatureDoesNotMatch") && error.message.contains("secret"), "{error}");
     assert!(!error.message.contains("wr0ng") && !error.message.contains(KEY), "{error}");
-    assert_eq!(sink.tally().waiting, 1, "whoever mends the secret in time loses nothing");
+    assert_eq!(sink.point_counts().waiting, 1, "whoever mends the secret in time loses nothing");
 }
 
 #[tokio::test]
@@ -129,7 +129,7 @@ async fn more_than_a_thousand_points_are_several_requests() {
     let server = AwsServer::start().await;
     let sink = sink(&server);
     let at = recently(0.0);
-    assert_eq!(push(&sink, &round("a", at, many(2500))).await, Ok(2500));
+    assert_eq!(push(&sink, &batch("a", at, many(2500))).await, Ok(2500));
     assert_eq!(server.accepted().iter().map(|put| put.data.len()).collect::<Vec<_>>(), [1000, 1000, 500]);
     assert_eq!(arrivals(&server), expected(2500, at));
     assert!(server.accepted().iter().all(|put| put.gzip), "large bodies are compressed");
@@ -138,7 +138,7 @@ async fn more_than_a_thousand_points_are_several_requests() {
 #[tokio::test]
 async fn a_small_body_is_not_compressed() {
     let server = AwsServer::start().await;
-    sink(&server).export(&round("a", recently(0.0), many(2))).await.unwrap();
+    sink(&server).export(&batch("a", recently(0.0), many(2))).await.unwrap();
     assert!(!server.accepted()[0].gzip);
 }
 
@@ -147,7 +147,7 @@ async fn a_request_stays_below_a_megabyte() {
     let server = AwsServer::start().await;
     let sink = sink(&server);
     let samples = (0..1500).map(|n| queued(&format!("{n}{}", "x".repeat(1000)), 1.0)).collect();
-    assert_eq!(push(&sink, &round("a", recently(0.0), samples)).await, Ok(1500));
+    assert_eq!(push(&sink, &batch("a", recently(0.0), samples)).await, Ok(1500));
     assert!(server.accepted().iter().all(|put| put.bytes <= 1_000_000 && put.bytes > 400_000));
 }
 
@@ -158,18 +158,22 @@ async fn what_cloudwatch_cannot_take_is_dropped_and_counted() {
     let values = [f64::NAN, f64::INFINITY, 1e300, 1e-300, -1e300, 0.0, -2.5];
     let mut samples: Vec<_> = values.iter().map(|value| queued("chat", *value)).collect();
     samples.push(queued("größe", 1.0));
-    let this = round("a", recently(0.0), samples);
+    let this = batch("a", recently(0.0), samples);
     assert_eq!(push(&sink, &this).await, Ok(2));
     assert_eq!(push(&sink, &this).await, Ok(0));
-    assert_eq!((sink.tally().dropped, sink.tally().waiting), (6, 0), "counted once, however often it is tried");
+    assert_eq!(
+        (sink.point_counts().dropped, sink.point_counts().waiting),
+        (6, 0),
+        "counted once, however often it is tried"
+    );
 }
 
 #[tokio::test]
 async fn only_what_is_included_is_sent() {
     let server = AwsServer::start().await;
     let sink = sink_with(&server, &[("METRICS_CLOUDWATCH_INCLUDE", "instances")]);
-    assert_eq!(push(&sink, &round("a", recently(0.0), many(3))).await, Ok(0));
-    assert_eq!((server.requests(), sink.tally().dropped), (0, 0));
+    assert_eq!(push(&sink, &batch("a", recently(0.0), many(3))).await, Ok(0));
+    assert_eq!((server.requests(), sink.point_counts().dropped), (0, 0));
 }
 
 #[tokio::test]

@@ -3,13 +3,13 @@
 
 use std::collections::BTreeSet;
 
-use kdcube_metrics::signals::{
-    Circuit, CircuitFacts, Departed, HealthWord, Heartbeat, LatencySeries, PerRole, Point, PoolUse, Pools,
-    QueueAnalytics, QueueDepth, RollingSeries, Signals, SseSample, ThrottlingDetail, ThrottlingEvent, WorkerId,
+use kdcube_metrics::platform::facts::{
+    Circuit, CircuitFacts, Departed, Facts, HealthWord, Heartbeat, LatencySeries, PerRole, Point, PoolUse, Pools,
+    QueueAnalytics, QueueDepth, RollingSeries, SseSample, ThrottlingDetail, ThrottlingEvent, WorkerId,
 };
+use kdcube_metrics::platform::keys::Keys;
 use kdcube_metrics::simulator::writer;
-use kdcube_metrics::sources::redis::keys::Keys;
-use kdcube_metrics::sources::{Memory, Source};
+use kdcube_metrics::sources::{SaveState, Source};
 use serde_json::json;
 
 use crate::redis_source::{NOW, P, beat, run, scope, source};
@@ -31,14 +31,14 @@ fn heartbeat() -> Heartbeat {
     }
 }
 
-fn signals() -> Signals {
+fn signals() -> Facts {
     let depth = |ready| Some(QueueDepth { ready, inflight: 1, continuations: 7 });
     let worker = WorkerId { instance_id: "ingress-1".into(), process_id: 41 };
     let shown =
         json!({"timestamp": NOW - 20.0, "event_id": "6f1c", "reason": "hourly_rate_limit", "queue_stats": null});
     let detail = ThrottlingDetail { reason: None, http_status: None, session_id: None, shown: Some(shown) };
     let analytics = QueueAnalytics { avg_wait_seconds: 1.25, throughput_last_hour: 42 };
-    Signals {
+    Facts {
         heartbeats: vec![heartbeat()],
         departed: vec![Departed {
             instance_id: "proc-1".into(),
@@ -55,7 +55,7 @@ fn signals() -> Signals {
         hourly_requests: [("2026-01-01_00".to_owned(), 3)].into(),
         circuits: [(Circuit::Backpressure, CircuitFacts { state: Some("open".into()), ..CircuitFacts::default() })]
             .into(),
-        ..Signals::default()
+        ..Facts::default()
     }
 }
 
@@ -148,7 +148,7 @@ async fn the_server_asks_for_little_at_a_time_and_writes_its_own_keys_only() {
     for tick in 0..3 {
         let now = NOW + f64::from(tick);
         source.collect(now).await.unwrap();
-        source.record(now, &[(RollingSeries::QueueDepth, 1.0)], Memory::Kept).await.unwrap();
+        source.record(now, &[(RollingSeries::QueueDepth, 1.0)], SaveState::Yes).await.unwrap();
     }
     let own = format!("{P}:metrics:");
     let mut used = BTreeSet::new();

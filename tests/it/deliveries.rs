@@ -3,20 +3,20 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use kdcube_metrics::clock::{Clock, SystemClock};
+use kdcube_metrics::base::clock::{Clock, SystemClock};
 use serde_json::Value;
 
 use crate::aws_server::{AwsServer, KEY, REGION, SECRET};
-use crate::mishap::Mishap;
+use crate::fault::Fault;
 use crate::pushgateway::{EMBEDDED, OFTEN, PUSH, Pushgateway, SCHEDULED};
 use crate::support::{RedisServer, Server, eventually};
 
 const SOON: Duration = Duration::from_secs(20);
 /// Rounds long enough that an answer is in time on a busy machine: one that is not may be sent again.
 const STEADY: (&str, &str) = ("METRICS_EXPORT_INTERVAL_SEC", "1");
-/// One round, at the start.
+/// One batch, at the start.
 const RARELY: (&str, &str) = ("METRICS_EXPORT_INTERVAL_SEC", "86400");
-/// One tick, at the start: every round is about the same snapshot.
+/// One tick, at the start: every batch is about the same snapshot.
 const FROZEN: [(&str, &str); 3] = [
     ("METRICS_SAMPLE_INTERVAL_SEC", "600"),
     ("METRICS_STALE_AFTER_SEC", "3600"),
@@ -79,30 +79,30 @@ async fn whatever_cloudwatch_answers_a_round_arrives_whole_and_once() {
     let aws = AwsServer::start().await;
     let url = aws.url();
     aws.mishaps([
-        Mishap::Answer(500, ""),
-        Mishap::Answer(429, ""),
-        Mishap::Answer(400, "Throttling"),
-        Mishap::Reset,
-        Mishap::Hang,
-        Mishap::Answer(400, "AccessDenied"),
-        Mishap::Answer(503, "ServiceUnavailable"),
+        Fault::Answer(500, ""),
+        Fault::Answer(429, ""),
+        Fault::Answer(400, "Throttling"),
+        Fault::Reset,
+        Fault::Hang,
+        Fault::Answer(400, "AccessDenied"),
+        Fault::Answer(503, "ServiceUnavailable"),
     ]);
     let server = Server::ready(&[&cloudwatch(&url)[..], &FROZEN, &[EMBEDDED, SCHEDULED, STEADY]].concat());
     eventually("rounds after the mishaps", SOON, || {
         count(&server, "cloudwatch", "ok") >= 2 && count(&server, "cloudwatch", "waiting") == 0
     });
-    // Only rounds ask for ticks here, so each snapshot is one round's. The newest may be under way.
+    // Only rounds ask for ticks here, so each snapshot is one batch's. The newest may be under way.
     let ticks = metric(&server, "kdcube_metrics_ticks_total{result=\"ok\"}");
     let arrived = distinct(times(&aws));
     assert!(arrived >= 3 && arrived + 1 >= ticks as usize, "{arrived} of {ticks} rounds arrived");
-    // A request a round, besides the seven that had a mishap.
+    // A request a batch, besides the seven that had a fault.
     eventually("as many requests as rounds", SOON, || aws.requests() == 7 + aws.accepted().len());
 
     counters_agree(&server, &aws);
     let told = record(&server, "cloudwatch");
     assert!(told["last_error"].as_str().unwrap().starts_with("CloudWatch answers"), "{told}");
     assert!(told["last_success"].as_f64() >= told["last_error_at"].as_f64(), "{told}");
-    // Every request beyond the first of a round is a retry, and a refusal ends its round.
+    // Every request beyond the first of a batch is a retry, and a refusal ends its batch.
     assert!(told["failed"].as_u64() >= Some(1) && told["retries"].as_u64() >= Some(1), "{told}");
     assert!(told["retries"].as_u64() <= Some(7), "{told}");
     let retries = metric(&server, "kdcube_metrics_export_retries_total{sink=\"cloudwatch\"}");
@@ -168,7 +168,7 @@ async fn a_sink_that_hangs_does_not_delay_the_other() {
     let (aws, gateway) = (AwsServer::start().await, Pushgateway::start());
     let (url, place) = (aws.url(), gateway.url());
     let push = [PUSH, ("METRICS_PROM_PUSHGATEWAY_URL", place.as_str())];
-    aws.mishaps((0..1000).map(|_| Mishap::Hang));
+    aws.mishaps((0..1000).map(|_| Fault::Hang));
     let server = Server::ready(&[&cloudwatch(&url)[..], &push, &[EMBEDDED, SCHEDULED, OFTEN]].concat());
     let both = |hangs, works| {
         let (failed, ok) = (count(&server, hangs, "failed"), count(&server, works, "ok"));
@@ -180,7 +180,7 @@ async fn a_sink_that_hangs_does_not_delay_the_other() {
     };
     both("cloudwatch", "pushgateway");
     assert_eq!(count(&server, "pushgateway", "failed"), 0);
-    // And the other way round.
+    // And the other way batch.
     gateway.hang(true);
     aws.recover();
     eventually("CloudWatch", SOON, || count(&server, "cloudwatch", "waiting") == 0);
@@ -196,7 +196,7 @@ async fn an_export_that_reaches_some_sinks_is_207_and_tells_of_each() {
     let (url, place) = (aws.url(), gateway.url());
     let push = [EMBEDDED, PUSH, ("METRICS_PROM_PUSHGATEWAY_URL", place.as_str())];
     let server = Server::ready(&[&cloudwatch(&url)[..], &push].concat());
-    aws.mishaps([Mishap::Answer(403, "AccessDenied")]);
+    aws.mishaps([Fault::Answer(403, "AccessDenied")]);
     let answer = server.get("/metrics/export");
     let told = answer.json();
     assert_eq!((answer.status, &told["status"]), (207, &"partial".into()), "{told}");
@@ -222,7 +222,7 @@ async fn askers_at_the_same_time_share_one_export() {
     let aws = AwsServer::start().await;
     let url = aws.url();
     let server = Server::ready(&[&cloudwatch(&url)[..], &[EMBEDDED]].concat());
-    aws.mishaps([Mishap::Late(Duration::from_millis(800))]);
+    aws.mishaps([Fault::Late(Duration::from_millis(800))]);
     let answers: BTreeSet<_> = std::thread::scope(|scope| {
         let askers: Vec<_> = (0..8).map(|_| scope.spawn(|| server.get("/metrics/export").text())).collect();
         askers.into_iter().map(|asker| asker.join().unwrap()).collect()
@@ -253,7 +253,7 @@ async fn without_the_scheduler_nothing_is_pushed_until_somebody_asks() {
 async fn told_to_stop_in_the_middle_of_a_push_it_waits_for_the_answer() {
     let aws = AwsServer::start().await;
     let url = aws.url();
-    aws.mishaps([Mishap::Late(Duration::from_millis(700))]);
+    aws.mishaps([Fault::Late(Duration::from_millis(700))]);
     let server = Server::ready(&[&cloudwatch(&url)[..], &[EMBEDDED, SCHEDULED, RARELY]].concat());
     eventually("the push", SOON, || aws.requests() == 1);
     let (code, took, log) = server.terminate();
@@ -264,10 +264,10 @@ async fn told_to_stop_in_the_middle_of_a_push_it_waits_for_the_answer() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_waits_at_the_end_is_delivered_within_the_goodbye() {
     // Cut in the middle of a push that hangs, and refused so that it is not tried again.
-    for mishap in [Mishap::Hang, Mishap::Answer(403, "AccessDenied")] {
+    for fault in [Fault::Hang, Fault::Answer(403, "AccessDenied")] {
         let aws = AwsServer::start().await;
         let url = aws.url();
-        aws.mishaps([mishap]);
+        aws.mishaps([fault]);
         let server = Server::ready(&[&cloudwatch(&url)[..], &[EMBEDDED, SCHEDULED, RARELY]].concat());
         eventually("the push", SOON, || aws.requests() == 1);
         let (code, took, log) = server.terminate();

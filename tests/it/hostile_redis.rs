@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::relay::Relay;
+use crate::slow_proxy::SlowProxy;
 use crate::support::{GATEWAY, RedisServer, Server, eventually, free_port, program, value};
 
 const P: &str = "acme:chat:kdcube";
@@ -123,7 +123,7 @@ fn values_of_50_megabytes_cost_themselves_and_nothing_else() {
 fn a_slow_redis_delays_ticks_and_nobody_else() {
     let redis = RedisServer::start();
     beat(&mut redis.connection(), "proc-1", "proc", 51);
-    let relay = Relay::to(redis.port());
+    let relay = SlowProxy::to(redis.port());
     relay.delay(Duration::from_millis(100));
     let url = format!("redis://127.0.0.1:{}/0", relay.port());
     let server = Server::ready(&[

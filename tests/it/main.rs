@@ -8,10 +8,10 @@
     reason = "a test fails by panicking"
 )]
 
+mod access;
 mod authority;
 #[cfg(feature = "cloudwatch")]
 mod aws_server;
-mod between;
 #[cfg(feature = "cloudwatch")]
 mod cloudwatch;
 mod commands;
@@ -19,24 +19,24 @@ mod conformance;
 mod contract;
 #[cfg(feature = "cloudwatch")]
 mod deliveries;
-mod door;
+mod fault;
+mod fault_proxy;
 mod hostile;
 mod hostile_redis;
-mod mishap;
 mod once;
-mod places;
 mod postgres;
 mod postgres_server;
 mod prometheus;
 mod proxy;
 mod pushgateway;
 mod redis_acl;
+mod redis_endpoints;
 mod redis_series;
 mod redis_source;
-mod relay;
 mod round_trip;
 mod secrets;
 mod server;
+mod slow_proxy;
 mod start;
 mod support;
 mod tls;

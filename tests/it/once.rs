@@ -124,7 +124,7 @@ fn prices_are_numbers() {
 mod cloudwatch {
     use super::*;
     use crate::aws_server::{AwsServer, KEY, REGION, SECRET};
-    use crate::mishap::Mishap;
+    use crate::fault::Fault;
 
     /// The settings that push to this CloudWatch.
     fn to(url: &str) -> [(&str, &str); 7] {
@@ -150,7 +150,7 @@ mod cloudwatch {
         assert_eq!(code, Some(0));
         assert!(text.contains("  proc/queue/pressure_ratio {tenant=acme} = "), "{text}");
         // 30 days of 1,440 minutes; 3 × 2 + 43.2 × 0.5.
-        for part in ["3 metrics", "43200 requests", "one round every 60s", "27.60 USD", "2 USD a metric"] {
+        for part in ["3 metrics", "43200 requests", "one batch every 60s", "27.60 USD", "2 USD a metric"] {
             assert!(text.contains(part), "{part} in {text}");
         }
         let (_, text, _) = run(&to(&url), &["once", "--dry-run"]);
@@ -164,12 +164,12 @@ mod cloudwatch {
     async fn an_outage_is_tried_again_and_a_refusal_is_told() {
         let aws = AwsServer::start().await;
         let url = aws.url();
-        aws.mishaps([Mishap::Answer(500, ""), Mishap::Answer(400, "Throttling"), Mishap::Reset]);
+        aws.mishaps([Fault::Answer(500, ""), Fault::Answer(400, "Throttling"), Fault::Reset]);
         let (code, text, log) = run(&to(&url), &["once"]);
         assert_eq!((code, aws.accepted().len(), aws.requests()), (Some(0), 1, 4), "{text} {log}");
         let sent = aws.points().len();
         assert_eq!(summary(&text)["sinks"][0]["samples"], sent);
-        aws.mishaps([Mishap::Answer(403, "AccessDenied")]);
+        aws.mishaps([Fault::Answer(403, "AccessDenied")]);
         let (code, text, _) = run(&to(&url), &["once"]);
         assert_eq!((code, aws.requests()), (Some(3), 5));
         assert!(summary(&text)["sinks"][0]["error"].as_str().unwrap().contains("AccessDenied"), "{text}");

@@ -5,13 +5,13 @@ use std::process::Output;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use kdcube_metrics::config::postgres::PostgresConfig;
 use kdcube_metrics::engine::database::{self, Pace};
+use kdcube_metrics::sources::postgres::config::PostgresConfig;
 use kdcube_metrics::telemetry::Telemetry;
 
 use crate::authority::Authority;
 use crate::postgres_server::{PASSWORD, PostgresServer};
-use crate::relay::Relay;
+use crate::slow_proxy::SlowProxy;
 use crate::support::{GATEWAY, Server, eventually, program, value};
 
 /// The embedded deployment with `metrics` asking the server.
@@ -82,7 +82,7 @@ fn the_limit_arrives_and_outages_cost_no_tick() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_is_too_old_is_absent_until_there_is_a_new_one() {
     let mut postgres = PostgresServer::start();
-    let relay = Relay::to(postgres.port());
+    let relay = SlowProxy::to(postgres.port());
     let config = PostgresConfig {
         host: "127.0.0.1".into(),
         port: relay.port(),
@@ -149,7 +149,7 @@ fn commands_that_tick_once_ask_once() {
     let once = run(&variables, &[], &["once", "--dry-run"]);
     assert_eq!(once.status.code(), Some(0), "{}", words(&once));
 
-    let relay = Relay::to(postgres.port());
+    let relay = SlowProxy::to(postgres.port());
     relay.hang();
     let (began, port) = (Instant::now(), relay.port().to_string());
     let found = snapshot(&variables, &[("POSTGRES_PORT", &port), ("METRICS_REQUEST_TIMEOUT_SEC", "0.5")]);

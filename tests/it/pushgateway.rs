@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::between::Door;
-use crate::mishap::Mishap;
+use crate::fault::Fault;
+use crate::fault_proxy::FaultyProxy;
 use crate::support::{GATEWAY, Killed, RedisServer, Server, eventually, free_port, get, program, request};
 
 /// A real Pushgateway.
@@ -144,7 +144,7 @@ fn a_gateway_that_comes_late_or_goes_away_is_pushed_to_when_it_is_there() {
     assert!(metrics.contains(r#"kdcube_metrics_exports_total{sink="pushgateway",result="failed"}"#), "{metrics}");
     assert!(metrics.contains("kdcube_metrics_export_last_success_timestamp_seconds{sink=\"pushgateway\"}"));
     let log = server.log();
-    assert_eq!(log.matches("a push failed; pushes go on").count(), 1, "once, not once a round: {log}");
+    assert_eq!(log.matches("a push failed; pushes go on").count(), 1, "once, not once a batch: {log}");
     assert!(log.contains("pushes arrive again"));
 }
 
@@ -221,13 +221,13 @@ fn a_password_reaches_the_gateway_and_nothing_else() {
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_stands_before_the_gateway_answers_pushes_go_on() {
     let gateway = Pushgateway::start();
-    let door = Door::before(gateway.port).await;
+    let door = FaultyProxy::before(gateway.port).await;
     door.mishaps.extend([
-        Mishap::Answer(500, "out of order"),
-        Mishap::Answer(429, ""),
-        Mishap::Reset,
-        Mishap::Hang,
-        Mishap::Answer(503, ""),
+        Fault::Answer(500, "out of order"),
+        Fault::Answer(429, ""),
+        Fault::Reset,
+        Fault::Hang,
+        Fault::Answer(503, ""),
     ]);
     let server = Server::ready(&[EMBEDDED, PUSH, SCHEDULED, OFTEN, ("METRICS_PROM_PUSHGATEWAY_URL", &door.url())]);
     let record = || server.get("/api/v1/exports").json()["sinks"][0].clone();
@@ -239,8 +239,8 @@ async fn whatever_stands_before_the_gateway_answers_pushes_go_on() {
         "{told}"
     );
 
-    // A refusal is not tried again in its round.
-    door.mishaps.extend([Mishap::Answer(400, "inconsistent metrics"), Mishap::Answer(403, "")]);
+    // A refusal is not tried again in its batch.
+    door.mishaps.extend([Fault::Answer(400, "inconsistent metrics"), Fault::Answer(403, "")]);
     eventually("two refusals", Duration::from_secs(10), || record()["failed"].as_u64() == Some(failed + 2));
     assert_eq!(record()["retries"], told["retries"]);
     assert!(record()["last_error"].as_str().unwrap().contains("403"), "{}", record());
@@ -254,8 +254,8 @@ async fn whatever_stands_before_the_gateway_answers_pushes_go_on() {
 #[tokio::test(flavor = "multi_thread")]
 async fn told_to_stop_in_the_middle_of_a_push_it_deletes_the_group_after_it() {
     let gateway = Pushgateway::start();
-    let door = Door::before(gateway.port).await;
-    door.mishaps.extend([Mishap::Late(Duration::from_millis(700))]);
+    let door = FaultyProxy::before(gateway.port).await;
+    door.mishaps.extend([Fault::Late(Duration::from_millis(700))]);
     let server = Server::ready(&[
         EMBEDDED,
         PUSH,

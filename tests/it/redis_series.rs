@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use kdcube_metrics::signals::{InputKind, LatencySeries, Point, RollingSeries, Signals};
+use kdcube_metrics::platform::facts::{Facts, InputKind, LatencySeries, Point, RollingSeries};
 use kdcube_metrics::sources::redis::RedisSource;
-use kdcube_metrics::sources::{Memory, Source};
+use kdcube_metrics::sources::{SaveState, Source};
 
 use crate::redis_source::{NOW, P, config, run, scope, source};
 use crate::support::RedisServer;
@@ -15,7 +15,7 @@ fn exec_key() -> String {
     format!("{P}:metrics:task_exec_ms:proc")
 }
 
-fn values(signals: &Signals) -> Vec<f64> {
+fn values(signals: &Facts) -> Vec<f64> {
     signals.latency.get(&EXEC).into_iter().flatten().map(|point| point.value).collect()
 }
 
@@ -127,7 +127,7 @@ async fn no_more_is_handed_over_than_history_holds_and_what_is_left_is_counted()
     let signals = source.collect(NOW).await.unwrap();
     let first = |points: &[Point]| points.first().map(|point| point.at);
     assert_eq!((values(&signals).len(), first(&signals.latency[&EXEC])), (1_200, Some(NOW - 1200.0)));
-    assert_eq!((signals.throttling_events.len(), signals.left_behind), (1_200, 3_600));
+    assert_eq!((signals.throttling_events.len(), signals.dropped_before_load), (1_200, 3_600));
     // None of the events is JSON: some are listed, all are counted.
     let unlisted = signals.malformed_unlisted[&InputKind::ThrottlingEvent];
     assert_eq!((signals.malformed.len(), unlisted), (1_000, 2_000));
@@ -157,7 +157,7 @@ async fn own_points_are_not_handed_over_and_those_of_others_are() {
     let server = RedisServer::start();
     let mut source = source(&server.url());
     source.collect(NOW).await.unwrap();
-    source.record(NOW, &[(RollingSeries::QueueDepth, 3.0)], Memory::Kept).await.unwrap();
+    source.record(NOW, &[(RollingSeries::QueueDepth, 3.0)], SaveState::Yes).await.unwrap();
     let at = (NOW - 0.5).to_string();
     run(&server, &[&["ZADD", &format!("{P}:metrics:queue_depth:proc"), &at, &format!("{at}:3.0")]]);
     let signals = source.collect(NOW + 5.0).await.unwrap();

@@ -2,11 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use kdcube_metrics::config::redis::RedisConfig;
-use kdcube_metrics::signals::{Circuit, InputKind, LatencySeries, Role, RollingSeries, Scope, Signals, Unreadable};
+use kdcube_metrics::platform::facts::{
+    Circuit, Facts, InputKind, LatencySeries, Role, RollingSeries, Scope, Unreadable,
+};
 use kdcube_metrics::sources::redis::RedisSource;
+use kdcube_metrics::sources::redis::config::RedisConfig;
 use kdcube_metrics::sources::redis::updates::watch_gateway_updates;
-use kdcube_metrics::sources::{Memory, Source};
+use kdcube_metrics::sources::{SaveState, Source};
 
 use crate::support::{RedisServer, eventually};
 
@@ -151,7 +153,7 @@ async fn two_thousand_processes_take_three_round_trips_at_most() {
     for tick in 1..4 {
         let now = NOW + f64::from(tick);
         let signals = source.collect(now).await.unwrap();
-        source.record(now, &[(RollingSeries::QueueDepth, 1.0)], Memory::Kept).await.unwrap();
+        source.record(now, &[(RollingSeries::QueueDepth, 1.0)], SaveState::Yes).await.unwrap();
         assert_eq!(signals.heartbeats.len(), 2000);
         assert!(source.cost().round_trips <= 3, "{:?}", source.cost());
     }
@@ -272,7 +274,7 @@ async fn a_restart_a_hang_and_an_outage_cost_ticks_and_nothing_else() {
     assert_eq!(recovers(&mut source, NOW + 4.0).await.heartbeats.len(), 1);
 }
 
-async fn recovers(source: &mut RedisSource, now: f64) -> Signals {
+async fn recovers(source: &mut RedisSource, now: f64) -> Facts {
     for _ in 0..100 {
         match source.collect(now).await {
             Ok(signals) => return signals,
@@ -288,7 +290,7 @@ async fn what_is_recorded_reads_as_the_platform_writes_it_and_is_kept_an_hour() 
     let key = format!("{P}:metrics:queue_depth:proc");
     run(&server, &[&["ZADD", &key, &(NOW - 3599.9).to_string(), "keep:1.0", &(NOW - 3600.0).to_string(), "drop:1.0"]]);
     let mut source = source(&server.url());
-    source.record(NOW, &[(RollingSeries::QueueDepth, 3.0)], Memory::Left).await.unwrap();
+    source.record(NOW, &[(RollingSeries::QueueDepth, 3.0)], SaveState::No).await.unwrap();
     let mut connection = server.connection();
     let members: Vec<String> = redis::cmd("ZRANGE").arg(&key).arg(0).arg(-1).query(&mut connection).unwrap();
     assert_eq!(members, ["keep:1.0", "1767225600.5:3.0"]);
@@ -307,7 +309,7 @@ async fn a_user_may_lack_what_only_older_platforms_and_restarts_need() {
     for tick in 0..3 {
         let now = NOW + f64::from(tick);
         assert_eq!(source.collect(now).await.unwrap().heartbeats.len(), 1);
-        source.record(now, &[(RollingSeries::SseConnections, 3.0)], Memory::Kept).await.unwrap();
+        source.record(now, &[(RollingSeries::SseConnections, 3.0)], SaveState::Yes).await.unwrap();
     }
     let points: i64 = redis::cmd("ZCARD")
         .arg(format!("{P}:metrics:sse_connections:ingress"))

@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use kdcube_metrics::config::redis::RedisConfig;
-use kdcube_metrics::signals::{
-    Circuit, CircuitFacts, Departed, HealthWord, Heartbeat, InputKind, LatencySeries, PerRole, Point, PoolUse, Pools,
-    QueueAnalytics, QueueDepth, Role, RollingSeries, Scope, Signals, SseSample, ThrottlingDetail, ThrottlingEvent,
+use kdcube_metrics::platform::facts::{
+    Circuit, CircuitFacts, Departed, Facts, HealthWord, Heartbeat, InputKind, LatencySeries, PerRole, Point, PoolUse,
+    Pools, QueueAnalytics, QueueDepth, Role, RollingSeries, Scope, SseSample, ThrottlingDetail, ThrottlingEvent,
     WorkerId,
 };
+use kdcube_metrics::platform::keys::Keys;
 use kdcube_metrics::simulator::writer;
 use kdcube_metrics::sources::Source;
 use kdcube_metrics::sources::redis::RedisSource;
-use kdcube_metrics::sources::redis::keys::Keys;
+use kdcube_metrics::sources::redis::config::RedisConfig;
 use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
@@ -202,18 +202,18 @@ prop_compose! {
         hourly_requests in btree_map("2026-01-[0-3][0-9]_[0-2][0-9]", 0..1_000_000_i64, 0..10),
         circuits in circuits(),
         saved in option::of("[{}a-z\"é ]{1,30}"),
-    ) -> Signals {
-        Signals {
+    ) -> Facts {
+        Facts {
             process_keys_found: heartbeats.len(),
             sse: samples(&heartbeats, &drawn),
             heartbeats, departed, queues, analytics, latency, rolling, throttling_events, hourly_requests, circuits,
             saved_gateway_config: saved,
-            ..Signals::default()
+            ..Facts::default()
         }
     }
 }
 
-fn written_and_read(server: &RedisServer, scope: &Scope, signals: &Signals) -> Signals {
+fn written_and_read(server: &RedisServer, scope: &Scope, signals: &Facts) -> Facts {
     let mut connection = server.connection();
     redis::cmd("FLUSHALL").query::<()>(&mut connection).unwrap();
     writer::commands(&Keys::new(scope), signals, NOW).query::<()>(&mut connection).unwrap();
@@ -224,7 +224,7 @@ fn written_and_read(server: &RedisServer, scope: &Scope, signals: &Signals) -> S
 
 /// A series without a point and a circuit without a fact leave no trace in Redis; an event that is
 /// no JSON is told to be none.
-fn without_empty(mut signals: Signals) -> Signals {
+fn without_empty(mut signals: Facts) -> Facts {
     signals.latency.retain(|_, points| !points.is_empty());
     signals.rolling.retain(|_, points| !points.is_empty());
     signals.circuits.retain(|_, facts| *facts != CircuitFacts::default());
@@ -233,7 +233,7 @@ fn without_empty(mut signals: Signals) -> Signals {
 }
 
 /// The first place where they differ, with the lines around it.
-fn difference(written: &Signals, read: &Signals) -> Option<String> {
+fn difference(written: &Facts, read: &Facts) -> Option<String> {
     if written == read {
         return None;
     }

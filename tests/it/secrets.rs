@@ -143,6 +143,6 @@ fn the_configuration_does_not_print_its_secrets() {
     let places = Places::new(free_port());
     let variables = environment(&places);
     let mut settings = Settings::from_environment(borrowed(&variables));
-    let config = Config::read(&mut settings).unwrap_or_else(|| panic!("{:?}", settings.problems()));
+    let config = Config::read(&mut settings).unwrap_or_else(|| panic!("{:?}", settings.errors()));
     assert_clean(&places, "Debug", &format!("{config:?} {config:#?}"));
 }

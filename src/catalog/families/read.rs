@@ -1,11 +1,11 @@
 //! Readers of the family rows: payload in, labelled values out; what is unknown stays out.
 
+use crate::analysis::SystemPayload;
 use crate::catalog::Rows;
-use crate::monitoring::SystemMonitoring;
-use crate::monitoring::payload::{
+use crate::payload::shapes::{
     IngressSse, LatencyPercentiles, LatencyWindows, PoolsAggregate, ProcQueue, ServiceStats, StatusBreakdown, Windows,
 };
-use crate::signals::{Circuit, Component, Pool};
+use crate::platform::facts::{Circuit, Component, Pool};
 
 /// Counts stay far below 2^53, where a float is still exact.
 #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^53")]
@@ -38,31 +38,31 @@ fn percentiles(series: Option<LatencyWindows>, rows: &mut Rows<'_>) {
     }
 }
 
-fn rest(m: &SystemMonitoring) -> Option<LatencyWindows> {
+fn rest(m: &SystemPayload) -> Option<LatencyWindows> {
     m.components.ingress.as_ref()?.latency.rest_ms
 }
 
-fn wait(m: &SystemMonitoring) -> Option<LatencyWindows> {
+fn wait(m: &SystemPayload) -> Option<LatencyWindows> {
     m.components.proc.as_ref()?.latency.queue_wait_ms
 }
 
-fn execution(m: &SystemMonitoring) -> Option<LatencyWindows> {
+fn execution(m: &SystemPayload) -> Option<LatencyWindows> {
     m.components.proc.as_ref()?.latency.exec_ms
 }
 
-pub(super) fn rest_latency(m: &SystemMonitoring, rows: &mut Rows<'_>) {
+pub(super) fn rest_latency(m: &SystemPayload, rows: &mut Rows<'_>) {
     percentiles(rest(m), rows);
 }
 
-pub(super) fn queue_wait(m: &SystemMonitoring, rows: &mut Rows<'_>) {
+pub(super) fn queue_wait(m: &SystemPayload, rows: &mut Rows<'_>) {
     percentiles(wait(m), rows);
 }
 
-pub(super) fn exec(m: &SystemMonitoring, rows: &mut Rows<'_>) {
+pub(super) fn exec(m: &SystemPayload, rows: &mut Rows<'_>) {
     percentiles(execution(m), rows);
 }
 
-pub(super) fn latency_samples(m: &SystemMonitoring, rows: &mut Rows<'_>) {
+pub(super) fn latency_samples(m: &SystemPayload, rows: &mut Rows<'_>) {
     for (name, series) in [("ingress_rest", rest(m)), ("proc_queue_wait", wait(m)), ("proc_exec", execution(m))] {
         let Some(series) = series else { continue };
         for (window, ms) in latency_windows(&series) {
@@ -86,24 +86,24 @@ fn windows(before: &[&str], windows: Option<&Windows>, scale: f64, rows: &mut Ro
     }
 }
 
-pub(super) fn sse_window(m: &SystemMonitoring, rows: &mut Rows<'_>) {
+pub(super) fn sse_window(m: &SystemPayload, rows: &mut Rows<'_>) {
     let sse: Option<&IngressSse> = m.components.ingress.as_ref().and_then(|ingress| ingress.sse.as_ref());
     windows(&[], sse.and_then(|sse| sse.windows.as_ref()), 1.0, rows);
 }
 
-fn queue(m: &SystemMonitoring) -> Option<&ProcQueue> {
+fn queue(m: &SystemPayload) -> Option<&ProcQueue> {
     m.components.proc.as_ref()?.queue.as_ref()
 }
 
-pub(super) fn depth_window(m: &SystemMonitoring, rows: &mut Rows<'_>) {
+pub(super) fn depth_window(m: &SystemPayload, rows: &mut Rows<'_>) {
     windows(&[], queue(m).and_then(|queue| queue.windows.depth.as_ref()), 1.0, rows);
 }
 
-pub(super) fn pressure_window(m: &SystemMonitoring, rows: &mut Rows<'_>) {
+pub(super) fn pressure_window(m: &SystemPayload, rows: &mut Rows<'_>) {
     windows(&[], queue(m).and_then(|queue| queue.windows.pressure_ratio.as_ref()), 1.0, rows);
 }
 
-pub(super) fn queue_tasks(m: &SystemMonitoring, rows: &mut Rows<'_>) {
+pub(super) fn queue_tasks(m: &SystemPayload, rows: &mut Rows<'_>) {
     for (role, depth) in m.queue_depths.iter() {
         let Some(depth) = depth else { continue };
         rows.push(&[role.as_str(), "ready"], float(depth.ready));
@@ -112,7 +112,7 @@ pub(super) fn queue_tasks(m: &SystemMonitoring, rows: &mut Rows<'_>) {
     }
 }
 
-pub(super) fn queue_depth(m: &SystemMonitoring, rows: &mut Rows<'_>) {
+pub(super) fn queue_depth(m: &SystemPayload, rows: &mut Rows<'_>) {
     let stats = &m.queue_stats;
     let shown = [
         ("anonymous", stats.anonymous),
@@ -128,7 +128,7 @@ pub(super) fn queue_depth(m: &SystemMonitoring, rows: &mut Rows<'_>) {
     }
 }
 
-pub(super) fn queue_thresholds(m: &SystemMonitoring, rows: &mut Rows<'_>) {
+pub(super) fn queue_thresholds(m: &SystemPayload, rows: &mut Rows<'_>) {
     let Some(thresholds) = queue(m).and_then(|queue| queue.thresholds) else { return };
     rows.push(&["anonymous"], float(thresholds.anonymous_threshold));
     rows.push(&["registered"], float(thresholds.registered_threshold));
@@ -136,7 +136,7 @@ pub(super) fn queue_thresholds(m: &SystemMonitoring, rows: &mut Rows<'_>) {
     rows.push(&["privileged"], float(thresholds.hard_limit_threshold));
 }
 
-fn each_pool(m: &SystemMonitoring, mut visit: impl FnMut([&'static str; 2], &PoolsAggregate, Pool)) {
+fn each_pool(m: &SystemPayload, mut visit: impl FnMut([&'static str; 2], &PoolsAggregate, Pool)) {
     for component in Component::ALL {
         let Some(stats) = m.components.get(component) else { continue };
         for pool in Pool::ALL {
@@ -145,30 +145,30 @@ fn each_pool(m: &SystemMonitoring, mut visit: impl FnMut([&'static str; 2], &Poo
     }
 }
 
-pub(super) fn pool_utilization(m: &SystemMonitoring, rows: &mut Rows<'_>) {
+pub(super) fn pool_utilization(m: &SystemPayload, rows: &mut Rows<'_>) {
     each_pool(m, |labels, pools, pool| rows.push(&labels, pools.current(pool).0.map(|percent| percent / 100.0)));
 }
 
-pub(super) fn pool_utilization_window(m: &SystemMonitoring, rows: &mut Rows<'_>) {
+pub(super) fn pool_utilization_window(m: &SystemPayload, rows: &mut Rows<'_>) {
     each_pool(m, |labels, pools, pool| windows(&labels, pools.utilization_windows.get(pool), 100.0, rows));
 }
 
-pub(super) fn pool_in_use(m: &SystemMonitoring, rows: &mut Rows<'_>) {
+pub(super) fn pool_in_use(m: &SystemPayload, rows: &mut Rows<'_>) {
     each_pool(m, |labels, pools, pool| rows.push(&labels, pools.current(pool).1));
 }
 
-pub(super) fn pool_in_use_window(m: &SystemMonitoring, rows: &mut Rows<'_>) {
+pub(super) fn pool_in_use_window(m: &SystemPayload, rows: &mut Rows<'_>) {
     each_pool(m, |labels, pools, pool| windows(&labels, pools.in_use_windows.get(pool), 1.0, rows));
 }
 
-pub(super) fn instances(m: &SystemMonitoring, rows: &mut Rows<'_>) {
+pub(super) fn instances(m: &SystemPayload, rows: &mut Rows<'_>) {
     for component in Component::ALL {
         let count = m.components.get(component).and_then(|stats| stats.instance_count).map(float);
         rows.push(&[component.as_str()], count);
     }
 }
 
-pub(super) fn processes(m: &SystemMonitoring, rows: &mut Rows<'_>) {
+pub(super) fn processes(m: &SystemPayload, rows: &mut Rows<'_>) {
     for component in Component::ALL {
         let Some(instances) = m.components.get(component).and_then(|stats| stats.instance_count) else { continue };
         let service = format!("chat_{}", component.service_name());
@@ -193,17 +193,17 @@ pub(super) fn processes(m: &SystemMonitoring, rows: &mut Rows<'_>) {
     }
 }
 
-pub(super) fn capacity(m: &SystemMonitoring, rows: &mut Rows<'_>) {
+pub(super) fn capacity(m: &SystemPayload, rows: &mut Rows<'_>) {
     rows.push(&[], m.queue_stats.capacity_context.weighted_max_capacity.map(float));
 }
 
-pub(super) fn load(m: &SystemMonitoring, rows: &mut Rows<'_>) {
+pub(super) fn load(m: &SystemPayload, rows: &mut Rows<'_>) {
     for component in Component::ALL {
         rows.push(&[component.as_str()], m.components.get(component).and_then(|stats| stats.load).map(float));
     }
 }
 
-pub(super) fn throttled(m: &SystemMonitoring, rows: &mut Rows<'_>) {
+pub(super) fn throttled(m: &SystemPayload, rows: &mut Rows<'_>) {
     let t = &m.throttling_windows;
     for (window, events) in [("1m", t.one_minute), ("15m", t.fifteen_minutes), ("1h", t.one_hour)] {
         rows.push(&["429", window], events.and_then(|events| events.rate_limit_429).map(float));
@@ -211,21 +211,21 @@ pub(super) fn throttled(m: &SystemMonitoring, rows: &mut Rows<'_>) {
     }
 }
 
-pub(super) fn circuits(m: &SystemMonitoring, rows: &mut Rows<'_>) {
+pub(super) fn circuits(m: &SystemPayload, rows: &mut Rows<'_>) {
     for (name, circuit) in &m.circuit_breakers {
         one_of(&[name], &Circuit::STATES, &circuit.state, rows);
     }
 }
 
-pub(super) fn db_estimated(m: &SystemMonitoring, rows: &mut Rows<'_>) {
+pub(super) fn db_estimated(m: &SystemPayload, rows: &mut Rows<'_>) {
     rows.push(&[], m.db_connections.estimated_total.map(float));
 }
 
-pub(super) fn db_max(m: &SystemMonitoring, rows: &mut Rows<'_>) {
+pub(super) fn db_max(m: &SystemPayload, rows: &mut Rows<'_>) {
     rows.push(&[], m.db_connections.max_connections.map(float));
 }
 
-pub(super) fn decisions(m: &SystemMonitoring, rows: &mut Rows<'_>) {
+pub(super) fn decisions(m: &SystemPayload, rows: &mut Rows<'_>) {
     let ingress = m.autoscaler.ingress.as_ref().map(|hint| &hint.decision);
     let proc = m.autoscaler.proc.as_ref().map(|hint| &hint.decision);
     for (component, taken) in [("ingress", ingress), ("proc", proc)] {

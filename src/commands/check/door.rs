@@ -1,9 +1,9 @@
 //! What `check` finds of the front door: who gets in, over what, and until when the certificate holds.
 
-use super::{Finding, Outcome, finding};
+use super::{Finding, FindingStatus, finding};
+use crate::base::clock::UnixSeconds;
 use crate::config::Config;
-use crate::config::door::DoorConfig;
-use crate::signals::UnixSeconds;
+use crate::outlets::http::config::AccessConfig;
 use crate::tls::server::{self, TlsFiles, Validity};
 
 /// A certificate that ends within this many days is worth a warning: renewal should have happened.
@@ -13,12 +13,12 @@ pub(super) fn findings(config: &Config, now: UnixSeconds) -> Vec<Finding> {
     let mut found = vec![access(&config.door, config.address.ip().is_loopback())];
     found.push(match &config.door.tls {
         Some(files) => tls(files, now),
-        None => finding("tls", Outcome::Ok, "off: plain HTTP"),
+        None => finding("tls", FindingStatus::Ok, "off: plain HTTP"),
     });
     found
 }
 
-fn access(door: &DoorConfig, loopback: bool) -> Finding {
+fn access(door: &AccessConfig, loopback: bool) -> Finding {
     let tokens = match (door.tokens.len(), &door.token_file) {
         (0, _) => None,
         (1, _) => Some("a token".to_owned()),
@@ -29,11 +29,11 @@ fn access(door: &DoorConfig, loopback: bool) -> Finding {
     let certificate = door.needs_certificate().then(|| "a client certificate".to_owned());
     let needed: Vec<String> = [certificate, tokens].into_iter().flatten().collect();
     match needed.is_empty() {
-        false => finding("access", Outcome::Ok, format!("needs {}", needed.join(" and "))),
-        true if loopback => finding("access", Outcome::Ok, "open to this machine"),
+        false => finding("access", FindingStatus::Ok, format!("needs {}", needed.join(" and "))),
+        true if loopback => finding("access", FindingStatus::Ok, "open to this machine"),
         true => finding(
             "access",
-            Outcome::Warning,
+            FindingStatus::Warning,
             "open to whoever can connect: no METRICS_AUTH_TOKEN, no METRICS_TLS_CLIENT_CA_FILE",
         ),
     }
@@ -44,9 +44,9 @@ fn tls(files: &TlsFiles, now: UnixSeconds) -> Finding {
     match server::load(files) {
         Ok(identity) => match identity.certificate {
             Some(certificate) => dates(&certificate, now),
-            None => finding("tls", Outcome::Warning, "the certificate can be used, but its dates cannot be read"),
+            None => finding("tls", FindingStatus::Warning, "the certificate can be used, but its dates cannot be read"),
         },
-        Err(problems) => finding("tls", Outcome::Failed, problems.join("; ")),
+        Err(problems) => finding("tls", FindingStatus::Failed, problems.join("; ")),
     }
 }
 
@@ -54,12 +54,16 @@ fn dates(certificate: &Validity, now: UnixSeconds) -> Finding {
     let (name, left) = (&certificate.name, certificate.days_left(now));
     let (begins, ends) = (day(certificate.not_before), day(certificate.not_after));
     if now < certificate.not_before {
-        return finding("tls", Outcome::Failed, format!("the certificate of {name} does not hold before {begins}"));
+        return finding(
+            "tls",
+            FindingStatus::Failed,
+            format!("the certificate of {name} does not hold before {begins}"),
+        );
     }
     if now >= certificate.not_after {
-        return finding("tls", Outcome::Failed, format!("the certificate of {name} ended on {ends}"));
+        return finding("tls", FindingStatus::Failed, format!("the certificate of {name} ended on {ends}"));
     }
-    let outcome = if left < SOON { Outcome::Warning } else { Outcome::Ok };
+    let outcome = if left < SOON { FindingStatus::Warning } else { FindingStatus::Ok };
     finding("tls", outcome, format!("the certificate of {name} holds until {ends}, {left:.0} days"))
 }
 
@@ -77,10 +81,10 @@ mod tests {
     fn a_certificate_is_judged_by_its_dates() {
         let certificate = Validity { name: "localhost".to_owned(), not_before: 86_400.0, not_after: 100.0 * 86_400.0 };
         for (day, outcome, detail) in [
-            (0.5, Outcome::Failed, "the certificate of localhost does not hold before 1970-01-02"),
-            (1.0, Outcome::Ok, "the certificate of localhost holds until 1970-04-11, 99 days"),
-            (90.5, Outcome::Warning, "the certificate of localhost holds until 1970-04-11, 9 days"),
-            (100.0, Outcome::Failed, "the certificate of localhost ended on 1970-04-11"),
+            (0.5, FindingStatus::Failed, "the certificate of localhost does not hold before 1970-01-02"),
+            (1.0, FindingStatus::Ok, "the certificate of localhost holds until 1970-04-11, 99 days"),
+            (90.5, FindingStatus::Warning, "the certificate of localhost holds until 1970-04-11, 9 days"),
+            (100.0, FindingStatus::Failed, "the certificate of localhost ended on 1970-04-11"),
         ] {
             let found = dates(&certificate, day * 86_400.0);
             assert_eq!((found.outcome, found.detail.as_str()), (outcome, detail));

@@ -10,16 +10,16 @@ use reqwest::redirect::{Action, Attempt, Policy};
 use reqwest::{RequestBuilder, Url};
 use secrecy::ExposeSecret;
 
-use crate::config::endpoint::Endpoint;
-use crate::config::proxy::{AuthHeader, AuthValue, ProxyConfig, header_value};
+use crate::base::endpoint::Endpoint;
+use crate::base::{error_chain, files};
+use crate::sources::proxy::config::{AuthHeader, AuthValue, ProxyConfig, header_value};
 use crate::tls::client::{self, UpstreamTls};
-use crate::{causes, files};
 
 /// Redirects that are followed on one server.
 const MOST_REDIRECTS: usize = 5;
 
 /// The client, built anew when one of its files changes.
-pub(super) struct Client {
+pub(super) struct UpstreamClient {
     config: ProxyConfig,
     stamps: Vec<Stamp>,
     http: reqwest::Client,
@@ -28,7 +28,7 @@ pub(super) struct Client {
 /// When a file was last written, and its length; `None` for one that cannot be looked at.
 type Stamp = Option<(SystemTime, u64)>;
 
-impl Client {
+impl UpstreamClient {
     /// # Errors
     /// A file cannot be read or does not hold what it should.
     pub(super) fn new(config: &ProxyConfig) -> Result<Self, String> {
@@ -122,5 +122,5 @@ fn stamps(tls: &UpstreamTls) -> Vec<Stamp> {
 /// The innermost cause of an error, without the URL.
 pub(super) fn cause(error: reqwest::Error) -> String {
     let error = error.without_url();
-    if error.is_timeout() { "no answer in time".to_owned() } else { causes::innermost(&error).to_string() }
+    if error.is_timeout() { "no answer in time".to_owned() } else { error_chain::innermost(&error).to_string() }
 }

@@ -5,11 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use redis::{Pipeline, Value};
 
-use super::answers::Answers;
-use super::keys::{Keys, ProcessName};
+use super::replies::Replies;
 use super::tail::number;
 use super::values::{Values, ask_beginning};
-use crate::signals::{Component, Departed, Heartbeat, InputKind, Signals, SseSample, UnixSeconds, WorkerId, parse};
+use crate::base::clock::UnixSeconds;
+use crate::platform::facts::{Component, Departed, Facts, Heartbeat, InputKind, SseSample, WorkerId};
+use crate::platform::keys::{Keys, ProcessName};
+use crate::platform::parse;
 
 /// Members read of one index; far above any fleet, far below what would hurt.
 const INDEX_MEMBERS: usize = 50_000;
@@ -26,7 +28,7 @@ const FIRST_SCANS: usize = 200;
 
 /// What is known of the fleet from one tick to the next.
 #[derive(Debug, Default)]
-pub(super) struct Fleet {
+pub(super) struct FleetReader {
     /// Service type and name.
     services: BTreeSet<(String, String)>,
     /// Heartbeat keys that existed last time.
@@ -45,7 +47,7 @@ pub(super) struct Fleet {
 
 /// What one tick reads of the fleet, growing round by round.
 #[derive(Debug, Default)]
-pub(super) struct Reading {
+pub(super) struct FleetReplies {
     /// Members of the indexes, by score.
     indexed: BTreeMap<String, UnixSeconds>,
     /// Keys that SCAN came across.
@@ -60,7 +62,7 @@ pub(super) struct Reading {
 
 /// What a round asks for.
 #[derive(Debug, Default)]
-pub(super) struct Round {
+pub(super) struct FleetQuery {
     services: Vec<(String, String)>,
     instances: bool,
     /// How many keys a step of the SCAN looks at, if there is one.
@@ -73,7 +75,7 @@ pub(super) struct Round {
     sse: Vec<String>,
 }
 
-impl Round {
+impl FleetQuery {
     pub(super) const fn is_empty(&self) -> bool {
         self.services.is_empty()
             && self.heartbeats.is_empty()
@@ -82,7 +84,7 @@ impl Round {
             && self.scan.is_none()
     }
 
-    /// Which of the answers is the SCAN's. A user may lack the permission for it and do without.
+    /// Which of the replies is the SCAN's. A user may lack the permission for it and do without.
     pub(super) fn scan_at(&self) -> Option<usize> {
         self.scan.map(|_| self.services.len() + usize::from(self.instances))
     }
@@ -94,15 +96,15 @@ fn ask_index(key: &str, pipeline: &mut Pipeline) {
     range.arg("LIMIT").arg(0).arg(INDEX_MEMBERS);
 }
 
-impl Fleet {
+impl FleetReader {
     pub(super) fn new() -> Self {
         let services = Component::ALL.map(|component| ("chat".to_owned(), component.service_name().to_owned()));
         Self { services: services.into(), ..Self::default() }
     }
 
     /// The first round: the indexes, and everything that was there last time.
-    pub(super) fn first_round(&self, keys: &Keys) -> Round {
-        Round {
+    pub(super) fn first_round(&self, keys: &Keys) -> FleetQuery {
+        FleetQuery {
             services: self.services.iter().cloned().collect(),
             instances: true,
             scan: Some(if self.indexed { SCAN_COUNT_INDEXED } else { SCAN_COUNT }),
@@ -113,21 +115,22 @@ impl Fleet {
     }
 
     /// One more step of the SCAN alone, before the first tick; `None` when that was enough.
-    pub(super) fn first_scan(&self) -> Option<Round> {
+    pub(super) fn first_scan(&self) -> Option<FleetQuery> {
         let around = self.first_scans > 0 && self.scan_cursor == 0;
-        (!around && self.first_scans < FIRST_SCANS).then(|| Round { scan: Some(SCAN_COUNT), ..Round::default() })
+        (!around && self.first_scans < FIRST_SCANS)
+            .then(|| FleetQuery { scan: Some(SCAN_COUNT), ..FleetQuery::default() })
     }
 
     /// Takes the answer to [`Self::first_scan`].
-    pub(super) fn take_first_scan(&mut self, keys: &Keys, answers: &mut Answers) {
+    pub(super) fn take_first_scan(&mut self, keys: &Keys, replies: &mut Replies) {
         self.first_scans += 1;
-        let mut reading = Reading::default();
-        self.take_scan(keys, answers, &mut reading);
+        let mut reading = FleetReplies::default();
+        self.take_scan(keys, replies, &mut reading);
         self.found.append(&mut reading.scanned);
     }
 
     /// Adds a round's questions.
-    pub(super) fn ask(&self, keys: &Keys, round: &Round, pipeline: &mut Pipeline) {
+    pub(super) fn ask(&self, keys: &Keys, round: &FleetQuery, pipeline: &mut Pipeline) {
         for (service_type, service_name) in &round.services {
             ask_index(&keys.process_index(service_type, service_name), pipeline);
         }
@@ -145,39 +148,39 @@ impl Fleet {
         self.values.ask(&round.sse, pipeline);
     }
 
-    /// Takes a round's answers.
-    pub(super) fn take(&mut self, keys: &Keys, round: &Round, answers: &mut Answers, reading: &mut Reading) {
+    /// Takes a round's replies.
+    pub(super) fn take(&mut self, keys: &Keys, round: &FleetQuery, replies: &mut Replies, reading: &mut FleetReplies) {
         for (service_type, service_name) in &round.services {
             let key = keys.process_index(service_type, service_name);
-            let members = index_members(answers, &key);
+            let members = index_members(replies, &key);
             reading.indexed.extend(members.into_iter().filter(|(member, _)| keys.process_name(member).is_some()));
         }
         if round.instances {
-            let members = index_members(answers, &keys.instance_index());
+            let members = index_members(replies, &keys.instance_index());
             let room = MOST_SERVICES.saturating_sub(self.services.len());
             let named = members.iter().filter_map(|(member, _)| keys.service_of_instance(member));
             let new: BTreeSet<_> = named.filter(|service| !self.services.contains(service)).collect();
             self.services.extend(new.into_iter().take(room));
         }
         if round.scan.is_some() {
-            self.take_scan(keys, answers, reading);
+            self.take_scan(keys, replies, reading);
         }
-        reading.heartbeats.extend(self.values.take(&round.heartbeats, InputKind::Heartbeat, answers));
+        reading.heartbeats.extend(self.values.take(&round.heartbeats, InputKind::Heartbeat, replies));
         for key in &round.new {
-            let before = answers.malformed.len();
-            let value = answers.bytes(InputKind::Heartbeat, key);
-            if answers.malformed.len() > before {
+            let before = replies.malformed.len();
+            let value = replies.bytes(InputKind::Heartbeat, key);
+            if replies.malformed.len() > before {
                 reading.of_another_type.insert(key.clone());
             } else {
                 reading.heartbeats.insert(key.clone(), value);
             }
         }
-        reading.sse.extend(self.values.take(&round.sse, InputKind::SseSample, answers));
+        reading.sse.extend(self.values.take(&round.sse, InputKind::SseSample, replies));
     }
 
-    fn take_scan(&mut self, keys: &Keys, answers: &mut Answers, reading: &mut Reading) {
+    fn take_scan(&mut self, keys: &Keys, replies: &mut Replies, reading: &mut FleetReplies) {
         // Refused (a user may lack the permission) or odd: the indexes have to do.
-        let Some(Value::Array(mut parts)) = answers.next() else { return };
+        let Some(Value::Array(mut parts)) = replies.next() else { return };
         let Some(Value::Array(found)) = parts.pop() else { return };
         let cursor = parts.pop().and_then(|cursor| redis::from_redis_value::<u64>(cursor).ok());
         self.scan_cursor = cursor.unwrap_or(0);
@@ -187,18 +190,18 @@ impl Fleet {
 
     /// What the rounds so far named and did not read: services, heartbeats, and the SSE keys of
     /// ingress workers, by the names of their heartbeat keys.
-    pub(super) fn next_round(&self, keys: &Keys, reading: &Reading, asked: &Round) -> Round {
+    pub(super) fn next_round(&self, keys: &Keys, reading: &FleetReplies, asked: &FleetQuery) -> FleetQuery {
         let named: BTreeSet<&String> = reading.indexed.keys().chain(&reading.scanned).collect();
         let read = |key: &String| reading.heartbeats.contains_key(key) || reading.of_another_type.contains(key);
         let new: Vec<String> = named.into_iter().filter(|key| !read(key)).cloned().collect();
         let workers = new.iter().filter_map(|key| keys.process_name(key)).filter_map(worker_of_name);
         let sse = workers.map(|worker| keys.sse(&worker)).filter(|key| !reading.sse.contains_key(key)).collect();
         let known = |service: &&(String, String)| !asked.services.contains(service);
-        Round {
+        FleetQuery {
             services: if asked.instances { self.services.iter().filter(known).cloned().collect() } else { Vec::new() },
             new,
             sse,
-            ..Round::default()
+            ..FleetQuery::default()
         }
     }
 
@@ -206,10 +209,10 @@ impl Fleet {
     pub(super) fn conclude(
         &mut self,
         keys: &Keys,
-        reading: Reading,
+        reading: FleetReplies,
         now: UnixSeconds,
-        answers: &mut Answers,
-        signals: &mut Signals,
+        replies: &mut Replies,
+        signals: &mut Facts,
     ) {
         self.indexed = !reading.indexed.is_empty();
         self.found.clear();
@@ -219,7 +222,7 @@ impl Fleet {
         for (key, value) in &reading.heartbeats {
             match value {
                 Some(bytes) => {
-                    signals.heartbeats.extend(answers.noted(InputKind::Heartbeat, key, parse::heartbeat(bytes)))
+                    signals.heartbeats.extend(replies.noted(InputKind::Heartbeat, key, parse::heartbeat(bytes)))
                 }
                 None => signals.departed.extend(departed(keys, key, &reading, now)),
             }
@@ -229,46 +232,46 @@ impl Fleet {
         self.workers = signals.heartbeats.iter().filter_map(worker_of_heartbeat).collect();
         // What workers published that beat, or did until lately.
         let stopped: BTreeSet<WorkerId> = signals.departed.iter().filter_map(worker_of_departed).collect();
-        signals.sse = samples(keys, &reading, self.workers.union(&stopped), answers);
+        signals.sse = samples(keys, &reading, self.workers.union(&stopped), replies);
     }
 
     /// Whether the worker heartbeats.
-    pub(super) fn beats(&self, worker: &WorkerId) -> bool {
+    pub(super) fn is_heartbeating(&self, worker: &WorkerId) -> bool {
         self.workers.contains(worker)
     }
 
     /// Workers whose SSE key is not read yet: their heartbeat names them otherwise than its key.
-    pub(super) fn unread_workers(keys: &Keys, reading: &Reading) -> Round {
+    pub(super) fn unread_workers(keys: &Keys, reading: &FleetReplies) -> FleetQuery {
         let heartbeats = reading.heartbeats.values().flatten().filter_map(|bytes| parse::heartbeat(bytes).ok());
         let workers = heartbeats.filter_map(|heartbeat| worker_of_heartbeat(&heartbeat));
         let sse = workers.map(|worker| keys.sse(&worker)).filter(|key| !reading.sse.contains_key(key)).collect();
-        Round { sse, ..Round::default() }
+        FleetQuery { sse, ..FleetQuery::default() }
     }
 }
 
 fn samples<'a>(
     keys: &Keys,
-    reading: &Reading,
+    reading: &FleetReplies,
     workers: impl Iterator<Item = &'a WorkerId>,
-    answers: &mut Answers,
+    replies: &mut Replies,
 ) -> Vec<SseSample> {
     let parse = |worker: &WorkerId| {
         let key = keys.sse(worker);
         let bytes = reading.sse.get(&key)?.as_deref()?;
-        answers.noted(InputKind::SseSample, &key, parse::sse_sample(bytes, worker))
+        replies.noted(InputKind::SseSample, &key, parse::sse_sample(bytes, worker))
     };
     workers.filter_map(parse).collect()
 }
 
-fn index_members(answers: &mut Answers, key: &str) -> Vec<(String, UnixSeconds)> {
-    let mut items = answers.list(InputKind::Index, key).into_iter();
+fn index_members(replies: &mut Replies, key: &str) -> Vec<(String, UnixSeconds)> {
+    let mut items = replies.list(InputKind::Index, key).into_iter();
     let pairs = std::iter::from_fn(|| Some((items.next()?, items.next()?)));
     let read =
         |(member, score): (Value, Value)| Some((redis::from_redis_value::<String>(member).ok()?, number(&score)?));
     pairs.filter_map(read).collect()
 }
 
-fn departed(keys: &Keys, key: &str, reading: &Reading, now: UnixSeconds) -> Option<Departed> {
+fn departed(keys: &Keys, key: &str, reading: &FleetReplies, now: UnixSeconds) -> Option<Departed> {
     let last_seen = reading.indexed.get(key).copied().filter(|score| now - score <= DEPARTED_SECONDS)?;
     let ProcessName { instance_id, service_type, service_name, process_id } = keys.process_name(key)?;
     Some(Departed { instance_id, service_type, service_name, process_id, last_seen })

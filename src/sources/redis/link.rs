@@ -10,9 +10,9 @@ use secrecy::ExposeSecret;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
-use super::cut::{Allowance, Cut};
 use super::stream::{self, Stream};
-use crate::config::redis::{RedisConfig, SentinelAddress};
+use super::truncate::{ByteBudget, TruncatingStream};
+use crate::sources::redis::config::{RedisConfig, SentinelAddress};
 use crate::sources::{Cost, SourceError};
 
 /// Pause after a first failure; doubles up to [`LONGEST_PAUSE`].
@@ -22,7 +22,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// A connection that heals itself.
 pub(crate) struct Link {
     config: RedisConfig,
-    connection: Option<Connection>,
+    connection: Option<RedisConnection>,
     pause: Duration,
     /// No attempt before this.
     not_before: Option<Instant>,
@@ -30,13 +30,13 @@ pub(crate) struct Link {
 }
 
 /// A connection and the task that drives it.
-struct Connection {
+struct RedisConnection {
     redis: MultiplexedConnection,
-    allowance: Allowance,
+    budget: ByteBudget,
     driver: JoinHandle<()>,
 }
 
-impl Drop for Connection {
+impl Drop for RedisConnection {
     fn drop(&mut self) {
         // By itself it would wait for answers that may never come.
         self.driver.abort();
@@ -71,7 +71,7 @@ impl Link {
         }
         let limit = self.config.timeout;
         let connection = self.connection().await?;
-        connection.allowance.renew();
+        connection.budget.renew();
         let answer = timeout(limit, connection.redis.send_packed_commands(commands, 0, commands.len())).await;
         self.cost.round_trips += 1;
         self.cost.commands += commands.len() as u64;
@@ -91,7 +91,7 @@ impl Link {
         SourceError(format!("Redis at {} refuses: {why}", self.config.redacted()))
     }
 
-    async fn connection(&mut self) -> Result<&mut Connection, SourceError> {
+    async fn connection(&mut self) -> Result<&mut RedisConnection, SourceError> {
         if self.connection.is_none() {
             if let Some(not_before) = self.not_before.filter(|at| *at > Instant::now()) {
                 let wait = not_before - Instant::now();
@@ -128,12 +128,12 @@ fn describe(error: &RedisError) -> String {
 /// A way to the configured address that lets no long value through, and who to be there.
 pub(super) async fn open(
     config: &RedisConfig,
-) -> Result<(Cut<Box<dyn Stream>>, Allowance, RedisConnectionInfo), RedisError> {
+) -> Result<(TruncatingStream<Box<dyn Stream>>, ByteBudget, RedisConnectionInfo), RedisError> {
     let client = client(config).await?;
     let info = client.get_connection_info();
-    let (stream, allowance) = Cut::new(stream::open(info.addr()).await?);
+    let (stream, budget) = TruncatingStream::new(stream::open(info.addr()).await?);
     // Old servers do not know that command, and a user may lack the permission.
-    Ok((stream, allowance, info.redis_settings().clone().set_skip_set_lib_name()))
+    Ok((stream, budget, info.redis_settings().clone().set_skip_set_lib_name()))
 }
 
 /// A client for the configured address; with sentinels, for the master they name now.
@@ -145,12 +145,12 @@ async fn client(config: &RedisConfig) -> Result<Client, RedisError> {
     }
 }
 
-async fn connect(config: &RedisConfig) -> Result<Connection, RedisError> {
-    let (stream, allowance, user) = open(config).await?;
+async fn connect(config: &RedisConfig) -> Result<RedisConnection, RedisError> {
+    let (stream, budget, user) = open(config).await?;
     // The link has a limit of its own: the library's would leave a late answer in the way of the next.
     let settings = AsyncConnectionConfig::new().set_response_timeout(None);
     let (mut redis, driver) = MultiplexedConnection::new_with_config(&user, stream, settings).await?;
-    let connection = Connection { redis: redis.clone(), allowance, driver: tokio::spawn(driver) };
+    let connection = RedisConnection { redis: redis.clone(), budget, driver: tokio::spawn(driver) };
     // A user without this permission may read all the same.
     let _ = redis::cmd("CLIENT").arg("SETNAME").arg(&config.client_name).query_async::<()>(&mut redis).await;
     Ok(connection)

@@ -5,7 +5,7 @@ use std::fmt;
 use redis::{Pipeline, Value};
 
 use super::{Prepared, RedisSource};
-use crate::signals::UnixSeconds;
+use crate::base::clock::UnixSeconds;
 use crate::sources::{Source, SourceError};
 
 /// What was found.

@@ -6,7 +6,7 @@
 use std::collections::{HashSet, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use crate::signals::UnixSeconds;
+use crate::base::clock::UnixSeconds;
 
 /// Most members that are remembered: five minutes of 700 a second.
 const MOST: usize = 200_000;

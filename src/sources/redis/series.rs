@@ -8,14 +8,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use redis::Pipeline;
 
-use super::answers::Answers;
-use super::keys::Keys;
+use super::replies::Replies;
 use super::tail::{Asked, FEW_PAGES, MOST_PAGES, Member, Tail};
+use crate::base::clock::UnixSeconds;
 use crate::history::rolling::MOST_POINTS;
 use crate::history::throttling::SHOWN;
-use crate::signals::{
-    InputKind, LatencySeries, Malformed, Point, RollingSeries, Signals, ThrottlingEvent, UnixSeconds, Unreadable, parse,
+use crate::platform::facts::{
+    Facts, InputKind, LatencySeries, Malformed, Point, RollingSeries, ThrottlingEvent, Unreadable,
 };
+use crate::platform::keys::Keys;
+use crate::platform::parse;
 
 const HOUR: f64 = 3600.0;
 const DAY: f64 = 24.0 * HOUR;
@@ -43,9 +45,9 @@ pub(super) struct SeriesReader {
     throttling: Vec<ThrottlingEvent>,
     malformed: Vec<Malformed>,
     unlisted: BTreeMap<InputKind, u64>,
-    left_behind: u64,
+    dropped_before_load: u64,
     /// Series that the last reading did not get at.
-    out_of_reach: BTreeSet<Unreadable>,
+    unreadable: BTreeSet<Unreadable>,
 }
 
 impl SeriesReader {
@@ -63,8 +65,8 @@ impl SeriesReader {
             throttling: Vec::new(),
             malformed: Vec::new(),
             unlisted: BTreeMap::new(),
-            left_behind: 0,
-            out_of_reach: BTreeSet::new(),
+            dropped_before_load: 0,
+            unreadable: BTreeSet::new(),
         }
     }
 
@@ -77,18 +79,18 @@ impl SeriesReader {
         self.tails.iter().map(|(_, tail)| tail.ask(now, pipeline)).collect()
     }
 
-    pub(super) fn take(&mut self, asked: Vec<Asked>, now: UnixSeconds, answers: &mut Answers) {
+    pub(super) fn take(&mut self, asked: Vec<Asked>, now: UnixSeconds, replies: &mut Replies) {
         for (index, asked) in asked.into_iter().enumerate() {
             let Some((holds, tail)) = self.tails.get_mut(index) else { return };
             let (holds, key) = (*holds, tail.key().to_owned());
-            match tail.take(asked, now, answers) {
+            match tail.take(asked, now, replies) {
                 Ok(members) => {
-                    holds.fact().map(|fact| self.out_of_reach.remove(&fact));
+                    holds.fact().map(|fact| self.unreadable.remove(&fact));
                     self.keep(holds, &key, members);
                 }
                 Err(problem) => {
-                    self.out_of_reach.extend(holds.fact());
-                    self.unreadable(holds.kind(), &key, problem);
+                    self.unreadable.extend(holds.fact());
+                    self.note_malformed(holds.kind(), &key, problem);
                 }
             }
         }
@@ -108,13 +110,13 @@ impl SeriesReader {
                 let points = self.points(holds, key, members);
                 let kept = self.latency.entry(series).or_default();
                 kept.extend(points);
-                self.left_behind += trimmed(kept, self.most, SLACK);
+                self.dropped_before_load += trimmed(kept, self.most, SLACK);
             }
             Holds::Rolling(series) => {
                 let points = self.points(holds, key, members);
                 let kept = self.rolling.entry(series).or_default();
                 kept.extend(points);
-                self.left_behind += trimmed(kept, MOST_POINTS, SLACK);
+                self.dropped_before_load += trimmed(kept, MOST_POINTS, SLACK);
             }
             Holds::Throttling => self.keep_events(key, members),
         }
@@ -125,7 +127,7 @@ impl SeriesReader {
         for (member, score) in members {
             match parse::series_member(&member, score) {
                 Ok(point) => points.push(point),
-                Err(problem) => self.unreadable(holds.kind(), key, problem),
+                Err(problem) => self.note_malformed(holds.kind(), key, problem),
             }
         }
         points
@@ -137,17 +139,17 @@ impl SeriesReader {
         for (member, score) in members {
             let event = parse::throttling_event(&member, score);
             if event.detail.is_none() {
-                self.unreadable(InputKind::ThrottlingEvent, key, "is not a JSON object".to_owned());
+                self.note_malformed(InputKind::ThrottlingEvent, key, "is not a JSON object".to_owned());
             }
             self.throttling.push(event);
         }
         let shown_to = self.throttling.len().saturating_sub(SHOWN);
         let older = self.throttling.get_mut(shown_from..shown_to).unwrap_or_default();
         older.iter_mut().filter_map(|event| event.detail.as_mut()).for_each(|detail| detail.shown = None);
-        self.left_behind += trimmed(&mut self.throttling, self.most, SLACK);
+        self.dropped_before_load += trimmed(&mut self.throttling, self.most, SLACK);
     }
 
-    fn unreadable(&mut self, kind: InputKind, key: &str, problem: String) {
+    fn note_malformed(&mut self, kind: InputKind, key: &str, problem: String) {
         if self.malformed.len() < LISTED {
             self.malformed.push(Malformed { kind, key: key.to_owned(), problem });
         } else {
@@ -156,19 +158,20 @@ impl SeriesReader {
     }
 
     /// Hands over what was read since the last time.
-    pub(super) fn hand_over(&mut self, signals: &mut Signals) {
-        self.left_behind += self.latency.values_mut().map(|points| trimmed(points, self.most, 0)).sum::<u64>();
-        self.left_behind += self.rolling.values_mut().map(|points| trimmed(points, MOST_POINTS, 0)).sum::<u64>();
-        self.left_behind += trimmed(&mut self.throttling, self.most, 0);
+    pub(super) fn drain_into(&mut self, signals: &mut Facts) {
+        self.dropped_before_load += self.latency.values_mut().map(|points| trimmed(points, self.most, 0)).sum::<u64>();
+        self.dropped_before_load +=
+            self.rolling.values_mut().map(|points| trimmed(points, MOST_POINTS, 0)).sum::<u64>();
+        self.dropped_before_load += trimmed(&mut self.throttling, self.most, 0);
         self.latency.retain(|_, points| !points.is_empty());
         self.rolling.retain(|_, points| !points.is_empty());
         signals.latency = std::mem::take(&mut self.latency);
         signals.rolling = std::mem::take(&mut self.rolling);
         signals.throttling_events = std::mem::take(&mut self.throttling);
-        signals.unreadable.extend(&self.out_of_reach);
+        signals.unreadable.extend(&self.unreadable);
         signals.malformed.append(&mut self.malformed);
         signals.malformed_unlisted = std::mem::take(&mut self.unlisted);
-        signals.left_behind = std::mem::take(&mut self.left_behind);
+        signals.dropped_before_load = std::mem::take(&mut self.dropped_before_load);
     }
 }
 

@@ -6,12 +6,13 @@ use std::collections::BTreeMap;
 use redis::Pipeline;
 use redis::Value;
 
-use super::answers::Answers;
-use super::keys::Keys;
+use super::replies::Replies;
 use super::values::ask_beginning;
-use crate::signals::{Circuit, CircuitFacts, InputKind, PerRole, QueueDepth, Role, Signals, Unreadable, parse};
+use crate::platform::facts::{Circuit, CircuitFacts, Facts, InputKind, PerRole, QueueDepth, Role, Unreadable};
+use crate::platform::keys::Keys;
+use crate::platform::parse;
 
-/// Adds the questions; [`take`] takes the answers in the same order.
+/// Adds the questions; [`take`] takes the replies in the same order.
 pub(super) fn ask(keys: &Keys, pipeline: &mut Pipeline) {
     for role in Role::ALL {
         pipeline.cmd("LLEN").arg(keys.queue(role));
@@ -29,70 +30,70 @@ pub(super) fn ask(keys: &Keys, pipeline: &mut Pipeline) {
     ask_beginning(&keys.gateway_config(), pipeline);
 }
 
-/// Fills in what the answers say.
-pub(super) fn take(keys: &Keys, answers: &mut Answers, signals: &mut Signals) {
+/// Fills in what the replies say.
+pub(super) fn take(keys: &Keys, replies: &mut Replies, signals: &mut Facts) {
     signals.queues = PerRole::default();
     for role in Role::ALL {
-        *signals.queues.get_mut(role) = queue(keys, role, answers);
-        let (key, refused) = (keys.analytics(role), answers.refused);
-        *signals.analytics.get_mut(role) = answers.parsed(InputKind::QueueAnalytics, &key, parse::queue_analytics);
-        if answers.refused > refused {
+        *signals.queues.get_mut(role) = queue(keys, role, replies);
+        let (key, refused) = (keys.analytics(role), replies.refused);
+        *signals.analytics.get_mut(role) = replies.parsed(InputKind::QueueAnalytics, &key, parse::queue_analytics);
+        if replies.refused > refused {
             signals.unreadable.insert(Unreadable::Analytics(role));
         }
     }
     for name in Circuit::ALL {
-        take_circuit(keys, name, answers, signals);
+        take_circuit(keys, name, replies, signals);
     }
-    let refused = answers.refused;
-    signals.hourly_requests = hourly_requests(keys, answers);
-    if answers.refused > refused {
+    let refused = replies.refused;
+    signals.hourly_requests = hourly_requests(keys, replies);
+    if replies.refused > refused {
         signals.unreadable.insert(Unreadable::HourlyRequests);
     }
     let key = keys.gateway_config();
     signals.saved_gateway_config =
-        answers.parsed(InputKind::GatewayConfig, &key, |bytes| parse::utf8(bytes).map(str::to_owned));
+        replies.parsed(InputKind::GatewayConfig, &key, |bytes| parse::utf8(bytes).map(str::to_owned));
 }
 
 /// A role's depth; unknown as soon as one part of it cannot be read. A missing list is an empty one.
-fn queue(keys: &Keys, role: Role, answers: &mut Answers) -> Option<QueueDepth> {
-    let ready = answers.integer(InputKind::QueueDepth, &keys.queue(role));
-    let inflight = answers.integer(InputKind::QueueDepth, &keys.inflight(role));
-    let before = answers.malformed.len();
+fn queue(keys: &Keys, role: Role, replies: &mut Replies) -> Option<QueueDepth> {
+    let ready = replies.integer(InputKind::QueueDepth, &keys.queue(role));
+    let inflight = replies.integer(InputKind::QueueDepth, &keys.inflight(role));
+    let before = replies.malformed.len();
     let key = keys.continuations(role);
-    let continuations = answers.parsed(InputKind::QueueDepth, &key, parse::counter);
-    let unreadable = answers.malformed.len() > before;
+    let continuations = replies.parsed(InputKind::QueueDepth, &key, parse::counter);
+    let unreadable = replies.malformed.len() > before;
     let continuations = if unreadable { None } else { Some(continuations.unwrap_or(0)) };
     Some(QueueDepth { ready: ready?, inflight: inflight?, continuations: continuations? })
 }
 
-fn take_circuit(keys: &Keys, circuit: Circuit, answers: &mut Answers, signals: &mut Signals) {
-    let (kind, refused) = (InputKind::Circuit, answers.refused);
+fn take_circuit(keys: &Keys, circuit: Circuit, replies: &mut Replies, signals: &mut Facts) {
+    let (kind, refused) = (InputKind::Circuit, replies.refused);
     let text = |bytes: &[u8]| parse::utf8(bytes).map(str::to_owned);
-    let state = answers.parsed(kind, &keys.circuit(circuit, "state"), text);
-    let stats = answers.parsed(kind, &keys.circuit(circuit, "stats"), parse::circuit_stats);
+    let state = replies.parsed(kind, &keys.circuit(circuit, "state"), text);
+    let stats = replies.parsed(kind, &keys.circuit(circuit, "stats"), parse::circuit_stats);
     // The statistics tell the state by themselves, and without them the state does.
-    if answers.refused > refused && stats.is_none() && state.is_none() {
+    if replies.refused > refused && stats.is_none() && state.is_none() {
         signals.unreadable.insert(Unreadable::Circuit(circuit));
     }
     let facts = CircuitFacts {
         state,
         stats,
-        window_failures: answers.integer(kind, &keys.circuit(circuit, "window")).unwrap_or(0),
-        half_open_calls: answers.parsed(kind, &keys.circuit(circuit, "half_open_calls"), parse::counter),
+        window_failures: replies.integer(kind, &keys.circuit(circuit, "window")).unwrap_or(0),
+        half_open_calls: replies.parsed(kind, &keys.circuit(circuit, "half_open_calls"), parse::counter),
     };
     if facts != CircuitFacts::default() {
         signals.circuits.insert(circuit, facts);
     }
 }
 
-fn hourly_requests(keys: &Keys, answers: &mut Answers) -> BTreeMap<String, i64> {
+fn hourly_requests(keys: &Keys, replies: &mut Replies) -> BTreeMap<String, i64> {
     let key = keys.hourly_requests();
-    let mut items = answers.list(InputKind::HourlyRequests, &key).into_iter();
+    let mut items = replies.list(InputKind::HourlyRequests, &key).into_iter();
     let pairs: Vec<(Value, Value)> = std::iter::from_fn(|| Some((items.next()?, items.next()?))).collect();
     let read = |pair: (Value, Value)| match pair {
         (Value::BulkString(hour), Value::BulkString(count)) => {
-            let hour = answers.noted(InputKind::HourlyRequests, &key, parse::utf8(&hour).map(str::to_owned))?;
-            Some((hour, answers.noted(InputKind::HourlyRequests, &key, parse::counter(&count))?))
+            let hour = replies.noted(InputKind::HourlyRequests, &key, parse::utf8(&hour).map(str::to_owned))?;
+            Some((hour, replies.noted(InputKind::HourlyRequests, &key, parse::counter(&count))?))
         }
         _ => None,
     };

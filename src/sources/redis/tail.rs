@@ -7,12 +7,12 @@
 
 use redis::{Pipeline, Value};
 
-use super::answers::error_text;
-use super::cut::CUT;
 use super::recent::Recent;
-use crate::signals::UnixSeconds;
+use super::replies::error_text;
+use super::truncate::TRUNCATED_BYTES;
+use crate::base::clock::UnixSeconds;
 
-/// Members asked for in one command: Redis answers in a few milliseconds.
+/// Members asked for in one command: Redis replies in a few milliseconds.
 pub(super) const PAGE: usize = 5000;
 /// Read again on every tick, but no more than so many members of it.
 const OVERLAP: f64 = 2.0;
@@ -40,7 +40,7 @@ pub(super) struct Tail {
     /// Everything up to here was read; `None` before the first reading.
     cursor: Option<UnixSeconds>,
     /// Where a reading that was cut short goes on.
-    resume: Option<Place>,
+    resume: Option<ReadPosition>,
     /// Whether a reading has reached the end yet.
     loaded: bool,
     most_pages: usize,
@@ -51,12 +51,12 @@ pub(super) struct Tail {
     reread: bool,
     /// Where the newest member stands that came cut, because it is too long: reading on begins behind
     /// it, so that it comes over the network once and not on every tick.
-    obstacle: Option<UnixSeconds>,
+    oversized_at: Option<UnixSeconds>,
 }
 
 /// Where a reading begins.
 #[derive(Debug, Clone, Copy)]
-struct Place {
+struct ReadPosition {
     from: UnixSeconds,
     /// Members of exactly `from` were handed over and forgotten.
     exclusive: bool,
@@ -64,13 +64,13 @@ struct Place {
     skip: usize,
 }
 
-/// Where in a pipeline's answers a tail's own stand, and what was asked.
+/// Where in a pipeline's replies a tail's own stand, and what was asked.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Asked {
     pages: usize,
     /// Members that were handed over in the stretch that is counted.
     expected: Option<usize>,
-    place: Place,
+    place: ReadPosition,
 }
 
 impl Tail {
@@ -85,7 +85,7 @@ impl Tail {
             pages: 1,
             recent: Recent::default(),
             reread: false,
-            obstacle: None,
+            oversized_at: None,
         }
     }
 
@@ -114,38 +114,38 @@ impl Tail {
         Asked { pages: self.pages, expected: self.ask_count(oldest, place, pipeline), place }
     }
 
-    fn place(&self, oldest: UnixSeconds) -> Place {
+    fn place(&self, oldest: UnixSeconds) -> ReadPosition {
         match (self.resume, self.cursor) {
             (Some(place), _) if place.from >= oldest => place,
-            (_, None) => Place { from: oldest, exclusive: false, skip: 0 },
+            (_, None) => ReadPosition { from: oldest, exclusive: false, skip: 0 },
             (_, Some(cursor)) if self.reread => self.remembered(cursor - HORIZON, oldest),
             (_, Some(cursor)) => {
                 let crowded = self.recent.back(OVERLAP_MEMBERS, cursor).unwrap_or(f64::NEG_INFINITY);
                 let place = self.remembered((cursor - OVERLAP).max(crowded), oldest);
-                let obstacle = self.obstacle.filter(|at| *at >= place.from);
-                obstacle.map_or(place, |from| Place { from, exclusive: true, skip: 0 })
+                let oversized_at = self.oversized_at.filter(|at| *at >= place.from);
+                oversized_at.map_or(place, |from| ReadPosition { from, exclusive: true, skip: 0 })
             }
         }
     }
 
     /// A place no further back than what was handed over is remembered.
-    fn remembered(&self, from: UnixSeconds, oldest: UnixSeconds) -> Place {
+    fn remembered(&self, from: UnixSeconds, oldest: UnixSeconds) -> ReadPosition {
         let from = from.max(oldest);
         match self.recent.forgotten_up_to() {
-            Some(floor) if floor >= from => Place { from: floor, exclusive: true, skip: 0 },
-            _ => Place { from, exclusive: false, skip: 0 },
+            Some(floor) if floor >= from => ReadPosition { from: floor, exclusive: true, skip: 0 },
+            _ => ReadPosition { from, exclusive: false, skip: 0 },
         }
     }
 
     /// Asks for the number of members between the horizon and where the reading begins.
-    fn ask_count(&self, oldest: UnixSeconds, until: Place, pipeline: &mut Pipeline) -> Option<usize> {
+    fn ask_count(&self, oldest: UnixSeconds, until: ReadPosition, pipeline: &mut Pipeline) -> Option<usize> {
         let cursor = self.cursor.filter(|_| !self.reread && self.resume.is_none())?;
         let start = self.remembered(cursor - HORIZON, oldest);
         pipeline.cmd("ZCOUNT").arg(&self.key).arg(start.bound()).arg(format!("({}", until.from));
         Some(self.recent.between(start.from, until.from))
     }
 
-    /// Takes the answers; gives the members that were not handed over before, by score.
+    /// Takes the replies; gives the members that were not handed over before, by score.
     ///
     /// # Errors
     /// The server's own words, for a key of another type.
@@ -153,16 +153,17 @@ impl Tail {
         &mut self,
         asked: Asked,
         now: UnixSeconds,
-        answers: &mut impl Iterator<Item = Value>,
+        replies: &mut impl Iterator<Item = Value>,
     ) -> Result<Vec<Member>, String> {
-        let pages: Vec<Value> = answers.by_ref().take(asked.pages).collect();
-        let count = asked.expected.and_then(|expected| Some((expected, answers.next()?)));
+        let pages: Vec<Value> = replies.by_ref().take(asked.pages).collect();
+        let count = asked.expected.and_then(|expected| Some((expected, replies.next()?)));
         let mut members = Vec::new();
         for page in pages {
             members.extend(page_members(page)?);
         }
-        let obstacle = members.iter().rev().find(|(member, score)| member.len() >= CUT && *score <= now);
-        self.obstacle = obstacle.map_or(self.obstacle, |(_, score)| Some(*score));
+        let oversized_at =
+            members.iter().rev().find(|(member, score)| member.len() >= TRUNCATED_BYTES && *score <= now);
+        self.oversized_at = oversized_at.map_or(self.oversized_at, |(_, score)| Some(*score));
         self.move_on(asked, now, &members);
         members.retain(|(member, score)| self.recent.is_new(member, *score));
         if let Some(cursor) = self.cursor {
@@ -176,7 +177,7 @@ impl Tail {
 
     /// Moves the cursor, never past `now`: one member from the future must not hide the present.
     fn move_on(&mut self, asked: Asked, now: UnixSeconds, members: &[Member]) {
-        let Place { from, exclusive, skip } = asked.place;
+        let ReadPosition { from, exclusive, skip } = asked.place;
         let reached = members.last().map_or(from, |(_, score)| *score);
         self.cursor = Some(self.cursor.map_or(reached, |cursor| cursor.max(reached)).min(now));
         self.reread = false;
@@ -186,15 +187,15 @@ impl Tail {
             return;
         }
         self.resume = Some(if reached > from {
-            Place { from: reached, exclusive: false, skip: 0 }
+            ReadPosition { from: reached, exclusive: false, skip: 0 }
         } else {
-            Place { from, exclusive, skip: skip + members.len() }
+            ReadPosition { from, exclusive, skip: skip + members.len() }
         });
         self.pages = (self.pages * 2).min(if self.loaded { self.most_pages } else { FEW_PAGES });
     }
 }
 
-impl Place {
+impl ReadPosition {
     fn bound(self) -> String {
         if self.exclusive { format!("({}", self.from) } else { self.from.to_string() }
     }

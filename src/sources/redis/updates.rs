@@ -7,11 +7,11 @@ use futures_util::StreamExt;
 use redis::aio::PubSub;
 use tokio::sync::mpsc;
 
-use super::keys::Keys;
 use super::link;
-use crate::config::redis::RedisConfig;
-use crate::pause::jittered;
-use crate::signals::Scope;
+use crate::base::backoff::jittered;
+use crate::platform::facts::Scope;
+use crate::platform::keys::Keys;
+use crate::sources::redis::config::RedisConfig;
 
 /// Pause before the subscription is made again, half of it by chance.
 const PAUSE: Duration = Duration::from_secs(5);
@@ -28,12 +28,12 @@ pub async fn watch_gateway_updates(config: RedisConfig, scope: Scope, out: mpsc:
 }
 
 async fn listen(config: &RedisConfig, channel: &str, out: &mpsc::Sender<String>) -> Result<(), redis::RedisError> {
-    let (stream, allowance, user) = link::open(config).await?;
+    let (stream, budget, user) = link::open(config).await?;
     let mut subscription = PubSub::new(&user, stream).await?;
     subscription.subscribe(channel).await?;
     let mut messages = subscription.on_message();
     while let Some(message) = messages.next().await {
-        allowance.renew();
+        budget.renew();
         let Ok(text) = message.get_payload::<String>() else { continue };
         if out.send(text).await.is_err() {
             break;

@@ -5,9 +5,9 @@ use std::collections::HashSet;
 
 use redis::{Pipeline, Value};
 
-use super::answers::Answers;
-use super::cut::CUT;
-use crate::signals::InputKind;
+use super::replies::Replies;
+use super::truncate::TRUNCATED_BYTES;
+use crate::platform::facts::InputKind;
 
 /// Keys of one MGET: keeps a single command short.
 const MGET_KEYS: usize = 500;
@@ -37,28 +37,28 @@ impl Values {
         }
     }
 
-    /// Takes the answers to [`Self::ask`] with the same keys: each key's value, `None` for one that is gone.
+    /// Takes the replies to [`Self::ask`] with the same keys: each key's value, `None` for one that is gone.
     pub(super) fn take(
         &mut self,
         keys: &[String],
         kind: InputKind,
-        answers: &mut Answers,
+        replies: &mut Replies,
     ) -> Vec<(String, Option<Vec<u8>>)> {
         let (whole, parts) = self.ordered(keys);
         let mut values = Vec::with_capacity(keys.len());
         for chunk in whole.chunks(MGET_KEYS) {
-            let answered = answers.list(kind, "MGET").into_iter().map(bytes);
+            let answered = replies.list(kind, "MGET").into_iter().map(bytes);
             // Keeps values beside their keys when a chunk was not answered.
             let answered = answered.chain(std::iter::repeat(None));
             values.extend(chunk.iter().map(ToString::to_string).zip(answered));
         }
-        values.extend(parts.into_iter().map(|key| (key.clone(), answers.bytes(kind, key))));
+        values.extend(parts.into_iter().map(|key| (key.clone(), replies.bytes(kind, key))));
         values.iter().for_each(|(key, value)| self.remember(key, value.as_deref()));
         values
     }
 
     fn remember(&mut self, key: &str, value: Option<&[u8]>) {
-        if value.is_none_or(|bytes| bytes.len() < CUT) {
+        if value.is_none_or(|bytes| bytes.len() < TRUNCATED_BYTES) {
             self.long.remove(key);
         } else if self.long.len() < MOST_LONG {
             self.long.insert(key.to_owned());
@@ -69,7 +69,7 @@ impl Values {
 /// Asks for a string, but not for more of it than is read: a value that is too long costs no more
 /// than any other, and the command no more than GET.
 pub(super) fn ask_beginning(key: &str, pipeline: &mut Pipeline) {
-    pipeline.cmd("GETRANGE").arg(key).arg(0).arg(CUT - 1);
+    pipeline.cmd("GETRANGE").arg(key).arg(0).arg(TRUNCATED_BYTES - 1);
 }
 
 fn bytes(value: Value) -> Option<Vec<u8>> {

@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 use super::{Refusal, State, identity, moto, rules, signature, wire};
-use crate::mishap::Mishap;
+use crate::fault::Fault;
 
 pub(super) async fn serve(stream: TcpStream, state: Arc<State>) {
     match state.tls.clone() {
@@ -30,7 +30,7 @@ pub(super) async fn serve(stream: TcpStream, state: Arc<State>) {
 
 async fn talk(stream: impl AsyncRead + AsyncWrite + Unpin, state: Arc<State>) {
     let service = service_fn(move |request| answer(request, Arc::clone(&state)));
-    // A mishap ends the connection with an error, as meant.
+    // A fault ends the connection with an error, as meant.
     let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }
 
@@ -39,20 +39,20 @@ async fn answer(request: Request<Incoming>, state: Arc<State>) -> io::Result<Res
         return Ok(identity::answer(request).await);
     }
     state.requests.fetch_add(1, Ordering::SeqCst);
-    let mishap = state.mishaps.next();
+    let fault = state.mishaps.next();
     let (head, body) = request.into_parts();
     let body = Body::new(body);
-    if matches!(mishap, Mishap::Reset) {
+    if matches!(fault, Fault::Reset) {
         let _ = body.into_data_stream().next().await;
         return Err(io::Error::from(io::ErrorKind::ConnectionReset));
     }
     let body = to_bytes(body, usize::MAX).await.map_err(io::Error::other)?;
-    let outcome = match mishap {
-        Mishap::Hang => std::future::pending().await,
-        Mishap::Answer(status, code) => Err(Refusal { status, code, message: "as told".to_owned() }),
+    let outcome = match fault {
+        Fault::Hang => std::future::pending().await,
+        Fault::Answer(status, code) => Err(Refusal { status, code, message: "as told".to_owned() }),
         _ => take(&state, &Request::from_parts(head, body.to_vec())).await,
     };
-    if let Mishap::Late(pause) = mishap {
+    if let Fault::Late(pause) = fault {
         tokio::time::sleep(pause).await;
     }
     Ok(match outcome {

@@ -6,7 +6,7 @@ use aws_sdk_cloudwatch::config::Credentials;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4;
 use axum::http::Request;
-use kdcube_metrics::clock::{Clock, SystemClock};
+use kdcube_metrics::base::clock::{Clock, SystemClock};
 
 use super::{KEY, REGION, Refusal, SECRET};
 

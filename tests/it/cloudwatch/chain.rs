@@ -5,13 +5,13 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kdcube_metrics::catalog::mapping::Mapping;
-use kdcube_metrics::config::cloudwatch::read;
-use kdcube_metrics::exporters::Sink;
-use kdcube_metrics::exporters::cloudwatch::CloudWatchSink;
+use kdcube_metrics::outlets::names::Mapping;
+use kdcube_metrics::outlets::push::cloudwatch::CloudWatchSink;
+use kdcube_metrics::outlets::push::cloudwatch::config::read;
+use kdcube_metrics::outlets::push::sink::Sink;
 use kdcube_metrics::settings::Settings;
 
-use super::{many, recently, round};
+use super::{batch, many, recently};
 use crate::aws_server::{AwsServer, KEY, REGION, SECRET, TOKEN};
 
 /// Marks the process that pushes.
@@ -24,7 +24,7 @@ async fn push() {
         Settings::from_environment([("METRICS_EXPORT_CLOUDWATCH", "1"), ("METRICS_CLOUDWATCH_INCLUDE", "*")]);
     let config = read(&mut settings, Duration::from_mins(1)).unwrap();
     let sink = CloudWatchSink::new(config, Arc::new(Mapping::default()));
-    let outcome = sink.export(&round("a", recently(0.0), many(1))).await;
+    let outcome = sink.export(&batch("a", recently(0.0), many(1))).await;
     assert_eq!(outcome, Ok(()), "the push failed");
 }
 

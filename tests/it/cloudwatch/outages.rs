@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use kdcube_metrics::exporters::{Round, Sink};
+use kdcube_metrics::outlets::push::sink::{ExportBatch, Sink};
 use serde_json::json;
 use tokio::time::timeout;
 
-use super::{arrivals, expected, many, push, recently, round, sink, sink_with};
+use super::{arrivals, batch, expected, many, push, recently, sink, sink_with};
 use crate::aws_server::{AwsServer, Moto};
-use crate::mishap::Mishap;
+use crate::fault::Fault;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn points_of_an_outage_arrive_later_once_and_with_their_own_time() {
@@ -18,35 +18,35 @@ async fn points_of_an_outage_arrive_later_once_and_with_their_own_time() {
     server.stop().await;
     let times = [recently(180.0), recently(120.0), recently(60.0)];
     for (n, at) in times.into_iter().enumerate() {
-        let round = round(&n.to_string(), at, many(2));
+        let batch = batch(&n.to_string(), at, many(2));
         for _attempt in 0..2 {
-            let error = sink.export(&round).await.unwrap_err();
+            let error = sink.export(&batch).await.unwrap_err();
             assert!(error.may_retry && error.message.contains("cannot be reached"), "{error:?}");
         }
     }
-    assert_eq!(sink.tally().waiting, 6);
+    assert_eq!(sink.point_counts().waiting, 6);
 
     server.resume().await;
     // Even without a new snapshot.
-    assert_eq!(push(&sink, &Round { truth: None, snapshot_age_seconds: None }).await, Ok(6));
+    assert_eq!(push(&sink, &ExportBatch { truth: None, snapshot_age_seconds: None }).await, Ok(6));
     assert_eq!(arrivals(&server), times.map(|at| expected(2, at)).concat());
     let read = moto.series("KDCube/Metrics");
     assert_eq!(read[1]["points"], json!(times.map(|at| (at, 1.0, 1.0, "Count"))));
-    assert_eq!((sink.tally().waiting, sink.tally().dropped), (0, 0));
+    assert_eq!((sink.point_counts().waiting, sink.point_counts().dropped), (0, 0));
 }
 
 #[tokio::test]
 async fn a_spool_forgets_what_is_too_old() {
     let server = AwsServer::start().await;
     let sink = sink_with(&server, &[("METRICS_CLOUDWATCH_SPOOL_SEC", "90")]);
-    server.mishaps([Mishap::Answer(503, ""), Mishap::Answer(503, "")]);
+    server.mishaps([Fault::Answer(503, ""), Fault::Answer(503, "")]);
     let times = [recently(120.0), recently(60.0), recently(0.0)];
     for (n, at) in times[..2].iter().enumerate() {
-        sink.export(&round(&n.to_string(), *at, many(1))).await.unwrap_err();
+        sink.export(&batch(&n.to_string(), *at, many(1))).await.unwrap_err();
     }
-    assert_eq!(push(&sink, &round("new", times[2], many(1))).await, Ok(2));
+    assert_eq!(push(&sink, &batch("new", times[2], many(1))).await, Ok(2));
     assert_eq!(arrivals(&server), [expected(1, times[1]), expected(1, times[2])].concat());
-    assert_eq!(sink.tally().dropped, 1);
+    assert_eq!(sink.point_counts().dropped, 1);
 }
 
 #[tokio::test]
@@ -62,10 +62,10 @@ async fn outages_and_throttles_may_be_tried_again_and_lose_nothing() {
     ];
     for (status, code) in answers {
         let (sink, at, before) = (sink(&server), recently(0.0), server.points().len());
-        server.mishaps([Mishap::Answer(status, code)]);
-        let error = sink.export(&round("a", at, many(1))).await.unwrap_err();
+        server.mishaps([Fault::Answer(status, code)]);
+        let error = sink.export(&batch("a", at, many(1))).await.unwrap_err();
         assert!(error.may_retry && error.message.contains(code), "{error:?}");
-        assert_eq!(push(&sink, &round("a", at, many(1))).await, Ok(1));
+        assert_eq!(push(&sink, &batch("a", at, many(1))).await, Ok(1));
         assert_eq!(server.points().len(), before + 1);
     }
     assert_eq!(server.requests(), 2 * answers.len(), "the client does not try again by itself");
@@ -76,10 +76,10 @@ async fn refusals_may_not_be_tried_again() {
     let server = AwsServer::start().await;
     for (code, points) in [("AccessDenied", 1), ("ExpiredToken", 1), ("InvalidParameterValue", 0)] {
         let sink = sink(&server);
-        server.mishaps([Mishap::Answer(400, code)]);
-        let error = sink.export(&round("a", recently(0.0), many(1))).await.unwrap_err();
+        server.mishaps([Fault::Answer(400, code)]);
+        let error = sink.export(&batch("a", recently(0.0), many(1))).await.unwrap_err();
         assert!(!error.may_retry && error.message.contains(code), "{error:?}");
-        assert_eq!(sink.tally().waiting, points, "{code}");
+        assert_eq!(sink.point_counts().waiting, points, "{code}");
     }
 }
 
@@ -89,12 +89,12 @@ async fn a_bad_point_costs_only_itself() {
     let sink = sink(&server);
     server.poison("role-700");
     let at = recently(0.0);
-    let error = sink.export(&round("a", at, many(1500))).await.unwrap_err();
+    let error = sink.export(&batch("a", at, many(1500))).await.unwrap_err();
     assert!(error.message.contains("InvalidParameterValue"), "{error}");
     let all_but_one: Vec<_> = expected(1500, at).into_iter().filter(|(role, _)| role != "role-700").collect();
     assert_eq!(arrivals(&server), all_but_one);
     assert!(server.requests() < 40, "{} requests", server.requests());
-    assert_eq!((sink.tally().waiting, sink.tally().dropped), (0, 1));
+    assert_eq!((sink.point_counts().waiting, sink.point_counts().dropped), (0, 1));
 }
 
 #[tokio::test]
@@ -102,21 +102,21 @@ async fn points_that_are_all_refused_do_not_block_those_that_follow() {
     let server = AwsServer::start().await;
     let sink = sink(&server);
     let long_ago = recently(15.0 * 86_400.0);
-    assert!(!sink.export(&round("old", long_ago, many(1200))).await.unwrap_err().may_retry);
-    assert_eq!((sink.tally().waiting, sink.tally().dropped), (0, 1200));
+    assert!(!sink.export(&batch("old", long_ago, many(1200))).await.unwrap_err().may_retry);
+    assert_eq!((sink.point_counts().waiting, sink.point_counts().dropped), (0, 1200));
     assert!(server.requests() < 25, "{} requests", server.requests());
-    assert_eq!(push(&sink, &round("new", recently(0.0), many(3))).await, Ok(3));
+    assert_eq!(push(&sink, &batch("new", recently(0.0), many(3))).await, Ok(3));
 }
 
 #[tokio::test]
 async fn a_connection_lost_in_the_middle_loses_nothing() {
     let server = AwsServer::start().await;
     let (sink, at) = (sink(&server), recently(0.0));
-    server.mishaps([Mishap::None, Mishap::Reset]);
-    let error = sink.export(&round("a", at, many(2500))).await.unwrap_err();
+    server.mishaps([Fault::None, Fault::Reset]);
+    let error = sink.export(&batch("a", at, many(2500))).await.unwrap_err();
     assert!(error.may_retry, "{error:?}");
-    assert_eq!(sink.tally().waiting, 1500, "what was delivered is gone at once");
-    assert_eq!(push(&sink, &round("a", at, many(2500))).await, Ok(1500));
+    assert_eq!(sink.point_counts().waiting, 1500, "what was delivered is gone at once");
+    assert_eq!(push(&sink, &batch("a", at, many(2500))).await, Ok(1500));
     assert_eq!(arrivals(&server), expected(2500, at));
 }
 
@@ -124,11 +124,11 @@ async fn a_connection_lost_in_the_middle_loses_nothing() {
 async fn an_attempt_dropped_at_a_hanging_server_loses_and_repeats_nothing() {
     let server = AwsServer::start().await;
     let (sink, at) = (sink(&server), recently(0.0));
-    let this = round("a", at, many(2500));
-    server.mishaps([Mishap::Hang, Mishap::None, Mishap::Hang]);
+    let this = batch("a", at, many(2500));
+    server.mishaps([Fault::Hang, Fault::None, Fault::Hang]);
     for waiting in [2500, 1500] {
         timeout(Duration::from_millis(500), sink.export(&this)).await.unwrap_err();
-        assert_eq!(sink.tally().waiting, waiting);
+        assert_eq!(sink.point_counts().waiting, waiting);
     }
     assert_eq!(push(&sink, &this).await, Ok(1500));
     assert_eq!(push(&sink, &this).await, Ok(0));
@@ -141,8 +141,8 @@ async fn what_waits_is_sent_once_more_at_the_end() {
     let (sink, at) = (sink(&server), recently(60.0));
     assert_eq!(sink.stop().await, Ok(()));
     assert_eq!(server.requests(), 0, "nothing waits, nothing is said");
-    server.mishaps([Mishap::Answer(503, "")]);
-    sink.export(&round("a", at, many(3))).await.unwrap_err();
+    server.mishaps([Fault::Answer(503, "")]);
+    sink.export(&batch("a", at, many(3))).await.unwrap_err();
     assert_eq!(sink.stop().await, Ok(()));
-    assert_eq!((arrivals(&server), sink.tally().waiting), (expected(3, at), 0));
+    assert_eq!((arrivals(&server), sink.point_counts().waiting), (expected(3, at), 0));
 }

@@ -1,0 +1,10 @@
+//! Small tools that know nothing of the domain: time, retries, files, numbers, log throttling.
+
+pub(crate) mod backoff;
+pub mod clock;
+pub mod endpoint;
+pub(crate) mod error_chain;
+pub(crate) mod file_watch;
+pub(crate) mod files;
+pub mod log_throttle;
+pub(crate) mod number;

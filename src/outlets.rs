@@ -1,0 +1,7 @@
+//! Everything that hands state out: the HTTP server and its routes, pushes to sinks, and the names and text format they share.
+
+pub mod exposition;
+pub mod http;
+pub mod names;
+pub mod push;
+pub mod routes;

@@ -1,0 +1,58 @@
+//! Answers that are problems: `application/problem+json`, RFC 9457.
+
+use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+const CONTENT_TYPE: &str = "application/problem+json";
+
+/// A problem with an HTTP status; the detail says what, where and what to do, and never a secret.
+#[derive(Debug)]
+pub(in crate::outlets) struct HttpProblem {
+    status: StatusCode,
+    detail: String,
+}
+
+impl HttpProblem {
+    pub(in crate::outlets) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        Self { status, detail: detail.into() }
+    }
+
+    /// There is no truth to serve now.
+    pub(in crate::outlets) fn unavailable(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, detail)
+    }
+
+    /// The same as bytes of HTTP, for who gets no further than the socket.
+    pub(in crate::outlets) fn on_the_wire(&self) -> String {
+        let body = self.body();
+        format!(
+            "HTTP/1.1 {}\r\ncontent-type: {CONTENT_TYPE}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+            self.status,
+            body.len()
+        )
+    }
+
+    fn body(&self) -> String {
+        let title = self.status.canonical_reason().unwrap_or("HttpProblem");
+        let status = self.status.as_u16();
+        json!({"type": "about:blank", "title": title, "status": status, "detail": self.detail}).to_string()
+    }
+}
+
+impl IntoResponse for HttpProblem {
+    fn into_response(self) -> Response {
+        let content_type = HeaderValue::from_static(CONTENT_TYPE);
+        (self.status, [(header::CONTENT_TYPE, content_type)], self.body()).into_response()
+    }
+}
+
+pub(in crate::outlets) async fn not_found(uri: Uri) -> HttpProblem {
+    let path: String = uri.path().chars().take(100).collect();
+    HttpProblem::new(StatusCode::NOT_FOUND, format!("no route {path}; / lists them"))
+}
+
+pub(in crate::outlets) async fn wrong_method(method: Method, uri: Uri) -> HttpProblem {
+    let method: String = method.as_str().chars().take(20).collect();
+    HttpProblem::new(StatusCode::METHOD_NOT_ALLOWED, format!("{method} is not served on {}; try GET", uri.path()))
+}

@@ -1,0 +1,81 @@
+//! The server under the routes: accepts, limits and drains connections. What happens on one of them is
+//! `conversation`'s matter.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::time::timeout;
+
+pub use super::connection::ServerState;
+use super::connection::serve_connection;
+use super::connections::Connections;
+use super::limits::MAX_CONNECTIONS;
+
+/// Connections that may wait to be accepted. With the usual 128 a burst makes everybody else's
+/// connection wait a second for its next attempt.
+const BACKLOG: u32 = 4096;
+
+/// Pause when the operating system cannot give a connection, as when file descriptors run out.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Listens on an address; a port that was left a moment ago can be taken again.
+///
+/// # Errors
+/// The operating system does not give it.
+pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+/// Serves until `shutdown`, then lets answers that are under way finish within `drain`.
+pub async fn serve(listener: TcpListener, server: ServerState, shutdown: impl Future<Output = ()>, drain: Duration) {
+    let connections = Connections::new(MAX_CONNECTIONS, Arc::clone(server.telemetry()));
+    let (server, graceful) = (Arc::new(server), GracefulShutdown::new());
+    tokio::pin!(shutdown);
+    loop {
+        tokio::select! {
+            () = &mut shutdown => break,
+            accepted = listener.accept() => match accepted {
+                Ok((stream, from)) => admit(stream, from, &connections, &server, graceful.watcher()),
+                Err(error) => {
+                    tracing::debug!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            },
+        }
+    }
+    drop(listener);
+    server.close();
+    if timeout(drain, graceful.shutdown()).await.is_err() {
+        tracing::warn!("connections were still open after {drain:?} and are cut");
+    }
+}
+
+/// Gives the connection a task, or closes it when every slot is busy.
+fn admit(
+    stream: TcpStream,
+    from: SocketAddr,
+    connections: &Arc<Connections>,
+    server: &Arc<ServerState>,
+    watcher: Watcher,
+) {
+    let Some(slot) = connections.admit(from.ip()) else {
+        tracing::debug!("every connection is busy; a new one is closed");
+        return;
+    };
+    // Answers are written at once: waiting to fill a packet would only delay them.
+    let _ = stream.set_nodelay(true);
+    let (slot, server) = (Arc::new(slot), Arc::clone(server));
+    tokio::spawn(async move {
+        tokio::select! {
+            () = serve_connection(stream, &slot, &server, watcher) => {},
+            () = slot.evicted() => tracing::debug!("an idle connection made room for a new one"),
+        }
+    });
+}

@@ -1,0 +1,82 @@
+//! When rounds begin, in time that is made to pass.
+
+use super::*;
+use crate::analysis::SystemPayload;
+use crate::base::clock::FixedClock;
+use crate::engine::snapshot::{self, Publisher, Snapshot};
+use crate::outlets::push::fake_sink::{Act, Fake};
+
+const INTERVAL: Duration = Duration::from_secs(10);
+const ATTEMPT: Duration = Duration::from_secs(5);
+
+/// Pushes to these sinks beside the test; the publisher has published nothing.
+fn running(fakes: &[&Fake], on_start: bool) -> Publisher {
+    let sinks = fakes.iter().map(|fake| fake.sink()).collect();
+    let exports = Arc::new(Exports::new(sinks, &Arc::default(), Arc::new(FixedClock(0.0)), ATTEMPT));
+    let (publisher, reader) = snapshot::channel(INTERVAL, 1000 * INTERVAL);
+    tokio::spawn(run(exports, reader, INTERVAL, on_start));
+    publisher
+}
+
+fn publish(publisher: &Publisher, id: &str) {
+    let monitoring = SystemPayload::default();
+    publisher.publish(Arc::new(Snapshot { id: id.to_owned(), taken_at: 0.0, taken: Instant::now(), monitoring }));
+}
+
+/// When each batch's first attempt began.
+fn times(fake: &Fake) -> Vec<Instant> {
+    fake.seen(|seen| seen.attempts.iter().map(|(at, _)| *at).collect())
+}
+
+#[tokio::test(start_paused = true)]
+async fn rounds_keep_their_distance_from_a_random_phase_on() {
+    let mut phases = Vec::new();
+    for _ in 0..5 {
+        let sink = Fake::new(&[Act::Take]);
+        let publisher = running(&[&sink], false);
+        let start = Instant::now();
+        publish(&publisher, "a");
+        for _ in 0..100 {
+            tokio::time::sleep(INTERVAL / 2).await;
+            publish(&publisher, "b");
+        }
+        let times = times(&sink);
+        assert!((49..=51).contains(&times.len()), "{}", times.len());
+        assert!(times[0] - start <= INTERVAL);
+        assert!(times.windows(2).all(|pair| pair[1] - pair[0] == INTERVAL), "{times:?}");
+        phases.push(times[0] - start);
+    }
+    phases.dedup();
+    assert!(phases.len() > 1, "replicas that start together push apart: {phases:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_round_waits_for_the_first_snapshot_but_not_for_ever() {
+    let (late, never) = (Fake::new(&[Act::Take]), Fake::new(&[Act::Take]));
+    let start = Instant::now();
+    let publisher = running(&[&late], true);
+    let _silent = running(&[&never], true);
+    tokio::time::sleep(3 * INTERVAL / 10).await;
+    assert_eq!((late.attempts(), never.attempts()), (0, 0));
+    publish(&publisher, "first");
+    tokio::time::sleep(INTERVAL / 10).await;
+    assert_eq!(late.seen(|seen| seen.attempts[0].1.clone()).as_deref(), Some("first"));
+    tokio::time::sleep(INTERVAL).await;
+    let (at, id) = never.seen(|seen| seen.attempts[0].clone());
+    assert_eq!(id, None, "that there is nothing is told too");
+    assert!(at - start <= INTERVAL + ATTEMPT, "{:?}", at - start);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sink_that_hangs_or_panics_delays_neither_the_others_nor_the_next_round() {
+    let (hangs, panics, works) = (Fake::new(&[Act::Hang]), Fake::new(&[Act::Panic]), Fake::new(&[Act::Take]));
+    let publisher = running(&[&hangs, &panics, &works], false);
+    for _ in 0..100 {
+        publish(&publisher, "a");
+        tokio::time::sleep(INTERVAL).await;
+    }
+    let times = times(&works);
+    assert!(times.len() >= 99 && times.windows(2).all(|pair| pair[1] - pair[0] == INTERVAL), "{times:?}");
+    assert_eq!(panics.attempts(), times.len());
+    assert!(hangs.attempts() >= times.len(), "each batch tries");
+}

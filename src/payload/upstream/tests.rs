@@ -1,0 +1,229 @@
+//! Payloads of upstreams: recorded ones, older shapes, and what nobody should send.
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::{ParsedPayload, merge, read};
+use crate::analysis::SystemPayload;
+use crate::catalog::{self, Sample};
+
+fn told(payload: &Value) -> ParsedPayload {
+    read(payload.to_string().as_bytes(), "proc").unwrap_or_else(|problem| panic!("{problem}"))
+}
+
+fn system(payload: &Value) -> SystemPayload {
+    told(payload).monitoring
+}
+
+fn scalar(key: &str, system: &SystemPayload) -> Option<f64> {
+    catalog::scalar(key, system)
+}
+
+/// The payloads of the recorded cases by name.
+fn recorded() -> Vec<(String, Value)> {
+    let cases = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/conformance/cases")).unwrap();
+    let read = |path: std::path::PathBuf| {
+        let case: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        (case["name"].as_str().unwrap().to_owned(), case["expected"]["system"].clone())
+    };
+    cases.map(|entry| read(entry.unwrap().path())).collect()
+}
+
+#[test]
+fn recorded_payloads_give_the_metrics_of_redis_mode() {
+    let recorded = recorded();
+    assert_eq!(recorded.len(), 26);
+    for (name, payload) in recorded {
+        let direct: SystemPayload = serde_json::from_value(payload.clone()).unwrap();
+        let told = told(&payload);
+        assert_eq!(told.malformed, [], "{name}");
+        let both = merge(Some(told.monitoring.clone()), Some(told.monitoring), direct.timestamp);
+        assert_eq!(catalog::samples(&both), catalog::samples(&direct), "{name}");
+    }
+}
+
+#[test]
+fn each_side_counts_for_its_own() {
+    let (_, payload) = recorded().into_iter().find(|(name, _)| name == "fleet-component-config").unwrap();
+    let mut other = payload.clone();
+    other["queue_stats"]["total"] = json!(4711);
+    other["sse_connections"]["total_connections"] = json!(4712);
+    let both = merge(Some(system(&payload)), Some(system(&other)), 1.0);
+    assert_eq!(scalar("proc.queue.total", &both), Some(4711.0));
+    assert_ne!(scalar("ingress.sse.total_connections", &both), Some(4712.0));
+    assert_eq!(both.timestamp, 1.0);
+
+    let names = |samples: Vec<Sample>| samples.into_iter().map(|sample| sample.metric.key).collect::<Vec<_>>();
+    let ingress = merge(Some(system(&payload)), None, 1.0);
+    assert!(scalar("ingress.sse.total_connections", &ingress).is_some());
+    assert!(scalar("throttling.rate_limit_429", &ingress).is_some());
+    let proc_only = |key: &str| {
+        ["proc.", "proc_"].iter().any(|head| key.starts_with(head))
+            || key.starts_with("capacity")
+            || key.starts_with("db_")
+    };
+    assert_eq!(names(catalog::samples(&ingress)).iter().filter(|key| proc_only(key)).count(), 0);
+
+    let proc = merge(None, Some(system(&payload)), 1.0);
+    assert!(scalar("proc.queue.total", &proc).is_some());
+    assert_eq!(names(catalog::samples(&proc)).iter().filter(|key| key.starts_with("ingress")).count(), 0);
+    assert!(proc.instances.values().all(|services| !services.contains_key("chat_rest")));
+}
+
+#[test]
+fn older_shapes_are_understood() {
+    let ingress = system(&json!({
+        "sse_connections": {"global_total_connections": 30, "total_connections": 3, "global_max_connections": 40,
+                            "max_connections": 4, "global_sessions": 20},
+        "components": {"ingress": {"latency": {"rest_ms": {"p50": 1.0, "p95": 2.0, "p99": 3.0}}}},
+        "throttling_stats": {"rate_limit_429": 5, "backpressure_503": 6},
+    }));
+    let proc = system(&json!({
+        "enhanced_queue_stats": {"total_queue": 7},
+        "queue_utilization": 50.0,
+        "capacity_info": {"pressure_ratio": 0.5},
+        "queue_analytics": {"wait_times": {"paid": 1.5}},
+        "components": {"proc": {"latency": {"queue_wait_ms": {"p95": 0}, "exec_ms": {"p95": 900}},
+                                "queue": {"windows": {"depth": {"1m": 6.5}, "pressure_ratio": {"1m": 0.45}}}}},
+    }));
+    let system = merge(Some(ingress), Some(proc), 0.0);
+    for (key, expected) in [
+        ("ingress.sse.total_connections", Some(30.0)),
+        ("ingress.sse.max_connections", Some(40.0)),
+        ("ingress.sse.sessions", Some(20.0)),
+        ("ingress.sse.saturation_ratio", Some(0.75)),
+        ("ingress.rest.latency.p95", Some(2.0)),
+        ("proc.queue.total", Some(7.0)),
+        ("proc.queue.utilization_ratio", Some(0.5)),
+        ("proc.pressure_ratio_percent", Some(50.0)),
+        ("proc.queue.wait.p95_ms", Some(0.0)),
+        ("proc.exec.p95_ms", Some(900.0)),
+        ("proc.queue.depth.1m", Some(6.5)),
+        ("proc.queue.pressure_ratio.1m", Some(0.45)),
+        ("proc.queue.avg_wait_seconds.paid", Some(1.5)),
+        ("proc.queue.avg_wait_seconds.anonymous", None),
+        // The processor is asked for what both know; it did not say.
+        ("throttling.rate_limit_429", None),
+    ] {
+        assert_eq!(scalar(key, &system), expected, "{key}");
+    }
+}
+
+#[test]
+fn todays_place_wins_over_an_older_one() {
+    let system = system(&json!({"queue_stats": {"total": 1}, "enhanced_queue_stats": {"total_queue": 2},
+        "components": {"proc": {"latency": {"exec_ms": {"1m": {"p95": 1.0}, "p95": 2.0}}}}}));
+    assert_eq!(scalar("proc.queue.total", &system), Some(1.0));
+    assert_eq!(scalar("proc.exec.p95_ms", &system), Some(1.0));
+}
+
+#[test]
+fn what_is_not_sent_is_absent() {
+    for payload in [
+        json!({}),
+        json!({"components": {"ingress": {}, "proc": {}}, "autoscaler": {"proc": {}}, "db_connections": {}}),
+        json!({"queue_stats": {"capacity_context": {"thresholds": {}}}, "throttling_windows": {"1h": {}, "1m": {}},
+               "components": {"proc": {"queue": {"thresholds": {}}, "latency": {"exec_ms": {}}}},
+               "instances": {"i": {"chat_proc": {}}}, "circuit_breakers": {"authentication": {}}}),
+    ] {
+        let system = system(&payload);
+        let both = merge(Some(system.clone()), Some(system), 0.0);
+        assert_eq!(catalog::samples(&both), [], "{payload}");
+    }
+}
+
+#[test]
+fn a_field_of_the_wrong_type_loses_itself() {
+    let told = told(&json!({
+        "queue_stats": {"total": "hunter2", "paid": 3, "analytics": {"avg_wait_times": {"paid": [], "external": 2.0}}},
+        "components": {"proc": {"instances": [{"processes": {}}, 7], "load": null}},
+        "queue_utilization": 12.5,
+    }));
+    assert_eq!(scalar("proc.queue.utilization_percent", &told.monitoring), Some(12.5));
+    assert_eq!((told.monitoring.queue_stats.total, told.monitoring.queue_stats.paid), (None, Some(3)));
+    let keys: Vec<_> = told.malformed.iter().map(|malformed| malformed.key.as_str()).collect();
+    for key in ["proc: queue_stats.total", "proc: queue_stats.analytics.avg_wait_times.paid"] {
+        assert!(keys.contains(&key), "{key} in {keys:?}");
+    }
+    assert!(!format!("{:?}", told.malformed).contains("hunter2"), "{:?}", told.malformed);
+}
+
+#[test]
+fn what_is_no_payload_is_refused() {
+    let deep = [&b"{\"a\":"[..], &[b'['; 100_000]].concat();
+    let hopeless = json!({"instances": (0..100).map(|i| (i.to_string(), json!(1))).collect::<serde_json::Map<_, _>>()});
+    for (body, expected) in [
+        (b"<html>".as_slice(), "is not JSON"),
+        (b"", "is not JSON"),
+        (b"[]", "is not a JSON object"),
+        (b"null", "is not a JSON object"),
+        (&[0xff, 0xfe], "is not JSON"),
+        (&deep, "is not JSON"),
+        (hopeless.to_string().as_bytes(), "not of the right type"),
+    ] {
+        let problem = read(body, "proc").unwrap_err();
+        assert!(problem.contains(expected), "{problem}");
+    }
+}
+
+#[test]
+fn no_capacity_is_not_idleness_whatever_an_upstream_says() {
+    let payload = |total: i64| json!({"queue_stats": {"total": total, "capacity_context": {"weighted_max_capacity": 0}}, "queue_utilization": 0});
+    assert_eq!(scalar("proc.queue.utilization_percent", &system(&payload(3))), Some(100.0));
+    assert_eq!(scalar("proc.queue.utilization_percent", &system(&payload(0))), Some(0.0));
+}
+
+/// Any JSON, often under names that are known.
+fn any_json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        "[a-z]{0,4}".prop_map(Value::from),
+    ];
+    let names = prop::sample::select(vec![
+        "components",
+        "proc",
+        "ingress",
+        "latency",
+        "exec_ms",
+        "1m",
+        "p95",
+        "queue_stats",
+        "total",
+        "instances",
+        "chat_proc",
+        "status_breakdown",
+        "healthy",
+        "sse_connections",
+        "global_sessions",
+        "capacity_context",
+        "x",
+    ]);
+    leaf.prop_recursive(6, 40, 6, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::hash_map(names.clone(), inner, 0..6).prop_map(|fields| {
+                Value::Object(fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+            }),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_sent_gives_numbers_or_nothing(payload in any_json()) {
+        if let Ok(told) = read(payload.to_string().as_bytes(), "proc") {
+            let both = merge(Some(told.monitoring.clone()), Some(told.monitoring), 0.0);
+            for sample in catalog::samples(&both) {
+                prop_assert!(sample.value.is_finite());
+            }
+        }
+    }
+
+    #[test]
+    fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let _ = read(&bytes, "proc");
+    }
+}

@@ -1,0 +1,194 @@
+//! The gateway configuration: tenant, project and the capacity numbers of each component, from the
+//! environment, a YAML descriptor, the copy saved in Redis or a published update.
+//!
+//! Takes texts, reads nothing itself. Which source wins is for the caller to say.
+
+mod amount;
+mod capacity;
+mod document;
+mod identity;
+mod parse;
+mod problems;
+mod section;
+mod settings;
+#[cfg(test)]
+mod tests;
+
+use serde_json::{Map, Value};
+
+use crate::platform::facts::{Component, Scope};
+use problems::GatewayErrors;
+
+pub use amount::Amount;
+pub use capacity::{Capacity, Limits};
+pub use identity::component_named;
+pub use problems::GatewayConfigError;
+pub use settings::{
+    Backpressure, CircuitBreakers, CircuitSettings, ComputedMetrics, GatewaySettings, LimitSettings,
+    MonitoringSettings, PoolSettings, RateLimits, RedisSettings, RoleLimit, ServiceCapacity,
+};
+
+/// What a configuration is read for.
+#[derive(Debug, Clone, Copy)]
+pub struct GatewayContext<'a> {
+    /// `GATEWAY_COMPONENT`: whose slice drives queue and backpressure math.
+    pub component: Component,
+    /// `INSTANCE_ID`: this server's own name.
+    pub instance_id: &'a str,
+    /// `TENANT_ID`: stands in for a missing or placeholder tenant.
+    pub tenant: Option<&'a str>,
+    /// `DEFAULT_PROJECT_NAME` or `PROJECT_ID`: likewise for the project.
+    pub project: Option<&'a str>,
+    /// `GATEWAY_CONFIG_FORCE_ENV_ON_STARTUP`: the platform then saves the configuration with its
+    /// identity under both names, so it is shown with both.
+    pub forced: bool,
+}
+
+/// Tenant, project and capacity settings, flat or by component.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GatewayConfig {
+    scope: Scope,
+    component: Component,
+    instance_id: String,
+    settings: GatewaySettings,
+    ingress: GatewaySettings,
+    proc: GatewaySettings,
+    raw: Map<String, Value>,
+}
+
+impl GatewayConfig {
+    /// Reads the text of `GATEWAY_CONFIG_JSON`.
+    ///
+    /// # Errors
+    /// All problems: not a JSON object, no tenant or project, known fields of the wrong type.
+    pub fn from_env_json(text: &str, context: &GatewayContext<'_>) -> Result<Self, GatewayConfigError> {
+        let source = "GATEWAY_CONFIG_JSON";
+        Self::from_document(document::json(text, source)?, source, context)
+    }
+
+    /// Reads a YAML descriptor: a bare mapping or one under `gateway:`. `source` names it in problems.
+    ///
+    /// # Errors
+    /// All problems, as for [`Self::from_env_json`].
+    pub fn from_yaml(text: &str, source: &str, context: &GatewayContext<'_>) -> Result<Self, GatewayConfigError> {
+        Self::from_document(document::yaml(text, source)?, source, context)
+    }
+
+    /// This configuration with the one saved in Redis laid over it.
+    ///
+    /// As in the platform, a running gateway keeps its own `pools`, `limits` and route patterns: the
+    /// saved ones show in the components only. Tenant and project stay: the key they were read from
+    /// belongs to them. An empty object changes nothing.
+    ///
+    /// # Errors
+    /// All problems; the caller keeps what it has.
+    pub fn with_saved_json(&self, text: &str) -> Result<Self, GatewayConfigError> {
+        let source = "saved gateway configuration";
+        self.overlaid(document::json(text, source)?, source)
+    }
+
+    /// This configuration with a published update (`{"tenant", "project", "ts", "config"}`) laid over it.
+    ///
+    /// # Errors
+    /// All problems, among them an update meant for another tenant or project.
+    pub fn with_update_message(&self, text: &str) -> Result<Self, GatewayConfigError> {
+        let source = "gateway configuration update";
+        let mut message = document::json(text, source)?;
+        let problems = GatewayErrors::default();
+        identity::must_be(&message, &self.scope, &problems);
+        match message.remove("config") {
+            // It would say nothing, and must not undo what was said before.
+            Some(Value::Object(config)) if config.is_empty() => {
+                problems.add("config", "is empty");
+                problems.into_result(source, self.clone())
+            }
+            Some(Value::Object(config)) => {
+                problems.into_result(source, ()).and_then(|()| self.overlaid(config, source))
+            }
+            other => {
+                problems.wrong_type("config", "an object", &other.unwrap_or_default());
+                problems.into_result(source, self.clone())
+            }
+        }
+    }
+
+    fn from_document(
+        document: Map<String, Value>,
+        source: &str,
+        context: &GatewayContext<'_>,
+    ) -> Result<Self, GatewayConfigError> {
+        let problems = GatewayErrors::default();
+        let scope = identity::scope(&document, context, &problems);
+        let mut config = Self::read(document, scope, context.component, context.instance_id, &problems);
+        // This server's own name wins over one in a text that all replicas share.
+        config.settings = config.settings.named(context.instance_id);
+        if context.forced {
+            identity::name_fully(&mut config.raw, &config.scope);
+        }
+        problems.into_result(source, config)
+    }
+
+    fn overlaid(&self, document: Map<String, Value>, source: &str) -> Result<Self, GatewayConfigError> {
+        if document.is_empty() {
+            return Ok(self.clone());
+        }
+        let problems = GatewayErrors::default();
+        let mut config = Self::read(document, self.scope.clone(), self.component, &self.instance_id, &problems);
+        config.settings.pools = self.settings.pools.clone();
+        config.settings.limits = self.settings.limits.clone();
+        config.settings.guarded_rest_patterns = self.settings.guarded_rest_patterns.clone();
+        config.settings.bypass_throttling_patterns = self.settings.bypass_throttling_patterns.clone();
+        problems.into_result(source, config)
+    }
+
+    fn read(
+        mut document: Map<String, Value>,
+        scope: Scope,
+        component: Component,
+        own: &str,
+        problems: &GatewayErrors,
+    ) -> Self {
+        let shown = identity::instance(&document).unwrap_or(own).to_owned();
+        let of = |component| parse::settings(&document, component, &shown, &scope.tenant, problems);
+        let (ingress, proc) = (of(Component::Ingress), of(Component::Proc));
+        let settings = match component {
+            Component::Ingress => ingress.clone(),
+            Component::Proc => proc.clone(),
+        };
+        document::hide_secrets(&mut document);
+        Self { scope, component, instance_id: own.to_owned(), settings, ingress, proc, raw: document }
+    }
+
+    /// The tenant and project.
+    #[must_use]
+    pub const fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    /// Whose slice drives queue and backpressure math.
+    #[must_use]
+    pub const fn component(&self) -> Component {
+        self.component
+    }
+
+    /// The settings in force (`gateway_configuration`).
+    #[must_use]
+    pub const fn settings(&self) -> &GatewaySettings {
+        &self.settings
+    }
+
+    /// The settings as a component reads them (`gateway_config_components`).
+    #[must_use]
+    pub const fn of(&self, component: Component) -> &GatewaySettings {
+        match component {
+            Component::Ingress => &self.ingress,
+            Component::Proc => &self.proc,
+        }
+    }
+
+    /// The configuration as written (`gateway_config_raw`), without what must not be shown.
+    #[must_use]
+    pub const fn raw(&self) -> &Map<String, Value> {
+        &self.raw
+    }
+}

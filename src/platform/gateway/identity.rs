@@ -1,0 +1,123 @@
+//! Whose configuration it is: tenant, project and instance, with placeholders filled in.
+
+use serde_json::{Map, Value};
+
+use super::problems::GatewayErrors;
+use super::{GatewayContext, GatewaySettings};
+use crate::platform::facts::{Component, Scope};
+
+const TENANT: [&str; 2] = ["tenant_id", "tenant"];
+const PROJECT: [&str; 2] = ["project_id", "project"];
+
+/// The tenant and project, each from the document or, for a placeholder, from its fallback.
+pub(super) fn scope(document: &Map<String, Value>, context: &GatewayContext<'_>, problems: &GatewayErrors) -> Scope {
+    Scope {
+        tenant: name(document, TENANT, context.tenant, "TENANT_ID", problems),
+        project: name(document, PROJECT, context.project, "DEFAULT_PROJECT_NAME or PROJECT_ID", problems),
+    }
+}
+
+fn name(
+    document: &Map<String, Value>,
+    keys: [&str; 2],
+    fallback: Option<&str>,
+    variable: &str,
+    problems: &GatewayErrors,
+) -> String {
+    for key in keys {
+        match document.get(key) {
+            Some(Value::String(text)) if !is_placeholder(text) => {
+                if text.trim().contains(char::is_control) {
+                    problems.add(key, "holds a control character; expected a name on one line");
+                }
+                return text.trim().to_owned();
+            }
+            None | Some(Value::Null | Value::String(_)) => {}
+            Some(other) => problems.wrong_type(key, "a text", other),
+        }
+    }
+    match fallback.filter(|text| !is_placeholder(text)) {
+        Some(text) => text.trim().to_owned(),
+        None => {
+            let [_, shown] = keys;
+            problems.add(shown, &format!("is missing or a placeholder; give it here or in {variable}"));
+            String::new()
+        }
+    }
+}
+
+/// Whether a descriptor was rendered without this value.
+fn is_placeholder(text: &str) -> bool {
+    let text = text.trim();
+    let framed = [("{{", "}}"), ("${", "}"), ("<", ">")];
+    text.is_empty()
+        || ["TENANT_ID", "PROJECT_ID", "DEFAULT_PROJECT_NAME"].contains(&text)
+        || framed.iter().any(|(open, close)| text.starts_with(open) && text.ends_with(close))
+}
+
+/// Notes a problem where a message names another tenant or project.
+pub(super) fn must_be(message: &Map<String, Value>, scope: &Scope, problems: &GatewayErrors) {
+    for (keys, own) in [(TENANT, &scope.tenant), (PROJECT, &scope.project)] {
+        for key in keys {
+            if message.get(key).is_some_and(|value| !value.is_null() && value.as_str() != Some(own)) {
+                problems.add(key, &format!("is not {own}: meant for another deployment"));
+            }
+        }
+    }
+}
+
+/// The instance that the document names.
+pub(super) fn instance(document: &Map<String, Value>) -> Option<&str> {
+    document.get("instance_id").and_then(Value::as_str).filter(|text| !text.is_empty())
+}
+
+/// Writes tenant and project under both of their names where they are missing.
+pub(super) fn name_fully(raw: &mut Map<String, Value>, scope: &Scope) {
+    let names = [
+        ("tenant", &scope.tenant),
+        ("project", &scope.project),
+        ("tenant_id", &scope.tenant),
+        ("project_id", &scope.project),
+    ];
+    for (key, value) in names {
+        raw.entry(key).or_insert_with(|| Value::String(value.clone()));
+    }
+}
+
+impl GatewaySettings {
+    /// The same settings shown under another instance id.
+    pub(super) fn named(mut self, instance_id: &str) -> Self {
+        self.display_name = format!("Gateway-{}-{instance_id}", self.profile);
+        instance_id.clone_into(&mut self.instance_id);
+        self
+    }
+
+    /// Whose processes count as capacity, as service type and name.
+    #[must_use]
+    pub fn capacity_source(&self) -> (String, String) {
+        let source = self.backpressure.capacity_source_component.trim().to_lowercase();
+        if let Some((kind, name)) = source.split_once(':') {
+            let or = |text: &str, default: &str| match text.trim() {
+                "" => default.to_owned(),
+                given => given.to_owned(),
+            };
+            return (or(kind, "chat"), or(name, "proc"));
+        }
+        let name = match source.as_str() {
+            "" | "proc" | "processor" | "chat-proc" | "chat_proc" => Component::Proc.service_name(),
+            "ingress" | "rest" | "chat-rest" | "chat_rest" => Component::Ingress.service_name(),
+            other => other,
+        };
+        ("chat".to_owned(), name.to_owned())
+    }
+}
+
+/// The component that `GATEWAY_COMPONENT` names, by any of its aliases.
+#[must_use]
+pub fn component_named(text: &str) -> Option<Component> {
+    match text.trim().to_lowercase().as_str() {
+        "proc" | "processor" | "worker" | "chat-proc" | "chat_proc" => Some(Component::Proc),
+        "ingress" | "rest" | "chat-rest" | "chat_rest" => Some(Component::Ingress),
+        _ => None,
+    }
+}

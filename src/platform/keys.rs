@@ -1,0 +1,232 @@
+//! The name of every key, for one scope. What stands in them is the readers' matter.
+
+use crate::platform::facts::{Circuit, LatencySeries, Role, RollingSeries, Scope, WorkerId};
+
+/// Makes key names with the scope's prefix `{tenant}:{project}:`.
+#[derive(Debug, Clone)]
+pub struct Keys {
+    prefix: String,
+}
+
+/// What the name of a process heartbeat's key says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProcessName {
+    pub instance_id: String,
+    pub service_type: String,
+    pub service_name: String,
+    pub process_id: Option<i64>,
+}
+
+impl Keys {
+    /// The keys of a scope.
+    #[must_use]
+    pub fn new(scope: &Scope) -> Self {
+        Self { prefix: format!("{}:{}:kdcube:", scope.tenant, scope.project) }
+    }
+
+    fn key(&self, rest: &str) -> String {
+        format!("{}{rest}", self.prefix)
+    }
+
+    /// The heartbeat of one process.
+    #[must_use]
+    pub fn heartbeat(&self, instance: &str, service_type: &str, service_name: &str, process_id: &str) -> String {
+        self.key(&format!("heartbeat:process:{instance}:{service_type}:{service_name}:{process_id}"))
+    }
+
+    /// A pattern of all process heartbeats; what the scope holds of glob characters is escaped.
+    #[must_use]
+    pub fn heartbeat_pattern(&self) -> String {
+        let mut pattern = String::new();
+        for character in self.key("heartbeat:process:").chars() {
+            if matches!(character, '*' | '?' | '[' | ']' | '\\' | '^') {
+                pattern.push('\\');
+            }
+            pattern.push(character);
+        }
+        pattern + "*"
+    }
+
+    /// Reads a heartbeat key's name from the right: instance ids may hold colons.
+    #[must_use]
+    pub fn process_name(&self, key: &str) -> Option<ProcessName> {
+        let rest = key.strip_prefix(&self.prefix)?.strip_prefix("heartbeat:process:")?;
+        let mut parts = rest.rsplitn(4, ':');
+        let process_id = parts.next()?.parse().ok();
+        let (service_name, service_type, instance_id) = (parts.next()?, parts.next()?, parts.next()?);
+        Some(ProcessName {
+            instance_id: instance_id.to_owned(),
+            service_type: service_type.to_owned(),
+            service_name: service_name.to_owned(),
+            process_id,
+        })
+    }
+
+    /// The index of one service's processes.
+    #[must_use]
+    pub fn process_index(&self, service_type: &str, service_name: &str) -> String {
+        self.key(&format!("system:capacity:process-index:{service_type}:{service_name}"))
+    }
+
+    /// The index of instances.
+    #[must_use]
+    pub fn instance_index(&self) -> String {
+        self.key("heartbeat:instance:index")
+    }
+
+    /// The heartbeat of one instance's service, as the instance index names it.
+    #[must_use]
+    pub fn instance_heartbeat(&self, instance: &str, service_type: &str, service_name: &str) -> String {
+        self.key(&format!("heartbeat:instance:{instance}:{service_type}:{service_name}"))
+    }
+
+    /// The service that a member of the instance index is of.
+    #[must_use]
+    pub fn service_of_instance(&self, key: &str) -> Option<(String, String)> {
+        let rest = key.strip_prefix(&self.prefix)?.strip_prefix("heartbeat:instance:")?;
+        let mut parts = rest.rsplitn(3, ':');
+        let (service_name, service_type) = (parts.next()?, parts.next()?);
+        parts.next()?;
+        Some((service_type.to_owned(), service_name.to_owned()))
+    }
+
+    /// What one ingress worker published of its SSE connections.
+    #[must_use]
+    pub fn sse(&self, worker: &WorkerId) -> String {
+        self.key(&format!("chat:sse:connections:{}:{}", worker.instance_id, worker.process_id))
+    }
+
+    /// Ready tasks.
+    #[must_use]
+    pub fn queue(&self, role: Role) -> String {
+        self.key(&format!("chat:prompt:queue:{}", role.as_str()))
+    }
+
+    /// Claimed tasks.
+    #[must_use]
+    pub fn inflight(&self, role: Role) -> String {
+        self.key(&format!("chat:prompt:queue:inflight:{}", role.as_str()))
+    }
+
+    /// Continuations, a counter.
+    #[must_use]
+    pub fn continuations(&self, role: Role) -> String {
+        self.key(&format!("chat:conversation:mailbox:count:{}", role.as_str()))
+    }
+
+    /// The platform's bookkeeping of a queue.
+    #[must_use]
+    pub fn analytics(&self, role: Role) -> String {
+        self.key(&format!("chat:prompt:queue:analytics:{}", role.as_str()))
+    }
+
+    /// A latency series.
+    #[must_use]
+    pub fn latency(&self, series: LatencySeries) -> String {
+        self.key(match series {
+            LatencySeries::IngressRest => "metrics:ingress_rest_ms:ingress",
+            LatencySeries::QueueWait => "metrics:task_queue_wait_ms:proc",
+            LatencySeries::TaskExec => "metrics:task_exec_ms:proc",
+        })
+    }
+
+    /// A series of our own. The order of pool and component differs between the two pool series.
+    #[must_use]
+    pub fn rolling(&self, series: RollingSeries) -> String {
+        self.key(&match series {
+            RollingSeries::SseConnections => "metrics:sse_connections:ingress".to_owned(),
+            RollingSeries::QueuePressure => "metrics:queue_pressure:proc".to_owned(),
+            RollingSeries::QueueDepth => "metrics:queue_depth:proc".to_owned(),
+            RollingSeries::PoolUtilization(component, pool) => {
+                format!("metrics:pool_utilization:{}:{}", component.as_str(), pool.as_str())
+            }
+            RollingSeries::PoolInUse(component, pool) => {
+                format!("metrics:pool_in_use:{}:{}", pool.as_str(), component.as_str())
+            }
+        })
+    }
+
+    /// What each ingress worker last published of its SSE connections, kept by this server.
+    #[must_use]
+    pub fn sse_count_cache(&self) -> String {
+        self.key("metrics:sse:last")
+    }
+
+    /// Throttled requests.
+    #[must_use]
+    pub fn throttling_events(&self) -> String {
+        self.key("throttling:events")
+    }
+
+    /// Requests by hour.
+    #[must_use]
+    pub fn hourly_requests(&self) -> String {
+        self.key("throttling:requests:hourly")
+    }
+
+    /// One part (`state`, `stats`, `window`, `half_open_calls`) of a circuit breaker.
+    #[must_use]
+    pub fn circuit(&self, circuit: Circuit, part: &str) -> String {
+        self.key(&format!("circuit_breaker:{}:{part}", circuit.as_str()))
+    }
+
+    /// The saved gateway configuration.
+    #[must_use]
+    pub fn gateway_config(&self) -> String {
+        self.key("config:gateway:current")
+    }
+
+    /// The channel on which a new gateway configuration is published.
+    #[must_use]
+    pub fn gateway_updates(&self) -> String {
+        self.key("config:gateway:update")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::platform::facts::{Component, Pool};
+
+    fn keys() -> Keys {
+        Keys::new(&Scope { tenant: "acme".into(), project: "chat".into() })
+    }
+
+    #[test]
+    fn an_instance_id_may_hold_colons() {
+        let key = keys().heartbeat("a:b:c", "chat", "rest", "41");
+        let name = keys().process_name(&key).unwrap();
+        assert_eq!(
+            (name.instance_id.as_str(), name.service_name.as_str(), name.process_id),
+            ("a:b:c", "rest", Some(41))
+        );
+        let instance = keys().instance_heartbeat("a:b", "chat", "proc");
+        assert_eq!(keys().service_of_instance(&instance), Some(("chat".to_owned(), "proc".to_owned())));
+    }
+
+    #[test]
+    fn names_that_are_not_ours_say_nothing() {
+        for key in ["", "acme:chat:kdcube:heartbeat:process:x", "other:chat:kdcube:heartbeat:process:a:b:c:1"] {
+            assert_eq!(keys().process_name(key), None, "{key}");
+        }
+    }
+
+    #[test]
+    fn the_pool_series_order_their_parts_differently() {
+        let (component, pool) = (Component::Proc, Pool::RedisAsync);
+        assert_eq!(
+            keys().rolling(RollingSeries::PoolUtilization(component, pool)),
+            "acme:chat:kdcube:metrics:pool_utilization:proc:redis_async"
+        );
+        assert_eq!(
+            keys().rolling(RollingSeries::PoolInUse(component, pool)),
+            "acme:chat:kdcube:metrics:pool_in_use:redis_async:proc"
+        );
+    }
+
+    #[test]
+    fn glob_characters_of_the_scope_are_escaped() {
+        let keys = Keys::new(&Scope { tenant: "a*".into(), project: "[b]".into() });
+        assert_eq!(keys.heartbeat_pattern(), "a\\*:\\[b\\]:kdcube:heartbeat:process:*");
+    }
+}

@@ -1,0 +1,92 @@
+//! A process's heartbeat, with the pools that it reports.
+
+use serde_json::Value;
+
+use super::{ParseError, integer, number, object, required_text};
+use crate::platform::facts::{HealthWord, Heartbeat, PoolUse, Pools};
+
+/// A process's heartbeat.
+///
+/// # Errors
+/// Not a JSON object, a required field (`instance_id`, `service_type`, `service_name`,
+/// `last_heartbeat`) missing, or a known field of the wrong type.
+pub fn heartbeat(bytes: &[u8]) -> Result<Heartbeat, ParseError> {
+    let object = object(bytes)?;
+    Ok(Heartbeat {
+        instance_id: required_text(&object, "instance_id")?,
+        service_type: required_text(&object, "service_type")?,
+        service_name: required_text(&object, "service_name")?,
+        process_id: integer(&object, "process_id")?,
+        port: integer(&object, "port")?,
+        load: integer(&object, "current_load")?.unwrap_or(0),
+        capacity: integer(&object, "max_capacity")?.unwrap_or(0),
+        last_heartbeat: number(&object, "last_heartbeat")?
+            .ok_or("field last_heartbeat is missing; expected Unix seconds")?,
+        health: health(object.get("health_status")),
+        pools: object.get("metadata").and_then(|metadata| metadata.get("pools")).map(pools).unwrap_or_default(),
+    })
+}
+
+/// `ServiceHealth.HEALTHY` or the bare word in any case; the whole word, for UNHEALTHY contains HEALTHY.
+fn health(value: Option<&Value>) -> HealthWord {
+    let word = match value {
+        Some(Value::String(text)) => text.rsplit('.').next().unwrap_or_default(),
+        Some(Value::Null) => return HealthWord::Null,
+        _ => return HealthWord::Unknown,
+    };
+    match word.trim().to_ascii_lowercase().as_str() {
+        "healthy" => HealthWord::Healthy,
+        "degraded" => HealthWord::Degraded,
+        "unhealthy" => HealthWord::Unhealthy,
+        _ => HealthWord::Unknown,
+    }
+}
+
+/// Pools are reported by the libraries in use, so a part that is absent or odd is simply not reported.
+fn pools(value: &Value) -> Pools {
+    let redis = |name| {
+        value.get("redis").and_then(|redis| redis.get(name)).and_then(|pool| pool_use(pool, "max_connections", "total"))
+    };
+    Pools {
+        postgres: value.get("postgres").and_then(|pool| pool_use(pool, "max_size", "size")),
+        redis_async: redis("async"),
+        redis_async_decode: redis("async_decode"),
+        redis_sync: redis("sync"),
+    }
+}
+
+fn pool_use(value: &Value, max: &str, size: &str) -> Option<PoolUse> {
+    let object = value.as_object()?;
+    let field = |name: &str| object.get(name).and_then(Value::as_f64).filter(|number| number.is_finite());
+    Some(PoolUse { max: field(max), size: field(size), available: field("available"), in_use: field("in_use") })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_health_word_is_the_whole_word() {
+        let cases = [
+            (r#""ServiceHealth.UNHEALTHY""#, HealthWord::Unhealthy),
+            (r#""ServiceHealth.HEALTHY""#, HealthWord::Healthy),
+            (r#""degraded""#, HealthWord::Degraded),
+            (r#""weird""#, HealthWord::Unknown),
+            ("7", HealthWord::Unknown),
+            ("null", HealthWord::Null),
+        ];
+        for (json, expected) in cases {
+            assert_eq!(health(Some(&serde_json::from_str(json).unwrap())), expected, "{json}");
+        }
+        assert_eq!(health(None), HealthWord::Unknown);
+    }
+
+    #[test]
+    fn a_heartbeat_of_the_wrong_type_says_which_field() {
+        let json = br#"{"instance_id":"a","service_type":"chat","service_name":"proc","last_heartbeat":"yesterday"}"#;
+        assert_eq!(heartbeat(json).unwrap_err(), "field last_heartbeat is not a number");
+        assert!(heartbeat(b"not json").unwrap_err().starts_with("is not JSON"));
+        assert_eq!(heartbeat(b"[]").unwrap_err(), "is not a JSON object");
+        assert!(heartbeat(br#"{"instance_id":"a"}"#).unwrap_err().contains("service_type"));
+    }
+}

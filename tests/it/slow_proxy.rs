@@ -1,0 +1,73 @@
+//! Stands between a client and a server and lets answers wait: a slow network, or a server that hangs.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// Relays until the test process ends.
+pub(crate) struct SlowProxy {
+    port: u16,
+    /// Milliseconds that every piece of an answer waits.
+    delay: Arc<AtomicU64>,
+}
+
+impl SlowProxy {
+    /// In front of a server on a local port; without delay at first.
+    pub(crate) fn to(server: u16) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (port, delay) = (listener.local_addr().unwrap().port(), Arc::new(AtomicU64::new(0)));
+        let own = Arc::clone(&delay);
+        std::thread::spawn(move || {
+            for client in listener.incoming() {
+                // A server that is gone closes the client's connection too.
+                if let (Ok(client), Ok(server)) = (client, TcpStream::connect(("127.0.0.1", server))) {
+                    relay(client, server, &own);
+                }
+            }
+        });
+        Self { port, delay }
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// From now on every piece of an answer waits this long, also what waits already.
+    pub(crate) fn delay(&self, delay: Duration) {
+        self.delay.store(u64::try_from(delay.as_millis()).unwrap(), Ordering::Relaxed);
+    }
+
+    /// Answers do not come any more.
+    pub(crate) fn hang(&self) {
+        self.delay(Duration::from_hours(1));
+    }
+}
+
+fn relay(client: TcpStream, server: TcpStream, delay: &Arc<AtomicU64>) {
+    let (asks, answers) = ((client.try_clone().unwrap(), server.try_clone().unwrap()), (server, client));
+    let delay = Arc::clone(delay);
+    std::thread::spawn(move || copy(asks.0, asks.1, || {}));
+    std::thread::spawn(move || copy(answers.0, answers.1, || wait(&delay)));
+}
+
+fn copy(mut from: TcpStream, mut to: TcpStream, pause: impl Fn()) {
+    let mut buffer = vec![0; 64 * 1024];
+    while let Ok(length @ 1..) = from.read(&mut buffer) {
+        pause();
+        if to.write_all(&buffer[..length]).is_err() {
+            break;
+        }
+    }
+    // Either may have closed already.
+    let _ = (from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both));
+}
+
+#[expect(clippy::disallowed_methods, reason = "a thread of its own may sleep")]
+fn wait(delay: &AtomicU64) {
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_millis(delay.load(Ordering::Relaxed)) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
