@@ -10,6 +10,8 @@ pub mod tls;
 
 pub mod platform;
 
+pub mod problems;
+
 pub mod settings;
 
 pub mod history;
