@@ -67,3 +67,54 @@ fn the_whole_output_is_as_it_was() {
     insta::assert_snapshot!("text", render(&samples, &Mapping::default(), TextFormat::Text));
     insta::assert_snapshot!("openmetrics", render(&samples, &Mapping::default(), TextFormat::OpenMetrics));
 }
+
+/// What the server reports about itself after a little of everything; what differs between machines is left out.
+#[test]
+fn the_whole_own_output_is_as_it_was() {
+    let telemetry = busy_telemetry();
+    for (name, format) in [("own_text", TextFormat::Text), ("own_openmetrics", TextFormat::OpenMetrics)] {
+        let observed = crate::catalog::own::Observed { up: true, snapshot_age_seconds: Some(1.5) };
+        let own = telemetry.read(observed);
+        let mut text = render_own(&own, format);
+        finish(&mut text, format);
+        let stable: Vec<&str> = text.lines().filter(|line| !line.contains("process_") && !line.contains("build_info{")).collect();
+        insta::assert_snapshot!(name, stable.join("\n"));
+    }
+}
+
+fn busy_telemetry() -> crate::telemetry::Telemetry {
+    use crate::platform::facts::{Component, InputKind};
+    use crate::telemetry::http::{CloseReason, Files};
+    use crate::telemetry::{ExportEnd, PointCounts, Telemetry};
+    use std::time::Duration;
+    let telemetry = Telemetry::default();
+    telemetry.tick_finished(true, Duration::from_millis(3));
+    telemetry.tick_finished(false, Duration::from_secs(9));
+    telemetry.source_error();
+    telemetry.record_failed(&"broken");
+    telemetry.set_leader(true);
+    telemetry.register_postgres();
+    telemetry.postgres_failed();
+    telemetry.set_source_cost(3, 41);
+    telemetry.set_dropped(7);
+    telemetry.malformed(InputKind::Heartbeat, 4);
+    telemetry.malformed(InputKind::Circuit, 1);
+    telemetry.http_request("/metrics", 200);
+    telemetry.http_request("/metrics", 401);
+    telemetry.upstream_asked(Component::Proc, None);
+    telemetry.upstream_asked(Component::Ingress, Some("refused"));
+    telemetry.upstream_age(Component::Proc, Some(0.25));
+    telemetry.door.set_open(5);
+    telemetry.door.closed_early(CloseReason::Idle);
+    telemetry.door.follows(Files::Tokens);
+    telemetry.door.reloaded(Files::Tls, true);
+    telemetry.door.reloaded(Files::Tls, false);
+    telemetry.door.certificate_ends(Some(1_900_000_000.5));
+    telemetry.register_sink("pushgateway");
+    telemetry.export_ended("cloudwatch", ExportEnd::Failed, Duration::from_millis(1), 1_800_000_005.0);
+    telemetry.export_ended("cloudwatch", ExportEnd::NoData, Duration::from_millis(700), 6.0);
+    telemetry.export_ended("pushgateway", ExportEnd::Ok, Duration::from_micros(1500), 1_800_000_006.0);
+    telemetry.export_retried("cloudwatch");
+    telemetry.export_tally("cloudwatch", PointCounts { delivered: 7, waiting: 3, dropped: 2 });
+    telemetry
+}
