@@ -24,7 +24,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// The word in TYPE lines and documents.
+    /// The name in TYPE lines and documents.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -43,7 +43,7 @@ pub struct Metric {
     pub key: &'static str,
     pub unit: Unit,
     pub kind: Kind,
-    /// One sentence, without a full stop.
+    /// A sentence or two, without a full stop at the end.
     pub help: &'static str,
     /// Label names, without a histogram's `le`; empty for a scalar.
     pub labels: &'static [&'static str],

@@ -19,7 +19,7 @@ fn cases() -> Vec<(String, Value)> {
 }
 
 /// The cases list no REST latency among their scalars, though their payloads hold it and the catalog
-/// promises it: these three are judged by the payload.
+/// promises it: these three are compared with the payload.
 const REST: &str = "ingress.rest.latency.";
 
 fn rest_in_payload(case: &Value, key: &str) -> Option<f64> {

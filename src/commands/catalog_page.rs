@@ -16,8 +16,8 @@ One table in the program declares every metric; this page, every outlet and ever
 known is absent: no line in `/metrics`, `null` in `/api/v1/signals`, no data point in CloudWatch. It is never a zero.
 
 `METRICS_MAPPING_JSON` renames metrics by key or alias; the mapped name is used everywhere, in Prometheus with illegal
-characters as `_`. Two gauges have names that end like counters (`…_total`); they are declared untyped so that nothing
-takes them for counters. Two keys that end in `_ms` have their alias as Prometheus name, because Prometheus has base units
+characters as `_`. Two gauges have names that end like counters (`…_total`); they are declared untyped, not as
+counters. Two keys that end in `_ms` have their alias as Prometheus name, because Prometheus has base units
 only in names; their values are milliseconds, as of all scalars called latency, wait or execution. The families have the
 same facts in seconds.
 

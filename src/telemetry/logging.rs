@@ -42,3 +42,15 @@ pub fn init(text: &str, format: LogFormat, colour: bool) -> Result<(), String> {
     }
     .map_err(|error| format!("cannot set up logging: {error}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_invalid_filter_is_named() {
+        assert!(filter("info,kdcube_metrics=debug").is_ok());
+        let error = filter("kdcube_metrics=loud").unwrap_err();
+        assert!(error.starts_with("invalid log filter `kdcube_metrics=loud`: "), "{error}");
+    }
+}
