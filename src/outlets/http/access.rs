@@ -15,7 +15,7 @@ use crate::base::file_watch::FileWatcher;
 use crate::base::files;
 use crate::outlets::http::config::{AccessConfig, tokens};
 use crate::telemetry::Telemetry;
-use crate::telemetry::http::Files;
+use crate::telemetry::http::WatchedFiles;
 use crate::tls::server::{self, Identity, TlsFiles, Validity};
 
 /// What is in force; files are followed until it is dropped.
@@ -74,9 +74,9 @@ fn follow_tokens(
     let (followed, first) = FileWatcher::begin(vec![path], move || read_tokens(&file))?;
     let (keeper, tokens) = Tokens::followed(first);
     let telemetry = Arc::clone(telemetry);
-    telemetry.door.follows(Files::Tokens);
+    telemetry.register_watched_files(WatchedFiles::Tokens);
     following.spawn(followed.follow(move |heard| {
-        telemetry.door.reloaded(Files::Tokens, heard.is_ok());
+        telemetry.files_reloaded(WatchedFiles::Tokens, heard.is_ok());
         match heard {
             Ok(tokens) => {
                 tracing::info!(tokens = tokens.len(), "METRICS_AUTH_TOKEN_FILE has changed: these are accepted now");
@@ -102,11 +102,11 @@ fn follow_identity(
 ) -> Result<watch::Receiver<Arc<ServerConfig>>, Vec<String>> {
     let (followed, first) = FileWatcher::begin(files.paths(), move || server::load(&files))?;
     let telemetry = Arc::clone(telemetry);
-    telemetry.door.follows(Files::Tls);
+    telemetry.register_watched_files(WatchedFiles::Tls);
     comes_into_use(&first, &telemetry, SystemClock.now());
     let (keeper, identity) = watch::channel(first.config);
     following.spawn(followed.follow(move |heard| {
-        telemetry.door.reloaded(Files::Tls, heard.is_ok());
+        telemetry.files_reloaded(WatchedFiles::Tls, heard.is_ok());
         match heard {
             Ok(identity) => {
                 let name = identity.certificate.as_ref().map(|certificate| certificate.name.as_str());
@@ -122,7 +122,7 @@ fn follow_identity(
 
 /// Notes when its certificate ends, and warns if that is past; later the metric tells.
 fn comes_into_use(identity: &Identity, telemetry: &Telemetry, now: UnixSeconds) {
-    telemetry.door.certificate_ends(identity.certificate.as_ref().map(|certificate| certificate.not_after));
+    telemetry.set_certificate_expiry(identity.certificate.as_ref().map(|certificate| certificate.not_after));
     let Some(Validity { name, not_after, .. }) = &identity.certificate else { return };
     if now >= *not_after {
         tracing::error!(name, "the certificate in METRICS_TLS_CERT_FILE has ended: clients will refuse it");

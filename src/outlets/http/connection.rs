@@ -83,7 +83,7 @@ pub(super) async fn serve_connection(
         }
         Ok(None) => {}
         Err(error) => {
-            server.telemetry.door.closed_early(CloseReason::Handshake);
+            server.telemetry.connection_closed_early(CloseReason::Handshake);
             tracing::debug!(error, "a connection did not become one of TLS");
         }
     }

@@ -71,14 +71,14 @@ impl Connections {
         let connection = Arc::new(HttpConnection { from: from.to_canonical(), idle_since, evict: Notify::new() });
         let id = self.next.fetch_add(1, Relaxed);
         open.insert(id, Arc::clone(&connection));
-        self.telemetry.door.set_open(open.by_id.len());
+        self.telemetry.set_open_connections(open.by_id.len());
         Some(ConnectionSlot { connections: Arc::clone(self), id, connection })
     }
 
     /// Makes room if somebody is idle.
     fn evict(&self, open: &mut Open) -> bool {
         let evicted = open.spare().and_then(|id| open.remove(id));
-        self.telemetry.door.closed_early(if evicted.is_some() { CloseReason::Idle } else { CloseReason::Full });
+        self.telemetry.connection_closed_early(if evicted.is_some() { CloseReason::Idle } else { CloseReason::Full });
         evicted.inspect(|connection| connection.evict.notify_one()).is_some()
     }
 
@@ -133,7 +133,7 @@ impl Drop for ConnectionSlot {
     fn drop(&mut self) {
         let mut open = self.connections.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.remove(self.id);
-        self.connections.telemetry.door.set_open(open.by_id.len());
+        self.connections.telemetry.set_open_connections(open.by_id.len());
     }
 }
 

@@ -17,12 +17,11 @@ use flate2::write::GzEncoder;
 use tokio::time::Instant;
 
 use super::{RouteState, negotiate};
-use crate::catalog;
-use crate::catalog::own::Observed;
+use crate::catalog::{self, own};
 use crate::engine::snapshot::{Snapshot, SnapshotReader};
 use crate::outlets::exposition::{self, TextFormat};
 use crate::outlets::names::Mapping;
-use crate::telemetry::Telemetry;
+use crate::telemetry::{Observed, Telemetry};
 
 /// The server's own numbers may be this old.
 const OWN_TTL: Duration = Duration::from_millis(100);
@@ -103,13 +102,12 @@ impl Scrapes {
     }
 
     fn render(&self, format: TextFormat, facts: &ScrapeInputs, telemetry: &Telemetry) -> String {
-        let mut text = match &facts.truth {
-            Some(snapshot) => exposition::render(&catalog::samples(&snapshot.monitoring), &self.mapping, format),
-            None => String::new(),
+        let mut samples = match &facts.truth {
+            Some(snapshot) => catalog::samples(&snapshot.monitoring),
+            None => Vec::new(),
         };
-        text.push_str(&exposition::render_own(&telemetry.read(facts.observed), format));
-        exposition::finish(&mut text, format);
-        text
+        samples.extend(own::samples(&telemetry.own_state(facts.observed)));
+        exposition::render(&samples, &self.mapping, format)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::telemetry::Observed;
 
 const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 const THERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1));
@@ -26,7 +27,8 @@ async fn the_longest_idle_goes_and_the_busy_stay() {
     assert!(connections.admit(HERE).is_none(), "all are busy");
     drop(working);
     assert!(connections.admit(HERE).is_some());
-    assert_eq!(telemetry.door.read_closed_early(), [("full", 1), ("idle", 2), ("handshake", 0)]);
+    let http = telemetry.own_state(Observed::default()).http;
+    assert_eq!(CloseReason::ALL.map(|reason| http.closed_early(reason)), [1, 2, 0], "full, idle, handshake");
 }
 
 #[tokio::test(start_paused = true)]
