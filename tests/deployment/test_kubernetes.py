@@ -3,7 +3,6 @@
 Custom resources (ServiceMonitor, ScaledObject) have no schema here; what they refer to is compared.
 """
 
-import re
 import unittest
 from urllib.parse import urlsplit
 
@@ -62,8 +61,7 @@ class Kubernetes(unittest.TestCase):
         files = {path.name for path in (FOLDER / "base").iterdir()} - {"kustomization.yaml"}
         self.assertEqual(set(kustomization["resources"]), files)
         self.assertEqual([image["name"] for image in kustomization["images"]], [self.container["image"]])
-        version = re.search(r'^version = "(.+)"', (project.ROOT / "Cargo.toml").read_text(), re.M).group(1)
-        self.assertEqual(kustomization["images"][0]["newTag"], version)
+        self.assertEqual(kustomization["images"][0]["newTag"], project.version())
 
     def test_every_selector_means_the_server_and_nothing_else(self):
         self.assertEqual(self.deployment["spec"]["template"]["metadata"]["labels"], LABELS)
