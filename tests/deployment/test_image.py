@@ -69,11 +69,6 @@ class Image(unittest.TestCase):
         self.assertEqual(f"{pod['securityContext']['runAsUser']}:{pod['securityContext']['runAsGroup']}", user)
         self.assertEqual(pod["containers"][0]["ports"][0]["containerPort"], int(port))
 
-    def test_nothing_is_copied_that_is_not_there(self):
-        sources = [words.split()[0] for words in instruction("COPY", LAST) if not words.startswith("--")]
-        self.assertEqual(sources, ["deployment/docker/root/"])
-        self.assertTrue((project.ROOT / sources[0]).is_dir())
-
 
 class Aws(http.server.BaseHTTPRequestHandler):
     """Takes every point, and keeps who signed for it."""
@@ -112,7 +107,6 @@ class Container(unittest.TestCase):
         (self.command,) = json.loads(instruction("CMD")[0])
         self.home = self.root / self.environment["HOME"].lstrip("/")
         self.home.mkdir(parents=True)
-        shutil.copytree(FOLDER / "root", self.root, dirs_exist_ok=True)
         self.copy("/etc/ssl/certs/ca-certificates.crt", "/etc/ssl/certs/ca-certificates.crt")
         source = os.environ.get("STATIC_PROGRAM", project.PROGRAM)
         self.copy(source, self.program)
@@ -181,6 +175,7 @@ class Container(unittest.TestCase):
 
     def test_names_of_the_hosts_file_are_known_without_dns(self):
         port = free_port()
+        # Docker and Kubernetes write it into the empty image.
         (self.root / "etc/hosts").write_text("127.0.0.1 redis-of-the-hosts-file\n")
         url = f"redis://redis-of-the-hosts-file:{port}/0"
         _, output = self.run_in("check", **GATEWAY, REDIS_URL=url, METRICS_BIND="127.0.0.1", METRICS_PORT="0")
