@@ -41,7 +41,7 @@ class Kubernetes(unittest.TestCase):
     def test_every_document_obeys_its_schema(self):
         checked = set()
         for path in sorted(FOLDER.rglob("*.yaml")):
-            # Helm's templates are no YAML yet: test_chart.py.
+            # Helm's templates become YAML when they are rendered: test_chart.py.
             if FOLDER / "chart" in path.parents:
                 continue
             document = yaml.safe_load(path.read_text())
