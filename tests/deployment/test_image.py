@@ -128,9 +128,14 @@ class Container(unittest.TestCase):
             [*root.prefix(), *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=self.root
         )
         self.addCleanup(process.stdout.close)
-        self.addCleanup(process.wait)
-        self.addCleanup(process.kill)
+        self.addCleanup(self.stop, process)
         return process
+
+    def stop(self, process):
+        """By root, whose process it is; sudo passes SIGTERM on, and could not pass on SIGKILL."""
+        if process.poll() is None:
+            root.run("kill", "-TERM", process.pid)
+        return process.wait(timeout=15)
 
     def run_in(self, *words, **environment):
         process = self.start(*words, **environment)
@@ -150,8 +155,7 @@ class Container(unittest.TestCase):
                 time.sleep(0.1)
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/health") as answer:
                 self.assertEqual(answer.status, 200)
-            process.terminate()
-            self.assertEqual(process.wait(timeout=15), 0)
+            self.assertEqual(self.stop(process), 0)
         self.assertNotEqual(self.run_in("healthcheck", **own)[0], 0)
 
     def test_a_profile_in_the_mounted_home_signs_what_is_pushed(self):
