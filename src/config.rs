@@ -17,8 +17,8 @@ pub use crate::sources::mode::Mode;
 use crate::sources::postgres::config::PostgresConfig;
 use crate::telemetry::logging::LogConfig;
 
-pub(crate) const MODE: &Setting = setting("METRICS_MODE");
-pub(crate) const RUN_ONCE: &Setting = setting("METRICS_RUN_ONCE");
+const MODE: &Setting = setting("METRICS_MODE");
+const RUN_ONCE: &Setting = setting("METRICS_RUN_ONCE");
 const INSTANCE_ID: &Setting = setting("INSTANCE_ID");
 const REQUEST_TIMEOUT: &Setting = setting("METRICS_REQUEST_TIMEOUT_SEC");
 const SCRAPE_TTL: &Setting = setting("METRICS_PROM_SCRAPE_TTL_SEC");

@@ -48,7 +48,7 @@ Labelled, in base units, for Prometheus and queries; CloudWatch gets them only w
 const OWN: &str = "
 ## The server about itself
 
-On `/metrics` only, also while nothing else can be told.
+On `/metrics` only, also while no snapshot is available.
 
 | Prometheus | kind | labels | unit | what |
 |---|---|---|---|---|

@@ -31,9 +31,9 @@ fn warn_if_open(config: &Config) {
         tracing::warn!(
             address = %config.address,
             "no METRICS_AUTH_TOKEN and no METRICS_TLS_CLIENT_CA_FILE: everyone who can connect to this address can read \
-             every metric and start an export. Make sure that no public load balancer, ingress or port leads here and \
-             that the network (private subnet, security group, NetworkPolicy) admits only scrapers, autoscalers and \
-             probes. Otherwise set a token, or METRICS_BIND=127.0.0.1"
+             every metric and start an export. Internal only means that no public load balancer, ingress or port leads \
+             here and that the network (private subnet, security group, NetworkPolicy) admits only scrapers, \
+             autoscalers and probes. Otherwise set a token, or METRICS_BIND=127.0.0.1"
         );
     }
 }

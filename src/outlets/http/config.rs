@@ -8,9 +8,9 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::settings::{Setting, Settings, setting};
 use crate::tls::server::{self, TlsFiles};
 
-pub(crate) const PORT: &Setting = setting("METRICS_PORT");
-pub(crate) const BIND: &Setting = setting("METRICS_BIND");
-pub(crate) const TLS_CERT_FILE: &Setting = setting("METRICS_TLS_CERT_FILE");
+const PORT: &Setting = setting("METRICS_PORT");
+const BIND: &Setting = setting("METRICS_BIND");
+const TLS_CERT_FILE: &Setting = setting("METRICS_TLS_CERT_FILE");
 const AUTH_TOKEN: &Setting = setting("METRICS_AUTH_TOKEN");
 const TLS_KEY_FILE: &Setting = setting("METRICS_TLS_KEY_FILE");
 const TLS_CLIENT_CA_FILE: &Setting = setting("METRICS_TLS_CLIENT_CA_FILE");
