@@ -70,15 +70,15 @@ impl App {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let telemetry = Arc::new(Telemetry::default());
         let exports = Arc::new(exports(&config, &telemetry)?);
-        let door = AccessControl::open(&config.door, &telemetry)?;
+        let door = AccessControl::open(&config.access, &telemetry)?;
         // There is no other: replicas do not know of each other, and each records and pushes.
         telemetry.set_leader(true);
-        let (publisher, reader) = snapshot::channel(config.sample_interval, config.stale_after);
+        let (publisher, reader) = snapshot::channel(config.engine.sample_interval, config.engine.stale_after);
         let (updates, published) = mpsc::channel(UPDATES);
         let database = watched_database(&config, &telemetry);
         let (ticker, answers) = ticker(&config, clock.as_ref(), &telemetry, database)?;
         let collector =
-            Collector::new(ticker, clock, publisher, Arc::clone(&telemetry), published, config.sample_interval);
+            Collector::new(ticker, clock, publisher, Arc::clone(&telemetry), published, config.engine.sample_interval);
         Ok(Self { config, listener, door, reader, collector, telemetry, exports, updates, answers })
     }
 
@@ -93,7 +93,7 @@ impl App {
     /// `http` or `https`.
     #[must_use]
     pub const fn scheme(&self) -> &'static str {
-        self.config.door.scheme()
+        self.config.access.scheme()
     }
 
     /// What readers see.
@@ -142,7 +142,7 @@ fn api_config(config: Config, door: &AccessControl) -> RouteConfig {
         scrape_ttl: config.scrape_ttl,
         tokens: door.tokens(),
         needs_certificate: door.needs_certificate(),
-        scheme: config.door.scheme(),
+        scheme: config.access.scheme(),
         mode: config.source.mode().as_str(),
         request_timeout: config.request_timeout,
     }
@@ -190,12 +190,12 @@ pub fn ticker(
 ) -> anyhow::Result<(Box<dyn Ticker>, Option<UpstreamRepliesReader>)> {
     let sampler = |source, gateway: &GatewayConfig, force_environment| {
         let gateway = GatewayStore::new(gateway.clone(), force_environment);
-        let sampler = SampleTicker::new(source, gateway, config.instance_id.clone(), config.history_max_samples);
+        let sampler = SampleTicker::new(source, gateway, config.instance_id.clone(), config.engine.history_max_samples);
         Box::new(sampler.with_database(database))
     };
     Ok(match &config.source {
         SourceConfig::Redis { redis, gateway, force_environment } => {
-            let source = Box::new(RedisSource::new(redis.clone(), gateway.scope(), config.history_max_samples));
+            let source = Box::new(RedisSource::new(redis.clone(), gateway.scope(), config.engine.history_max_samples));
             (sampler(source, gateway, *force_environment), None)
         }
         SourceConfig::Embedded { gateway } => {

@@ -1,114 +1,96 @@
-//! All settings, typed: parsed once from [`Settings`] and read nowhere else.
+//! The whole configuration: one line a part, and the checks that concern several parts.
 //!
-//! Owns what the settings mean together. How one is read is `settings`' matter, which there are is
-//! `table`'s.
+//! Parsing lives in `settings`, the list of settings in its `table`, and each part's settings beside the part.
 
-pub mod source;
+mod source;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::outlets::http::config::{self as access, AccessConfig};
+pub use self::source::SourceConfig;
+use crate::engine::config::EngineConfig;
+use crate::outlets::http::config::{self as http, AccessConfig};
 use crate::outlets::names::Mapping;
-use crate::outlets::push::config::{self as push, ExportConfig};
-use crate::settings::table;
-use crate::settings::{FromSetting, Settings};
-use crate::sources::postgres::config::{self as postgres, PostgresConfig};
-use crate::telemetry::logging::{self, LogFormat};
+use crate::outlets::push::config::ExportConfig;
+use crate::settings::{Setting, Settings, setting};
+pub use crate::sources::mode::Mode;
+use crate::sources::postgres::config::PostgresConfig;
+use crate::telemetry::logging::LogConfig;
 
-pub(crate) use self::source::read_redis;
-pub use self::source::{Mode, SourceConfig};
+const MODE: &Setting = setting("METRICS_MODE");
+const RUN_ONCE: &Setting = setting("METRICS_RUN_ONCE");
+const INSTANCE_ID: &Setting = setting("INSTANCE_ID");
+const REQUEST_TIMEOUT: &Setting = setting("METRICS_REQUEST_TIMEOUT_SEC");
+const SCRAPE_TTL: &Setting = setting("METRICS_PROM_SCRAPE_TTL_SEC");
 
-impl FromSetting for LogFormat {
-    fn from_setting(text: &str) -> Result<Self, String> {
-        match text.to_ascii_lowercase().as_str() {
-            "text" => Ok(Self::Text),
-            "json" => Ok(Self::Json),
-            _ => Err("is not a log format".to_owned()),
-        }
-    }
-}
-
-/// What is logged, and how.
-#[derive(Debug, Clone)]
-pub struct LogConfig {
-    pub format: LogFormat,
-    /// `RUST_LOG` directives.
-    pub filter: String,
-}
-
-/// Everything that was configured.
+/// Everything that can be configured.
 #[derive(Debug, Clone)]
 pub struct Config {
-    pub source: SourceConfig,
-    pub address: SocketAddr,
-    pub door: AccessConfig,
+    /// The name of this replica.
     pub instance_id: String,
-    pub sample_interval: Duration,
-    pub stale_after: Duration,
+    /// Timeout of one request to another service.
     pub request_timeout: Duration,
-    /// Most samples kept of each latency series.
-    pub history_max_samples: usize,
+    pub source: SourceConfig,
+    pub engine: EngineConfig,
+    pub address: SocketAddr,
+    pub access: AccessConfig,
     pub log: LogConfig,
+    /// The age from which a scrape waits for a new snapshot.
     pub scrape_ttl: Duration,
     pub mapping: Mapping,
     pub export: ExportConfig,
-    /// `None` = PostgreSQL is not asked.
+    /// `None` = PostgreSQL is not queried.
     pub postgres: Option<PostgresConfig>,
-    /// One tick, one push, and the end.
+    /// Run one tick and one push instead of serving.
     pub run_once: bool,
 }
 
 impl Config {
-    /// Reads everything; `None` if anything is wrong, which `settings` then knows.
+    /// Reads everything. `None` if anything is wrong: `settings` then has the errors.
     pub fn read(settings: &mut Settings) -> Option<Self> {
-        Self::read_as(None, settings)
+        // A mode that is not accepted is recorded and returned as its default: the other errors are found too.
+        let mode = settings.get(MODE)?;
+        Self::read_as(mode, settings)
     }
 
-    /// Like [`Self::read`], in a mode that the command decides rather than `METRICS_MODE`.
-    pub fn read_as(mode: Option<Mode>, settings: &mut Settings) -> Option<Self> {
-        let mode = mode.or_else(|| settings.get(&table::MODE));
-        let instance_id =
-            settings.word(&table::INSTANCE_ID).unwrap_or_else(|| format!("metrics-{:08x}", fastrand::u32(..)));
-        let request_timeout = settings.get(&table::REQUEST_TIMEOUT);
-        let source = source::read(settings, mode, &instance_id, request_timeout);
-        let config = Self::assemble(settings, source, instance_id, request_timeout);
+    /// Reads everything for a mode that the command sets, whatever `METRICS_MODE` is.
+    pub fn read_as(mode: Mode, settings: &mut Settings) -> Option<Self> {
+        let instance_id = settings.text(INSTANCE_ID).unwrap_or_else(|| format!("metrics-{:08x}", fastrand::u32(..)));
+        let request_timeout = settings.get(REQUEST_TIMEOUT);
+        let config = Self::read_parts(mode, settings, instance_id, request_timeout);
         config.filter(|_| settings.errors().is_empty())
     }
 
-    /// The part of reading that cannot fail alone; problems are noted, not returned.
-    fn assemble(
+    /// Reads every part before it returns, so that all errors are found.
+    fn read_parts(
+        mode: Mode,
         settings: &mut Settings,
-        source: Option<SourceConfig>,
         instance_id: String,
         request_timeout: Option<Duration>,
     ) -> Option<Self> {
-        let address = read_address(settings);
-        let (sample_interval, stale_after) = read_cadence(settings);
-        let log = read_log(settings);
-        let history_max_samples = read_history_limit(settings);
-        let scrape_ttl = settings.get(&table::SCRAPE_TTL);
-        let door = access::read(settings);
-        let mapping = read_mapping(settings);
-        let export = push::read(settings);
-        // An upstream asks its own database.
-        let is_proxy = matches!(source, Some(SourceConfig::Proxy(_)));
-        let postgres = postgres::read(settings, request_timeout, &instance_id).filter(|_| !is_proxy);
-        let run_once = settings.get(&table::RUN_ONCE);
+        let source = SourceConfig::read(settings, mode, &instance_id, request_timeout);
+        let engine = EngineConfig::read(settings);
+        let address = http::read_address(settings);
+        let access = AccessConfig::read(settings);
+        let log = LogConfig::read(settings);
+        let scrape_ttl = settings.get(SCRAPE_TTL);
+        let mapping = Mapping::read(settings);
+        let export = ExportConfig::read(settings);
+        let postgres = PostgresConfig::read(settings, request_timeout, &instance_id);
+        let run_once = settings.get(RUN_ONCE);
         Some(Self {
-            source: source?,
-            address: address?,
-            door: door?,
             instance_id,
-            sample_interval: sample_interval?,
-            stale_after: stale_after?,
             request_timeout: request_timeout?,
-            history_max_samples: history_max_samples?,
+            source: source?,
+            engine: engine?,
+            address: address?,
+            access: access?,
             log: log?,
             scrape_ttl: scrape_ttl?,
             mapping: mapping?,
             export: export?,
-            postgres,
+            // In proxy mode the upstreams query their own database.
+            postgres: postgres.filter(|_| mode != Mode::Proxy),
             run_once: run_once?,
         })
     }
@@ -116,62 +98,8 @@ impl Config {
     /// What is odd about the settings without being wrong.
     #[must_use]
     pub fn warnings(settings: &Settings) -> Vec<String> {
-        let unknown = settings.unknown("METRICS_", table::ALL);
-        unknown.map(|name| format!("{name} is not a setting of this version and is ignored")).collect()
-    }
-}
-
-/// Where the server listens.
-pub(crate) fn read_address(settings: &mut Settings) -> Option<SocketAddr> {
-    let bind: Option<IpAddr> = settings.get(&table::BIND);
-    let port = settings.get(&table::PORT);
-    Some(SocketAddr::new(bind?, port?))
-}
-
-fn read_cadence(settings: &mut Settings) -> (Option<Duration>, Option<Duration>) {
-    let interval: Option<Duration> = settings.get(&table::SAMPLE_INTERVAL);
-    let stale: Option<Duration> = settings.get(&table::STALE_AFTER);
-    if let (Some(interval), Some(stale)) = (interval, stale)
-        && stale <= interval
-    {
-        settings.error(format!(
-            "METRICS_STALE_AFTER_SEC \"{}\": every snapshot would be stale before the next; accepted: more than \
-             METRICS_SAMPLE_INTERVAL_SEC ({})",
-            stale.as_secs_f64(),
-            interval.as_secs_f64()
-        ));
-    }
-    (interval, stale)
-}
-
-fn read_log(settings: &mut Settings) -> Option<LogConfig> {
-    let format = settings.get(&table::LOG_FORMAT);
-    let filter = settings.word(&table::RUST_LOG)?;
-    if let Err(problem) = logging::filter(&filter) {
-        settings.reject(&table::RUST_LOG, &problem);
-    }
-    Some(LogConfig { format: format?, filter })
-}
-
-fn read_history_limit(settings: &mut Settings) -> Option<usize> {
-    let limit = settings.get(&table::HISTORY_MAX_SAMPLES)?;
-    if limit == 0 {
-        settings
-            .error("METRICS_HISTORY_MAX_SAMPLES \"0\": nothing could be kept; accepted: a whole number, at least 1");
-    }
-    Some(limit)
-}
-
-fn read_mapping(settings: &mut Settings) -> Option<Mapping> {
-    let Some(text) = settings.text(&table::MAPPING_JSON) else { return Some(Mapping::default()) };
-    match Mapping::parse(&text) {
-        Ok(mapping) => Some(mapping),
-        Err(problems) => {
-            for problem in problems {
-                settings.error(format!("METRICS_MAPPING_JSON: {problem}"));
-            }
-            None
-        }
+        let ignored = |name: &String| format!("{name} is not a setting of this version and is ignored");
+        settings.unknown().iter().map(ignored).collect()
     }
 }
 
@@ -179,13 +107,14 @@ fn read_mapping(settings: &mut Settings) -> Option<Mapping> {
 mod tests {
     use super::*;
     use crate::platform::facts::Scope;
+    use crate::settings::table;
 
     const GATEWAY: (&str, &str) = ("GATEWAY_CONFIG_JSON", r#"{"tenant":"acme","project":"chat"}"#);
 
     fn read(variables: &[(&str, &str)]) -> Result<Config, Vec<String>> {
         let mut settings = Settings::from_environment(variables.iter().copied());
         let config = Config::read(&mut settings);
-        config.ok_or_else(|| settings.into_errors().into_iter().map(|problem| problem.0).collect())
+        config.ok_or_else(|| settings.into_errors().into_iter().map(|error| error.to_string()).collect())
     }
 
     fn scope(config: &Config) -> Scope {
@@ -201,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn all_problems_are_told_at_once() {
+    fn all_errors_are_reported_together() {
         let problems = read(&[
             ("METRICS_PORT", "http"),
             ("METRICS_STALE_AFTER_SEC", "1"),
@@ -227,20 +156,42 @@ mod tests {
     }
 
     #[test]
-    fn a_descriptor_directory_will_do() {
-        let directory = tempfile::tempdir().unwrap();
-        std::fs::write(directory.path().join("gateway.yaml"), "gateway:\n  tenant: t\n  project: p\n").unwrap();
-        let config = read(&[("PLATFORM_DESCRIPTORS_DIR", directory.path().to_str().unwrap())]).unwrap();
-        assert_eq!(scope(&config).project, "p");
-        let problem = read(&[("PLATFORM_DESCRIPTORS_DIR", "/nowhere")]).unwrap_err();
-        assert!(
-            problem[0].starts_with("PLATFORM_DESCRIPTORS_DIR: /nowhere/gateway.yaml cannot be read"),
-            "{problem:?}"
-        );
+    fn the_embedded_mode_needs_nothing() {
+        assert_eq!(scope(&read(&[("METRICS_MODE", "embedded")]).unwrap()).tenant, "demo");
     }
 
     #[test]
-    fn the_embedded_mode_needs_nothing() {
-        assert_eq!(scope(&read(&[("METRICS_MODE", "embedded")]).unwrap()).tenant, "demo");
+    fn a_mode_that_is_not_accepted_hides_no_other_error() {
+        let errors = read(&[("METRICS_MODE", "rediss"), ("REDIS_URL", "x")]).unwrap_err().join("\n");
+        for name in ["METRICS_MODE \"rediss\"", "REDIS_URL", "GATEWAY_CONFIG_JSON"] {
+            assert!(errors.contains(name), "{name} is not in\n{errors}");
+        }
+    }
+
+    #[test]
+    fn a_database_is_not_queried_in_proxy_mode() {
+        let variables = [
+            ("METRICS_PROC_BASE_URL", "http://proc"),
+            ("METRICS_ENABLE_PG_POOL", "1"),
+            ("POSTGRES_HOST", "db"),
+            ("POSTGRES_DATABASE", "kdcube"),
+            ("POSTGRES_USER", "metrics"),
+        ];
+        let postgres = |mode| read(&[&variables[..], &[("METRICS_MODE", mode)]].concat()).unwrap().postgres;
+        assert!(postgres("proxy").is_none() && postgres("embedded").is_some());
+    }
+
+    #[test]
+    fn no_error_shows_a_secret() {
+        for row in table::all().iter().filter(|row| row.is_secret()) {
+            for value in ["hunter2 \u{7f}", "redis//:hunter2@x", "http://me:hunter2@[::", "{\"a\": [\"hunter2\"]"] {
+                for mode in ["redis", "proxy", "embedded"] {
+                    let on = [("METRICS_EXPORT_PROMETHEUS_PUSH", "1"), ("METRICS_ENABLE_PG_POOL", "1")];
+                    let broken = [("METRICS_MODE", mode), ("METRICS_PORT", "many"), (row.variable(), value)];
+                    let errors = read(&[&on[..], &broken].concat()).unwrap_err().join("\n");
+                    assert!(!errors.contains("hunter2"), "{}={value}: {errors}", row.variable());
+                }
+            }
+        }
     }
 }

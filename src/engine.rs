@@ -3,7 +3,9 @@
 //! Owns time and order. Knows no wire format (`exporters`, `api`) and no Redis (`sources`).
 
 pub mod collector;
+pub mod config;
 pub mod database;
+pub mod gateway_config;
 pub mod gateway_store;
 pub mod proxy_ticker;
 pub mod sample_ticker;

@@ -1,4 +1,4 @@
-//! The program: words and environment in, exit code out. Everything else is the library's.
+//! The program: arguments and environment in, exit code out. Everything else is in the library.
 
 use std::process::ExitCode;
 
@@ -6,13 +6,13 @@ use kdcube_metrics::cli::Cli;
 use kdcube_metrics::commands;
 
 fn main() -> ExitCode {
-    match Cli::parse_from_words(std::env::args_os()) {
+    match Cli::parse_arguments(std::env::args_os()) {
         Ok(cli) => commands::run(cli, std::env::vars_os()).into(),
         Err(error) => {
-            // Help and version are answers, not mistakes.
-            let asked = !error.use_stderr();
+            // Help and version come as errors too, and are for standard output.
+            let is_help = !error.use_stderr();
             let _ = error.print();
-            if asked { ExitCode::SUCCESS } else { commands::Exit::Usage.into() }
+            if is_help { ExitCode::SUCCESS } else { commands::Exit::Usage.into() }
         }
     }
 }

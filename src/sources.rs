@@ -1,6 +1,7 @@
 //! Each source turns the outside into [`crate::platform::facts::Facts`], or, `proxy`, into what upstreams
 //! answered; none computes a metric.
 
+pub mod mode;
 pub mod postgres;
 pub mod proxy;
 pub mod redis;

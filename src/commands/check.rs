@@ -1,19 +1,18 @@
-//! `check`: a table of what was found, what is missing, and why.
+//! `check`: a table of the settings in force, the state of every dependency, and all errors.
 
-mod door;
+mod access;
 
 use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Exit, block_on, fail, print};
+use super::{CommandError, Exit, block_on, print};
 use crate::app;
 use crate::base::clock::{Clock, SystemClock};
 use crate::config::{Config, SourceConfig};
 use crate::payload::upstream;
 use crate::platform::facts::{Component, Scope};
-use crate::settings::table;
-use crate::settings::{Origin, Settings};
+use crate::settings::{Origin, Settings, table};
 use crate::sources::postgres::Postgres;
 use crate::sources::postgres::config::PostgresConfig;
 use crate::sources::proxy::config::ProxyConfig;
@@ -46,24 +45,21 @@ impl FindingStatus {
     }
 }
 
-pub(super) fn run(config: Option<Config>, settings: Settings, warnings: &[String]) -> Exit {
-    let mut findings = given(&settings);
+pub(super) fn run(config: Option<Config>, settings: Settings, warnings: &[String]) -> Result<Exit, CommandError> {
+    let mut findings = changed(&settings);
     findings.extend(warnings.iter().map(|warning| finding("settings", FindingStatus::Warning, warning)));
     let configured = config.is_some();
     match config {
-        None => findings.extend(problems(settings)),
-        Some(config) => match block_on(dependencies(&config)) {
-            Ok(found) => findings.extend(found),
-            Err(error) => return fail(&error),
-        },
+        None => findings.extend(errors(settings)),
+        Some(config) => findings.extend(block_on(async { Ok::<_, CommandError>(dependencies(&config).await) })?),
     }
-    print(&render(&findings));
+    print(&render(&findings))?;
     let failed = findings.iter().any(|finding| finding.outcome == FindingStatus::Failed);
-    match (configured, failed) {
-        (false, _) => Exit::BadConfiguration,
-        (true, true) => Exit::Failed,
-        (true, false) => Exit::Fine,
-    }
+    Ok(match (configured, failed) {
+        (false, _) => Exit::Configuration,
+        (true, true) => Exit::Failure,
+        (true, false) => Exit::Success,
+    })
 }
 
 fn finding(what: &str, outcome: FindingStatus, detail: impl Into<String>) -> Finding {
@@ -71,20 +67,14 @@ fn finding(what: &str, outcome: FindingStatus, detail: impl Into<String>) -> Fin
 }
 
 /// The settings that are not at their default, and where each comes from.
-fn given(settings: &Settings) -> Vec<Finding> {
-    let set = table::ALL.iter().filter(|setting| settings.origin(setting) != Origin::Default);
-    set.map(|setting| {
-        finding(setting.variable, FindingStatus::Ok, format!("from {}", settings.origin(setting).as_str()))
-    })
-    .collect()
+fn changed(settings: &Settings) -> Vec<Finding> {
+    let origins = table::all().iter().map(|setting| (setting.variable(), settings.origin(setting)));
+    let changed = origins.filter(|(_, origin)| *origin != Origin::Default);
+    changed.map(|(variable, origin)| finding(variable, FindingStatus::Ok, format!("from {origin}"))).collect()
 }
 
-fn problems(settings: Settings) -> Vec<Finding> {
-    settings
-        .into_errors()
-        .iter()
-        .map(|problem| finding("settings", FindingStatus::Failed, problem.to_string()))
-        .collect()
+fn errors(settings: Settings) -> Vec<Finding> {
+    settings.into_errors().iter().map(|error| finding("settings", FindingStatus::Failed, error.to_string())).collect()
 }
 
 async fn dependencies(config: &Config) -> Vec<Finding> {
@@ -92,7 +82,7 @@ async fn dependencies(config: &Config) -> Vec<Finding> {
     let scope = scope.map(|scope| format!("tenant {}, project {}", scope.tenant, scope.project));
     let mut found: Vec<Finding> = scope.map(|scope| finding("scope", FindingStatus::Ok, scope)).into_iter().collect();
     found.push(address(config).await);
-    found.extend(door::findings(config, SystemClock.now()));
+    found.extend(access::findings(config, SystemClock.now()));
     match &config.source {
         SourceConfig::Redis { redis: place, gateway, .. } => found.push(redis(config, place, gateway.scope()).await),
         SourceConfig::Proxy(proxy) => found.extend(upstreams(proxy).await),
@@ -117,8 +107,8 @@ async fn address(config: &Config) -> Finding {
 }
 
 async fn redis(config: &Config, redis: &RedisConfig, scope: &Scope) -> Finding {
-    let mut source = RedisSource::new(redis.clone(), scope, config.history_max_samples);
-    // The probe has its own limit; this one only guards against a defect in it.
+    let mut source = RedisSource::new(redis.clone(), scope, config.engine.history_max_samples);
+    // The probe has its own timeout; this one only guards against a defect in it.
     let limit = config.request_timeout * 3 + Duration::from_secs(1);
     match tokio::time::timeout(limit, source.probe(SystemClock.now())).await {
         Ok(Ok(report)) => finding("redis", FindingStatus::Ok, format!("{} · {report}", redis.redacted())),
@@ -127,7 +117,7 @@ async fn redis(config: &Config, redis: &RedisConfig, scope: &Scope) -> Finding {
     }
 }
 
-/// Both upstreams, asked as a tick would.
+/// Both upstreams, with the requests of a tick.
 async fn upstreams(config: &ProxyConfig) -> Vec<Finding> {
     let mut upstreams = match Upstreams::new(config) {
         Ok(upstreams) => upstreams,
@@ -146,13 +136,13 @@ fn upstream_finding(component: Component, answer: &UpstreamReply) -> Finding {
         }
         UpstreamReply::Failed(refusal) => finding(what, FindingStatus::Failed, refusal.detail.as_str()),
         UpstreamReply::Body(body) => match upstream::read(body, what) {
-            Ok(told) if told.malformed.is_empty() => {
+            Ok(payload) if payload.malformed.is_empty() => {
                 finding(what, FindingStatus::Ok, format!("{} bytes of payload", body.len()))
             }
-            Ok(told) => {
-                finding(what, FindingStatus::Warning, format!("{} fields cannot be read", told.malformed.len()))
+            Ok(payload) => {
+                finding(what, FindingStatus::Warning, format!("{} fields cannot be read", payload.malformed.len()))
             }
-            Err(problem) => finding(what, FindingStatus::Failed, format!("its answer {problem}")),
+            Err(problem) => finding(what, FindingStatus::Failed, format!("its response {problem}")),
         },
     }
 }
@@ -169,7 +159,7 @@ async fn postgres(config: &PostgresConfig) -> Finding {
     }
 }
 
-/// Every enabled sink, asked one after the other.
+/// Every enabled sink, one after the other.
 async fn sinks(config: &Config) -> Vec<Finding> {
     let exports = match app::exports(config, &Arc::new(Telemetry::default())) {
         Ok(exports) => exports,

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::serve::stop_signal;
-use super::{Exit, block_on, fail};
+use super::{CommandError, Exit, block_on};
 use crate::app::App;
 use crate::catalog;
 use crate::cli::DemoArgs;
@@ -21,27 +21,24 @@ const STATUS: [(&str, &str); 5] = [
     ("proc.queue.wait.p95_ms", "wait p95 ms"),
 ];
 
-pub(super) fn run(mut config: Config, arguments: &DemoArgs) -> Exit {
-    // A newcomer watches: a tick a second unless something else was asked for.
-    config.sample_interval = config.sample_interval.min(Duration::from_secs(1));
-    match block_on(demo(config, arguments.duration)) {
-        Ok(Ok(())) => Exit::Fine,
-        Ok(Err(error)) => fail(&format!("{error:#}")),
-        Err(error) => fail(&error),
-    }
+pub(super) fn run(mut config: Config, arguments: &DemoArgs) -> Result<Exit, CommandError> {
+    // A person watches: at least one tick a second.
+    config.engine.sample_interval = config.engine.sample_interval.min(Duration::from_secs(1));
+    block_on(demo(config, arguments.duration))?;
+    Ok(Exit::Success)
 }
 
 async fn demo(config: Config, duration: Option<Duration>) -> anyhow::Result<()> {
     let app = App::build(config).await?;
-    say(&welcome(app.scheme(), app.address()?));
+    show(&welcome(app.scheme(), app.address()?));
     let status = tokio::spawn(status(app.reader()));
     let ended = app.run(stop_after(duration)).await;
     status.abort();
-    say("\n");
+    show("\n");
     ended
 }
 
-/// Completes at a stop signal, or when the time is up.
+/// Completes at a stop signal, or after the duration.
 pub(super) async fn stop_after(duration: Option<Duration>) {
     let time_is_up = async {
         match duration {
@@ -60,22 +57,22 @@ fn welcome(scheme: &str, address: SocketAddr) -> String {
     let base = format!("{scheme}://{host}:{}", address.port());
     format!(
         "A simulated KDCube deployment is being measured. Open:\n\n  \
-         {base}/                    what there is\n  \
+         {base}/                    all routes\n  \
          {base}/metrics             Prometheus\n  \
          {base}/metrics/combined    the whole system as JSON\n  \
-         {base}/api/v1/signals      the numbers an autoscaler asks for\n\n\
+         {base}/api/v1/signals      the numbers for an autoscaler\n\n\
          Ctrl-C stops it.\n\n"
     )
 }
 
-/// On a terminal one line that is rewritten, elsewhere a line now and then.
+/// Rewrites one line on a terminal; elsewhere prints a line every ten seconds.
 async fn status(reader: SnapshotReader) {
     let terminal = std::io::stdout().is_terminal();
     let pause = Duration::from_secs(if terminal { 1 } else { 10 });
     loop {
         if let Some(snapshot) = reader.latest() {
             let line = status_line(&snapshot);
-            say(&if terminal { format!("\r\x1b[2K{line}") } else { format!("{line}\n") });
+            show(&if terminal { format!("\r\x1b[2K{line}") } else { format!("{line}\n") });
         }
         tokio::time::sleep(pause).await;
     }
@@ -89,8 +86,8 @@ fn status_line(snapshot: &Snapshot) -> String {
     values.join("   ")
 }
 
-/// Standard output may be gone; the demo goes on.
-fn say(text: &str) {
+/// A closed standard output does not end the demo.
+fn show(text: &str) {
     let mut out = std::io::stdout().lock();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }

@@ -1,30 +1,28 @@
-//! `healthcheck`: asks a server on this machine whether it is alive; for images that have no curl.
+//! `healthcheck`: checks that the server on this machine is alive; for images without curl.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
+use anyhow::bail;
 use reqwest::Client;
 
-use super::{Exit, block_on, fail};
-use crate::config;
-use crate::outlets::http::config as access;
+use super::{CommandError, Exit, block_on};
+use crate::outlets::http::config;
 use crate::settings::Settings;
 use crate::tls;
 
-/// Shorter than orchestrators wait for the command.
-const LIMIT: Duration = Duration::from_secs(3);
+/// Shorter than the time that orchestrators give the command.
+const TIMEOUT: Duration = Duration::from_secs(3);
 
-pub(super) fn run(mut settings: Settings) -> Exit {
-    let Some(address) = config::read_address(&mut settings) else { return super::refuse(&settings.into_errors()) };
-    let scheme = if access::speaks_tls(&mut settings) { "https" } else { "http" };
-    match block_on(ask(&format!("{scheme}://{}/livez", reachable(address)))) {
-        Ok(Ok(())) => Exit::Fine,
-        Ok(Err(problem)) => fail(&problem),
-        Err(error) => fail(&error),
-    }
+pub(super) fn run(mut settings: Settings) -> Result<Exit, CommandError> {
+    let address = config::read_address(&mut settings);
+    let scheme = if config::is_tls_configured(&mut settings) { "https" } else { "http" };
+    let Some(address) = address else { return Err(CommandError::Configuration(settings.into_errors())) };
+    block_on(get(&format!("{scheme}://{}/livez", reachable(address))))?;
+    Ok(Exit::Success)
 }
 
-/// Where a server that listens everywhere is found from here.
+/// The address to connect to: loopback for a server that listens on every address.
 const fn reachable(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
@@ -34,18 +32,16 @@ const fn reachable(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
-/// Asks, with TLS if need be, whoever the server's certificate may belong to. What is verified is that
-/// somebody on this machine has the port, can shake hands and is alive: the question is sent without a
-/// token and the answer is a word. Names are not verified, since a certificate seldom names 127.0.0.1;
-/// nor is it compared with METRICS_TLS_CERT_FILE, which may hold a newer one, or one that the server
-/// rightly did not take: neither is cured by the restart that a failed check means.
-async fn ask(url: &str) -> Result<(), String> {
+/// Requests the liveness route and accepts any certificate. The check verifies that a server on this machine has the
+/// port, completes a handshake and is alive; it sends no token, and the response is one word. Names are not verified,
+/// because a certificate rarely names 127.0.0.1. The certificate is not compared with METRICS_TLS_CERT_FILE, which may
+/// hold a newer one, or one that the server rightly did not load: the restart that a failed check causes fixes neither.
+async fn get(url: &str) -> anyhow::Result<()> {
     tls::use_ring();
-    let builder = Client::builder().no_proxy().timeout(LIMIT).tls_danger_accept_invalid_certs(true);
-    let client = builder.build().map_err(|error| error.to_string())?;
-    match client.get(url).send().await.map(|answer| answer.status()) {
+    let client = Client::builder().no_proxy().timeout(TIMEOUT).tls_danger_accept_invalid_certs(true).build()?;
+    match client.get(url).send().await.map(|response| response.status()) {
         Ok(status) if status.is_success() => Ok(()),
-        Ok(status) => Err(format!("{url} answers {status}")),
-        Err(error) => Err(format!("{url}: {}", error.without_url())),
+        Ok(status) => bail!("{url} answers {status}"),
+        Err(error) => bail!("{url}: {}", error.without_url()),
     }
 }

@@ -1,6 +1,6 @@
-//! `once`: one tick, one push, one line of JSON; for schedulers outside, such as EventBridge.
+//! `once`: one tick, one push, one line of JSON; for external schedulers such as EventBridge.
 //!
-//! With `--dry-run` nothing is written or pushed: what would be is printed, and what it would cost.
+//! `--dry-run` prints what would be pushed and its cost, and writes and pushes nothing.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -8,10 +8,9 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{Exit, block_on, fail, print};
+use super::{CommandError, Exit, block_on, print};
 use crate::app;
-use crate::base::clock::UnixSeconds;
-use crate::base::clock::{Clock, SystemClock};
+use crate::base::clock::{Clock, SystemClock, UnixSeconds};
 use crate::catalog;
 use crate::cli::OnceArgs;
 use crate::config::Config;
@@ -21,28 +20,24 @@ use crate::outlets::push::sink::{ExportBatch, Preview, SnapshotSamples};
 use crate::sources::SourceError;
 use crate::telemetry::Telemetry;
 
-/// Attempts that a sink gets, in time limits of one.
-const ATTEMPTS: u32 = 3;
+/// The deadline of the push, in request timeouts.
+const TIMEOUTS: u32 = 3;
 
-/// The month that prices are for.
+/// The month of a price.
 const MONTH: Duration = Duration::from_hours(30 * 24);
 
-pub(super) fn run(config: &Config, arguments: &OnceArgs) -> Exit {
-    match block_on(once(config, arguments)) {
-        Ok(Ok(exit)) => exit,
-        Ok(Err(error)) => fail(&format!("{error:#}")),
-        Err(error) => fail(&error),
-    }
+pub(super) fn run(config: &Config, arguments: &OnceArgs) -> Result<Exit, CommandError> {
+    block_on(once(config, arguments))
 }
 
-async fn once(config: &Config, arguments: &OnceArgs) -> anyhow::Result<Exit> {
+async fn once(config: &Config, arguments: &OnceArgs) -> Result<Exit, CommandError> {
     let telemetry = Arc::new(Telemetry::default());
     let exports = app::exports(config, &telemetry)?;
     let now = SystemClock.now();
     let (mut ticker, _) = app::ticker(config, &SystemClock, &telemetry, app::asked_database(config).await)?;
     let tick = match ticker.tick(now, if arguments.dry_run { RecordMode::No } else { RecordMode::Yes }).await {
         Ok(tick) => tick,
-        Err(error) => return Ok(nothing_collected(&error, now)),
+        Err(error) => return Err(nothing_collected(error, now)),
     };
     telemetry.report_malformed(&tick.malformed);
     if let Some(error) = &tick.record_error {
@@ -51,27 +46,25 @@ async fn once(config: &Config, arguments: &OnceArgs) -> anyhow::Result<Exit> {
     let truth = SnapshotSamples { id: format!("once-{now}"), at: now, samples: catalog::samples(&tick.monitoring) };
     let batch = ExportBatch { truth: Some(truth), snapshot_age_seconds: Some((SystemClock.now() - now).max(0.0)) };
     if arguments.dry_run {
-        return Ok(print(&previews(config, arguments, &exports, &batch)));
+        print(&previews(config, arguments, &exports, &batch))?;
+        return Ok(Exit::Success);
     }
-    let report = exports.deliver(batch, config.request_timeout * ATTEMPTS).await;
-    Ok(tell(&report))
+    let report = exports.deliver(batch, config.request_timeout * TIMEOUTS).await;
+    print_report(&report)
 }
 
-fn nothing_collected(error: &SourceError, now: UnixSeconds) -> Exit {
+/// Prints the line of a failed run; the exit code is that of the failure even if it cannot be printed.
+fn nothing_collected(error: SourceError, now: UnixSeconds) -> CommandError {
     let line = json!({"status": "failed", "ts": now, "error": error.to_string(), "sinks": []});
-    fail(error);
-    print(&format!("{line}\n"));
-    Exit::NothingCollected
+    let _ = print(&format!("{line}\n"));
+    CommandError::NothingCollected(error)
 }
 
-fn tell(report: &Report) -> Exit {
-    // A report is plain data: it always is JSON.
+fn print_report(report: &Report) -> Result<Exit, CommandError> {
+    // A report is plain data and always serialises.
     let line = serde_json::to_string(report).unwrap_or_default();
-    match (print(&format!("{line}\n")), report.status) {
-        (Exit::Fine, ExportOutcome::Ok) => Exit::Fine,
-        (Exit::Fine, _) => Exit::SinkFailed,
-        (exit, _) => exit,
-    }
+    print(&format!("{line}\n"))?;
+    Ok(if report.status == ExportOutcome::Ok { Exit::Success } else { Exit::SinkFailed })
 }
 
 fn previews(config: &Config, arguments: &OnceArgs, exports: &Exports, batch: &ExportBatch) -> String {
@@ -89,11 +82,11 @@ fn previews(config: &Config, arguments: &OnceArgs, exports: &Exports, batch: &Ex
     text
 }
 
-/// What a service that bills would bill in a month, or nothing.
+/// The monthly cost of a billed service; empty for others.
 fn price(preview: &Preview, interval: Duration, arguments: &OnceArgs) -> String {
     let Some(metrics) = preview.billed_metrics else { return String::new() };
-    let rounds = MONTH.as_secs_f64() / interval.as_secs_f64();
-    let (metrics, requests) = (count(metrics), count(preview.requests) * rounds);
+    let pushes = MONTH.as_secs_f64() / interval.as_secs_f64();
+    let (metrics, requests) = (count(metrics), count(preview.requests) * pushes);
     let cost = metrics * arguments.price_per_metric + requests / 1000.0 * arguments.price_per_1000_requests;
     format!(
         "a month: {metrics} metrics, {requests:.0} requests (one batch every {interval:?}), about {cost:.2} USD at {} USD a metric \

@@ -2,17 +2,14 @@
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{Exit, block_on, fail};
+use super::{CommandError, Exit, block_on};
 use crate::app::App;
 use crate::config::Config;
 use crate::platform::facts::Scope;
 
-pub(super) fn run(config: Config) -> Exit {
-    match block_on(serve(config)) {
-        Ok(Ok(())) => Exit::Fine,
-        Ok(Err(error)) => fail(&format!("{error:#}")),
-        Err(error) => fail(&error),
-    }
+pub(super) fn run(config: Config) -> Result<Exit, CommandError> {
+    block_on(serve(config))?;
+    Ok(Exit::Success)
 }
 
 async fn serve(config: Config) -> anyhow::Result<()> {
@@ -28,15 +25,15 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Anyone who reaches the port can read it: whoever starts it so is told what that asks of the network.
+/// Without a token or client certificates, the network has to restrict access.
 fn warn_if_open(config: &Config) {
-    if config.door.is_open() && !config.address.ip().is_loopback() {
+    if config.access.is_open() && !config.address.ip().is_loopback() {
         tracing::warn!(
             address = %config.address,
-            "no METRICS_AUTH_TOKEN and no METRICS_TLS_CLIENT_CA_FILE: whoever can connect to this address reads every \
-             metric and can start an export. Internal only means that nobody else can: no public load balancer, \
-             ingress or port leads here, and the network (private subnet, security group, NetworkPolicy) lets in \
-             only scrapers, autoscalers and probes. Set a token, or METRICS_BIND=127.0.0.1, if that does not hold"
+            "no METRICS_AUTH_TOKEN and no METRICS_TLS_CLIENT_CA_FILE: everyone who can connect to this address can read \
+             every metric and start an export. Internal only means that no public load balancer, ingress or port leads \
+             here and that the network (private subnet, security group, NetworkPolicy) admits only scrapers, \
+             autoscalers and probes. Otherwise set a token, or METRICS_BIND=127.0.0.1"
         );
     }
 }
@@ -45,7 +42,7 @@ fn warn_if_open(config: &Config) {
 pub(super) async fn stop_signal() {
     let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
     else {
-        // Without handlers the signals keep their default, which ends the process at once.
+        // Without handlers the signals keep their default action, which ends the process immediately.
         return std::future::pending().await;
     };
     tokio::select! {

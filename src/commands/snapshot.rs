@@ -1,10 +1,11 @@
-//! `snapshot`: one tick, printed; the same truth that the server would serve.
+//! `snapshot`: one tick, printed as the server would serve it.
 
 use std::sync::Arc;
 
+use anyhow::anyhow;
 use serde_json::{Map, Value, json};
 
-use super::{Exit, block_on, fail, print};
+use super::{CommandError, Exit, block_on, print};
 use crate::analysis::SystemPayload;
 use crate::app;
 use crate::base::clock::{Clock, FixedClock, SystemClock};
@@ -14,36 +15,26 @@ use crate::config::Config;
 use crate::engine::tick::{RecordMode, Tick};
 use crate::outlets::exposition::{self, TextFormat};
 use crate::outlets::routes::UpstreamEnvelope;
-use crate::sources::SourceError;
 use crate::telemetry::Telemetry;
 
-pub(super) fn run(config: Config, arguments: &SnapshotArgs) -> Exit {
+pub(super) fn run(config: &Config, arguments: &SnapshotArgs) -> Result<Exit, CommandError> {
     let now = arguments.at.unwrap_or_else(|| SystemClock.now());
-    let tick = match block_on(take(&config, now, arguments.record)) {
-        Ok(Ok(Ok(tick))) => tick,
-        Ok(Ok(Err(error))) => return nothing_collected(&error),
-        Ok(Err(error)) => return fail(&format!("{error:#}")),
-        Err(error) => return fail(&error),
-    };
+    let tick = block_on(take(config, now, arguments.record))?;
     for malformed in &tick.malformed {
-        tracing::warn!(key = malformed.key, problem = malformed.problem, "an input could not be read and was skipped");
+        tracing::warn!(key = malformed.key, problem = malformed.problem, "skipped malformed input");
     }
-    let exit = print(&render(&tick, now, &config, arguments.format));
+    print(&render(&tick, now, config, arguments.format))?;
     match tick.record_error {
-        Some(error) => fail(&format!("the tick's points could not be written: {error}")),
-        None => exit,
+        Some(error) => Err(CommandError::Failed(anyhow!("cannot write the points of the tick: {error}"))),
+        None => Ok(Exit::Success),
     }
 }
 
-async fn take(config: &Config, now: f64, record: bool) -> anyhow::Result<Result<Tick, SourceError>> {
+async fn take(config: &Config, now: f64, record: bool) -> Result<Tick, CommandError> {
     let database = app::asked_database(config).await;
     let (mut ticker, _) = app::ticker(config, &FixedClock(now), &Arc::new(Telemetry::default()), database)?;
-    Ok(ticker.tick(now, if record { RecordMode::Points } else { RecordMode::No }).await)
-}
-
-fn nothing_collected(error: &SourceError) -> Exit {
-    fail(error);
-    Exit::NothingCollected
+    let mode = if record { RecordMode::Points } else { RecordMode::No };
+    ticker.tick(now, mode).await.map_err(CommandError::NothingCollected)
 }
 
 fn render(tick: &Tick, now: f64, config: &Config, format: SnapshotFormat) -> String {
@@ -59,7 +50,7 @@ fn render(tick: &Tick, now: f64, config: &Config, format: SnapshotFormat) -> Str
             return exposition::render(&catalog::samples(system), &config.mapping, TextFormat::Text);
         }
     };
-    // Pretty, because a person or a diff reads it; to_string_pretty of a Value cannot fail.
+    // Pretty for people and diffs; to_string_pretty of a Value cannot fail.
     let mut text = serde_json::to_string_pretty(&json).unwrap_or_default();
     text.push('\n');
     text

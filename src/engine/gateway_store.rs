@@ -1,5 +1,5 @@
 //! Which gateway configuration is in force: the environment's, the one saved in Redis, or one
-//! published while the server runs. How each is read is `config::gateway`'s matter.
+//! published while the server runs. `gateway_config` reads the environment's.
 
 use crate::platform::facts::{InputKind, Malformed};
 use crate::platform::gateway::GatewayConfig;

@@ -4,6 +4,7 @@
 //! character as `_` (no `kdcube_` is put before it). A mapped unit is CloudWatch's label only:
 //! values are not converted.
 
+mod config;
 mod parse;
 
 use std::collections::BTreeMap;

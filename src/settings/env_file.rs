@@ -1,32 +1,33 @@
-//! Reads an env file: `NAME=value` lines, quotes and comments as usual, and JSON as it is written elsewhere.
+//! Reads an env file: `NAME=value` lines with the usual quotes and comments, and JSON without quotes around it.
 
 use std::path::Path;
 
-use super::{Layer, SettingError};
+use super::{EnvFile, SettingError, Variables};
 
-/// Reads an env file. A value that begins as JSON is taken as it stands; any other as shells do, so that blanks and
-/// `$` need single quotes.
+/// Reads an env file. A value that begins like JSON is taken literally. Any other is read as by a shell: spaces and `$`
+/// need single quotes.
 ///
 /// # Errors
 /// The file cannot be read, or a line is not an assignment.
-pub fn read_env_file(path: &Path) -> Result<Layer, SettingError> {
-    let told = |what: String| SettingError(format!("--env-file {}: {what}", path.display()));
-    let bytes = std::fs::read(path).map_err(|error| told(format!("cannot be read: {error}")))?;
-    parse(&bytes).map_err(told)
+pub fn read_env_file(path: &Path) -> Result<EnvFile, SettingError> {
+    let error = |problem: String| SettingError::Other(format!("--env-file {}: {problem}", path.display()));
+    let bytes = std::fs::read(path).map_err(|cause| error(format!("cannot be read: {cause}")))?;
+    let variables = parse(&bytes).map_err(error)?;
+    Ok(EnvFile { path: path.to_owned(), variables })
 }
 
-fn parse(bytes: &[u8]) -> Result<Layer, String> {
+fn parse(bytes: &[u8]) -> Result<Variables, String> {
     let text = std::str::from_utf8(bytes).map_err(|_| "is not UTF-8 text".to_owned())?;
-    let json: Layer =
+    let json: Variables =
         text.lines().filter_map(json_line).map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     let rest: String = text.lines().filter(|line| json_line(line).is_none()).flat_map(|line| [line, "\n"]).collect();
-    let mut layer =
-        dotenvy::from_read_iter(rest.as_bytes()).collect::<Result<Layer, _>>().map_err(|error| problem(&error))?;
-    layer.extend(json);
-    Ok(layer)
+    let mut variables =
+        dotenvy::from_read_iter(rest.as_bytes()).collect::<Result<Variables, _>>().map_err(|error| problem(&error))?;
+    variables.extend(json);
+    Ok(variables)
 }
 
-/// A line such as `NAME={"a": 1}`, whose quotes a shell would take away.
+/// A line such as `NAME={"a": 1}`, whose quotes a shell would remove.
 fn json_line(line: &str) -> Option<(&str, &str)> {
     let line = line.trim();
     let (name, value) = line.strip_prefix("export ").unwrap_or(line).split_once('=')?;
@@ -35,15 +36,15 @@ fn json_line(line: &str) -> Option<(&str, &str)> {
     (is_name && value.starts_with(['{', '['])).then_some((name, value))
 }
 
-/// dotenvy quotes the whole line, which may hold a secret.
+/// The text of dotenvy would quote the whole line, which may hold a secret.
 fn problem(error: &dotenvy::Error) -> String {
     match error {
         dotenvy::Error::LineParse(_, position) => format!(
-            "a line is not NAME=value (at its character {position}); accepted: a value with blanks, `$` or `#` in single \
-             quotes, JSON as it is"
+            "a line is not NAME=value (at character {position}); accepted: values with spaces, `$` or `#` in single \
+             quotes, JSON without quotes"
         ),
         dotenvy::Error::Io(error) => error.to_string(),
-        _ => "cannot be understood".to_owned(),
+        _ => "cannot be parsed".to_owned(),
     }
 }
 
@@ -58,9 +59,9 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("env");
         std::fs::write(&path, "A=1\nPASSWORD 'hunter2\n").unwrap();
-        assert!(!read_env_file(&path).unwrap_err().0.contains("hunter2"));
+        assert!(!read_env_file(&path).unwrap_err().to_string().contains("hunter2"));
         std::fs::write(&path, "# comment\nA=1\nB=\"two words\"\n").unwrap();
-        assert_eq!(read_env_file(&path).unwrap().get("B").map(String::as_str), Some("two words"));
+        assert_eq!(read_env_file(&path).unwrap().variables.get("B").map(String::as_str), Some("two words"));
     }
 
     #[test]
@@ -81,7 +82,7 @@ mod tests {
         }
 
         #[test]
-        fn what_it_says_is_read_and_a_broken_line_is_not_shown(
+        fn values_are_read_and_a_broken_line_is_not_shown(
             values in proptest::collection::vec("[a-zA-Z0-9:/@._-]{1,20}", 1..5), broken in "[a-z]{9} '[a-z]{9}"
         ) {
             let mut text: String = values.iter().enumerate().map(|(n, value)| format!("export NAME_{n}={value}  # why\n")).collect();

@@ -10,9 +10,9 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::RouteState;
-use crate::config::Mode;
 use crate::outlets::http::problem::HttpProblem;
 use crate::platform::facts::Component;
+use crate::sources::mode::Mode;
 use crate::sources::proxy::config::ProxyConfig;
 use crate::sources::proxy::{UpstreamError, UpstreamReplies, UpstreamReply};
 

@@ -1,4 +1,4 @@
-//! Which PostgreSQL is asked, as whom, and whom it must be. Asking is `sources::postgres`' matter.
+//! The connection to PostgreSQL: address, credentials and TLS. `sources::postgres` connects.
 
 use std::net::Ipv6Addr;
 use std::path::Path;
@@ -8,38 +8,68 @@ use std::time::Duration;
 use rustls::RootCertStore;
 use secrecy::SecretString;
 
-use crate::settings::table;
-use crate::settings::{FromSetting, Setting, Settings};
+use crate::settings::{FromSetting, Setting, Settings, setting};
 use crate::tls::pem;
+
+const ENABLED: &Setting = setting("METRICS_ENABLE_PG_POOL");
+const HOST: &Setting = setting("POSTGRES_HOST");
+const PORT: &Setting = setting("POSTGRES_PORT");
+const DATABASE: &Setting = setting("POSTGRES_DATABASE");
+const USER: &Setting = setting("POSTGRES_USER");
+const PASSWORD: &Setting = setting("POSTGRES_PASSWORD");
+const SSL: &Setting = setting("POSTGRES_SSL");
+const CA_FILE: &Setting = setting("METRICS_POSTGRES_CA_FILE");
 
 /// How the source reaches PostgreSQL.
 #[derive(Debug, Clone)]
 pub struct PostgresConfig {
-    /// A name, an address, or the folder of a socket (then it begins with `/`).
+    /// A name, an address, or the directory of a socket, which begins with `/`.
     pub host: String,
     pub port: u16,
     pub database: String,
     pub user: String,
     pub password: Option<SecretString>,
-    /// Who may vouch for the server; `None` = no TLS.
+    /// The CAs that verify the server; `None` = no TLS.
     pub tls: Option<Authorities>,
-    /// What `pg_stat_activity` shows.
+    /// The application name in `pg_stat_activity`.
     pub application: String,
-    /// Limit of one question, connecting included.
+    /// Timeout of one query, connecting included.
     pub timeout: Duration,
 }
 
-/// Whose signature of a certificate counts.
+/// The CAs that the server's certificate must come from.
 #[derive(Debug, Clone)]
 pub enum Authorities {
-    /// Those that the system trusts.
+    /// The system trust store.
     System,
-    /// These and no others.
+    /// Only these.
     Own(Arc<RootCertStore>),
 }
 
 impl PostgresConfig {
-    /// Where and as whom, for messages.
+    /// Reads the PostgreSQL settings. `None` if PostgreSQL is not enabled or anything is wrong; errors are recorded.
+    pub fn read(settings: &mut Settings, timeout: Option<Duration>, instance_id: &str) -> Option<Self> {
+        if !settings.get::<bool>(ENABLED)? {
+            return None;
+        }
+        let host = read_host(settings);
+        let port = read_port(settings);
+        let database = required(settings, DATABASE);
+        let user = required(settings, USER);
+        let tls = read_tls(settings);
+        Some(Self {
+            host: host?,
+            port: port?,
+            database: database?,
+            user: user?,
+            password: settings.secret(PASSWORD),
+            tls: tls?,
+            application: format!("kdcube-metrics:{instance_id}"),
+            timeout: timeout?,
+        })
+    }
+
+    /// Address, database and user, for messages.
     #[must_use]
     pub fn place(&self) -> String {
         let Self { host, port, database, user, .. } = self;
@@ -64,44 +94,23 @@ impl FromSetting for Host {
     }
 }
 
-/// Reads what concerns PostgreSQL; `None` where it is not asked or something is wrong.
-pub fn read(settings: &mut Settings, timeout: Option<Duration>, instance_id: &str) -> Option<PostgresConfig> {
-    if !settings.get::<bool>(&table::ENABLE_PG_POOL)? {
-        return None;
-    }
-    let host = needed(settings, &table::POSTGRES_HOST).and_then(|_| settings.get::<Host>(&table::POSTGRES_HOST));
-    let port = read_port(settings);
-    let database = needed(settings, &table::POSTGRES_DATABASE);
-    let user = needed(settings, &table::POSTGRES_USER);
-    let tls = read_tls(settings);
-    Some(PostgresConfig {
-        host: host?.0,
-        port: port?,
-        database: database?,
-        user: user?,
-        password: settings.secret(&table::POSTGRES_PASSWORD),
-        tls: tls?,
-        application: format!("kdcube-metrics:{instance_id}"),
-        timeout: timeout?,
-    })
+fn read_host(settings: &mut Settings) -> Option<String> {
+    let text = required(settings, HOST)?;
+    Host::from_setting(&text).map_err(|problem| settings.reject(HOST, &problem)).ok().map(|host| host.0)
 }
 
-fn needed(settings: &mut Settings, setting: &Setting) -> Option<String> {
+fn required(settings: &mut Settings, setting: &'static Setting) -> Option<String> {
     let text = settings.text(setting);
     if text.is_none() {
-        settings.error(format!(
-            "{} is not set, and METRICS_ENABLE_PG_POOL=1 needs it; accepted: {}",
-            setting.variable, setting.accepts
-        ));
+        settings.missing(setting, "METRICS_ENABLE_PG_POOL=1 needs it");
     }
     text
 }
 
 fn read_port(settings: &mut Settings) -> Option<u16> {
-    let port = settings.get(&table::POSTGRES_PORT)?;
+    let port = settings.get(PORT)?;
     if port == 0 {
-        settings
-            .error(format!("POSTGRES_PORT \"0\": nobody listens there; accepted: {}", table::POSTGRES_PORT.accepts));
+        settings.reject(PORT, "is no port to connect to");
         return None;
     }
     Some(port)
@@ -109,20 +118,18 @@ fn read_port(settings: &mut Settings) -> Option<u16> {
 
 /// `Some(None)` = no TLS; `None` = something is wrong.
 fn read_tls(settings: &mut Settings) -> Option<Option<Authorities>> {
-    let wanted = settings.get::<bool>(&table::POSTGRES_SSL)?;
-    let file = settings.text(&table::POSTGRES_CA_FILE);
-    match (wanted, file) {
+    let enabled = settings.get::<bool>(SSL)?;
+    match (enabled, settings.text(CA_FILE)) {
         (false, None) => Some(None),
         (true, None) => Some(Some(Authorities::System)),
         (false, Some(_)) => {
-            settings.error("METRICS_POSTGRES_CA_FILE is set, but without POSTGRES_SSL=1 nothing would be verified");
+            settings.reject(CA_FILE, "has no effect without POSTGRES_SSL=1: nothing would be verified");
             None
         }
         (true, Some(file)) => match authorities(Path::new(&file)) {
             Ok(roots) => Some(Some(Authorities::Own(Arc::new(roots)))),
-            Err(why) => {
-                let accepted = table::POSTGRES_CA_FILE.accepts;
-                settings.error(format!("METRICS_POSTGRES_CA_FILE {file:?}: {why}; accepted: {accepted}"));
+            Err(problem) => {
+                settings.reject(CA_FILE, &problem);
                 None
             }
         },
@@ -147,8 +154,8 @@ mod tests {
 
     fn read_all(variables: &[(&str, &str)]) -> (Option<PostgresConfig>, Vec<String>) {
         let mut settings = Settings::from_environment(variables.iter().copied());
-        let config = read(&mut settings, Some(Duration::from_secs(1)), "m");
-        (config, settings.into_errors().into_iter().map(|problem| problem.0).collect())
+        let config = PostgresConfig::read(&mut settings, Some(Duration::from_secs(1)), "m");
+        (config, settings.into_errors().into_iter().map(|error| error.to_string()).collect())
     }
 
     fn with(more: &[(&'static str, &'static str)]) -> (Option<PostgresConfig>, Vec<String>) {
@@ -156,13 +163,13 @@ mod tests {
     }
 
     #[test]
-    fn off_it_needs_nothing_and_minds_nothing() {
+    fn off_it_needs_nothing_and_reads_nothing() {
         let (config, problems) = read_all(&[("POSTGRES_PORT", "many"), ("POSTGRES_SSL", "perhaps")]);
         assert!(config.is_none() && problems.is_empty(), "{problems:?}");
     }
 
     #[test]
-    fn on_it_tells_everything_that_is_missing_or_wrong() {
+    fn on_it_reports_everything_that_is_missing_or_wrong() {
         let (config, problems) = read_all(&[
             ("METRICS_ENABLE_PG_POOL", "1"),
             ("POSTGRES_PORT", "0"),
@@ -196,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn an_authority_must_be_there_and_be_of_use() {
+    fn a_ca_file_must_be_readable_and_hold_a_certificate() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("ca.pem");
         std::fs::write(&file, "no certificate").unwrap();

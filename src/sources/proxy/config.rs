@@ -1,4 +1,4 @@
-//! Which servers proxy mode asks, and as whom. Asking is `sources::proxy`'s matter.
+//! The upstreams of proxy mode and the credentials for them. `sources::proxy` sends the requests.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,9 +9,17 @@ use serde_json::{Map, Value};
 
 use crate::base::endpoint::Endpoint;
 use crate::platform::facts::Component;
-use crate::settings::table;
-use crate::settings::{FromSetting, Setting, Settings};
+use crate::settings::{FromSetting, Setting, Settings, setting};
 use crate::tls::client::{self, UpstreamTls};
+
+const INGRESS_URL: &Setting = setting("METRICS_INGRESS_BASE_URL");
+const PROC_URL: &Setting = setting("METRICS_PROC_BASE_URL");
+const HEADER_NAME: &Setting = setting("METRICS_AUTH_HEADER_NAME");
+const HEADER_VALUE: &Setting = setting("METRICS_AUTH_HEADER_VALUE");
+const HEADERS: &Setting = setting("METRICS_HEADERS_JSON");
+const CA_FILE: &Setting = setting("METRICS_PROXY_CA_FILE");
+const CERT_FILE: &Setting = setting("METRICS_PROXY_CLIENT_CERT_FILE");
+const KEY_FILE: &Setting = setting("METRICS_PROXY_CLIENT_KEY_FILE");
 
 /// The upstreams, and what every request to them carries.
 #[derive(Debug, Clone)]
@@ -22,12 +30,28 @@ pub struct ProxyConfig {
     /// More headers; their values may be secrets and do not print.
     pub headers: HeaderMap,
     pub tls: UpstreamTls,
-    /// Limit of one request.
+    /// Timeout of one request.
     pub timeout: Duration,
 }
 
 impl ProxyConfig {
-    /// Where a component is asked.
+    /// Reads the settings of proxy mode. `None` if anything is wrong; errors are recorded.
+    pub fn read(settings: &mut Settings, timeout: Option<Duration>) -> Option<Self> {
+        let ingress = endpoint(settings, INGRESS_URL);
+        let proc = endpoint(settings, PROC_URL);
+        if matches!((&ingress, &proc), (Some(None), Some(None))) {
+            settings.error(
+                "METRICS_INGRESS_BASE_URL and METRICS_PROC_BASE_URL are not set, and proxy mode needs one of them; \
+                 accepted: an http:// or https:// URL each",
+            );
+        }
+        let auth = auth(settings);
+        let headers = headers(settings);
+        let tls = tls(settings);
+        Some(Self { ingress: ingress?, proc: proc?, auth: auth?, headers: headers?, tls: tls?, timeout: timeout? })
+    }
+
+    /// The upstream of a component.
     #[must_use]
     pub const fn endpoint(&self, component: Component) -> Option<&Endpoint> {
         match component {
@@ -36,69 +60,53 @@ impl ProxyConfig {
         }
     }
 
-    /// The variable that says where a component is asked.
+    /// The variable with the upstream of a component.
     #[must_use]
     pub const fn variable(component: Component) -> &'static str {
         match component {
-            Component::Ingress => table::INGRESS_BASE_URL.variable,
-            Component::Proc => table::PROC_BASE_URL.variable,
+            Component::Ingress => INGRESS_URL.variable(),
+            Component::Proc => PROC_URL.variable(),
         }
     }
 }
 
-/// The header that lets us in.
+/// The header that authenticates requests to upstreams.
 #[derive(Debug, Clone)]
 pub struct AuthHeader {
     pub name: HeaderName,
     pub value: AuthValue,
 }
 
-/// Its value; one from a file may be renewed while the server runs.
+/// A header value. One from a file is read again for every request.
 #[derive(Debug, Clone)]
 pub enum AuthValue {
     Fixed(SecretString),
     File(PathBuf),
 }
 
-/// Reads all of it; `None` if anything is wrong, which is noted.
-pub fn read(settings: &mut Settings, timeout: Option<Duration>) -> Option<ProxyConfig> {
-    let ingress = endpoint(settings, &table::INGRESS_BASE_URL);
-    let proc = endpoint(settings, &table::PROC_BASE_URL);
-    if matches!((&ingress, &proc), (Some(None), Some(None))) {
-        settings.error(
-            "METRICS_INGRESS_BASE_URL and METRICS_PROC_BASE_URL are not set, and proxy mode needs one of them; accepted: \
-             an http:// or https:// URL each",
-        );
-    }
-    let auth = auth(settings);
-    let headers = headers(settings);
-    let tls = tls(settings);
-    Some(ProxyConfig { ingress: ingress?, proc: proc?, auth: auth?, headers: headers?, tls: tls?, timeout: timeout? })
-}
-
 /// `Some(None)`: not configured.
-fn endpoint(settings: &mut Settings, setting: &Setting) -> Option<Option<Endpoint>> {
+fn endpoint(settings: &mut Settings, setting: &'static Setting) -> Option<Option<Endpoint>> {
     let Some(text) = settings.secret(setting) else { return Some(None) };
     Endpoint::parse(text.expose_secret()).map(Some).map_err(|problem| settings.reject(setting, problem)).ok()
 }
 
 fn auth(settings: &mut Settings) -> Option<Option<AuthHeader>> {
-    let name = settings.get::<HeaderName>(&table::AUTH_HEADER_NAME)?;
-    let Some(value) = settings.secret(&table::AUTH_HEADER_VALUE) else { return Some(None) };
+    let name = settings.get::<HeaderName>(HEADER_NAME)?;
+    let Some(value) = settings.secret(HEADER_VALUE) else { return Some(None) };
     if header_value(value.expose_secret()).is_err() {
-        settings.error(format!("METRICS_AUTH_HEADER_VALUE: {UNFIT}"));
+        settings.reject(HEADER_VALUE, ILLEGAL_VALUE);
         return None;
     }
-    let value = settings.file_of(&table::AUTH_HEADER_VALUE).map_or(AuthValue::Fixed(value), AuthValue::File);
+    let value = settings.file_of(HEADER_VALUE).map_or(AuthValue::Fixed(value), AuthValue::File);
     Some(Some(AuthHeader { name, value }))
 }
 
-const UNFIT: &str = "cannot be the value of a header; accepted: visible characters and spaces on one line";
+const ILLEGAL_VALUE: &str = "cannot be the value of a header: only visible characters and spaces on one line are legal";
 
-/// A header's value that does not print.
+/// A header value that debug output does not show.
 ///
 /// # Errors
-/// It has characters that no header may have.
+/// It has characters that are illegal in headers.
 pub fn header_value(text: &str) -> Result<HeaderValue, reqwest::header::InvalidHeaderValue> {
     let mut value = HeaderValue::from_str(text.trim())?;
     value.set_sensitive(true);
@@ -106,11 +114,11 @@ pub fn header_value(text: &str) -> Result<HeaderValue, reqwest::header::InvalidH
 }
 
 fn headers(settings: &mut Settings) -> Option<HeaderMap> {
-    let Some(text) = settings.secret(&table::HEADERS_JSON) else { return Some(HeaderMap::new()) };
-    parse_headers(text.expose_secret()).map_err(|problem| settings.reject(&table::HEADERS_JSON, &problem)).ok()
+    let Some(text) = settings.secret(HEADERS) else { return Some(HeaderMap::new()) };
+    parse_headers(text.expose_secret()).map_err(|problem| settings.reject(HEADERS, &problem)).ok()
 }
 
-/// Problems name the header, never its value. A null is no header, as in the service before this one.
+/// Problems name the header, never its value. A null means no header, as in earlier versions of the service.
 fn parse_headers(text: &str) -> Result<HeaderMap, String> {
     let fields: Map<String, Value> = serde_json::from_str(text).map_err(|_| "is not a JSON object".to_owned())?;
     let mut headers = HeaderMap::new();
@@ -122,16 +130,16 @@ fn parse_headers(text: &str) -> Result<HeaderMap, String> {
             Value::Bool(_) | Value::Number(_) => value.to_string(),
             Value::Array(_) | Value::Object(_) => return Err(format!("the value of {name:?} is not text")),
         };
-        let value = header_value(&text).map_err(|_| format!("the value of {name:?} {UNFIT}"))?;
+        let value = header_value(&text).map_err(|_| format!("the value of {name:?} {ILLEGAL_VALUE}"))?;
         headers.insert(header, value);
     }
     Ok(headers)
 }
 
 fn tls(settings: &mut Settings) -> Option<UpstreamTls> {
-    let authorities = settings.text(&table::PROXY_CA_FILE).map(PathBuf::from);
-    let certificate = settings.text(&table::PROXY_CLIENT_CERT_FILE).map(PathBuf::from);
-    let key = settings.text(&table::PROXY_CLIENT_KEY_FILE).map(PathBuf::from);
+    let authorities = settings.text(CA_FILE).map(PathBuf::from);
+    let certificate = settings.text(CERT_FILE).map(PathBuf::from);
+    let key = settings.text(KEY_FILE).map(PathBuf::from);
     if certificate.is_some() != key.is_some() {
         settings.error(
             "METRICS_PROXY_CLIENT_CERT_FILE and METRICS_PROXY_CLIENT_KEY_FILE belong together; accepted: both or neither",
@@ -139,9 +147,9 @@ fn tls(settings: &mut Settings) -> Option<UpstreamTls> {
         return None;
     }
     let files = UpstreamTls { authorities, identity: certificate.zip(key) };
-    // Judged now: what cannot be used stops the start together with all else that is wrong.
+    // Loaded once here, so that unusable files stop the start together with all other errors.
     if files != UpstreamTls::default() {
-        settings.ok_or_record(client::build(&files, reqwest::Client::builder()))?;
+        settings.ok_or_record(client::build(&files, reqwest::Client::builder()), &[CA_FILE, CERT_FILE, KEY_FILE])?;
     }
     Some(files)
 }
@@ -160,12 +168,12 @@ mod tests {
 
     fn read_all(variables: &[(&str, &str)]) -> (Option<ProxyConfig>, Vec<String>) {
         let mut settings = Settings::from_environment(variables.iter().copied());
-        let config = read(&mut settings, Some(Duration::from_secs(1)));
-        (config, settings.into_errors().into_iter().map(|problem| problem.0).collect())
+        let config = ProxyConfig::read(&mut settings, Some(Duration::from_secs(1)));
+        (config, settings.into_errors().into_iter().map(|error| error.to_string()).collect())
     }
 
     #[test]
-    fn one_upstream_will_do() {
+    fn one_upstream_is_enough() {
         let (config, problems) = read_all(&[PROC]);
         let config = config.unwrap_or_else(|| panic!("{problems:?}"));
         assert!(config.ingress.is_none() && config.auth.is_none() && config.headers.is_empty());
@@ -186,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_from_a_file_is_remembered_as_such() {
+    fn the_file_of_a_header_value_is_kept() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("token");
         std::fs::write(&path, "Bearer hunter2\n").unwrap();
@@ -196,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_told_without_a_secret() {
+    fn errors_do_not_show_secrets() {
         for (variable, value, problem) in [
             ("METRICS_PROC_BASE_URL", "proc:hunter2", "is not the URL of an HTTP server"),
             ("METRICS_AUTH_HEADER_NAME", "X Key", "is not the name of a header"),
@@ -215,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn files_are_judged_and_each_problem_names_its_variable() {
+    fn files_are_loaded_and_each_problem_names_its_variable() {
         const CA: (&str, &str) = ("METRICS_PROXY_CA_FILE", "/nowhere/ca.pem");
         const CERTIFICATE: (&str, &str) = ("METRICS_PROXY_CLIENT_CERT_FILE", "/nowhere/client.pem");
         const KEY: (&str, &str) = ("METRICS_PROXY_CLIENT_KEY_FILE", "/nowhere/client.key");

@@ -1,41 +1,49 @@
-//! Where Redis is and how long to wait for it. Connecting is `sources::redis`' matter.
+//! The address of Redis and the timeout of a command. `sources::redis` connects.
 
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
+use crate::settings::{Setting, Settings, setting};
+
+const URL: &Setting = setting("REDIS_URL");
+
 /// How the source reaches Redis.
 #[derive(Debug, Clone)]
 pub struct RedisConfig {
     /// `redis://`, `rediss://`, `unix:` or `redis+sentinel://`; may hold a password.
     pub url: SecretString,
-    /// What `CLIENT LIST` shows.
+    /// The name in `CLIENT LIST`.
     pub client_name: String,
-    /// Limit of one command or pipeline, and of one connection attempt.
+    /// Timeout of one command or pipeline, and of one connection attempt.
     pub timeout: Duration,
 }
 
-/// What an address may look like.
-const ACCEPTED: &str = "accepted: redis://, rediss://, unix:///path/to.sock or \
-                        redis+sentinel://host:port,host:port/master/db, with user:password@ where needed";
-
 impl RedisConfig {
+    /// Reads `REDIS_URL`; an error is recorded. `instance_id` becomes part of the client name.
+    pub fn read(settings: &mut Settings, instance_id: &str, timeout: Option<Duration>) -> Option<Self> {
+        let url = settings.secret(URL)?;
+        let client_name = format!("kdcube-metrics:{}", instance_id.replace(|c: char| !c.is_ascii_graphic(), "_"));
+        let config = Self::new(url.expose_secret().trim(), client_name, timeout?);
+        config.map_err(|problem| settings.reject(URL, &problem)).ok()
+    }
+
     /// Checks the address.
     ///
     /// # Errors
-    /// What is wrong with it, without quoting it: it may hold a password.
+    /// What is wrong with the address, which is not quoted: it may hold a password.
     pub fn new(url: &str, client_name: String, timeout: Duration) -> Result<Self, String> {
-        let sound = match scheme(url) {
+        let checked = match scheme(url) {
             "redis+sentinel" | "rediss+sentinel" => SentinelAddress::parse(url).map(|_| ()),
             "redis" | "rediss" | "unix" | "redis+unix" => redis::Client::open(url)
                 .map(|_| ())
-                .map_err(|error| format!("is not a Redis address ({}); {ACCEPTED}", error.category())),
-            "" => Err(format!("has no scheme; {ACCEPTED}")),
-            // Not quoted: what stands before a colon may be anything, a password too.
-            _ => Err(format!("has an unknown scheme; {ACCEPTED}")),
+                .map_err(|error| format!("is not a Redis address ({})", error.category())),
+            "" => Err("has no scheme".to_owned()),
+            // Not quoted: the text before a colon may be anything, even a password.
+            _ => Err("has an unknown scheme".to_owned()),
         };
-        sound.map(|()| Self { url: SecretString::from(url), client_name, timeout })
+        checked.map(|()| Self { url: SecretString::from(url), client_name, timeout })
     }
 
     /// The address without user and password.
@@ -44,13 +52,13 @@ impl RedisConfig {
         let url = self.url.expose_secret();
         let (scheme, rest) = url.split_once(':').unwrap_or(("redis", ""));
         let rest = rest.trim_start_matches("//");
-        // The last @ ends the user information, whatever it holds; a query may hold a password too.
+        // The last @ ends the user information, which may hold others; a query may hold a password too.
         let place = rest.rsplit_once('@').map_or(rest, |(_, place)| place);
         let place = place.split_once('?').map_or(place, |(place, _)| place);
         format!("{scheme}://{place}")
     }
 
-    /// The sentinels to ask, if the address names some.
+    /// The sentinels to query, if the address names some.
     #[must_use]
     pub fn sentinel(&self) -> Option<SentinelAddress> {
         let url = self.url.expose_secret();
@@ -78,12 +86,12 @@ impl SentinelAddress {
     const DEFAULT_PORT: u16 = 26379;
 
     fn parse(url: &str) -> Result<Self, String> {
-        let (scheme, rest) = url.split_once("://").ok_or_else(|| format!("has no //; {ACCEPTED}"))?;
+        let (scheme, rest) = url.split_once("://").ok_or("has no //")?;
         let (user, place) = rest.rsplit_once('@').map_or((None, rest), |(user, place)| (Some(user), place));
-        let (hosts, path) = place.split_once('/').ok_or_else(|| format!("names no master; {ACCEPTED}"))?;
+        let (hosts, path) = place.split_once('/').ok_or("names no master")?;
         let (master, database) = path.split_once('/').unwrap_or((path, "0"));
         if master.is_empty() {
-            return Err(format!("names no master; {ACCEPTED}"));
+            return Err("names no master".to_owned());
         }
         let database = database.parse().map_err(|_| "has a database that is not a number".to_owned())?;
         let sentinels = hosts.split(',').map(Self::host).collect::<Result<Vec<_>, _>>()?;
@@ -107,7 +115,7 @@ impl SentinelAddress {
 
     fn user(text: Option<&str>) -> Result<(Option<String>, Option<SecretString>), String> {
         let Some(text) = text else { return Ok((None, None)) };
-        // Any URL will do to undo percent encoding.
+        // Any URL works: only the percent encoding is undone.
         let url = Url::parse(&format!("redis://{text}@host"))
             .map_err(|_| "has user information that is not user:password".to_owned())?;
         let decode = |text: &str| {
@@ -123,6 +131,12 @@ impl SentinelAddress {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_client_name_holds_no_character_that_redis_rejects() {
+        let config = RedisConfig::read(&mut Settings::default(), "a b\u{e9}", Some(Duration::from_secs(1))).unwrap();
+        assert_eq!(config.client_name, "kdcube-metrics:a_b_");
+    }
 
     fn config(url: &str) -> Result<RedisConfig, String> {
         RedisConfig::new(url, "test".to_owned(), Duration::from_secs(1))
@@ -145,7 +159,12 @@ mod tests {
     fn a_bad_address_is_not_quoted() {
         for url in ["hunter2", "http://u:hunter2@x", "redis+sentinel://u:hunter2@x", "redis://u:hunter2@:x/notadb"] {
             let problem = config(url).unwrap_err();
-            assert!(problem.contains("accepted") && !problem.contains("hunter2"), "{url}: {problem}");
+            assert!(!problem.contains("hunter2"), "{url}: {problem}");
+            let mut settings = Settings::from_environment([("REDIS_URL", url)]);
+            assert!(RedisConfig::read(&mut settings, "m", Some(Duration::from_secs(1))).is_none());
+            let line = settings.into_errors()[0].to_string();
+            assert!(line.starts_with("REDIS_URL: ") && line.contains("accepted: redis://"), "{line}");
+            assert!(!line.contains("hunter2"), "{line}");
         }
     }
 
@@ -165,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sentinel_address_is_taken_apart() {
+    fn a_sentinel_address_is_parsed() {
         let address = config("rediss+sentinel://app:p%40s+s@a:1,[::1]/mymaster/2").unwrap().sentinel().unwrap();
         assert_eq!(address.sentinels, [("a".to_owned(), 1), ("::1".to_owned(), 26379)]);
         assert_eq!((address.master.as_str(), address.database, address.tls), ("mymaster", 2, true));

@@ -1,4 +1,4 @@
-//! What the front door's settings say together, and what is refused.
+//! Which tokens and TLS files are accepted, and what is reported of the others.
 
 use secrecy::ExposeSecret;
 
@@ -6,7 +6,8 @@ use super::*;
 
 fn read_all(variables: &[(&str, &str)]) -> Result<AccessConfig, Vec<String>> {
     let mut settings = Settings::from_environment(variables.iter().copied());
-    read(&mut settings).ok_or_else(|| settings.into_errors().into_iter().map(|problem| problem.0).collect())
+    AccessConfig::read(&mut settings)
+        .ok_or_else(|| settings.into_errors().into_iter().map(|error| error.to_string()).collect())
 }
 
 fn exposed(tokens: &[SecretString]) -> Vec<&str> {
@@ -25,7 +26,7 @@ fn tokens_are_a_list_and_are_not_shown() {
 }
 
 #[test]
-fn a_list_without_a_token_does_not_open_the_door() {
+fn a_list_without_a_token_does_not_allow_access_without_one() {
     for list in [",", " , ,", ",\n"] {
         let problems = read_all(&[("METRICS_AUTH_TOKEN", list)]).unwrap_err();
         assert!(problems[0].starts_with("METRICS_AUTH_TOKEN: holds no token; accepted"), "{problems:?}");
@@ -36,7 +37,7 @@ fn a_list_without_a_token_does_not_open_the_door() {
 }
 
 #[test]
-fn a_token_that_no_header_can_carry_is_told_by_its_place() {
+fn a_token_that_is_illegal_in_a_header_is_reported_by_its_position() {
     for list in ["good,hunter 2", "good,hünter2", "good,hunter\t2", "good,hunter2\u{7f}"] {
         let problems = read_all(&[("METRICS_AUTH_TOKEN", list)]).unwrap_err();
         assert!(problems[0].contains("its token 2") && !problems[0].contains("nter"), "{problems:?}");
@@ -44,12 +45,12 @@ fn a_token_that_no_header_can_carry_is_told_by_its_place() {
 }
 
 #[test]
-fn a_file_of_tokens_is_remembered() {
+fn the_file_of_tokens_is_kept() {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), "hunter2\n").unwrap();
     let path = ("METRICS_AUTH_TOKEN_FILE", file.path().to_str().unwrap());
     assert_eq!(read_all(&[path]).unwrap().token_file.as_deref(), Some(file.path()));
-    // The variable itself wins, and then the file is of no concern.
+    // The variable itself takes precedence, and the file is not used.
     assert_eq!(read_all(&[path, ("METRICS_AUTH_TOKEN", "x")]).unwrap().token_file, None);
 }
 
@@ -69,7 +70,7 @@ fn tls_needs_both_files() {
 }
 
 #[test]
-fn every_file_that_cannot_be_read_is_told() {
+fn every_file_that_cannot_be_read_is_reported() {
     let problems = read_all(&[
         ("METRICS_TLS_CERT_FILE", "/nowhere/cert.pem"),
         ("METRICS_TLS_KEY_FILE", "/nowhere/key.pem"),

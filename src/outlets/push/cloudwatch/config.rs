@@ -8,8 +8,15 @@ use std::time::Duration;
 
 pub use self::dimensions::{Dimensions, is_sound_value};
 pub use self::include::Include;
-use crate::settings::table;
-use crate::settings::{FromSetting, Settings};
+use crate::settings::{FromSetting, Setting, Settings, setting};
+
+const ENABLED: &Setting = setting("METRICS_EXPORT_CLOUDWATCH");
+const REGION: &Setting = setting("METRICS_CLOUDWATCH_REGION");
+const NAMESPACE: &Setting = setting("METRICS_CLOUDWATCH_NAMESPACE");
+const DIMENSIONS: &Setting = setting("METRICS_CLOUDWATCH_DIMENSIONS_JSON");
+const INCLUDE: &Setting = setting("METRICS_CLOUDWATCH_INCLUDE");
+const HIGH_RESOLUTION: &Setting = setting("METRICS_CLOUDWATCH_HIGH_RESOLUTION");
+const SPOOL: &Setting = setting("METRICS_CLOUDWATCH_SPOOL_SEC");
 
 /// A push interval from here on has no use for points of one second.
 const STANDARD_RESOLUTION: Duration = Duration::from_secs(60);
@@ -32,16 +39,16 @@ pub struct CloudWatchConfig {
 /// Reads what concerns CloudWatch, all of it, so that a bad value shows before it is needed; `None`
 /// where the sink is off or something is wrong. `export_interval` decides an `auto` resolution.
 pub fn read(settings: &mut Settings, export_interval: Duration) -> Option<CloudWatchConfig> {
-    let enabled = settings.get(&table::EXPORT_CLOUDWATCH)?;
+    let enabled = settings.get(ENABLED)?;
     if let Some(problem) = missing(enabled, cfg!(feature = "cloudwatch")) {
         settings.error(problem);
     }
-    let region = settings.get::<Region>(&table::CLOUDWATCH_REGION).map(|region| region.0);
-    let namespace = settings.get::<Namespace>(&table::CLOUDWATCH_NAMESPACE);
-    let dimensions = settings.get::<Dimensions>(&table::CLOUDWATCH_DIMENSIONS_JSON);
-    let include = settings.get::<Include>(&table::CLOUDWATCH_INCLUDE).unwrap_or_default();
-    let resolution = settings.get::<Resolution>(&table::CLOUDWATCH_HIGH_RESOLUTION);
-    let spool = settings.get::<SpoolSeconds>(&table::CLOUDWATCH_SPOOL_SEC);
+    let region = settings.get::<Region>(REGION).map(|region| region.0);
+    let namespace = settings.get::<Namespace>(NAMESPACE);
+    let dimensions = settings.get::<Dimensions>(DIMENSIONS);
+    let include = settings.get::<Include>(INCLUDE).unwrap_or_default();
+    let resolution = settings.get::<Resolution>(HIGH_RESOLUTION);
+    let spool = settings.get::<SpoolSeconds>(SPOOL);
     let dimensions = dimensions.unwrap_or_default();
     if let Err(problem) = dimensions.fit(&include) {
         settings.error(format!("METRICS_CLOUDWATCH_DIMENSIONS_JSON: {problem}"));

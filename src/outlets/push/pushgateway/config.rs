@@ -6,8 +6,13 @@ use secrecy::ExposeSecret;
 
 use crate::base::endpoint::Endpoint;
 use crate::catalog;
-use crate::settings::table;
-use crate::settings::{FromSetting, Settings};
+use crate::settings::{FromSetting, Setting, Settings, setting};
+
+const ENABLED: &Setting = setting("METRICS_EXPORT_PROMETHEUS_PUSH");
+const URL: &Setting = setting("METRICS_PROM_PUSHGATEWAY_URL");
+const JOB: &Setting = setting("METRICS_PROM_JOB_NAME");
+const LABELS: &Setting = setting("METRICS_PROM_GROUPING_LABELS_JSON");
+const DELETE_ON_SHUTDOWN: &Setting = setting("METRICS_PROM_PUSH_DELETE_ON_SHUTDOWN");
 
 /// A Pushgateway and the group that is replaced with every push.
 #[derive(Debug, Clone)]
@@ -24,17 +29,17 @@ pub struct GroupingLabels(pub BTreeMap<String, String>);
 
 /// Reads what concerns the Pushgateway; `None` where it is off or something is wrong.
 pub fn read(settings: &mut Settings) -> Option<PushgatewayConfig> {
-    let enabled = settings.get(&table::EXPORT_PROMETHEUS_PUSH)?;
-    let place = settings.secret(&table::PUSHGATEWAY_URL).map(|url| Endpoint::parse(url.expose_secret()));
-    let labels = settings.get(&table::GROUPING_LABELS_JSON);
-    let delete_on_shutdown = settings.get(&table::DELETE_ON_SHUTDOWN)?;
-    let job = settings.word(&table::JOB_NAME)?;
+    let enabled = settings.get(ENABLED)?;
+    let place = settings.secret(URL).map(|url| Endpoint::parse(url.expose_secret()));
+    let labels = settings.get(LABELS);
+    let delete_on_shutdown = settings.get(DELETE_ON_SHUTDOWN)?;
+    let job = settings.text(JOB)?;
     match place {
         Some(Ok(endpoint)) if enabled => {
             Some(PushgatewayConfig { endpoint, job, labels: labels.unwrap_or_default(), delete_on_shutdown })
         }
         Some(Err(problem)) => {
-            settings.reject(&table::PUSHGATEWAY_URL, problem);
+            settings.reject(URL, problem);
             None
         }
         None if enabled => {
@@ -86,7 +91,7 @@ mod tests {
     fn read_all(variables: &[(&str, &str)]) -> (Option<PushgatewayConfig>, Vec<String>) {
         let mut settings = Settings::from_environment(variables.iter().copied());
         let config = read(&mut settings);
-        (config, settings.into_errors().into_iter().map(|problem| problem.0).collect())
+        (config, settings.into_errors().into_iter().map(|error| error.to_string()).collect())
     }
 
     #[test]

@@ -8,7 +8,7 @@ fn read_all(variables: &[(&str, &str)], interval: Duration) -> (Option<CloudWatc
     let on = [("METRICS_EXPORT_CLOUDWATCH", "1")];
     let mut settings = Settings::from_environment(on.iter().chain(variables).copied());
     let config = read(&mut settings, interval);
-    (config, settings.into_errors().into_iter().map(|problem| problem.0).collect())
+    (config, settings.into_errors().into_iter().map(|error| error.to_string()).collect())
 }
 
 fn config(variables: &[(&str, &str)]) -> CloudWatchConfig {

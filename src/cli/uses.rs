@@ -1,0 +1,103 @@
+//! Which settings each command uses: it offers the flags of these and no others.
+//!
+//! The environment is shared by all commands, and commands that read a configuration validate all of it.
+
+use crate::settings::{Group, Setting, setting};
+
+const MODE: &Setting = setting("METRICS_MODE");
+const TLS_CERT_FILE: &Setting = setting("METRICS_TLS_CERT_FILE");
+const EXPORT_INTERVAL: &Setting = setting("METRICS_EXPORT_INTERVAL_SEC");
+const RUN_ONCE: &Setting = setting("METRICS_RUN_ONCE");
+const SCRAPE_TTL: &Setting = setting("METRICS_PROM_SCRAPE_TTL_SEC");
+const MAPPING: &Setting = setting("METRICS_MAPPING_JSON");
+
+/// Groups of settings, with exceptions.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Uses {
+    groups: &'static [Group],
+    besides: &'static [&'static Setting],
+    except: &'static [&'static Setting],
+}
+
+impl Uses {
+    const NOTHING: Self = Self { groups: &[], besides: &[], except: &[] };
+
+    pub(super) const EVERYTHING: Self = Self::groups(&[
+        Group::Core,
+        Group::Server,
+        Group::Access,
+        Group::Redis,
+        Group::Gateway,
+        Group::Proxy,
+        Group::Scheduler,
+        Group::Prometheus,
+        Group::CloudWatch,
+        Group::Postgres,
+    ]);
+
+    const fn groups(groups: &'static [Group]) -> Self {
+        Self { groups, ..Self::NOTHING }
+    }
+
+    pub(super) fn contains(&self, setting: &Setting) -> bool {
+        let grouped = self.groups.contains(&setting.group()) && !self.except.contains(&setting);
+        grouped || self.besides.contains(&setting)
+    }
+}
+
+/// The commands by name.
+pub(super) const COMMANDS: [(&str, Uses); 9] = [
+    ("serve", Uses::EVERYTHING),
+    ("check", Uses::EVERYTHING),
+    (
+        "demo",
+        Uses {
+            groups: &[
+                Group::Core,
+                Group::Server,
+                Group::Access,
+                Group::Gateway,
+                Group::Scheduler,
+                Group::Prometheus,
+                Group::CloudWatch,
+                Group::Postgres,
+            ],
+            besides: &[],
+            except: &[MODE, RUN_ONCE],
+        },
+    ),
+    (
+        "snapshot",
+        Uses {
+            groups: &[Group::Core, Group::Redis, Group::Gateway, Group::Proxy, Group::Postgres],
+            besides: &[MAPPING],
+            except: &[],
+        },
+    ),
+    (
+        "once",
+        Uses {
+            groups: &[
+                Group::Core,
+                Group::Redis,
+                Group::Gateway,
+                Group::Proxy,
+                Group::Prometheus,
+                Group::CloudWatch,
+                Group::Postgres,
+            ],
+            besides: &[EXPORT_INTERVAL],
+            except: &[SCRAPE_TTL],
+        },
+    ),
+    ("healthcheck", Uses { groups: &[Group::Server], besides: &[TLS_CERT_FILE], except: &[] }),
+    ("simulate", Uses::groups(&[Group::Redis])),
+    ("catalog", Uses::NOTHING),
+    ("settings", Uses::NOTHING),
+];
+
+/// The settings of a command; without one the program serves.
+pub(super) fn of(command: Option<&str>) -> Uses {
+    let Some(command) = command else { return Uses::EVERYTHING };
+    COMMANDS.iter().find(|(name, _)| *name == command).map_or(Uses::NOTHING, |(_, uses)| *uses)
+}

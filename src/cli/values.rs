@@ -1,0 +1,60 @@
+//! Parsers of the commands' own options.
+
+use std::time::Duration;
+
+/// A moment in Unix seconds, such as 1767225600.5.
+pub(super) fn unix_seconds(text: &str) -> Result<f64, String> {
+    not_negative(text).ok_or_else(|| "expected Unix seconds, at least 0".to_owned())
+}
+
+/// A price in USD.
+pub(super) fn price(text: &str) -> Result<f64, String> {
+    not_negative(text).ok_or_else(|| "expected a price of 0 or more, such as 0.30".to_owned())
+}
+
+/// Events in a second.
+pub(super) fn rate(text: &str) -> Result<f64, String> {
+    not_negative(text).ok_or_else(|| "expected a number, at least 0".to_owned())
+}
+
+fn not_negative(text: &str) -> Option<f64> {
+    text.parse().ok().filter(|number: &f64| number.is_finite() && *number >= 0.0)
+}
+
+/// `60s`, `5m`, `1h`, or a bare number of seconds.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    const LONGEST: f64 = 1e6;
+    let (number, factor) = match text.strip_suffix(['s', 'm', 'h']) {
+        Some(number) if text.ends_with('m') => (number, 60.0),
+        Some(number) if text.ends_with('h') => (number, 3600.0),
+        Some(number) => (number, 1.0),
+        None => (text, 1.0),
+    };
+    match number.parse::<f64>() {
+        Ok(value) if value > 0.0 && value <= LONGEST => Ok(Duration::from_secs_f64(value * factor)),
+        _ => Err("expected a time such as 60s, 5m or 1h".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_units() {
+        for (text, millis) in [("60s", 60_000), ("5m", 300_000), ("1h", 3_600_000), ("1.5", 1500)] {
+            assert_eq!(duration(text).unwrap().as_millis(), millis, "{text}");
+        }
+        for bad in ["soon", "-1s", "", "0", "nan", "inf", "1e7", "5d", "m"] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn moments_prices_and_rates_are_finite_and_not_negative() {
+        for parse in [unix_seconds, price, rate] {
+            assert_eq!((parse("0"), parse("1.5")), (Ok(0.0), Ok(1.5)));
+            assert!(["-1", "nan", "inf", "free", ""].iter().all(|bad| parse(bad).is_err()));
+        }
+    }
+}

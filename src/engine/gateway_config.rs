@@ -1,0 +1,156 @@
+//! Reads the gateway configuration from the environment or a descriptor file, with what fills its placeholders.
+
+use std::path::PathBuf;
+
+use crate::platform::facts::Component;
+use crate::platform::gateway::{self, GatewayConfig, GatewayContext};
+use crate::settings::{FromSetting, Setting, Settings, setting};
+
+const JSON: &Setting = setting("GATEWAY_CONFIG_JSON");
+const YAML_PATH: &Setting = setting("GATEWAY_YAML_PATH");
+const DESCRIPTORS_DIR: &Setting = setting("PLATFORM_DESCRIPTORS_DIR");
+const FORCE_ENVIRONMENT: &Setting = setting("GATEWAY_CONFIG_FORCE_ENV_ON_STARTUP");
+const COMPONENT: &Setting = setting("GATEWAY_COMPONENT");
+const TENANT: &Setting = setting("TENANT_ID");
+const PROJECT_NAME: &Setting = setting("DEFAULT_PROJECT_NAME");
+const PROJECT_ID: &Setting = setting("PROJECT_ID");
+
+/// The gateway configuration of the simulated deployment.
+const EMBEDDED: &str = r#"{"tenant": "demo", "project": "demo"}"#;
+
+/// Reads whether a configuration saved in Redis is ignored.
+pub fn read_force_environment(settings: &mut Settings) -> Option<bool> {
+    settings.get(FORCE_ENVIRONMENT)
+}
+
+/// Reads the configuration of a deployment, which is required; errors are recorded.
+pub fn read(settings: &mut Settings, instance_id: &str, forced: bool) -> Option<GatewayConfig> {
+    let document = Document::find(settings);
+    if document.is_none() {
+        settings.error(
+            "GATEWAY_CONFIG_JSON is not set, nor GATEWAY_YAML_PATH or PLATFORM_DESCRIPTORS_DIR; redis mode needs one of \
+             them; accepted: a JSON object such as {\"tenant\":\"acme\",\"project\":\"chat\"}",
+        );
+    }
+    parse(settings, document, instance_id, forced)
+}
+
+/// Reads the configuration of the simulated deployment, which has one of its own; errors are recorded.
+pub fn read_embedded(settings: &mut Settings, instance_id: &str) -> Option<GatewayConfig> {
+    let document = Document::find(settings).unwrap_or_else(|| Document::Json(EMBEDDED.to_owned()));
+    parse(settings, Some(document), instance_id, false)
+}
+
+/// The text of a configuration, or the file that holds it and the setting that names the file.
+enum Document {
+    Json(String),
+    Yaml(&'static Setting, PathBuf),
+}
+
+impl Document {
+    fn find(settings: &mut Settings) -> Option<Self> {
+        if let Some(json) = settings.text(JSON) {
+            return Some(Self::Json(json));
+        }
+        if let Some(path) = settings.text(YAML_PATH) {
+            return Some(Self::Yaml(YAML_PATH, PathBuf::from(path)));
+        }
+        let directory = settings.text(DESCRIPTORS_DIR)?;
+        Some(Self::Yaml(DESCRIPTORS_DIR, PathBuf::from(directory).join("gateway.yaml")))
+    }
+
+    fn parse(&self, context: &GatewayContext<'_>) -> Result<GatewayConfig, Vec<String>> {
+        let parsed = match self {
+            Self::Json(text) => GatewayConfig::from_env_json(text, context),
+            Self::Yaml(setting, path) => {
+                let unreadable =
+                    |error| vec![format!("{}: {} cannot be read: {error}", setting.variable(), path.display())];
+                let text = std::fs::read_to_string(path).map_err(unreadable)?;
+                GatewayConfig::from_yaml(&text, setting.variable(), context)
+            }
+        };
+        parsed.map_err(|error| error.problems)
+    }
+}
+
+/// Parses the document, if there is one. What fills its placeholders is read in any case, so that its errors show.
+fn parse(
+    settings: &mut Settings,
+    document: Option<Document>,
+    instance_id: &str,
+    forced: bool,
+) -> Option<GatewayConfig> {
+    let component = settings.get::<GatewayComponent>(COMPONENT)?.0;
+    let tenant = settings.text(TENANT);
+    let project = settings.text(PROJECT_NAME).or_else(|| settings.text(PROJECT_ID));
+    let context =
+        GatewayContext { component, instance_id, tenant: tenant.as_deref(), project: project.as_deref(), forced };
+    settings.ok_or_record(document?.parse(&context), &[JSON, YAML_PATH, DESCRIPTORS_DIR])
+}
+
+/// `GATEWAY_COMPONENT`, with the aliases of a component.
+struct GatewayComponent(Component);
+
+impl FromSetting for GatewayComponent {
+    fn from_setting(text: &str) -> Result<Self, String> {
+        gateway::component_named(text).map(Self).ok_or_else(|| "is not a component".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const YAML: &str = "gateway:\n  tenant: t\n  project: p\n";
+
+    fn read_all(variables: &[(&str, &str)]) -> Result<GatewayConfig, Vec<String>> {
+        let mut settings = Settings::from_environment(variables.iter().copied());
+        let config = read(&mut settings, "m", false).filter(|_| settings.errors().is_empty());
+        config.ok_or_else(|| settings.into_errors().iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn json_wins_over_a_yaml_file_and_that_over_a_directory_of_descriptors() {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("gateway.yaml"), YAML).unwrap();
+        let other = directory.path().join("other.yaml");
+        std::fs::write(&other, "tenant: u\nproject: p\n").unwrap();
+        let given = [
+            ("PLATFORM_DESCRIPTORS_DIR", directory.path().to_str().unwrap()),
+            ("GATEWAY_YAML_PATH", other.to_str().unwrap()),
+            ("GATEWAY_CONFIG_JSON", r#"{"tenant": "v", "project": "p"}"#),
+        ];
+        let tenants = [1, 2, 3].map(|n| read_all(&given[..n]).unwrap().scope().tenant.clone());
+        assert_eq!(tenants, ["t", "u", "v"]);
+    }
+
+    #[test]
+    fn placeholders_are_filled_from_the_environment() {
+        let json = ("GATEWAY_CONFIG_JSON", r#"{"tenant": "{{TENANT_ID}}"}"#);
+        let config = read_all(&[json, ("TENANT_ID", "acme"), ("PROJECT_ID", "chat")]).unwrap();
+        assert_eq!((config.scope().tenant.as_str(), config.scope().project.as_str()), ("acme", "chat"));
+        let config = read_all(&[json, ("TENANT_ID", "a"), ("PROJECT_ID", "b"), ("DEFAULT_PROJECT_NAME", "c")]).unwrap();
+        assert_eq!(config.scope().project, "c");
+    }
+
+    #[test]
+    fn every_error_names_its_setting_and_the_origin() {
+        let errors = read_all(&[("GATEWAY_CONFIG_JSON", "{}"), ("GATEWAY_COMPONENT", "web")]).unwrap_err();
+        assert_eq!(errors.len(), 3, "{errors:?}");
+        assert!(errors[0].starts_with("GATEWAY_COMPONENT \"web\": is not a component"), "{errors:?}");
+        for error in &errors[1..] {
+            assert!(error.starts_with("GATEWAY_CONFIG_JSON: ") && error.ends_with("; from the environment"), "{error}");
+        }
+        let errors = read_all(&[("PLATFORM_DESCRIPTORS_DIR", "/nowhere")]).unwrap_err();
+        assert!(errors[0].starts_with("PLATFORM_DESCRIPTORS_DIR: /nowhere/gateway.yaml cannot be read"), "{errors:?}");
+        assert!(read_all(&[]).unwrap_err()[0].starts_with("GATEWAY_CONFIG_JSON is not set"));
+    }
+
+    #[test]
+    fn the_simulated_deployment_needs_no_configuration_and_may_have_one() {
+        let scope = |settings: &mut Settings| read_embedded(settings, "m").unwrap().scope().tenant.clone();
+        assert_eq!(scope(&mut Settings::default()), "demo");
+        let json = ("GATEWAY_CONFIG_JSON", r#"{"tenant": "acme", "project": "chat"}"#);
+        assert_eq!(scope(&mut Settings::from_environment([json])), "acme");
+    }
+}

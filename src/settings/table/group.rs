@@ -1,0 +1,35 @@
+//! The headings that settings are listed under, in the order of `--help` and the documentation.
+
+/// A heading and its settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Group {
+    Core,
+    Server,
+    Access,
+    Redis,
+    Gateway,
+    Proxy,
+    Scheduler,
+    Prometheus,
+    CloudWatch,
+    Postgres,
+}
+
+impl Group {
+    /// The heading.
+    #[must_use]
+    pub const fn heading(self) -> &'static str {
+        match self {
+            Self::Core => "Core",
+            Self::Server => "HTTP server",
+            Self::Access => "Access and TLS",
+            Self::Redis => "Redis mode",
+            Self::Gateway => "Gateway configuration",
+            Self::Proxy => "Proxy mode",
+            Self::Scheduler => "Scheduler",
+            Self::Prometheus => "Prometheus and names",
+            Self::CloudWatch => "CloudWatch",
+            Self::Postgres => "PostgreSQL",
+        }
+    }
+}
