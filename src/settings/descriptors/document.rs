@@ -17,7 +17,7 @@ pub(crate) enum FileError {
     NotUtf8(usize),
     #[error("is not YAML{0}")]
     NotYaml(Position),
-    #[error("is nested or repeated beyond the limits of YAML here{0}")]
+    #[error("is nested or repeated too often{0}")]
     Excessive(Position),
     #[error("expected a mapping, got {0}")]
     NotMapping(&'static str),
@@ -65,6 +65,9 @@ fn options() -> Options {
         leading_zero_numbers_as_strings: true,
         underscored_numbers_as_strings: true,
         non_finite_float_policy: NonFiniteFloatPolicy::AsString,
+        // A few anchors serve real files; repeating them is the only way for a short file to become large.
+        alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: 20_000 },
+        budget: serde_saphyr::budget! { max_total_scalar_bytes: 8 * 1024 * 1024 },
         // Snippets quote the file, which may hold secrets.
         with_snippet: false,
     }
@@ -73,10 +76,12 @@ fn options() -> Options {
 fn yaml_error(error: &YamlError) -> FileError {
     let position = Position(error.location().map(|at| (at.line(), at.column())));
     match error {
+        // The last one holds any of the others where an alias is expanded.
         YamlError::Budget { .. }
         | YamlError::AliasReplayLimitExceeded { .. }
         | YamlError::AliasExpansionLimitExceeded { .. }
-        | YamlError::AliasReplayStackDepthExceeded { .. } => FileError::Excessive(position),
+        | YamlError::AliasReplayStackDepthExceeded { .. }
+        | YamlError::AliasError { .. } => FileError::Excessive(position),
         _ => FileError::NotYaml(position),
     }
 }
@@ -143,14 +148,18 @@ mod tests {
     #[test]
     fn nesting_and_repetition_end_at_the_limits() {
         let deep = format!("a: {}{}", "[".repeat(100), "]".repeat(100));
-        let too_deep = format!("a: {}", "[".repeat(100_000));
         let laughs: String = (1..30)
             .map(|level| format!("l{level}: &l{level} [{}]\n", vec![format!("*l{}", level - 1); 9].join(", ")))
             .collect();
-        for text in [deep, too_deep, format!("l0: &l0 ha\n{laughs}")] {
-            let error = parse(&text).unwrap_err();
-            assert!(matches!(error, FileError::Excessive(_) | FileError::NotYaml(_)), "{error}");
+        let anchors: String = (0..300).map(|at| format!("a{at}: &a{at} x\n")).collect();
+        let copies: String = (0..2000).map(|at| format!("b{at}: *long\n")).collect();
+        let long = format!("{anchors}long: &long {}\n{copies}", "y".repeat(100_000));
+        for text in [deep, format!("l0: &l0 ha\n{laughs}"), long] {
+            let message = parse(&text).unwrap_err().to_string();
+            assert!(message.starts_with("is nested or repeated too often (line "), "{message}");
         }
+        assert!(parse(&format!("a: {}", "[".repeat(100_000))).is_err());
+        assert!(parse(&"a: &a [*a]\n".repeat(2)).is_err());
     }
 
     #[test]
