@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::outlets::http::config::{self as access, AccessConfig};
 use crate::outlets::names::Mapping;
-use crate::outlets::push::config::{self as push, ExportConfig};
+use crate::outlets::push::config::{self as push, PushConfig};
 use crate::settings::table;
 use crate::settings::{FromSetting, Settings};
 use crate::sources::postgres::config::{self as postgres, PostgresConfig};
@@ -52,7 +52,7 @@ pub struct Config {
     pub log: LogConfig,
     pub scrape_ttl: Duration,
     pub mapping: Mapping,
-    pub export: ExportConfig,
+    pub export: PushConfig,
     /// `None` = PostgreSQL is not asked.
     pub postgres: Option<PostgresConfig>,
     /// One tick, one push, and the end.

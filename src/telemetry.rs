@@ -67,7 +67,7 @@ pub struct PointCounts {
 pub enum ExportEnd {
     /// All was delivered.
     Ok,
-    /// There was nothing true to push: the source's fault, not the sink's.
+    /// There was no fresh snapshot: the source failed, not the sink.
     NoData,
     Failed,
 }
@@ -219,7 +219,7 @@ impl Telemetry {
     }
 
     /// What became of a sink's points so far.
-    pub fn export_tally(&self, sink: &'static str, points: PointCounts) {
+    pub fn export_points(&self, sink: &'static str, points: PointCounts) {
         locked(&self.exports).entry(sink).or_default().points = points;
     }
 

@@ -1,30 +1,32 @@
-//! `once`: one tick, one push, one line of JSON; for schedulers outside, such as EventBridge.
+//! `once`: one tick, one push, one line of JSON; for external schedulers such as EventBridge.
 //!
-//! With `--dry-run` nothing is written or pushed: what would be is printed, and what it would cost.
+//! With `--dry-run` nothing is written or pushed: it prints what would be pushed, and what that would cost.
 
 use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
+use tokio::time::Instant;
 
 use super::{Exit, block_on, fail, print};
 use crate::app;
-use crate::base::clock::UnixSeconds;
-use crate::base::clock::{Clock, SystemClock};
-use crate::catalog;
+use crate::base::clock::{Clock, SystemClock, UnixSeconds};
+use crate::base::number::{count, float};
 use crate::cli::OnceArgs;
 use crate::config::Config;
+use crate::engine::snapshot::Snapshot;
 use crate::engine::tick::RecordMode;
+use crate::outlets::push::batch::ExportBatch;
 use crate::outlets::push::delivery::{ExportOutcome, Exports, Report};
-use crate::outlets::push::sink::{ExportBatch, Preview, SnapshotSamples};
+use crate::outlets::push::sink::Preview;
 use crate::sources::SourceError;
 use crate::telemetry::Telemetry;
 
-/// Attempts that a sink gets, in time limits of one.
+/// Time for all attempts of a sink, as a multiple of the time limit of one.
 const ATTEMPTS: u32 = 3;
 
-/// The month that prices are for.
+/// What prices are per.
 const MONTH: Duration = Duration::from_hours(30 * 24);
 
 pub(super) fn run(config: &Config, arguments: &OnceArgs) -> Exit {
@@ -38,7 +40,7 @@ pub(super) fn run(config: &Config, arguments: &OnceArgs) -> Exit {
 async fn once(config: &Config, arguments: &OnceArgs) -> anyhow::Result<Exit> {
     let telemetry = Arc::new(Telemetry::default());
     let exports = app::exports(config, &telemetry)?;
-    let now = SystemClock.now();
+    let (now, taken) = (SystemClock.now(), Instant::now());
     let (mut ticker, _) = app::ticker(config, &SystemClock, &telemetry, app::asked_database(config).await)?;
     let tick = match ticker.tick(now, if arguments.dry_run { RecordMode::No } else { RecordMode::Yes }).await {
         Ok(tick) => tick,
@@ -48,13 +50,13 @@ async fn once(config: &Config, arguments: &OnceArgs) -> anyhow::Result<Exit> {
     if let Some(error) = &tick.record_error {
         telemetry.record_failed(error);
     }
-    let truth = SnapshotSamples { id: format!("once-{now}"), at: now, samples: catalog::samples(&tick.monitoring) };
-    let batch = ExportBatch { truth: Some(truth), snapshot_age_seconds: Some((SystemClock.now() - now).max(0.0)) };
+    let snapshot = Snapshot { id: format!("once-{now}"), taken_at: now, taken, monitoring: tick.monitoring };
+    let batch = ExportBatch::of(&snapshot);
     if arguments.dry_run {
         return Ok(print(&previews(config, arguments, &exports, &batch)));
     }
     let report = exports.deliver(batch, config.request_timeout * ATTEMPTS).await;
-    Ok(tell(&report))
+    Ok(print_report(&report))
 }
 
 fn nothing_collected(error: &SourceError, now: UnixSeconds) -> Exit {
@@ -64,8 +66,8 @@ fn nothing_collected(error: &SourceError, now: UnixSeconds) -> Exit {
     Exit::NothingCollected
 }
 
-fn tell(report: &Report) -> Exit {
-    // A report is plain data: it always is JSON.
+fn print_report(report: &Report) -> Exit {
+    // Plain data always serializes.
     let line = serde_json::to_string(report).unwrap_or_default();
     match (print(&format!("{line}\n")), report.status) {
         (Exit::Fine, ExportOutcome::Ok) => Exit::Fine,
@@ -89,11 +91,11 @@ fn previews(config: &Config, arguments: &OnceArgs, exports: &Exports, batch: &Ex
     text
 }
 
-/// What a service that bills would bill in a month, or nothing.
+/// The cost of a month, or nothing for a sink that is free.
 fn price(preview: &Preview, interval: Duration, arguments: &OnceArgs) -> String {
     let Some(metrics) = preview.billed_metrics else { return String::new() };
-    let rounds = MONTH.as_secs_f64() / interval.as_secs_f64();
-    let (metrics, requests) = (count(metrics), count(preview.requests) * rounds);
+    let batches = MONTH.as_secs_f64() / interval.as_secs_f64();
+    let (metrics, requests) = (float(count(metrics)), float(count(preview.requests)) * batches);
     let cost = metrics * arguments.price_per_metric + requests / 1000.0 * arguments.price_per_1000_requests;
     format!(
         "a month: {metrics} metrics, {requests:.0} requests (one batch every {interval:?}), about {cost:.2} USD at {} USD a metric \
@@ -101,9 +103,4 @@ fn price(preview: &Preview, interval: Duration, arguments: &OnceArgs) -> String 
          --price-per-1000-requests say otherwise)\n",
         arguments.price_per_metric, arguments.price_per_1000_requests
     )
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a few thousand at most")]
-const fn count(number: usize) -> f64 {
-    number as f64
 }

@@ -27,7 +27,7 @@ fn what_is_counted_comes_out() {
     telemetry.export_ended("cloudwatch", ExportEnd::Failed, Duration::from_millis(1), 5.0);
     telemetry.export_ended("cloudwatch", ExportEnd::NoData, Duration::from_millis(1), 6.0);
     telemetry.export_retried("cloudwatch");
-    telemetry.export_tally("cloudwatch", PointCounts { delivered: 7, waiting: 3, dropped: 2 });
+    telemetry.export_points("cloudwatch", PointCounts { delivered: 7, waiting: 3, dropped: 2 });
     assert_eq!(value(&telemetry, "kdcube_metrics_up", None), Some(1.0));
     assert_eq!(value(&telemetry, "kdcube_metrics_ticks_total", Some("failed")), Some(1.0));
     assert_eq!(value(&telemetry, "kdcube_metrics_tick_duration_seconds", Some("0.0025")), Some(0.0));

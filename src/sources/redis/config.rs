@@ -5,6 +5,8 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
+use crate::base::percent;
+
 /// How the source reaches Redis.
 #[derive(Debug, Clone)]
 pub struct RedisConfig {
@@ -110,13 +112,8 @@ impl SentinelAddress {
         // Any URL will do to undo percent encoding.
         let url = Url::parse(&format!("redis://{text}@host"))
             .map_err(|_| "has user information that is not user:password".to_owned())?;
-        let decode = |text: &str| {
-            url::form_urlencoded::parse(format!("k={}", text.replace('+', "%2B")).as_bytes())
-                .next()
-                .map(|(_, v)| v.into_owned())
-        };
-        let username = Some(url.username()).filter(|name| !name.is_empty()).and_then(decode);
-        Ok((username, url.password().and_then(decode).map(SecretString::from)))
+        let username = Some(url.username()).filter(|name| !name.is_empty()).map(percent::decode);
+        Ok((username, url.password().map(percent::decode).map(SecretString::from)))
     }
 }
 
