@@ -51,7 +51,7 @@ pub static TABLE: &[OwnMetric] = &[
     own("kdcube_metrics_build_info", Kind::Gauge, Unit::Count, "1, with the version that runs", &["version", "revision"], |_, rows| rows.push(build_info())),
     own("kdcube_metrics_up", Kind::Gauge, Unit::Count, "1 while the source can be read and the snapshot is not stale; a snapshot that is stale is not served", &[], |f, rows| plain(f64::from(u8::from(f.observed.up)), rows)),
     own("kdcube_metrics_snapshot_age_seconds", Kind::Gauge, Unit::Seconds, "Age of the newest snapshot; absent before the first. Answers are cached for up to 0.1 s", &[], |f, rows| some(f.observed.snapshot_age_seconds, rows)),
-    own("kdcube_metrics_leader", Kind::Gauge, Unit::Count, "Always 1: there is no leader election; every replica records and pushes.", &[], |f, rows| some(leader(f.telemetry), rows)),
+    own("kdcube_metrics_leader", Kind::Gauge, Unit::Count, "Always 1: there is no leader election; every replica records and pushes", &[], |f, rows| some(leader(f.telemetry), rows)),
     own("kdcube_metrics_ticks_total", Kind::Counter, Unit::Count, "Ticks that ended, by result", &["result"], |f, rows| results(f.telemetry, rows)),
     own("kdcube_metrics_tick_duration_seconds", Kind::Histogram, Unit::Seconds, "How long a tick took", &[], |f, rows| histogram(&[], &f.telemetry.tick_duration, rows)),
     own("kdcube_metrics_source_errors_total", Kind::Counter, Unit::Count, "Times that the source could not be read", &[], |f, rows| counter(&f.telemetry.source_errors, rows)),

@@ -1,6 +1,6 @@
-//! A CloudWatch for tests: speaks the protocol of today's SDK, checks signatures with AWS' own signer,
-//! enforces the documented limits, has mishaps on demand, and hands what it accepted on to moto, so
-//! that boto3 can read it back.
+//! A CloudWatch for tests: speaks the protocol of the current SDK, checks signatures with AWS' signer, enforces the
+//! documented limits, injects faults, and forwards what it accepted to moto, where boto3 reads
+//! it back.
 
 mod identity;
 mod moto;
