@@ -28,9 +28,9 @@ pub(crate) const REGION: &str = "eu-central-1";
 pub(crate) const KEY: &str = "AKIDTESTS";
 pub(crate) const SECRET: &str = "s3cr3t-of-the-tests";
 
-/// A refusal in the service's words.
+/// A rejection in the service's words.
 #[derive(Debug)]
-pub(crate) struct Refusal {
+pub(crate) struct Rejection {
     pub(crate) status: u16,
     pub(crate) code: &'static str,
     pub(crate) message: String,
