@@ -65,8 +65,8 @@ mod tests {
     #[test]
     fn an_unknown_key_comes_with_a_similar_one() {
         assert_eq!(
-            MappingError::unknown_key("queue.pressure_ratio").to_string(),
-            "unknown metric key `queue.pressure_ratio`; did you mean `proc.queue.pressure_ratio`?"
+            MappingError::unknown_key("proc.saturation_ratio").to_string(),
+            "unknown metric key `proc.saturation_ratio`; did you mean `ingress.sse.saturation_ratio`?"
         );
         assert_eq!(MappingError::unknown_key("zzz").to_string(), "unknown metric key `zzz`");
     }
