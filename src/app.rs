@@ -22,13 +22,9 @@ use crate::engine::tick::Ticker;
 use crate::outlets::http;
 use crate::outlets::http::access::AccessControl;
 use crate::outlets::http::server::ServerState;
-#[cfg(feature = "cloudwatch")]
-use crate::outlets::push::cloudwatch::CloudWatchSink;
-use crate::outlets::push::config::ExportConfig;
+use crate::outlets::push::config::{PushConfig, SinkContext};
 use crate::outlets::push::delivery::Exports;
-use crate::outlets::push::pushgateway::PushgatewaySink;
 use crate::outlets::push::scheduler;
-use crate::outlets::push::sink::Sink;
 use crate::outlets::routes::{self, RouteConfig, RouteState};
 use crate::platform::gateway::GatewayConfig;
 use crate::simulator::source::EmbeddedSource;
@@ -37,10 +33,10 @@ use crate::sources::redis::RedisSource;
 use crate::sources::redis::updates::watch_gateway_updates;
 use crate::telemetry::Telemetry;
 
-/// How long a stopping server waits for answers that are under way, and then for pushes: together
-/// less than orchestrators wait before they kill.
+/// How long shutdown waits for responses in progress, and then for the final flush of the sinks: together less than
+/// orchestrators wait before they kill.
 const DRAIN: Duration = Duration::from_secs(4);
-const GOODBYE: Duration = Duration::from_secs(5);
+const FINAL_FLUSH: Duration = Duration::from_secs(5);
 
 /// Updates that may wait for the collector; more than a few means that somebody publishes in a loop.
 const UPDATES: usize = 16;
@@ -49,7 +45,7 @@ const UPDATES: usize = 16;
 pub struct App {
     config: Config,
     listener: TcpListener,
-    door: AccessControl,
+    access: AccessControl,
     reader: SnapshotReader,
     collector: Collector,
     telemetry: Arc<Telemetry>,
@@ -70,8 +66,8 @@ impl App {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let telemetry = Arc::new(Telemetry::default());
         let exports = Arc::new(exports(&config, &telemetry)?);
-        let door = AccessControl::open(&config.access, &telemetry)?;
-        // There is no other: replicas do not know of each other, and each records and pushes.
+        let access = AccessControl::open(&config.access, &telemetry)?;
+        // There is no leader election: every replica records and pushes.
         telemetry.set_leader(true);
         let (publisher, reader) = snapshot::channel(config.engine.sample_interval, config.engine.stale_after);
         let (updates, published) = mpsc::channel(UPDATES);
@@ -79,7 +75,7 @@ impl App {
         let (ticker, answers) = ticker(&config, clock.as_ref(), &telemetry, database)?;
         let collector =
             Collector::new(ticker, clock, publisher, Arc::clone(&telemetry), published, config.engine.sample_interval);
-        Ok(Self { config, listener, door, reader, collector, telemetry, exports, updates, answers })
+        Ok(Self { config, listener, access, reader, collector, telemetry, exports, updates, answers })
     }
 
     /// Where the server listens.
@@ -107,24 +103,24 @@ impl App {
     /// # Errors
     /// The collector ends, which it should not.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send + 'static) -> anyhow::Result<()> {
-        let Self { config, listener, door, reader, collector, telemetry, exports, updates, answers } = self;
+        let Self { config, listener, access, reader, collector, telemetry, exports, updates, answers } = self;
         let background = Background::start(&config, collector, updates);
         let scheduler = scheduled(&config.export, &exports, &reader);
-        let api_config = api_config(config, &door);
+        let api_config = api_config(config, &access);
         let state = RouteState::new(reader, Arc::clone(&telemetry), Arc::clone(&exports), api_config);
-        let server = ServerState::new(routes::router(state.passing_on(answers)), door, telemetry);
+        let server = ServerState::new(routes::router(state.passing_on(answers)), access, telemetry);
         let ended = tokio::select! {
             () = http::server::serve(listener, server, shutdown, DRAIN) => Ok(()),
             () = background.collector_ended() => Err(anyhow::anyhow!("the collector ended; this is a defect, please report it")),
         };
         scheduler.inspect(JoinHandle::abort);
-        exports.stop(GOODBYE).await;
+        exports.shut_down(FINAL_FLUSH).await;
         ended
     }
 }
 
-/// The pushes that come by themselves.
-fn scheduled(config: &ExportConfig, exports: &Arc<Exports>, reader: &SnapshotReader) -> Option<JoinHandle<()>> {
+/// Starts the scheduled pushes, if there are any.
+fn scheduled(config: &PushConfig, exports: &Arc<Exports>, reader: &SnapshotReader) -> Option<JoinHandle<()>> {
     if !config.scheduled {
         return None;
     }
@@ -136,12 +132,12 @@ fn scheduled(config: &ExportConfig, exports: &Arc<Exports>, reader: &SnapshotRea
     Some(tokio::spawn(pushes))
 }
 
-fn api_config(config: Config, door: &AccessControl) -> RouteConfig {
+fn api_config(config: Config, access: &AccessControl) -> RouteConfig {
     RouteConfig {
         mapping: Arc::new(config.mapping),
         scrape_ttl: config.scrape_ttl,
-        tokens: door.tokens(),
-        needs_certificate: door.needs_certificate(),
+        tokens: access.tokens(),
+        needs_certificate: access.needs_certificate(),
         scheme: config.access.scheme(),
         mode: config.source.mode().as_str(),
         request_timeout: config.request_timeout,
@@ -153,15 +149,8 @@ fn api_config(config: Config, door: &AccessControl) -> RouteConfig {
 /// # Errors
 /// A sink cannot be built.
 pub fn exports(config: &Config, telemetry: &Arc<Telemetry>) -> anyhow::Result<Exports> {
-    let mapping = Arc::new(config.mapping.clone());
-    let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
-    #[cfg(feature = "cloudwatch")]
-    if let Some(cloudwatch) = &config.export.cloudwatch {
-        sinks.push(Box::new(CloudWatchSink::new(cloudwatch.clone(), Arc::clone(&mapping))));
-    }
-    if let Some(pushgateway) = &config.export.pushgateway {
-        sinks.push(Box::new(PushgatewaySink::new(pushgateway.clone(), Arc::clone(&mapping))?));
-    }
+    let context = SinkContext { mapping: Arc::new(config.mapping.clone()) };
+    let sinks = config.export.build(&context)?;
     Ok(Exports::new(sinks, telemetry, Arc::new(SystemClock), config.request_timeout))
 }
 

@@ -6,5 +6,7 @@ pub mod endpoint;
 pub(crate) mod error_chain;
 pub(crate) mod file_watch;
 pub(crate) mod files;
+pub(crate) mod gzip;
 pub mod log_throttle;
 pub(crate) mod number;
+pub(crate) mod percent;

@@ -8,8 +8,6 @@ pub mod own;
 mod scalars;
 mod unit;
 
-use serde_json::{Value, json};
-
 use crate::analysis::SystemPayload;
 use crate::telemetry::OwnState;
 
@@ -186,15 +184,6 @@ pub fn scalar(key: &str, monitoring: &SystemPayload) -> Option<f64> {
         Read::Scalar(read) => read(monitoring).filter(|value| value.is_finite()),
         Read::Family(_) | Read::Own(_) => None,
     }
-}
-
-/// A value as JSON: whole numbers without a fraction, as people and most readers expect of counts.
-#[must_use]
-pub fn json_number(value: f64) -> Value {
-    /// Up to here every whole number is exact.
-    const EXACT: f64 = 9_007_199_254_740_992.0;
-    #[expect(clippy::cast_possible_truncation, reason = "whole and within the exact range")]
-    if value.fract() == 0.0 && value.abs() < EXACT { json!(value as i64) } else { json!(value) }
 }
 
 /// Every value of every metric of the deployment, in table order.

@@ -11,7 +11,7 @@ pub use self::source::SourceConfig;
 use crate::engine::config::EngineConfig;
 use crate::outlets::http::config::{self as http, AccessConfig};
 use crate::outlets::names::Mapping;
-use crate::outlets::push::config::ExportConfig;
+use crate::outlets::push::config::PushConfig;
 use crate::settings::{Setting, Settings, setting};
 pub use crate::sources::mode::Mode;
 use crate::sources::postgres::config::PostgresConfig;
@@ -38,7 +38,7 @@ pub struct Config {
     /// The age from which a scrape waits for a new snapshot.
     pub scrape_ttl: Duration,
     pub mapping: Mapping,
-    pub export: ExportConfig,
+    pub export: PushConfig,
     /// `None` = PostgreSQL is not queried.
     pub postgres: Option<PostgresConfig>,
     /// Run one tick and one push instead of serving.
@@ -75,7 +75,7 @@ impl Config {
         let log = LogConfig::read(settings);
         let scrape_ttl = settings.get(SCRAPE_TTL);
         let mapping = Mapping::read(settings);
-        let export = ExportConfig::read(settings);
+        let export = PushConfig::read(settings);
         let postgres = PostgresConfig::read(settings, request_timeout, &instance_id);
         let run_once = settings.get(RUN_ONCE);
         Some(Self {

@@ -1,9 +1,11 @@
-//! A URL of another server, with who to be there kept apart, so that no error shows both.
+//! A URL of another server with its credentials kept separately, so that an error can quote the URL.
 
 use secrecy::SecretString;
 use url::Url;
 
-/// Where, and as whom.
+use crate::base::percent;
+
+/// A server and the credentials for it.
 #[derive(Debug, Clone)]
 pub struct Endpoint {
     /// Without user, password, query and fragment.
@@ -22,9 +24,9 @@ impl Endpoint {
             return Err("is not the URL of an HTTP server");
         }
         let named = !url.username().is_empty() || url.password().is_some();
-        let user =
-            named.then(|| (decoded(url.username()), SecretString::from(decoded(url.password().unwrap_or_default()))));
-        // Only URLs without a host refuse, and those are turned away above.
+        let password = || SecretString::from(percent::decode(url.password().unwrap_or_default()));
+        let user = named.then(|| (percent::decode(url.username()), password()));
+        // Fails only for URLs without a host, which are rejected above.
         let _ = url.set_username("");
         let _ = url.set_password(None);
         url.set_query(None);
@@ -43,11 +45,6 @@ impl Endpoint {
     }
 }
 
-fn decoded(text: &str) -> String {
-    let pair = format!("x={}", text.replace('+', "%2B"));
-    url::form_urlencoded::parse(pair.as_bytes()).next().map(|(_, text)| text.into_owned()).unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use secrecy::ExposeSecret;
@@ -55,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn user_and_password_are_taken_out_of_the_url() {
+    fn credentials_are_removed_from_the_url() {
         let endpoint = Endpoint::parse("https://me:hun%40ter2@gateway:9091/base/?q#f").unwrap();
         assert_eq!(endpoint.url.as_str(), "https://gateway:9091/base/");
         let (user, password) = endpoint.user.clone().unwrap();
@@ -64,14 +61,20 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_told_without_the_url() {
+    fn a_password_may_hold_any_character() {
+        let endpoint = Endpoint::parse("https://me:a&b=c+d%25@gateway").unwrap();
+        assert_eq!(endpoint.user.unwrap().1.expose_secret(), "a&b=c+d%");
+    }
+
+    #[test]
+    fn errors_do_not_quote_the_url() {
         for url in ["hunter2", "ftp://u:hunter2@x", "http://", ""] {
             assert!(Endpoint::parse(url).is_err_and(|problem| !problem.contains("hunter2")), "{url}");
         }
     }
 
     #[test]
-    fn segments_come_behind_the_path() {
+    fn join_appends_to_the_path() {
         for base in ["http://h:1", "http://h:1/"] {
             assert_eq!(Endpoint::parse(base).unwrap().join(&["a", "b"]).as_str(), "http://h:1/a/b");
         }

@@ -1,4 +1,9 @@
-//! Arithmetic that never yields NaN, infinity or an overflow, and the platform's rounding.
+//! Numbers: arithmetic that never yields NaN, infinity or an overflow, the platform's rounding, and conversions.
+
+use serde_json::{Value, json};
+
+/// 2^53: every whole number up to here is exact in a float.
+const EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// Decimal rounding of the binary value, halves to even; what is not finite becomes 0.
 pub(crate) fn round(value: f64, digits: usize) -> f64 {
@@ -19,6 +24,22 @@ pub(crate) fn percent(part: i64, whole: i64) -> f64 {
 #[expect(clippy::cast_precision_loss, reason = "exact up to 2^53, far beyond any count")]
 pub(crate) const fn float(value: i64) -> f64 {
     value as f64
+}
+
+/// The value as an integer, if it is a whole number that a float holds exactly.
+#[expect(clippy::cast_possible_truncation, reason = "whole and within the exact range")]
+pub(crate) fn whole(value: f64) -> Option<i64> {
+    (value.fract() == 0.0 && value.abs() <= EXACT).then_some(value as i64)
+}
+
+/// As JSON: whole numbers without a fraction, as people and most readers expect of counts; what is not finite is null.
+pub(crate) fn json(value: f64) -> Value {
+    whole(value).map_or_else(|| json!(value), |whole| json!(whole))
+}
+
+/// A length, for counters.
+pub(crate) fn count_u64(length: usize) -> u64 {
+    u64::try_from(length).unwrap_or(u64::MAX)
 }
 
 /// A length as the payload's integer.
@@ -53,7 +74,25 @@ mod tests {
         assert_eq!(sum([i64::MAX, 1].into_iter()), i64::MAX);
     }
 
+    #[test]
+    fn whole_numbers_are_integers_as_far_as_floats_are_exact() {
+        let table = [(0.0, "0"), (-3.0, "-3"), (2.5, "2.5"), (EXACT, "9007199254740992"), (1e300, "1e+300")];
+        for (value, expected) in table {
+            assert_eq!(json(value).to_string(), expected);
+        }
+        for value in [0.5, EXACT * 2.0, f64::NAN, f64::INFINITY] {
+            assert_eq!(whole(value), None, "{value}");
+        }
+        assert_eq!(json(f64::NAN), Value::Null);
+        assert_eq!((count(usize::MAX), float(1 << 53)), (i64::MAX, EXACT));
+    }
+
     proptest! {
+        #[test]
+        fn a_whole_number_is_the_value(value in any::<i32>()) {
+            prop_assert_eq!(whole(f64::from(value)), Some(i64::from(value)));
+        }
+
         #[test]
         fn everything_is_finite(part in any::<i64>(), whole in any::<i64>(), value in any::<f64>()) {
             prop_assert!(percent(part, whole).is_finite());

@@ -7,16 +7,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
+use tokio::time::Instant;
 
 use super::{CommandError, Exit, block_on, print};
 use crate::app;
 use crate::base::clock::{Clock, SystemClock, UnixSeconds};
-use crate::catalog;
+use crate::base::number::{count, float};
 use crate::cli::OnceArgs;
 use crate::config::Config;
+use crate::engine::snapshot::Snapshot;
 use crate::engine::tick::RecordMode;
+use crate::outlets::push::batch::ExportBatch;
 use crate::outlets::push::delivery::{ExportOutcome, Exports, Report};
-use crate::outlets::push::sink::{ExportBatch, Preview, SnapshotSamples};
+use crate::outlets::push::sink::Preview;
 use crate::sources::SourceError;
 use crate::telemetry::Telemetry;
 
@@ -33,7 +36,7 @@ pub(super) fn run(config: &Config, arguments: &OnceArgs) -> Result<Exit, Command
 async fn once(config: &Config, arguments: &OnceArgs) -> Result<Exit, CommandError> {
     let telemetry = Arc::new(Telemetry::default());
     let exports = app::exports(config, &telemetry)?;
-    let now = SystemClock.now();
+    let (now, taken) = (SystemClock.now(), Instant::now());
     let (mut ticker, _) = app::ticker(config, &SystemClock, &telemetry, app::asked_database(config).await)?;
     let tick = match ticker.tick(now, if arguments.dry_run { RecordMode::No } else { RecordMode::Yes }).await {
         Ok(tick) => tick,
@@ -43,8 +46,8 @@ async fn once(config: &Config, arguments: &OnceArgs) -> Result<Exit, CommandErro
     if let Some(error) = &tick.record_error {
         telemetry.record_failed(error);
     }
-    let truth = SnapshotSamples { id: format!("once-{now}"), at: now, samples: catalog::samples(&tick.monitoring) };
-    let batch = ExportBatch { truth: Some(truth), snapshot_age_seconds: Some((SystemClock.now() - now).max(0.0)) };
+    let snapshot = Snapshot { id: format!("once-{now}"), taken_at: now, taken, monitoring: tick.monitoring };
+    let batch = ExportBatch::of(&snapshot);
     if arguments.dry_run {
         print(&previews(config, arguments, &exports, &batch))?;
         return Ok(Exit::Success);
@@ -86,7 +89,7 @@ fn previews(config: &Config, arguments: &OnceArgs, exports: &Exports, batch: &Ex
 fn price(preview: &Preview, interval: Duration, arguments: &OnceArgs) -> String {
     let Some(metrics) = preview.billed_metrics else { return String::new() };
     let pushes = MONTH.as_secs_f64() / interval.as_secs_f64();
-    let (metrics, requests) = (count(metrics), count(preview.requests) * pushes);
+    let (metrics, requests) = (float(count(metrics)), float(count(preview.requests)) * pushes);
     let cost = metrics * arguments.price_per_metric + requests / 1000.0 * arguments.price_per_1000_requests;
     format!(
         "a month: {metrics} metrics, {requests:.0} requests (one batch every {interval:?}), about {cost:.2} USD at {} USD a metric \
@@ -94,9 +97,4 @@ fn price(preview: &Preview, interval: Duration, arguments: &OnceArgs) -> String 
          --price-per-1000-requests say otherwise)\n",
         arguments.price_per_metric, arguments.price_per_1000_requests
     )
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a few thousand at most")]
-const fn count(number: usize) -> f64 {
-    number as f64
 }

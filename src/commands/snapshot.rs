@@ -9,6 +9,7 @@ use super::{CommandError, Exit, block_on, print};
 use crate::analysis::SystemPayload;
 use crate::app;
 use crate::base::clock::{Clock, FixedClock, SystemClock};
+use crate::base::number;
 use crate::catalog::{self, Reading};
 use crate::cli::{SnapshotArgs, SnapshotFormat};
 use crate::config::Config;
@@ -58,7 +59,7 @@ fn render(tick: &Tick, now: f64, config: &Config, format: SnapshotFormat) -> Str
 
 fn scalars(system: &SystemPayload) -> Value {
     let values = catalog::scalars(system).filter_map(|(metric, reading)| match reading {
-        Reading::Value(value) => Some((metric.key.to_owned(), catalog::json_number(value))),
+        Reading::Value(value) => Some((metric.key.to_owned(), number::json(value))),
         Reading::Absent(_) => None,
     });
     Value::Object(values.collect::<Map<_, _>>())

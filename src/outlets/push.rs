@@ -1,5 +1,8 @@
-//! Pushing: when ([`scheduler`]), how an attempt is repeated and counted ([`delivery`]), and one folder a sink.
+//! Pushing: when ([`scheduler`]), how an attempt is repeated and counted ([`delivery`]), and one folder per sink.
+//!
+//! A new sink is a folder beside the others, its `mod` line, and its entry in [`SINKS`].
 
+pub mod batch;
 pub mod cloudwatch;
 pub mod config;
 pub mod delivery;
@@ -9,3 +12,8 @@ pub mod pushgateway;
 pub mod report;
 pub mod scheduler;
 pub mod sink;
+
+use self::config::SinkKind;
+
+/// Every sink there is, in the order of reports.
+const SINKS: &[SinkKind] = &[cloudwatch::KIND, pushgateway::KIND];

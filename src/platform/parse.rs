@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 use super::facts::{Point, QueueAnalytics, SseSample, WorkerId};
 use crate::base::clock::UnixSeconds;
+use crate::base::number::whole;
 
 pub use circuit::circuit_stats;
 pub use heartbeat::heartbeat;
@@ -120,16 +121,12 @@ fn number(object: &Map<String, Value>, field: &str) -> Result<Option<f64>, Parse
 
 /// A whole number, also when written as `3.0`; null and missing are `None`.
 fn integer(object: &Map<String, Value>, field: &str) -> Result<Option<i64>, ParseError> {
-    const EXACT: f64 = 9_007_199_254_740_992.0;
-    match object.get(field).and_then(Value::as_i64) {
-        Some(whole) => Ok(Some(whole)),
-        None => match number(object, field)? {
-            None => Ok(None),
-            #[expect(clippy::cast_possible_truncation, reason = "whole and within the exact range")]
-            Some(float) if float.fract() == 0.0 && float.abs() <= EXACT => Ok(Some(float as i64)),
-            Some(_) => Err(format!("field {field} is not a whole number")),
-        },
+    if let Some(whole) = object.get(field).and_then(Value::as_i64) {
+        return Ok(Some(whole));
     }
+    let Some(float) = number(object, field)? else { return Ok(None) };
+    let value = whole(float).ok_or_else(|| format!("field {field} is not a whole number"))?;
+    Ok(Some(value))
 }
 
 /// A number of things as Python's `int` takes it: a fraction is cut off, digits in a text are read;

@@ -14,6 +14,7 @@ use super::fleet::SimulatedFleet;
 use super::tasks::Tasks;
 use super::weather::{Weather, exponential, long_tailed};
 use crate::base::clock::UnixSeconds;
+use crate::base::number::count;
 use crate::platform::facts::{
     Circuit, CircuitFacts, Facts, LatencySeries, Point, Role, ThrottlingDetail, ThrottlingEvent,
 };
@@ -72,7 +73,7 @@ impl Deployment {
         let mut rng = Rng::with_seed(shape.seed);
         let weather = Weather::new(&mut rng, now);
         let workers = usize::try_from(shape.proc).unwrap_or(usize::MAX);
-        let slots = i64::try_from(SLOTS).unwrap_or(i64::MAX);
+        let slots = count(SLOTS);
         Self {
             rate: shape.rate.max(0.0),
             rng,
@@ -131,7 +132,7 @@ impl Deployment {
     }
 
     fn workers(&self) -> i64 {
-        i64::try_from(self.tasks.loads().count()).unwrap_or(i64::MAX)
+        count(self.tasks.loads().count())
     }
 
     /// Notes a throttled request in the words of the platform.

@@ -10,6 +10,7 @@ use super::fleet::BEAT_SECONDS;
 use super::writer;
 use crate::base::clock::Clock;
 use crate::base::clock::UnixSeconds;
+use crate::base::number::{count, float};
 use crate::platform::facts::{Facts, LatencySeries, Point, Scope, SseSample, WorkerId};
 use crate::platform::keys::Keys;
 use crate::sources::SourceError;
@@ -116,9 +117,8 @@ impl Simulation {
 }
 
 /// Evenly spread times; values that are all different, so that percentiles have work to do.
-#[expect(clippy::cast_precision_loss, reason = "a number of samples, far below 2^53")]
 fn past_point(number: usize, samples: usize, now: UnixSeconds) -> Point {
-    let at = now - PAST_SECONDS * (1.0 - number as f64 / samples as f64);
+    let at = now - PAST_SECONDS * (1.0 - float(count(number)) / float(count(samples)));
     let scattered = number.wrapping_mul(2_654_435_761) % 1_000_000;
-    Point { at, value: scattered as f64 / 100.0 }
+    Point { at, value: float(count(scattered)) / 100.0 }
 }

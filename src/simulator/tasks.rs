@@ -6,6 +6,7 @@ use fastrand::Rng;
 
 use super::weather::long_tailed;
 use crate::base::clock::UnixSeconds;
+use crate::base::number::{count, float};
 use crate::platform::facts::{PerRole, Point, QueueAnalytics, QueueDepth, Role};
 
 /// Median time of a task's execution.
@@ -123,17 +124,12 @@ impl Tasks {
         depths
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "a simulated deployment starts few tasks")]
     pub(super) fn analytics(&self) -> PerRole<Option<QueueAnalytics>> {
         let mut analytics = PerRole::default();
         for (role, seen) in self.seen.iter().filter(|(_, seen)| seen.started > 0) {
-            let avg_wait_seconds = seen.waited / seen.started as f64;
+            let avg_wait_seconds = seen.waited / float(seen.started);
             *analytics.get_mut(role) = Some(QueueAnalytics { avg_wait_seconds, throughput_last_hour: seen.started });
         }
         analytics
     }
-}
-
-fn count(length: usize) -> i64 {
-    i64::try_from(length).unwrap_or(i64::MAX)
 }

@@ -8,6 +8,7 @@ use redis::Pipeline;
 use serde_json::{Map, Value, json};
 
 use crate::base::clock::UnixSeconds;
+use crate::base::number;
 use crate::platform::facts::{
     Circuit, CircuitFacts, Departed, Facts, HealthWord, Heartbeat, Point, PoolUse, Pools, QueueAnalytics, QueueDepth,
     Role, SseSample, ThrottlingDetail, ThrottlingEvent,
@@ -221,10 +222,5 @@ fn pools(pools: &Pools) -> Value {
 
 /// Counts are whole in Python, and so in its JSON.
 fn object(fields: impl IntoIterator<Item = (&'static str, Option<f64>)>) -> Map<String, Value> {
-    #[expect(clippy::cast_possible_truncation, reason = "whole and within the exact range")]
-    let number = |value: f64| {
-        let whole = value.fract() == 0.0 && value.abs() < 9e15;
-        if whole { json!(value as i64) } else { json!(value) }
-    };
-    fields.into_iter().map(|(name, value)| (name.to_owned(), value.map_or(Value::Null, number))).collect()
+    fields.into_iter().map(|(name, value)| (name.to_owned(), value.map_or(Value::Null, number::json))).collect()
 }

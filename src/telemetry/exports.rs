@@ -55,7 +55,7 @@ impl Telemetry {
     }
 
     /// What happened to a sink's points so far.
-    pub fn export_tally(&self, sink: &'static str, points: PointCounts) {
+    pub fn export_points(&self, sink: &'static str, points: PointCounts) {
         locked(&self.exports).entry(sink).or_default().points = points;
     }
 

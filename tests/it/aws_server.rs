@@ -1,6 +1,6 @@
-//! A CloudWatch for tests: speaks the protocol of today's SDK, checks signatures with AWS' own signer,
-//! enforces the documented limits, has mishaps on demand, and hands what it accepted on to moto, so
-//! that boto3 can read it back.
+//! A CloudWatch for tests: speaks the protocol of the current SDK, checks signatures with AWS' signer, enforces the
+//! documented limits, injects faults, and forwards what it accepted to moto, where boto3 reads
+//! it back.
 
 mod identity;
 mod moto;
@@ -28,9 +28,9 @@ pub(crate) const REGION: &str = "eu-central-1";
 pub(crate) const KEY: &str = "AKIDTESTS";
 pub(crate) const SECRET: &str = "s3cr3t-of-the-tests";
 
-/// A refusal in the service's words.
+/// A rejection in the service's words.
 #[derive(Debug)]
-pub(crate) struct Refusal {
+pub(crate) struct Rejection {
     pub(crate) status: u16,
     pub(crate) code: &'static str,
     pub(crate) message: String,

@@ -1,4 +1,4 @@
-//! The CloudWatch sink: what arrives, what waits, and what is never sent twice.
+//! The CloudWatch sink: what is delivered, what is spooled, and what is never sent twice.
 
 mod chain;
 mod outages;
@@ -11,9 +11,10 @@ use aws_sdk_cloudwatch::config::Credentials;
 use kdcube_metrics::base::clock::{Clock, SystemClock};
 use kdcube_metrics::catalog::{Part, Sample, find};
 use kdcube_metrics::outlets::names::Mapping;
-use kdcube_metrics::outlets::push::cloudwatch::CloudWatchSink;
+use kdcube_metrics::outlets::push::batch::{ExportBatch, SnapshotSamples};
 use kdcube_metrics::outlets::push::cloudwatch::config::{CloudWatchConfig, read};
-use kdcube_metrics::outlets::push::sink::{ExportBatch, Sink, SinkError, SnapshotSamples};
+use kdcube_metrics::outlets::push::cloudwatch::sink::CloudWatchSink;
+use kdcube_metrics::outlets::push::sink::{Sink, SinkError};
 use kdcube_metrics::settings::Settings;
 use serde_json::json;
 
@@ -63,10 +64,10 @@ fn queued(role: &str, value: f64) -> Sample {
 }
 
 fn batch(id: &str, at: f64, samples: Vec<Sample>) -> ExportBatch {
-    ExportBatch { truth: Some(SnapshotSamples { id: id.to_owned(), at, samples }), snapshot_age_seconds: Some(0.0) }
+    ExportBatch { snapshot: Some(SnapshotSamples { id: id.to_owned(), at, samples }), snapshot_age_seconds: Some(0.0) }
 }
 
-/// One attempt; gives how many points it delivered.
+/// One attempt; returns how many points it delivered.
 async fn push(sink: &CloudWatchSink, batch: &ExportBatch) -> Result<u64, SinkError> {
     let before = sink.point_counts().delivered;
     sink.export(batch).await?;
@@ -115,7 +116,7 @@ async fn points_arrive_and_boto3_reads_them_back() {
 }
 
 #[tokio::test]
-async fn high_resolution_is_asked_for_where_wanted() {
+async fn high_resolution_is_requested_if_configured() {
     let server = AwsServer::start().await;
     let sink = sink_with(&server, &[("METRICS_CLOUDWATCH_HIGH_RESOLUTION", "1")]);
     sink.export(&batch("a", recently(0.0), many(1))).await.unwrap();
@@ -123,15 +124,16 @@ async fn high_resolution_is_asked_for_where_wanted() {
 }
 
 #[tokio::test]
-async fn a_wrong_secret_is_refused_and_not_told() {
+async fn a_wrong_secret_is_denied_and_not_logged() {
     let server = AwsServer::start().await;
     let loader = loader(server.url(), "wr0ng-secret");
     let sink = CloudWatchSink::with_loader(config(&[]), Arc::new(Mapping::default()), loader);
     let error = sink.export(&batch("a", recently(0.0), many(1))).await.unwrap_err();
-    assert!(!error.may_retry && server.requests() == 1, "{error:?}");
-    assert!(error.message.contains("SignatureDoesNotMatch") && error.message.contains("secret"), "{error}");
-    assert!(!error.message.contains("wr0ng") && !error.message.contains(KEY), "{error}");
-    assert_eq!(sink.point_counts().waiting, 1, "whoever mends the secret in time loses nothing");
+    let SinkError::Denied(message) = &error else { panic!("{error:?}") };
+    assert_eq!(server.requests(), 1);
+    assert!(message.contains("SignatureDoesNotMatch") && message.contains("secret"), "{error}");
+    assert!(!message.contains("wr0ng") && !message.contains(KEY), "{error}");
+    assert_eq!(sink.point_counts().waiting, 1, "nothing is lost if the secret is corrected in time");
 }
 
 #[tokio::test]
@@ -162,7 +164,7 @@ async fn a_request_stays_below_a_megabyte() {
 }
 
 #[tokio::test]
-async fn what_cloudwatch_cannot_take_is_dropped_and_counted() {
+async fn what_cloudwatch_would_not_accept_is_dropped_and_counted() {
     let server = AwsServer::start().await;
     let sink = sink(&server);
     let values = [f64::NAN, f64::INFINITY, 1e300, 1e-300, -1e300, 0.0, -2.5];
@@ -174,12 +176,12 @@ async fn what_cloudwatch_cannot_take_is_dropped_and_counted() {
     assert_eq!(
         (sink.point_counts().dropped, sink.point_counts().waiting),
         (6, 0),
-        "counted once, however often it is tried"
+        "counted once, however often it is retried"
     );
 }
 
 #[tokio::test]
-async fn only_what_is_included_is_sent() {
+async fn only_included_metrics_are_sent() {
     let server = AwsServer::start().await;
     let sink = sink_with(&server, &[("METRICS_CLOUDWATCH_INCLUDE", "instances")]);
     assert_eq!(push(&sink, &batch("a", recently(0.0), many(3))).await, Ok(0));
@@ -187,11 +189,11 @@ async fn only_what_is_included_is_sent() {
 }
 
 #[tokio::test]
-async fn a_check_finds_region_and_credentials_and_pushes_nothing() {
+async fn a_check_resolves_region_and_credentials_and_pushes_nothing() {
     let server = AwsServer::start().await;
     assert!(sink(&server).check().await.unwrap().ends_with(REGION));
     let without = || aws_config::defaults(BehaviorVersion::latest()).no_credentials();
     let sink = CloudWatchSink::with_loader(config(&[]), Arc::new(Mapping::default()), without);
-    assert!(sink.check().await.unwrap_err().message.contains("no credentials found"));
+    assert!(sink.check().await.unwrap_err().to_string().contains("no credentials found"));
     assert_eq!(server.requests(), 0);
 }

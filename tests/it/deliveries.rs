@@ -1,4 +1,4 @@
-//! The running program and its sinks under every fault: what arrives, what waits, what the counters say.
+//! The running program and its sinks under every fault: what is delivered, what is spooled, and the counters.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::pushgateway::{EMBEDDED, OFTEN, PUSH, Pushgateway, SCHEDULED};
 use crate::support::{RedisServer, Server, eventually};
 
 const SOON: Duration = Duration::from_secs(20);
-/// Rounds long enough that an answer is in time on a busy machine: one that is not may be sent again.
+/// An interval long enough for an answer on a busy machine: a late one may be sent again.
 const STEADY: (&str, &str) = ("METRICS_EXPORT_INTERVAL_SEC", "1");
 /// One batch, at the start.
 const RARELY: (&str, &str) = ("METRICS_EXPORT_INTERVAL_SEC", "86400");
@@ -34,14 +34,14 @@ fn cloudwatch(url: &str) -> [(&str, &str); 5] {
     ]
 }
 
-fn record(server: &Server, sink: &str) -> Value {
-    let records = server.get("/api/v1/exports").json();
-    let mut records = records["sinks"].as_array().unwrap().iter();
-    records.find(|record| record["name"] == sink).unwrap().clone()
+fn stats(server: &Server, sink: &str) -> Value {
+    let all = server.get("/api/v1/exports").json();
+    let mut all = all["sinks"].as_array().unwrap().iter();
+    all.find(|stats| stats["name"] == sink).unwrap().clone()
 }
 
 fn count(server: &Server, sink: &str, what: &str) -> u64 {
-    record(server, sink)[what].as_u64().unwrap()
+    stats(server, sink)[what].as_u64().unwrap()
 }
 
 /// One of the server's own series on `/metrics`.
@@ -51,7 +51,7 @@ fn metric(server: &Server, series: &str) -> u64 {
     line.unwrap_or_else(|| panic!("{series} is not in {text}")).parse().unwrap()
 }
 
-/// The times of all points, in the order of arrival; no point may have come twice.
+/// The times of all points, in order of arrival; no point may arrive twice.
 fn times(aws: &AwsServer) -> Vec<f64> {
     let points = aws.points();
     let once: BTreeSet<_> = points.iter().map(|datum| (datum.name.as_str(), datum.at.to_bits())).collect();
@@ -63,7 +63,7 @@ fn distinct(times: impl IntoIterator<Item = f64>) -> usize {
     times.into_iter().map(f64::to_bits).collect::<BTreeSet<_>>().len()
 }
 
-/// Both outlets of the counters account for every point that arrived; between two rounds they do so exactly.
+/// Both counters account for every point that arrived; between two pushes exactly.
 fn counters_agree(server: &Server, aws: &AwsServer) {
     let delivered = "kdcube_metrics_export_delivered_points_total{sink=\"cloudwatch\"}";
     eventually("counters that agree", SOON, || {
@@ -75,7 +75,7 @@ fn counters_agree(server: &Server, aws: &AwsServer) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whatever_cloudwatch_answers_a_round_arrives_whole_and_once() {
+async fn whatever_cloudwatch_answers_a_batch_is_delivered_whole_and_once() {
     let aws = AwsServer::start().await;
     let url = aws.url();
     aws.mishaps([
@@ -88,36 +88,36 @@ async fn whatever_cloudwatch_answers_a_round_arrives_whole_and_once() {
         Fault::Answer(503, "ServiceUnavailable"),
     ]);
     let server = Server::ready(&[&cloudwatch(&url)[..], &FROZEN, &[EMBEDDED, SCHEDULED, STEADY]].concat());
-    eventually("rounds after the mishaps", SOON, || {
+    eventually("batches after the faults", SOON, || {
         count(&server, "cloudwatch", "ok") >= 2 && count(&server, "cloudwatch", "waiting") == 0
     });
-    // Only rounds ask for ticks here, so each snapshot is one batch's. The newest may be under way.
+    // Only pushes ask for ticks here, so each snapshot belongs to one batch. The newest may be in progress.
     let ticks = metric(&server, "kdcube_metrics_ticks_total{result=\"ok\"}");
     let arrived = distinct(times(&aws));
-    assert!(arrived >= 3 && arrived + 1 >= ticks as usize, "{arrived} of {ticks} rounds arrived");
+    assert!(arrived >= 3 && arrived + 1 >= ticks as usize, "{arrived} of {ticks} batches arrived");
     // A request a batch, besides the seven that had a fault.
-    eventually("as many requests as rounds", SOON, || aws.requests() == 7 + aws.accepted().len());
+    eventually("as many requests as batches", SOON, || aws.requests() == 7 + aws.accepted().len());
 
     counters_agree(&server, &aws);
-    let told = record(&server, "cloudwatch");
-    assert!(told["last_error"].as_str().unwrap().starts_with("CloudWatch answers"), "{told}");
-    assert!(told["last_success"].as_f64() >= told["last_error_at"].as_f64(), "{told}");
-    // Every request beyond the first of a batch is a retry, and a refusal ends its batch.
-    assert!(told["failed"].as_u64() >= Some(1) && told["retries"].as_u64() >= Some(1), "{told}");
-    assert!(told["retries"].as_u64() <= Some(7), "{told}");
+    let report = stats(&server, "cloudwatch");
+    assert!(report["last_error"].as_str().unwrap().starts_with("CloudWatch answers"), "{report}");
+    assert!(report["last_success"].as_f64() >= report["last_error_at"].as_f64(), "{report}");
+    // Every request beyond the first of a batch is a retry, and a rejection ends its batch.
+    assert!(report["failed"].as_u64() >= Some(1) && report["retries"].as_u64() >= Some(1), "{report}");
+    assert!(report["retries"].as_u64() <= Some(7), "{report}");
     let retries = metric(&server, "kdcube_metrics_export_retries_total{sink=\"cloudwatch\"}");
-    assert_eq!(Some(retries), told["retries"].as_u64());
+    assert_eq!(Some(retries), report["retries"].as_u64());
     let log = server.log();
-    assert!(log.contains("pushes arrive again") && !log.contains(SECRET), "{log}");
+    assert!(log.contains("push recovered") && !log.contains(SECRET), "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cloudwatch_that_comes_late_gets_what_it_missed() {
+async fn a_cloudwatch_that_recovers_gets_what_it_missed() {
     let mut aws = AwsServer::start().await;
     aws.stop().await;
     let url = aws.url();
     let server = Server::ready(&[&cloudwatch(&url)[..], &[EMBEDDED, SCHEDULED, STEADY]].concat());
-    eventually("rounds in vain", SOON, || count(&server, "cloudwatch", "failed") >= 3);
+    eventually("failed batches", SOON, || count(&server, "cloudwatch", "failed") >= 3);
     assert!(count(&server, "cloudwatch", "waiting") >= 40);
     assert!(metric(&server, "kdcube_metrics_export_waiting_points{sink=\"cloudwatch\"}") >= 40);
     let up = SystemClock.now();
@@ -133,7 +133,7 @@ async fn a_cloudwatch_that_comes_late_gets_what_it_missed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn while_redis_is_away_nothing_is_pushed_and_then_it_goes_on() {
+async fn nothing_is_pushed_while_redis_is_unavailable() {
     let aws = AwsServer::start().await;
     let (url, mut redis) = (aws.url(), RedisServer::start());
     let source = redis.url();
@@ -142,11 +142,11 @@ async fn while_redis_is_away_nothing_is_pushed_and_then_it_goes_on() {
     eventually("pushes", SOON, || count(&server, "cloudwatch", "ok") >= 1);
     redis.stop();
     let down = SystemClock.now();
-    eventually("rounds without data", SOON, || count(&server, "cloudwatch", "no_data") >= 2);
-    let (before, rounds) = (aws.requests(), count(&server, "cloudwatch", "no_data"));
-    eventually("more of them", SOON, || count(&server, "cloudwatch", "no_data") >= rounds + 2);
-    assert_eq!(aws.requests(), before, "nothing is known, nothing is said");
-    assert_eq!(count(&server, "cloudwatch", "failed"), 0, "it is not the sink that fails");
+    eventually("batches without data", SOON, || count(&server, "cloudwatch", "no_data") >= 2);
+    let (before, batches) = (aws.requests(), count(&server, "cloudwatch", "no_data"));
+    eventually("more of them", SOON, || count(&server, "cloudwatch", "no_data") >= batches + 2);
+    assert_eq!(aws.requests(), before, "without a snapshot nothing is sent");
+    assert_eq!(count(&server, "cloudwatch", "failed"), 0, "the sink did not fail");
     let answer = server.get("/metrics/export");
     assert_eq!(answer.status, 502);
     assert!(answer.text().contains("there is no fresh snapshot"), "{}", answer.text());
@@ -160,7 +160,7 @@ async fn while_redis_is_away_nothing_is_pushed_and_then_it_goes_on() {
     assert!(times.iter().any(|at| *at >= up));
     let (code, _, log) = server.terminate();
     assert_eq!(code, Some(0), "{log}");
-    assert!(!log.contains("a push failed"), "{log}");
+    assert!(!log.contains("push failed"), "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -172,15 +172,15 @@ async fn a_sink_that_hangs_does_not_delay_the_other() {
     let server = Server::ready(&[&cloudwatch(&url)[..], &push, &[EMBEDDED, SCHEDULED, OFTEN]].concat());
     let both = |hangs, works| {
         let (failed, ok) = (count(&server, hangs, "failed"), count(&server, works, "ok"));
-        eventually("rounds", SOON, || {
+        eventually("batches", SOON, || {
             count(&server, hangs, "failed") >= failed + 2 && count(&server, works, "ok") >= ok + 3
         });
         let took = |sink| count(&server, sink, "last_duration_ms");
-        assert!(took(works) < took(hangs), "{} {}", record(&server, works), record(&server, hangs));
+        assert!(took(works) < took(hangs), "{} {}", stats(&server, works), stats(&server, hangs));
     };
     both("cloudwatch", "pushgateway");
     assert_eq!(count(&server, "pushgateway", "failed"), 0);
-    // And the other way batch.
+    // And the other way round.
     gateway.hang(true);
     aws.recover();
     eventually("CloudWatch", SOON, || count(&server, "cloudwatch", "waiting") == 0);
@@ -191,51 +191,51 @@ async fn a_sink_that_hangs_does_not_delay_the_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_export_that_reaches_some_sinks_is_207_and_tells_of_each() {
+async fn an_export_that_reaches_some_sinks_is_207_and_reports_each() {
     let (aws, gateway) = (AwsServer::start().await, Pushgateway::start());
     let (url, place) = (aws.url(), gateway.url());
     let push = [EMBEDDED, PUSH, ("METRICS_PROM_PUSHGATEWAY_URL", place.as_str())];
     let server = Server::ready(&[&cloudwatch(&url)[..], &push].concat());
     aws.mishaps([Fault::Answer(403, "AccessDenied")]);
     let answer = server.get("/metrics/export");
-    let told = answer.json();
-    assert_eq!((answer.status, &told["status"]), (207, &"partial".into()), "{told}");
-    assert!(told["ts"].is_f64());
-    let [refused, taken] = [&told["sinks"][0], &told["sinks"][1]];
+    let report = answer.json();
+    assert_eq!((answer.status, &report["status"]), (207, &"partial".into()), "{report}");
+    assert!(report["ts"].is_f64());
+    let [denied, accepted] = [&report["sinks"][0], &report["sinks"][1]];
     assert_eq!(
-        (&refused["name"], &refused["status"], &refused["samples"]),
+        (&denied["name"], &denied["status"], &denied["samples"]),
         (&"cloudwatch".into(), &"failed".into(), &0.into())
     );
-    assert!(refused["error"].as_str().unwrap().contains("cloudwatch:PutMetricData"), "{refused}");
+    assert!(denied["error"].as_str().unwrap().contains("cloudwatch:PutMetricData"), "{denied}");
     assert_eq!(
-        (&taken["name"], &taken["status"], &taken["error"]),
+        (&accepted["name"], &accepted["status"], &accepted["error"]),
         (&"pushgateway".into(), &"ok".into(), &Value::Null)
     );
-    assert!(taken["samples"].as_u64() > Some(20) && taken["duration_ms"].is_u64(), "{taken}");
-    // What was refused waits, and goes with the next.
+    assert!(accepted["samples"].as_u64() > Some(20) && accepted["duration_ms"].is_u64(), "{accepted}");
+    // Denied points stay in the spool and are sent with the next batch.
     eventually("another export", SOON, || server.get("/metrics/export").status == 200);
     assert_eq!(distinct(times(&aws)), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn askers_at_the_same_time_share_one_export() {
+async fn concurrent_callers_share_one_export() {
     let aws = AwsServer::start().await;
     let url = aws.url();
     let server = Server::ready(&[&cloudwatch(&url)[..], &[EMBEDDED]].concat());
     aws.mishaps([Fault::Late(Duration::from_millis(800))]);
     let answers: BTreeSet<_> = std::thread::scope(|scope| {
-        let askers: Vec<_> = (0..8).map(|_| scope.spawn(|| server.get("/metrics/export").text())).collect();
-        askers.into_iter().map(|asker| asker.join().unwrap()).collect()
+        let callers: Vec<_> = (0..8).map(|_| scope.spawn(|| server.get("/metrics/export").text())).collect();
+        callers.into_iter().map(|caller| caller.join().unwrap()).collect()
     });
     assert_eq!((answers.len(), aws.requests()), (1, 1), "{answers:?}");
-    // Whoever comes at once after them is told the same.
+    // A request right after them gets the same report.
     assert!(answers.contains(&server.get("/metrics/export").text()));
     assert_eq!(aws.requests(), 1);
     assert_eq!(count(&server, "cloudwatch", "ok"), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_the_scheduler_nothing_is_pushed_until_somebody_asks() {
+async fn without_the_scheduler_only_requests_push() {
     let aws = AwsServer::start().await;
     let url = aws.url();
     let server = Server::ready(&[&cloudwatch(&url)[..], &[EMBEDDED, OFTEN]].concat());
@@ -250,7 +250,7 @@ async fn without_the_scheduler_nothing_is_pushed_until_somebody_asks() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn told_to_stop_in_the_middle_of_a_push_it_waits_for_the_answer() {
+async fn shutdown_waits_for_the_answer_of_a_push_in_progress() {
     let aws = AwsServer::start().await;
     let url = aws.url();
     aws.mishaps([Fault::Late(Duration::from_millis(700))]);
@@ -262,8 +262,8 @@ async fn told_to_stop_in_the_middle_of_a_push_it_waits_for_the_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_waits_at_the_end_is_delivered_within_the_goodbye() {
-    // Cut in the middle of a push that hangs, and refused so that it is not tried again.
+async fn the_final_flush_delivers_the_spool() {
+    // A push that hangs and is interrupted, and one that is denied and not retried.
     for fault in [Fault::Hang, Fault::Answer(403, "AccessDenied")] {
         let aws = AwsServer::start().await;
         let url = aws.url();
@@ -277,7 +277,7 @@ async fn what_waits_at_the_end_is_delivered_within_the_goodbye() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_delivered_at_the_end_is_told() {
+async fn points_that_the_final_flush_cannot_deliver_are_logged() {
     let mut aws = AwsServer::start().await;
     let url = aws.url();
     aws.stop().await;
@@ -285,5 +285,5 @@ async fn what_cannot_be_delivered_at_the_end_is_told() {
     eventually("the push", SOON, || count(&server, "cloudwatch", "waiting") > 0);
     let (code, took, log) = server.terminate();
     assert_eq!(code, Some(0), "{log}");
-    assert!(took < Duration::from_secs(8) && log.contains("points that could not be delivered are lost"), "{log}");
+    assert!(took < Duration::from_secs(8) && log.contains("undelivered points are lost"), "{log}");
 }

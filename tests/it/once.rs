@@ -1,4 +1,4 @@
-//! One tick, one push and the end: what it prints, what it leaves behind, and its exit codes.
+//! One tick and one push: output, what is left in Redis and at the sinks, and exit codes.
 
 use serde_json::Value;
 
@@ -8,7 +8,7 @@ use crate::support::{GATEWAY, RedisServer, free_port, program};
 const P: &str = "acme:chat:kdcube";
 /// Variables and arguments.
 type Form = (&'static [(&'static str, &'static str)], &'static [&'static str]);
-/// Both ways to ask for it.
+/// Both ways to start it.
 const FORMS: [Form; 2] = [(&[], &["once"]), (&[("METRICS_RUN_ONCE", "1")], &["serve"])];
 
 fn run(variables: &[(&str, &str)], arguments: &[&str]) -> (Option<i32>, String, String) {
@@ -34,7 +34,7 @@ fn line(text: &str, series: &str) -> f64 {
 }
 
 #[test]
-fn it_pushes_records_and_tells_and_a_dry_run_does_nothing() {
+fn it_pushes_records_and_reports_and_a_dry_run_does_nothing() {
     let (gateway, redis) = (Pushgateway::start(), RedisServer::start());
     let (url, place) = (redis.url(), gateway.url());
     let to = [
@@ -50,28 +50,28 @@ fn it_pushes_records_and_tells_and_a_dry_run_does_nothing() {
     assert_eq!((points(&redis), gateway.lines("kdcube_proc_queue_total").len()), (0, 0));
     for (runs, (more, arguments)) in (1..).zip(FORMS) {
         let (code, text, log) = run(&[&to, more].concat(), arguments);
-        let told = summary(&text);
-        assert_eq!((code, &told["status"], points(&redis)), (Some(0), &"ok".into(), runs), "{text} {log}");
-        assert_eq!((&told["sinks"][0]["name"], &told["sinks"][0]["error"]), (&"pushgateway".into(), &Value::Null));
+        let report = summary(&text);
+        assert_eq!((code, &report["status"], points(&redis)), (Some(0), &"ok".into(), runs), "{text} {log}");
+        assert_eq!((&report["sinks"][0]["name"], &report["sinks"][0]["error"]), (&"pushgateway".into(), &Value::Null));
         assert_eq!(gateway.lines("kdcube_proc_queue_total").len(), 1);
     }
 }
 
 #[test]
-fn exit_codes_tell_what_went_wrong_whichever_way_it_is_asked_for() {
+fn exit_codes_say_what_went_wrong_in_both_forms() {
     let (redis, gone) = (RedisServer::start(), format!("redis://:hunter2@127.0.0.1:{}", free_port()));
     let (url, nowhere) = (redis.url(), format!("http://127.0.0.1:{}", free_port()));
     let to = [PUSH, ("METRICS_PROM_PUSHGATEWAY_URL", nowhere.as_str()), ("METRICS_REQUEST_TIMEOUT_SEC", "0.5")];
     for (more, arguments) in FORMS {
         let (code, text, _) = run(&[&to, more, &[("REDIS_URL", &url)]].concat(), arguments);
-        let told = summary(&text);
-        assert_eq!((code, &told["status"]), (Some(3), &"failed".into()));
-        assert!(told["sinks"][0]["error"].as_str().unwrap().contains("cannot be reached"), "{text}");
+        let report = summary(&text);
+        assert_eq!((code, &report["status"]), (Some(3), &"failed".into()));
+        assert!(report["sinks"][0]["error"].as_str().unwrap().contains("cannot be reached"), "{text}");
 
         let (code, text, errors) = run(&[&to, more, &[("REDIS_URL", &gone)]].concat(), arguments);
-        let told = summary(&text);
-        assert_eq!((code, &told["status"], &told["sinks"]), (Some(2), &"failed".into(), &Value::Array(vec![])));
-        assert!(told["error"].as_str().unwrap().contains("REDIS_URL") && !(text + &errors).contains("hunter2"));
+        let report = summary(&text);
+        assert_eq!((code, &report["status"], &report["sinks"]), (Some(2), &"failed".into(), &Value::Array(vec![])));
+        assert!(report["error"].as_str().unwrap().contains("REDIS_URL") && !(text + &errors).contains("hunter2"));
 
         let (code, text, errors) = run(&[&to, more, &[("METRICS_PROM_PUSHGATEWAY_URL", "")]].concat(), arguments);
         assert_eq!((code, text.as_str()), (Some(78), ""), "a summary is only of a run");
@@ -84,7 +84,7 @@ fn exit_codes_tell_what_went_wrong_whichever_way_it_is_asked_for() {
 }
 
 #[test]
-fn a_run_knows_the_hour_before_it_and_the_runs_before_it() {
+fn a_run_sees_the_hour_and_the_runs_before_it() {
     let redis = RedisServer::start();
     let mut connection = redis.connection();
     let (seconds, _): (f64, f64) = redis::cmd("TIME").query(&mut connection).unwrap();
@@ -113,7 +113,7 @@ fn a_run_knows_the_hour_before_it_and_the_runs_before_it() {
 }
 
 #[test]
-fn prices_are_numbers() {
+fn prices_must_be_numbers() {
     for price in ["-1", "NaN", "inf", "free"] {
         let flag = format!("--price-per-metric={price}");
         assert_eq!(run(&[EMBEDDED], &["once", "--dry-run", &flag]).0, Some(64), "{price}");
@@ -140,7 +140,7 @@ mod cloudwatch {
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn a_dry_run_counts_what_a_month_would_cost() {
+    async fn a_dry_run_estimates_the_cost_of_a_month() {
         let aws = AwsServer::start().await;
         let url = aws.url();
         let three = "proc.queue.pressure_ratio,proc.queue.utilization_ratio,ingress.sse.saturation_ratio";
@@ -161,7 +161,7 @@ mod cloudwatch {
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn an_outage_is_tried_again_and_a_refusal_is_told() {
+    async fn an_outage_is_retried_and_a_denial_is_reported() {
         let aws = AwsServer::start().await;
         let url = aws.url();
         aws.mishaps([Fault::Answer(500, ""), Fault::Answer(400, "Throttling"), Fault::Reset]);

@@ -1,4 +1,4 @@
-//! Pushes to a real Pushgateway: what arrives, what goes, and what happens when it is away.
+//! Pushes to a real Pushgateway: what arrives, what is deleted, and what happens while it is unavailable.
 
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
@@ -86,7 +86,7 @@ fn a_group_is_pushed_replaced_and_deleted() {
     }
     assert!(gateway.lines("kdcube_metrics_up")[0].ends_with(" 1"));
 
-    // What is not true any more goes, and the gateway says so.
+    // Stale series are removed, and the gateway shows the server as down.
     redis.stop();
     eventually("the stale push", Duration::from_secs(10), || gateway.lines("kdcube_proc_queue_total").is_empty());
     assert!(gateway.lines("kdcube_metrics_up")[0].ends_with(" 0"));
@@ -100,7 +100,7 @@ fn a_group_is_pushed_replaced_and_deleted() {
 }
 
 #[test]
-fn odd_label_values_arrive_as_they_are() {
+fn unusual_label_values_arrive_unchanged() {
     let gateway = Pushgateway::start();
     let mut odd = vec![("job".to_owned(), "a/b c".to_owned())];
     for (n, value) in [
@@ -129,27 +129,27 @@ fn odd_label_values_arrive_as_they_are() {
 }
 
 #[test]
-fn a_gateway_that_comes_late_or_goes_away_is_pushed_to_when_it_is_there() {
+fn a_gateway_that_recovers_is_pushed_to_again() {
     let mut gateway = Pushgateway::start();
     gateway.stop();
     let server = Server::ready(&[EMBEDDED, PUSH, SCHEDULED, OFTEN, ("METRICS_PROM_PUSHGATEWAY_URL", &gateway.url())]);
-    let record = || server.get("/api/v1/exports").json()["sinks"][0].clone();
-    eventually("a failure", Duration::from_secs(10), || record()["failed"].as_u64() > Some(1));
-    assert!(record()["last_error"].as_str().unwrap().contains("cannot be reached"), "{}", record());
-    assert_eq!(record()["last_success"], Value::Null);
+    let stats = || server.get("/api/v1/exports").json()["sinks"][0].clone();
+    eventually("a failure", Duration::from_secs(10), || stats()["failed"].as_u64() > Some(1));
+    assert!(stats()["last_error"].as_str().unwrap().contains("cannot be reached"), "{}", stats());
+    assert_eq!(stats()["last_success"], Value::Null);
     gateway.restart();
     eventually("the push", Duration::from_secs(10), || !gateway.lines("kdcube_proc_queue_total").is_empty());
-    eventually("the record", Duration::from_secs(5), || record()["ok"].as_u64() > Some(0));
+    eventually("the statistics", Duration::from_secs(5), || stats()["ok"].as_u64() > Some(0));
     let metrics = server.get("/metrics").text();
     assert!(metrics.contains(r#"kdcube_metrics_exports_total{sink="pushgateway",result="failed"}"#), "{metrics}");
     assert!(metrics.contains("kdcube_metrics_export_last_success_timestamp_seconds{sink=\"pushgateway\"}"));
     let log = server.log();
-    assert_eq!(log.matches("a push failed; pushes go on").count(), 1, "once, not once a batch: {log}");
-    assert!(log.contains("pushes arrive again"));
+    assert_eq!(log.matches("push failed").count(), 1, "once, not once a batch: {log}");
+    assert!(log.contains("push recovered"));
 }
 
 #[test]
-fn an_export_on_demand_tells_how_it_went() {
+fn an_export_on_demand_returns_its_report() {
     let mut gateway = Pushgateway::start();
     let server = Server::ready(&[EMBEDDED, PUSH, ("METRICS_PROM_PUSHGATEWAY_URL", &gateway.url())]);
     for method in ["GET", "POST"] {
@@ -172,7 +172,7 @@ fn an_export_on_demand_tells_how_it_went() {
 }
 
 #[test]
-fn a_gateway_that_hangs_neither_delays_the_server_nor_its_end() {
+fn a_gateway_that_hangs_delays_neither_the_server_nor_its_shutdown() {
     let gateway = Pushgateway::start();
     gateway.hang(true);
     let server = Server::ready(&[
@@ -184,20 +184,20 @@ fn a_gateway_that_hangs_neither_delays_the_server_nor_its_end() {
         ("METRICS_PROM_PUSHGATEWAY_URL", &gateway.url()),
     ]);
     let failed = || server.get("/api/v1/exports").json()["sinks"][0]["failed"].as_u64();
-    eventually("given up", Duration::from_secs(10), || failed() > Some(1));
+    eventually("timeouts", Duration::from_secs(10), || failed() > Some(1));
     assert_eq!(server.get("/readyz").status, 200);
-    // Told to stop in the middle of a push.
+    // Shutdown during a push.
     let (code, took, log) = server.terminate();
     assert_eq!(code, Some(0), "{log}");
     assert!(took < Duration::from_secs(8), "{took:?}");
 }
 
 #[test]
-fn a_password_reaches_the_gateway_and_nothing_else() {
+fn a_password_is_sent_to_the_gateway_and_shown_nowhere() {
     let port = free_port();
-    // A gateway's front door that wants a password: all it needs to show is the header.
+    // A proxy that demands a password: only the request's header matters.
     let listener = std::net::TcpListener::bind(("127.0.0.1", port)).unwrap();
-    let door = std::thread::spawn(move || {
+    let proxy = std::thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
         let mut head = vec![0; 2000];
         let read = std::io::Read::read(&mut stream, &mut head).unwrap();
@@ -207,66 +207,66 @@ fn a_password_reaches_the_gateway_and_nothing_else() {
     let url = format!("http://me:hunter2@127.0.0.1:{port}");
     let output =
         program(&[GATEWAY, EMBEDDED, PUSH, ("METRICS_PROM_PUSHGATEWAY_URL", &url)], &["once"]).output().unwrap();
-    assert_eq!(output.status.code(), Some(3), "a refusal is not tried again");
-    let head = door.join().unwrap().to_ascii_lowercase();
+    assert_eq!(output.status.code(), Some(3), "a denial is not retried");
+    let head = proxy.join().unwrap().to_ascii_lowercase();
     assert!(
         head.starts_with("put /metrics/job/kdcube_metrics ") && head.contains("authorization: basic bwu6ahvudgvymg=="),
         "{head}"
     );
     assert!(head.contains("content-encoding: gzip"));
-    let told = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(told.contains("401") && !told.contains("hunter2"), "{told}");
+    let output = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.contains("401") && !output.contains("hunter2"), "{output}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whatever_stands_before_the_gateway_answers_pushes_go_on() {
+async fn pushes_recover_from_every_answer_of_a_proxy() {
     let gateway = Pushgateway::start();
-    let door = FaultyProxy::before(gateway.port).await;
-    door.mishaps.extend([
+    let proxy = FaultyProxy::before(gateway.port).await;
+    proxy.mishaps.extend([
         Fault::Answer(500, "out of order"),
         Fault::Answer(429, ""),
         Fault::Reset,
         Fault::Hang,
         Fault::Answer(503, ""),
     ]);
-    let server = Server::ready(&[EMBEDDED, PUSH, SCHEDULED, OFTEN, ("METRICS_PROM_PUSHGATEWAY_URL", &door.url())]);
-    let record = || server.get("/api/v1/exports").json()["sinks"][0].clone();
-    eventually("a push", Duration::from_secs(15), || record()["ok"].as_u64() > Some(0));
+    let server = Server::ready(&[EMBEDDED, PUSH, SCHEDULED, OFTEN, ("METRICS_PROM_PUSHGATEWAY_URL", &proxy.url())]);
+    let stats = || server.get("/api/v1/exports").json()["sinks"][0].clone();
+    eventually("a push", Duration::from_secs(15), || stats()["ok"].as_u64() > Some(0));
     assert!(!gateway.lines("kdcube_proc_queue_total").is_empty());
-    let (told, failed) = (record(), record()["failed"].as_u64().unwrap());
+    let (before, failed) = (stats(), stats()["failed"].as_u64().unwrap());
     assert!(
-        told["retries"].as_u64() >= Some(1) && told["delivered"].as_u64() >= told["last_samples"].as_u64(),
-        "{told}"
+        before["retries"].as_u64() >= Some(1) && before["delivered"].as_u64() >= before["last_samples"].as_u64(),
+        "{before}"
     );
 
-    // A refusal is not tried again in its batch.
-    door.mishaps.extend([Fault::Answer(400, "inconsistent metrics"), Fault::Answer(403, "")]);
-    eventually("two refusals", Duration::from_secs(10), || record()["failed"].as_u64() == Some(failed + 2));
-    assert_eq!(record()["retries"], told["retries"]);
-    assert!(record()["last_error"].as_str().unwrap().contains("403"), "{}", record());
-    eventually("pushes again", Duration::from_secs(10), || record()["ok"].as_u64() > told["ok"].as_u64());
-    // Each of the seven mishaps cost a request and no more.
+    // A rejection is not retried within its batch.
+    proxy.mishaps.extend([Fault::Answer(400, "inconsistent metrics"), Fault::Answer(403, "")]);
+    eventually("two rejections", Duration::from_secs(10), || stats()["failed"].as_u64() == Some(failed + 2));
+    assert_eq!(stats()["retries"], before["retries"]);
+    assert!(stats()["last_error"].as_str().unwrap().contains("403"), "{}", stats());
+    eventually("pushes again", Duration::from_secs(10), || stats()["ok"].as_u64() > before["ok"].as_u64());
+    // Each of the seven faults costs one request and no more.
     eventually("as many requests as pushes", Duration::from_secs(10), || {
-        door.requests() as u64 == 7 + record()["ok"].as_u64().unwrap()
+        proxy.requests() as u64 == 7 + stats()["ok"].as_u64().unwrap()
     });
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn told_to_stop_in_the_middle_of_a_push_it_deletes_the_group_after_it() {
+async fn shutdown_deletes_the_group_after_a_push_in_progress() {
     let gateway = Pushgateway::start();
-    let door = FaultyProxy::before(gateway.port).await;
-    door.mishaps.extend([Fault::Late(Duration::from_millis(700))]);
+    let proxy = FaultyProxy::before(gateway.port).await;
+    proxy.mishaps.extend([Fault::Late(Duration::from_millis(700))]);
     let server = Server::ready(&[
         EMBEDDED,
         PUSH,
         SCHEDULED,
         ("METRICS_EXPORT_INTERVAL_SEC", "86400"),
-        ("METRICS_PROM_PUSHGATEWAY_URL", &door.url()),
+        ("METRICS_PROM_PUSHGATEWAY_URL", &proxy.url()),
         ("METRICS_PROM_PUSH_DELETE_ON_SHUTDOWN", "1"),
     ]);
     eventually("the push", Duration::from_secs(10), || !gateway.lines("kdcube_metrics_up").is_empty());
     let (code, took, log) = server.terminate();
-    assert_eq!((code, door.requests()), (Some(0), 2), "{log}");
+    assert_eq!((code, proxy.requests()), (Some(0), 2), "{log}");
     assert!(took < Duration::from_secs(5) && !log.contains("WARN"), "{took:?} {log}");
     assert!(gateway.lines("kdcube_metrics_up").is_empty());
 }

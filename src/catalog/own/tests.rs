@@ -27,7 +27,7 @@ fn what_is_counted_comes_out() {
     telemetry.export_ended("cloudwatch", ExportEnd::Failed, Duration::from_millis(1), 5.0);
     telemetry.export_ended("cloudwatch", ExportEnd::NoData, Duration::from_millis(1), 6.0);
     telemetry.export_retried("cloudwatch");
-    telemetry.export_tally("cloudwatch", PointCounts { delivered: 7, waiting: 3, dropped: 2 });
+    telemetry.export_points("cloudwatch", PointCounts { delivered: 7, waiting: 3, dropped: 2 });
     for (name, label, expected) in [
         ("up", None, 1.0),
         ("snapshot_age_seconds", None, 1.5),

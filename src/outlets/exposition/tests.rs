@@ -161,5 +161,5 @@ fn report_exports(telemetry: &Telemetry) {
     telemetry.export_ended("cloudwatch", ExportEnd::NoData, Duration::from_millis(700), 6.0);
     telemetry.export_ended("pushgateway", ExportEnd::Ok, Duration::from_micros(1500), 1_800_000_006.0);
     telemetry.export_retried("cloudwatch");
-    telemetry.export_tally("cloudwatch", PointCounts { delivered: 7, waiting: 3, dropped: 2 });
+    telemetry.export_points("cloudwatch", PointCounts { delivered: 7, waiting: 3, dropped: 2 });
 }

@@ -10,7 +10,7 @@ impl Mapping {
     pub fn read(settings: &mut Settings) -> Option<Self> {
         let Some(text) = settings.text(MAPPING) else { return Some(Self::default()) };
         let parsed = Self::parse(&text);
-        parsed.map_err(|problems| problems.iter().for_each(|problem| settings.reject_part(MAPPING, problem))).ok()
+        parsed.map_err(|errors| errors.iter().for_each(|error| settings.reject_part(MAPPING, &error.to_string()))).ok()
     }
 }
 

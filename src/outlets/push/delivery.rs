@@ -1,7 +1,6 @@
-//! Deliveries: what each enabled sink was given, how it went, and trying again in time.
+//! Delivers batches to all enabled sinks, with retries, on-demand exports and the final flush.
 //!
-//! Owns the sinks and their stats. When rounds happen is `scheduler`'s matter, what is sent the
-//! sinks' own.
+//! `scheduler` decides when to push, and each sink what to send.
 
 mod attempt_budget;
 mod sink_runner;
@@ -15,37 +14,38 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use self::attempt_budget::AttemptBudget;
-use self::sink_runner::Enabled;
+use self::sink_runner::SinkRunner;
+use super::batch::ExportBatch;
+use super::config;
 pub use super::report::{Delivery, ExportOutcome, Report, SinkStats};
+use super::sink::Sink;
 use crate::base::clock::Clock;
-use crate::catalog;
-use crate::engine::snapshot::{Snapshot, SnapshotReader};
-use crate::outlets::push::sink::{ExportBatch, Sink, SnapshotSamples};
+use crate::engine::snapshot::SnapshotReader;
 use crate::telemetry::Telemetry;
 
-/// Exports on demand closer together than this share one, so that nobody can hammer a sink.
+/// An on-demand export within this time after another returns the other's report: clients cannot flood a sink.
 pub(crate) const SPACING: Duration = Duration::from_secs(1);
 
-/// Every enabled sink.
+/// All enabled sinks.
 pub struct Exports {
-    sinks: Vec<Arc<Enabled>>,
+    sinks: Vec<Arc<SinkRunner>>,
     clock: Arc<dyn Clock>,
-    /// Limit of one attempt.
+    /// Time limit of one attempt.
     attempt: Duration,
-    /// Becomes true when the server stops: nothing is tried again then.
+    /// Becomes true at shutdown: nothing is retried then.
     stopping: watch::Sender<bool>,
-    /// The last export on demand; held while one runs.
+    /// The last on-demand export; held while one runs.
     on_demand: tokio::sync::Mutex<Option<(Instant, Report)>>,
 }
 
 impl std::fmt::Debug for Exports {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.sinks.iter().map(|enabled| enabled.sink.name())).finish()
+        f.debug_list().entries(self.sinks.iter().map(|runner| runner.sink.name())).finish()
     }
 }
 
 impl Exports {
-    /// Delivers to these sinks; an attempt that takes longer than `attempt` is given up.
+    /// Delivers to these sinks; `attempt` is the time limit of one attempt.
     #[must_use]
     pub fn new(
         sinks: Vec<Box<dyn Sink>>,
@@ -53,52 +53,52 @@ impl Exports {
         clock: Arc<dyn Clock>,
         attempt: Duration,
     ) -> Self {
-        let enabled = |sink| Arc::new(Enabled::new(sink, Arc::clone(telemetry), Arc::clone(&clock)));
-        let sinks = sinks.into_iter().map(enabled).collect();
+        let runner = |sink| Arc::new(SinkRunner::new(sink, Arc::clone(telemetry), Arc::clone(&clock)));
+        let sinks = sinks.into_iter().map(runner).collect();
         Self { sinks, clock, attempt, stopping: watch::Sender::new(false), on_demand: tokio::sync::Mutex::new(None) }
     }
 
-    /// Whether there is any sink.
+    /// Whether no sink is enabled.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.sinks.is_empty()
     }
 
-    /// What is known of every sink.
+    /// Statistics of every sink since the start.
     #[must_use]
     pub fn stats(&self) -> Vec<SinkStats> {
-        self.sinks.iter().map(|enabled| enabled.record()).collect()
+        self.sinks.iter().map(|runner| runner.stats()).collect()
     }
 
-    /// The sinks themselves, to be looked at.
+    /// The sinks themselves, for previews and checks.
     pub fn sinks(&self) -> impl Iterator<Item = &dyn Sink> {
-        self.sinks.iter().map(|enabled| enabled.sink.as_ref())
+        self.sinks.iter().map(|runner| runner.sink.as_ref())
     }
 
-    /// One batch to every sink at once, each tried again until `limit` has passed.
+    /// Delivers a batch to all sinks concurrently; each retries until `limit` has passed.
     pub async fn deliver(&self, batch: ExportBatch, limit: Duration) -> Report {
         let deadline = Instant::now() + limit;
         let batch = Arc::new(batch);
         let mut deliveries = JoinSet::new();
-        for (place, enabled) in self.sinks.iter().enumerate() {
-            let (enabled, batch) = (Arc::clone(enabled), Arc::clone(&batch));
+        for (index, runner) in self.sinks.iter().enumerate() {
+            let (runner, batch) = (Arc::clone(runner), Arc::clone(&batch));
             let budget = AttemptBudget { attempt: self.attempt, deadline, stopping: self.stopping.subscribe() };
-            deliveries.spawn(async move { (place, enabled.deliver(&batch, budget).await) });
+            deliveries.spawn(async move { (index, runner.deliver(&batch, budget).await) });
         }
         let mut sinks = deliveries.join_all().await;
-        sinks.sort_by_key(|(place, _)| *place);
+        sinks.sort_by_key(|(index, _)| *index);
         self.report(sinks.into_iter().map(|(_, delivery)| delivery).collect())
     }
 
-    /// One export because somebody asked; askers at the same time share it. It goes on when they leave:
-    /// a request that is cut may have arrived, and would be sent again.
+    /// An export on request; concurrent callers share one. It continues when they disconnect: an interrupted request may
+    /// have arrived, and would be sent again.
     pub async fn on_demand(self: &Arc<Self>, reader: &SnapshotReader, fresh: Duration) -> Report {
         let (exports, reader) = (Arc::clone(self), reader.clone());
         let export = tokio::spawn(async move { exports.shared(&reader, fresh).await });
         let defect = "the export ended early; this is a defect, please report it";
         export.await.unwrap_or_else(|_| Report {
             status: ExportOutcome::Failed,
-            detail: Some(defect),
+            detail: Some(defect.to_owned()),
             ..self.report(Vec::new())
         })
     }
@@ -106,42 +106,27 @@ impl Exports {
     async fn shared(&self, reader: &SnapshotReader, fresh: Duration) -> Report {
         let mut last = self.on_demand.lock().await;
         if let Some((ended, report)) = last.as_ref().filter(|(ended, _)| ended.elapsed() < SPACING) {
-            tracing::debug!(age = ?ended.elapsed(), "an export that has just ended is told again");
+            tracing::debug!(age = ?ended.elapsed(), "returning the report of the last export");
             return report.clone();
         }
-        let truth = reader.fresher_than(fresh).await;
-        let report = self.deliver(batch(truth.as_deref(), reader), self.attempt).await;
+        let snapshot = reader.fresher_than(fresh).await;
+        let report = self.deliver(ExportBatch::of_fresh(snapshot.as_deref(), reader), self.attempt).await;
         *last = Some((Instant::now(), report.clone()));
         report
     }
 
-    /// Lets attempts that are under way end, and every sink say goodbye, all within `limit`.
-    pub async fn stop(&self, limit: Duration) {
+    /// Waits for attempts in progress, then runs the final flush of every sink, all within `limit`.
+    pub async fn shut_down(&self, limit: Duration) {
         let deadline = Instant::now() + limit;
         self.stopping.send_replace(true);
-        join_all(self.sinks.iter().map(|enabled| enabled.leave(self.attempt, deadline))).await;
+        join_all(self.sinks.iter().map(|runner| runner.shut_down(self.attempt, deadline))).await;
     }
 
     fn report(&self, sinks: Vec<Delivery>) -> Report {
-        let none = "no sink is enabled; METRICS_EXPORT_CLOUDWATCH=1 or METRICS_EXPORT_PROMETHEUS_PUSH=1 enables one";
-        let detail = sinks.is_empty().then_some(none);
+        let detail = sinks.is_empty().then(config::none_enabled);
         Report { status: ExportOutcome::of(&sinks), ts: self.clock.now(), detail, sinks }
     }
 }
 
-/// The batch of a snapshot, or of there being none.
-#[must_use]
-pub fn batch(truth: Option<&Snapshot>, reader: &SnapshotReader) -> ExportBatch {
-    ExportBatch {
-        truth: truth.map(truth_of),
-        snapshot_age_seconds: reader.latest().map(|snapshot| snapshot.age().as_secs_f64()),
-    }
-}
-
-/// A snapshot as sinks take it.
-fn truth_of(snapshot: &Snapshot) -> SnapshotSamples {
-    SnapshotSamples { id: snapshot.id.clone(), at: snapshot.taken_at, samples: catalog::samples(&snapshot.monitoring) }
-}
-
 #[cfg(test)]
-mod tests;
+mod delivery_tests;

@@ -1,4 +1,4 @@
-//! A sink that does as it is told, for tests of deliveries and of their times.
+//! A scripted sink for tests of deliveries and of their times.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use tokio::time::Instant;
 
-use crate::outlets::push::sink::{ExportBatch, Preview, Sink, SinkError, SnapshotSamples};
+use crate::outlets::push::batch::{ExportBatch, SnapshotSamples};
+use crate::outlets::push::sink::{Preview, Sink, SinkError};
 use crate::telemetry::PointCounts;
 
 /// What one attempt does.
@@ -14,23 +15,23 @@ use crate::telemetry::PointCounts;
 pub(super) enum Act {
     Take,
     Fail,
-    Refuse,
+    Deny,
     Hang,
     Panic,
 }
 
-/// Everything that happened to a fake.
+/// What a fake was asked to do so far.
 #[derive(Debug, Default)]
 pub(super) struct FakeLog {
     /// When each attempt began, and the id of its batch.
     pub(super) attempts: Vec<(Instant, Option<String>)>,
     pub(super) points: PointCounts,
-    pub(super) left: bool,
-    /// What the next attempts do; the last act for ever.
+    pub(super) shut_down: bool,
+    /// What the next attempts do; the last one repeats.
     acts: VecDeque<Act>,
 }
 
-/// A handle to what a fake saw.
+/// A handle to a fake.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Fake(Arc<Mutex<FakeLog>>);
 
@@ -60,7 +61,7 @@ impl Sink for Fake {
 
     async fn export(&self, batch: &ExportBatch) -> Result<(), SinkError> {
         let act = self.seen(|seen| {
-            seen.attempts.push((Instant::now(), batch.truth.as_ref().map(|truth| truth.id.clone())));
+            seen.attempts.push((Instant::now(), batch.snapshot.as_ref().map(|snapshot| snapshot.id.clone())));
             if seen.acts.len() > 1 { seen.acts.pop_front() } else { seen.acts.front().copied() }
         });
         match act {
@@ -68,10 +69,10 @@ impl Sink for Fake {
                 self.seen(|seen| seen.points.delivered += 2);
                 Ok(())
             }
-            Some(Act::Fail) => Err(SinkError { message: "away".to_owned(), may_retry: true }),
-            Some(Act::Refuse) => Err(SinkError { message: "refused".to_owned(), may_retry: false }),
+            Some(Act::Fail) => Err(SinkError::Retry("away".to_owned())),
+            Some(Act::Deny) => Err(SinkError::Denied("denied".to_owned())),
             Some(Act::Hang) => std::future::pending().await,
-            Some(Act::Panic) => panic!("as told"),
+            Some(Act::Panic) => panic!("scripted"),
         }
     }
 
@@ -87,14 +88,14 @@ impl Sink for Fake {
         self.seen(|seen| seen.points)
     }
 
-    async fn stop(&self) -> Result<(), SinkError> {
-        self.seen(|seen| seen.left = true);
+    async fn shutdown(&self) -> Result<(), SinkError> {
+        self.seen(|seen| seen.shut_down = true);
         Ok(())
     }
 }
 
 /// A batch of a snapshot with this id.
 pub(super) fn batch(id: &str) -> ExportBatch {
-    let truth = SnapshotSamples { id: id.to_owned(), at: 100.0, samples: Vec::new() };
-    ExportBatch { truth: Some(truth), snapshot_age_seconds: Some(0.0) }
+    let snapshot = SnapshotSamples { id: id.to_owned(), at: 100.0, samples: Vec::new() };
+    ExportBatch { snapshot: Some(snapshot), snapshot_age_seconds: Some(0.0) }
 }

@@ -1,23 +1,22 @@
-//! What is told of deliveries: of one, of a round, and of a sink since the start.
+//! Delivery reports and per-sink statistics.
 
 use serde::Serialize;
 
 use crate::base::clock::UnixSeconds;
-use crate::telemetry::ExportEnd;
-use crate::telemetry::PointCounts;
+use crate::telemetry::{ExportEnd, PointCounts};
 
 /// How one delivery to one sink ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Delivery {
     pub name: &'static str,
     pub status: ExportOutcome,
-    /// Samples that arrived, those that had waited included.
+    /// Samples delivered, those of earlier batches included.
     pub samples: u64,
     pub duration_ms: u64,
     pub error: Option<String>,
 }
 
-/// In the words of the answer.
+/// How a delivery, or all deliveries of one batch, ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ExportOutcome {
@@ -27,7 +26,7 @@ pub enum ExportOutcome {
 }
 
 impl ExportOutcome {
-    /// Of a round: as its deliveries where they agree.
+    /// The common outcome of the deliveries, or `Partial`.
     pub(super) fn of(deliveries: &[Delivery]) -> Self {
         let ok = deliveries.iter().filter(|delivery| delivery.status == Self::Ok).count();
         match ok {
@@ -38,30 +37,30 @@ impl ExportOutcome {
     }
 }
 
-/// How one round ended.
+/// How the deliveries of one batch ended.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
     pub status: ExportOutcome,
     pub ts: UnixSeconds,
     pub sinks: Vec<Delivery>,
-    /// What there is to say beyond the sinks, as when none is enabled.
+    /// Why there are no deliveries.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub detail: Option<&'static str>,
+    pub detail: Option<String>,
 }
 
-/// What is known of one sink since the start.
+/// Statistics of one sink since the start.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct SinkStats {
     pub name: &'static str,
-    /// Rounds that ended, by how.
+    /// Batches by outcome.
     pub ok: u64,
     pub no_data: u64,
     pub failed: u64,
-    /// Attempts beyond the first of a round.
+    /// Attempts beyond the first of a batch.
     pub retries: u64,
     #[serde(flatten)]
     pub points: PointCounts,
-    /// Unix time; `None` before the first.
+    /// `None` before the first.
     pub last_success: Option<UnixSeconds>,
     pub last_error: Option<String>,
     pub last_error_at: Option<UnixSeconds>,
@@ -70,16 +69,16 @@ pub struct SinkStats {
 }
 
 impl SinkStats {
-    /// Counts a delivery; gives whether it is the first good or bad one after the other.
-    pub(super) fn count(&mut self, end: ExportEnd, delivery: &Delivery, now: UnixSeconds) -> bool {
-        let was_bad = self.last_error_at > self.last_success;
+    /// Counts a delivery; returns whether it is the first success after a failure, or the reverse.
+    pub(super) fn record(&mut self, end: ExportEnd, delivery: &Delivery, now: UnixSeconds) -> bool {
+        let was_failing = self.last_error_at > self.last_success;
         self.last_samples = delivery.samples;
         self.last_duration_ms = delivery.duration_ms;
         match end {
             ExportEnd::Ok => {
                 self.ok += 1;
                 self.last_success = Some(now);
-                was_bad
+                was_failing
             }
             ExportEnd::NoData => {
                 self.no_data += 1;
@@ -89,8 +88,49 @@ impl SinkStats {
                 self.failed += 1;
                 self.last_error.clone_from(&delivery.error);
                 self.last_error_at = Some(now);
-                !was_bad
+                !was_failing
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn delivery(status: ExportOutcome) -> Delivery {
+        Delivery { name: "fake", status, samples: 2, duration_ms: 3, error: None }
+    }
+
+    #[test]
+    fn a_batch_is_partial_if_its_deliveries_disagree() {
+        use ExportOutcome::{Failed, Ok, Partial};
+        let cases: [(&[ExportOutcome], ExportOutcome); 4] =
+            [(&[], Ok), (&[Ok, Ok], Ok), (&[Failed, Failed], Failed), (&[Ok, Failed], Partial)];
+        for (statuses, expected) in cases {
+            let deliveries: Vec<_> = statuses.iter().map(|status| delivery(*status)).collect();
+            assert_eq!(ExportOutcome::of(&deliveries), expected, "{statuses:?}");
+        }
+    }
+
+    #[test]
+    fn only_changes_between_success_and_failure_are_changes() {
+        use ExportEnd::{Failed, NoData, Ok};
+        let mut stats = SinkStats::default();
+        let ends = [(Ok, false), (Failed, true), (Failed, false), (NoData, false), (Ok, true), (Ok, false)];
+        for (now, (end, changed)) in (1_u8..).zip(ends) {
+            assert_eq!(stats.record(end, &delivery(ExportOutcome::Ok), f64::from(now)), changed, "{now}");
+        }
+        assert_eq!((stats.ok, stats.no_data, stats.failed), (3, 1, 2));
+    }
+
+    #[test]
+    fn the_json_of_a_report_keeps_its_field_names() {
+        let report =
+            Report { status: ExportOutcome::Ok, ts: 1.5, sinks: vec![delivery(ExportOutcome::Ok)], detail: None };
+        assert_eq!(
+            serde_json::to_string(&report).unwrap(),
+            r#"{"status":"ok","ts":1.5,"sinks":[{"name":"fake","status":"ok","samples":2,"duration_ms":3,"error":null}]}"#
+        );
     }
 }

@@ -1,82 +1,77 @@
-//! What a sink is: takes the samples of one snapshot and pushes them. When batches are due, how often an attempt is
-//! repeated and how it is counted is the business of `scheduler` and `delivery`.
+//! The contract of a sink: it pushes the samples of one snapshot. `scheduler` decides when, `delivery` retries and
+//! counts.
 
 use async_trait::async_trait;
 
-use crate::base::clock::UnixSeconds;
-use crate::catalog::Sample;
+use super::batch::ExportBatch;
 use crate::telemetry::PointCounts;
 
-/// What every sink is given at the same moment.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ExportBatch {
-    /// `None` while the snapshot is stale or missing: then there is nothing true to push.
-    pub truth: Option<SnapshotSamples>,
-    /// Age of the newest snapshot, however old; `None` before the first.
-    pub snapshot_age_seconds: Option<f64>,
-}
-
-/// The samples of one snapshot.
-#[derive(Debug, Clone, PartialEq)]
-pub struct SnapshotSamples {
-    /// The snapshot's id. The same batch tried again has the same id.
-    pub id: String,
-    /// The snapshot's time, which is that of its samples.
-    pub at: UnixSeconds,
-    pub samples: Vec<Sample>,
-}
-
-/// What a sink would send, in words and numbers.
+/// What a sink would send.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Preview {
-    /// Requests as a person reads them.
+    /// The requests, in readable form.
     pub text: String,
-    /// Different metrics, as a service that bills for them counts; `None` where nobody bills.
+    /// Distinct metrics, for a service that bills by metric; `None` where nothing is billed.
     pub billed_metrics: Option<usize>,
-    /// Requests a batch.
+    /// Requests per batch.
     pub requests: usize,
 }
 
-/// Why a push failed; never with a secret in it.
+/// Why a push failed: where, what and what to do about it. Holds no secrets.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
-pub struct SinkError {
-    /// What, where and what to do.
-    pub message: String,
-    /// Whether the same again may succeed: an outage, yes; a refusal, no.
-    pub may_retry: bool,
+pub enum SinkError {
+    /// An outage, a timeout or a throttle: the same request may succeed on the next attempt.
+    #[error("{0}")]
+    Retry(String),
+    /// Rejected until the operator changes something: credentials, permissions, address.
+    #[error("{0}")]
+    Denied(String),
+    /// The receiver does not accept these points.
+    #[error("{0}")]
+    Invalid(String),
+    /// The sink cannot be built.
+    #[error("{0}")]
+    Setup(String),
 }
 
-/// Where samples are pushed.
+impl SinkError {
+    /// Whether another attempt with the same batch may succeed without anybody acting.
+    #[must_use]
+    pub const fn may_retry(&self) -> bool {
+        matches!(self, Self::Retry(_))
+    }
+}
+
+/// A receiver of samples. The caller runs at most one `export` or `shutdown` at a time.
 #[async_trait]
 pub trait Sink: Send + Sync {
-    /// The word in settings, labels and logs.
+    /// The name in settings, labels and logs.
     fn name(&self) -> &'static str;
 
-    /// One attempt. It has no time limit of its own: the caller drops it when the time is up, and may
-    /// call it again with the same batch.
+    /// One attempt. It has no deadline of its own: the caller drops it when the time is up, and may call it again with
+    /// the same batch.
     ///
     /// # Errors
-    /// Why not all that there was to deliver was delivered.
+    /// Why the batch, or a part of it, was not delivered.
     async fn export(&self, batch: &ExportBatch) -> Result<(), SinkError>;
 
-    /// What `export` would send in this batch, for people to look at.
+    /// What `export` would send for this batch.
     fn preview(&self, batch: &ExportBatch) -> Preview;
 
-    /// Whether the sink can be reached and would let us in; gives what was found, and pushes nothing.
+    /// Checks connection and credentials without pushing anything; returns what was found.
     ///
     /// # Errors
     /// What is missing.
     async fn check(&self) -> Result<String, SinkError>;
 
-    /// What became of all points so far; true at any moment, also after an attempt was dropped.
+    /// Totals since the start. Correct at any moment, also after an attempt was dropped.
     fn point_counts(&self) -> PointCounts;
 
-    /// Says goodbye when the server stops; most sinks have nothing to say. Nothing is exported after it.
+    /// The final flush, when the server shuts down. Nothing is exported after it.
     ///
     /// # Errors
-    /// Why that failed.
-    async fn stop(&self) -> Result<(), SinkError> {
+    /// Why the flush failed.
+    async fn shutdown(&self) -> Result<(), SinkError> {
         Ok(())
     }
 }

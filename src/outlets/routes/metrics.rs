@@ -4,7 +4,6 @@
 //! down, or the server's own numbers have aged. While nothing is true only those are served: a
 //! series whose fact is gone is gone from the next scrape.
 
-use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -12,11 +11,10 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use tokio::time::Instant;
 
 use super::{RouteState, negotiate};
+use crate::base::gzip;
 use crate::catalog::{self, own};
 use crate::engine::snapshot::{Snapshot, SnapshotReader};
 use crate::outlets::exposition::{self, TextFormat};
@@ -82,9 +80,9 @@ impl Scrapes {
     }
 
     /// The kept body, or a new one; askers of the same rendering wait for one of them to make it.
-    fn body(&self, format: TextFormat, gzip: bool, facts: &ScrapeInputs, telemetry: &Telemetry) -> Bytes {
+    fn body(&self, format: TextFormat, zipped: bool, facts: &ScrapeInputs, telemetry: &Telemetry) -> Bytes {
         let [text, text_gzip, open, open_gzip] = &self.kept;
-        let slot = match (format, gzip) {
+        let slot = match (format, zipped) {
             (TextFormat::Text, false) => text,
             (TextFormat::Text, true) => text_gzip,
             (TextFormat::OpenMetrics, false) => open,
@@ -95,7 +93,7 @@ impl Scrapes {
             return kept.body.clone();
         }
         let text = self.render(format, facts, telemetry);
-        let body = Bytes::from(if gzip { zipped(&text) } else { text.into_bytes() });
+        let body = Bytes::from(if zipped { gzip::compress(&text) } else { text.into_bytes() });
         let snapshot = facts.truth.as_ref().map(|snapshot| snapshot.id.clone());
         *kept = Some(CachedBody { snapshot, up: facts.observed.up, made: Instant::now(), body: body.clone() });
         body
@@ -109,11 +107,4 @@ impl Scrapes {
         samples.extend(own::samples(&telemetry.own_state(facts.observed)));
         exposition::render(&samples, &self.mapping, format)
     }
-}
-
-/// Writing to memory cannot fail.
-fn zipped(text: &str) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::with_capacity(text.len() / 8), Compression::fast());
-    let _ = encoder.write_all(text.as_bytes());
-    encoder.finish().unwrap_or_default()
 }

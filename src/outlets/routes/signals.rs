@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
 use super::RouteState;
+use crate::base::number;
 use crate::catalog::{self, Sample};
 use crate::engine::snapshot::Snapshot;
 use crate::outlets::http::problem::HttpProblem;
@@ -24,7 +25,7 @@ fn signals(snapshot: &Snapshot) -> Value {
     let age = (snapshot.age().as_secs_f64() * 1000.0).round() / 1000.0;
     root.insert("snapshot".to_owned(), json!({"id": snapshot.id, "time": snapshot.taken_at, "age_seconds": age}));
     for (metric, reading) in catalog::scalars(&snapshot.monitoring) {
-        put(&mut root, &path(metric.key), reading.value().map_or(Value::Null, catalog::json_number));
+        put(&mut root, &path(metric.key), reading.value().map_or(Value::Null, number::json));
     }
     root.insert("families".to_owned(), families(&catalog::samples(&snapshot.monitoring)));
     Value::Object(root)
@@ -39,7 +40,7 @@ fn families(samples: &[Sample]) -> Value {
     for sample in samples.iter().filter(|sample| !sample.metric.is_scalar()) {
         let labels = sample.labels.iter().map(|(_, value)| value.as_str());
         let path: Vec<&str> = std::iter::once(sample.metric.key).chain(labels).collect();
-        put(&mut families, &path, catalog::json_number(sample.value));
+        put(&mut families, &path, number::json(sample.value));
     }
     Value::Object(families)
 }

@@ -1,6 +1,7 @@
 //! What a number of processes amounts to under the settings: the one place of the capacity formula.
 
 use super::{Amount, ComputedMetrics, GatewaySettings};
+use crate::base::number::float;
 
 /// Requests that processes take on: at once, after the buffer, and waiting.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -66,11 +67,6 @@ impl GatewaySettings {
             queue_capacity_per_instance: int(concurrent * self.backpressure.queue_depth_multiplier.as_f64()),
         }
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "exact up to 2^53, far beyond any fleet")]
-const fn float(value: i64) -> f64 {
-    value as f64
 }
 
 /// Truncates; saturates, and takes what is not a number for 0.

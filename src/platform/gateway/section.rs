@@ -6,13 +6,11 @@ use serde_json::{Map, Number, Value};
 
 use super::Amount;
 use super::problems::GatewayErrors;
+use crate::base::number;
 use crate::platform::facts::Component;
 
 /// Keys that mark a section as sliced by component.
 const SLICES: [&str; 4] = ["ingress", "proc", "processor", "worker"];
-
-/// Whole numbers up to here are exact in a float.
-const EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// One section, or the slice of it that a component reads.
 pub(super) struct Section<'a> {
@@ -144,8 +142,7 @@ impl<'a> Section<'a> {
     }
 
     fn check_whole(&self, name: &str, number: &Number, min: i64) -> Option<Amount> {
-        let whole =
-            number.is_i64() || number.as_f64().is_some_and(|float| float.fract() == 0.0 && float.abs() <= EXACT);
+        let whole = number.is_i64() || number.as_f64().is_some_and(|float| number::whole(float).is_some());
         if !whole {
             return self.refuse(name, &format!("expected a whole number, got {number}"));
         }

@@ -5,10 +5,10 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
+use crate::base::percent;
 use crate::settings::{Setting, Settings, setting};
 
 const URL: &Setting = setting("REDIS_URL");
-
 /// How the source reaches Redis.
 #[derive(Debug, Clone)]
 pub struct RedisConfig {
@@ -118,13 +118,8 @@ impl SentinelAddress {
         // Any URL works: only the percent encoding is undone.
         let url = Url::parse(&format!("redis://{text}@host"))
             .map_err(|_| "has user information that is not user:password".to_owned())?;
-        let decode = |text: &str| {
-            url::form_urlencoded::parse(format!("k={}", text.replace('+', "%2B")).as_bytes())
-                .next()
-                .map(|(_, v)| v.into_owned())
-        };
-        let username = Some(url.username()).filter(|name| !name.is_empty()).and_then(decode);
-        Ok((username, url.password().and_then(decode).map(SecretString::from)))
+        let username = Some(url.username()).filter(|name| !name.is_empty()).map(percent::decode);
+        Ok((username, url.password().map(percent::decode).map(SecretString::from)))
     }
 }
 

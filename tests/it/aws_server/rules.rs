@@ -3,36 +3,36 @@
 use kdcube_metrics::base::clock::{Clock, SystemClock};
 use kdcube_metrics::catalog::CLOUDWATCH_UNITS;
 
-use super::{Datum, Put, Refusal};
+use super::{Datum, Put, Rejection};
 
 const DAY: f64 = 86_400.0;
 
-pub(super) fn check(put: &Put) -> Result<(), Refusal> {
+pub(super) fn check(put: &Put) -> Result<(), Rejection> {
     if put.bytes > 1_000_000 {
-        return Err(Refusal { status: 413, code: "RequestEntityTooLarge", message: format!("{} bytes", put.bytes) });
+        return Err(Rejection { status: 413, code: "RequestEntityTooLarge", message: format!("{} bytes", put.bytes) });
     }
     if put.namespace.is_empty() {
-        return Err(refusal("MissingParameter", "The parameter Namespace is required."));
+        return Err(rejection("MissingParameter", "The parameter Namespace is required."));
     }
     if put.data.is_empty() {
-        return Err(refusal("MissingParameter", "The parameter MetricData is required."));
+        return Err(rejection("MissingParameter", "The parameter MetricData is required."));
     }
     let sound = |c: char| c.is_ascii_alphanumeric() || ".-_/#: ".contains(c);
     if put.namespace.len() > 255 || put.namespace.starts_with([':']) || !put.namespace.chars().all(sound) {
-        return Err(refusal("InvalidParameterValue", "The value for parameter Namespace is invalid."));
+        return Err(rejection("InvalidParameterValue", "The value for parameter Namespace is invalid."));
     }
     if put.namespace.starts_with("AWS/") {
-        return Err(refusal("InvalidParameterValue", "The value AWS/ for parameter Namespace is invalid."));
+        return Err(rejection("InvalidParameterValue", "The value AWS/ for parameter Namespace is invalid."));
     }
     if put.data.len() > 1000 {
         let message = "The collection MetricData must not have a size greater than 1000.";
-        return Err(refusal("ValidationError", message));
+        return Err(rejection("ValidationError", message));
     }
     put.data.iter().enumerate().try_for_each(|(index, datum)| {
         let wrong = wrong(datum);
         wrong.map_or(Ok(()), |what| {
             let message = format!("The parameter MetricData.member.{}.{what} is invalid.", index + 1);
-            Err(refusal("InvalidParameterValue", &message))
+            Err(rejection("InvalidParameterValue", &message))
         })
     })
 }
@@ -62,6 +62,6 @@ fn in_range(value: f64) -> bool {
     value == 0.0 || (value.is_finite() && value.abs() >= 2_f64.powi(-360) && value.abs() <= 2_f64.powi(360))
 }
 
-fn refusal(code: &'static str, message: &str) -> Refusal {
-    Refusal { status: 400, code, message: message.to_owned() }
+fn rejection(code: &'static str, message: &str) -> Rejection {
+    Rejection { status: 400, code, message: message.to_owned() }
 }

@@ -1,4 +1,4 @@
-//! What the service does with a connection and with a request, mishaps included.
+//! What the service does with a connection and with a request, injected faults included.
 
 use std::io;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
-use super::{Refusal, State, identity, moto, rules, signature, wire};
+use super::{Rejection, State, identity, moto, rules, signature, wire};
 use crate::fault::Fault;
 
 pub(super) async fn serve(stream: TcpStream, state: Arc<State>) {
@@ -49,7 +49,7 @@ async fn answer(request: Request<Incoming>, state: Arc<State>) -> io::Result<Res
     let body = to_bytes(body, usize::MAX).await.map_err(io::Error::other)?;
     let outcome = match fault {
         Fault::Hang => std::future::pending().await,
-        Fault::Answer(status, code) => Err(Refusal { status, code, message: "as told".to_owned() }),
+        Fault::Answer(status, code) => Err(Rejection { status, code, message: "injected".to_owned() }),
         _ => take(&state, &Request::from_parts(head, body.to_vec())).await,
     };
     if let Fault::Late(pause) = fault {
@@ -57,19 +57,19 @@ async fn answer(request: Request<Incoming>, state: Arc<State>) -> io::Result<Res
     }
     Ok(match outcome {
         Ok(()) => Response::builder().header("smithy-protocol", "rpc-v2-cbor").body(Body::empty()).unwrap(),
-        Err(refusal) => wire::refusal(&refusal),
+        Err(rejection) => wire::rejection(&rejection),
     })
 }
 
 /// Everything that the service does with a request.
-async fn take(state: &State, request: &Request<Vec<u8>>) -> Result<(), Refusal> {
+async fn take(state: &State, request: &Request<Vec<u8>>) -> Result<(), Rejection> {
     wire::is_put_metric_data(request)?;
     signature::check(request)?;
     let put = wire::decode(request)?;
     rules::check(&put)?;
     let poison = state.poison.lock().unwrap().clone();
     if put.data.iter().any(|datum| datum.dimensions.iter().any(|(_, value)| Some(value) == poison.as_ref())) {
-        return Err(Refusal {
+        return Err(Rejection {
             status: StatusCode::BAD_REQUEST.as_u16(),
             code: "InvalidParameterValue",
             message: "The value is not accepted.".to_owned(),

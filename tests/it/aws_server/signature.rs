@@ -8,39 +8,40 @@ use aws_sigv4::sign::v4;
 use axum::http::Request;
 use kdcube_metrics::base::clock::{Clock, SystemClock};
 
-use super::{KEY, REGION, Refusal, SECRET};
+use super::{KEY, REGION, Rejection, SECRET};
 
 /// Seconds that the service allows between the clocks.
 const SKEW: f64 = 300.0;
 
-pub(super) fn check(request: &Request<Vec<u8>>) -> Result<(), Refusal> {
+pub(super) fn check(request: &Request<Vec<u8>>) -> Result<(), Rejection> {
     let authorization = header(request, "authorization")
-        .ok_or_else(|| refusal("MissingAuthenticationToken", "Request is missing Authentication Token"))?;
+        .ok_or_else(|| rejection("MissingAuthenticationToken", "Request is missing Authentication Token"))?;
     let part = |name: &str| {
         let (_, rest) = authorization.split_once(&format!("{name}="))?;
         rest.split([',', ' ']).next()
     };
-    let incomplete = || refusal("IncompleteSignature", &format!("Authorization header is incomplete: {authorization}"));
+    let incomplete =
+        || rejection("IncompleteSignature", &format!("Authorization header is incomplete: {authorization}"));
     let scope: Vec<_> = part("Credential").ok_or_else(incomplete)?.split('/').collect();
     let [key, date, REGION, "monitoring", "aws4_request"] = scope[..] else {
-        return Err(refusal("SignatureDoesNotMatch", "Credential should be scoped to a valid region and service"));
+        return Err(rejection("SignatureDoesNotMatch", "Credential should be scoped to a valid region and service"));
     };
     if key != KEY {
-        return Err(refusal("InvalidClientTokenId", "The security token included in the request is invalid."));
+        return Err(rejection("InvalidClientTokenId", "The security token included in the request is invalid."));
     }
     let at = header(request, "x-amz-date").filter(|at| at.starts_with(date)).ok_or_else(incomplete)?;
     let expected = signature(request, part("SignedHeaders").ok_or_else(incomplete)?, time(at));
     if part("Signature") != Some(&expected) {
         // The real service quotes the canonical request here, headers and all.
         let token = header(request, "x-amz-security-token").unwrap_or_default();
-        return Err(refusal(
+        return Err(rejection(
             "SignatureDoesNotMatch",
             &format!("The signature does not match: {authorization} {token}"),
         ));
     }
     let sent = time(at).duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs_f64();
     if (SystemClock.now() - sent).abs() > SKEW {
-        return Err(refusal("RequestExpired", "The clocks differ"));
+        return Err(rejection("RequestExpired", "The clocks differ"));
     }
     Ok(())
 }
@@ -78,6 +79,6 @@ fn header<'a>(request: &'a Request<Vec<u8>>, name: &str) -> Option<&'a str> {
     request.headers().get(name).and_then(|value| value.to_str().ok())
 }
 
-fn refusal(code: &'static str, message: &str) -> Refusal {
-    Refusal { status: 403, code, message: message.to_owned() }
+fn rejection(code: &'static str, message: &str) -> Rejection {
+    Rejection { status: 403, code, message: message.to_owned() }
 }

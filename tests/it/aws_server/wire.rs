@@ -6,7 +6,7 @@ use axum::body::Body;
 use axum::http::{Request, Response};
 use ciborium::Value;
 
-use super::Refusal;
+use super::Rejection;
 
 /// One accepted request.
 #[derive(Debug, Clone)]
@@ -29,7 +29,7 @@ pub(crate) struct Datum {
     pub(crate) resolution: i128,
 }
 
-pub(super) fn is_put_metric_data(request: &Request<Vec<u8>>) -> Result<(), Refusal> {
+pub(super) fn is_put_metric_data(request: &Request<Vec<u8>>) -> Result<(), Rejection> {
     let is = |name: &str, value: &str| request.headers().get(name).is_some_and(|found| found == value);
     let path = request.uri().path() == "/service/GraniteServiceVersion20100801/operation/PutMetricData";
     if request.method() == "POST"
@@ -39,10 +39,10 @@ pub(super) fn is_put_metric_data(request: &Request<Vec<u8>>) -> Result<(), Refus
     {
         return Ok(());
     }
-    Err(Refusal { status: 404, code: "UnknownOperationException", message: request.uri().to_string() })
+    Err(Rejection { status: 404, code: "UnknownOperationException", message: request.uri().to_string() })
 }
 
-pub(super) fn decode(request: &Request<Vec<u8>>) -> Result<Put, Refusal> {
+pub(super) fn decode(request: &Request<Vec<u8>>) -> Result<Put, Rejection> {
     let gzip = request.headers().get("content-encoding").is_some_and(|encoding| encoding == "gzip");
     let mut body = Vec::new();
     if gzip {
@@ -91,13 +91,13 @@ fn field<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
     fields.iter().find(|(key, _)| key.as_text() == Some(name)).map(|(_, value)| value)
 }
 
-fn malformed(what: &str) -> Refusal {
-    Refusal { status: 400, code: "SerializationException", message: what.to_owned() }
+fn malformed(what: &str) -> Rejection {
+    Rejection { status: 400, code: "SerializationException", message: what.to_owned() }
 }
 
-/// A refusal as the service words it: code in a header for older clients, and in the body.
-pub(super) fn refusal(refusal: &Refusal) -> Response<Body> {
-    let Refusal { status, code, message } = refusal;
+/// A rejection in the form of the service: code in a header for older clients, and in the body.
+pub(super) fn rejection(rejection: &Rejection) -> Response<Body> {
+    let Rejection { status, code, message } = rejection;
     let fields = [("__type", format!("com.amazonaws.cloudwatch#{code}")), ("message", message.clone())];
     let fields = fields.into_iter().map(|(name, text)| (Value::from(name), Value::from(text))).collect();
     let mut body = Vec::new();

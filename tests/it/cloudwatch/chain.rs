@@ -1,13 +1,13 @@
-//! AWS' own chain of credentials, regions and endpoints. It reads the environment, so that each case
-//! is this test again in a process with an environment of its own.
+//! The SDK's default chain for credentials, region and endpoint. It reads the environment, so each case runs this test
+//! again in a process with its own environment.
 
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
 use kdcube_metrics::outlets::names::Mapping;
-use kdcube_metrics::outlets::push::cloudwatch::CloudWatchSink;
 use kdcube_metrics::outlets::push::cloudwatch::config::read;
+use kdcube_metrics::outlets::push::cloudwatch::sink::CloudWatchSink;
 use kdcube_metrics::outlets::push::sink::Sink;
 use kdcube_metrics::settings::Settings;
 
@@ -16,9 +16,9 @@ use crate::aws_server::{AwsServer, KEY, REGION, SECRET, TOKEN};
 
 /// Marks the process that pushes.
 const CHILD: &str = "TEST_IS_TO_PUSH";
-const THIS: &str = "cloudwatch::chain::credentials_come_from_wherever_aws_keeps_them";
+const THIS: &str = "cloudwatch::chain::credentials_come_from_every_provider_of_the_chain";
 
-/// One attempt of a sink as the server builds it; what went wrong goes to standard error.
+/// One attempt of a sink as the server builds it; errors go to standard error.
 async fn push() {
     let mut settings =
         Settings::from_environment([("METRICS_EXPORT_CLOUDWATCH", "1"), ("METRICS_CLOUDWATCH_INCLUDE", "*")]);
@@ -28,7 +28,7 @@ async fn push() {
     assert_eq!(outcome, Ok(()), "the push failed");
 }
 
-/// Pushes from a process that knows only this environment; gives what it said if it failed.
+/// Pushes from a process with only this environment; returns its standard error if it failed.
 async fn push_from(environment: &[(&str, &str)]) -> Result<(), String> {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", THIS, "--nocapture"]).env_clear().env(CHILD, "1").env("PATH", "/usr/bin:/bin");
@@ -38,7 +38,7 @@ async fn push_from(environment: &[(&str, &str)]) -> Result<(), String> {
 }
 
 #[tokio::test]
-async fn credentials_come_from_wherever_aws_keeps_them() {
+async fn credentials_come_from_every_provider_of_the_chain() {
     if std::env::var_os(CHILD).is_some() {
         return push().await;
     }
@@ -88,28 +88,25 @@ async fn credentials_come_from_wherever_aws_keeps_them() {
 }
 
 #[tokio::test]
-async fn without_credentials_or_region_it_says_what_to_give() {
+async fn missing_credentials_or_region_are_reported_with_what_to_set() {
     let server = AwsServer::start().await;
     let (url, nowhere) = (server.url(), [("AWS_EC2_METADATA_DISABLED", "true"), ("HOME", "/nowhere")]);
-    let said = push_from(&[nowhere[0], nowhere[1], ("AWS_ENDPOINT_URL", &url)]).await.unwrap_err();
-    assert!(said.contains("no region is known; set METRICS_CLOUDWATCH_REGION or AWS_REGION"), "{said}");
+    let stderr = push_from(&[nowhere[0], nowhere[1], ("AWS_ENDPOINT_URL", &url)]).await.unwrap_err();
+    assert!(stderr.contains("no region is known; set METRICS_CLOUDWATCH_REGION or AWS_REGION"), "{stderr}");
     let environment = [nowhere[0], nowhere[1], ("AWS_ENDPOINT_URL", &url), ("AWS_REGION", REGION)];
-    let said = push_from(&environment).await.unwrap_err();
-    assert!(
-        said.contains("no credentials found; give AWS_ACCESS_KEY_ID") && said.contains("may_retry: false"),
-        "{said}"
-    );
+    let stderr = push_from(&environment).await.unwrap_err();
+    assert!(stderr.contains("no credentials found; give AWS_ACCESS_KEY_ID") && stderr.contains("Denied("), "{stderr}");
     assert_eq!(server.requests(), 0);
 }
 
 #[tokio::test]
-async fn tls_trusts_the_certificates_of_the_machine_and_no_others() {
+async fn tls_trusts_the_system_certificates_and_no_others() {
     let folder = tempfile::tempdir().unwrap();
     let server = AwsServer::start_tls(folder.path()).await;
     let (url, trusted) = (server.url(), folder.path().join("cert.pem"));
     let key = [("AWS_ACCESS_KEY_ID", KEY), ("AWS_SECRET_ACCESS_KEY", SECRET), ("AWS_REGION", REGION)];
-    let said = push_from(&[key[0], key[1], key[2], ("AWS_ENDPOINT_URL", &url)]).await.unwrap_err();
-    assert!(said.contains("invalid peer certificate") && said.contains("may_retry: true"), "{said}");
+    let stderr = push_from(&[key[0], key[1], key[2], ("AWS_ENDPOINT_URL", &url)]).await.unwrap_err();
+    assert!(stderr.contains("invalid peer certificate") && stderr.contains("Retry("), "{stderr}");
     let trust = ("SSL_CERT_FILE", trusted.to_str().unwrap());
     assert_eq!(push_from(&[key[0], key[1], key[2], ("AWS_ENDPOINT_URL", &url), trust]).await, Ok(()));
     assert_eq!(server.points().len(), 1);

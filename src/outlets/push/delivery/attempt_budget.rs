@@ -1,39 +1,39 @@
-//! How long a delivery may take, and what ends it early.
+//! How much time a delivery has, and what ends it early.
 
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout_at};
 
-/// What an attempt under way still gets when the server stops: the rest of the goodbye is for the sink's own.
+/// What an attempt in progress still gets at shutdown; the rest of the time is for the final flush.
 const GRACE: Duration = Duration::from_secs(2);
 
 /// The limits of one delivery.
 pub(super) struct AttemptBudget {
-    /// One attempt.
+    /// Time limit of one attempt.
     pub(super) attempt: Duration,
-    /// All of them.
+    /// When all attempts must have ended.
     pub(super) deadline: Instant,
-    /// Becomes true when the server stops.
+    /// Becomes true at shutdown.
     pub(super) stopping: watch::Receiver<bool>,
 }
 
 impl AttemptBudget {
     /// The limit of an attempt that begins now.
-    pub(super) fn rest(&self) -> Duration {
+    pub(super) fn attempt_limit(&self) -> Duration {
         self.attempt.min(self.deadline.saturating_duration_since(Instant::now()))
     }
 
-    /// Waits before a repetition; false where none is to follow.
-    pub(super) async fn waits(&mut self, pause: Duration) -> bool {
-        let again = Instant::now() + pause;
-        again < self.deadline && timeout_at(again, self.stopping.wait_for(|stopping| *stopping)).await.is_err()
+    /// Waits before a retry; false if there is no time for one, or the server is shutting down.
+    pub(super) async fn backoff(&mut self, pause: Duration) -> bool {
+        let retry_at = Instant::now() + pause;
+        retry_at < self.deadline && timeout_at(retry_at, self.stopping.wait_for(|stopping| *stopping)).await.is_err()
     }
 
-    /// Completes when an attempt that is under way has to end because the server stops.
-    pub(super) async fn cut(&mut self) {
+    /// Completes when an attempt in progress has to end because the server is shutting down.
+    pub(super) async fn grace_elapsed(&mut self) {
         if self.stopping.wait_for(|stopping| *stopping).await.is_err() {
-            // Nobody is left who could stop it.
+            // The sender is gone, so no shutdown will follow.
             std::future::pending::<()>().await;
         }
         sleep(GRACE).await;

@@ -1,4 +1,4 @@
-//! Which Pushgateway, and which group of it is ours. Pushing is `exporters::pushgateway`'s matter.
+//! Settings of the Pushgateway sink: which server, and which group of it.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use crate::base::endpoint::Endpoint;
 use crate::catalog;
 use crate::settings::{FromSetting, Setting, Settings, setting};
 
-const ENABLED: &Setting = setting("METRICS_EXPORT_PROMETHEUS_PUSH");
+pub(super) const ENABLED: &Setting = setting("METRICS_EXPORT_PROMETHEUS_PUSH");
 const URL: &Setting = setting("METRICS_PROM_PUSHGATEWAY_URL");
 const JOB: &Setting = setting("METRICS_PROM_JOB_NAME");
 const LABELS: &Setting = setting("METRICS_PROM_GROUPING_LABELS_JSON");
@@ -27,19 +27,20 @@ pub struct PushgatewayConfig {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct GroupingLabels(pub BTreeMap<String, String>);
 
-/// Reads what concerns the Pushgateway; `None` where it is off or something is wrong.
+/// Reads and validates all settings of the Pushgateway, also of a disabled sink; `None` if it is disabled or a setting is
+/// invalid.
 pub fn read(settings: &mut Settings) -> Option<PushgatewayConfig> {
     let enabled = settings.get(ENABLED)?;
-    let place = settings.secret(URL).map(|url| Endpoint::parse(url.expose_secret()));
+    let endpoint = settings.secret(URL).map(|url| Endpoint::parse(url.expose_secret()));
     let labels = settings.get(LABELS);
     let delete_on_shutdown = settings.get(DELETE_ON_SHUTDOWN)?;
     let job = settings.text(JOB)?;
-    match place {
+    match endpoint {
         Some(Ok(endpoint)) if enabled => {
             Some(PushgatewayConfig { endpoint, job, labels: labels.unwrap_or_default(), delete_on_shutdown })
         }
-        Some(Err(problem)) => {
-            settings.reject(URL, problem);
+        Some(Err(error)) => {
+            settings.reject(URL, error);
             None
         }
         None if enabled => {
@@ -56,25 +57,24 @@ impl FromSetting for GroupingLabels {
             return Ok(Self::default());
         }
         let labels: BTreeMap<String, String> =
-            serde_json::from_str(text).map_err(|_| "is not a JSON object of texts".to_owned())?;
+            serde_json::from_str(text).map_err(|_| "is not a JSON object of strings".to_owned())?;
         if let Some(name) = labels.keys().find(|name| is_taken(name)) {
-            return Err(format!("has {name:?}, which is a label of our own metrics: they could not be told apart"));
+            return Err(format!("has {name:?}, which is a label of the pushed metrics: the group's would replace it"));
         }
         match labels.keys().find(|name| !is_label_name(name)) {
-            Some(name) => Err(format!("has {name:?}, which is no label name")),
+            Some(name) => Err(format!("has {name:?}, which is not a label name")),
             None if labels.contains_key("job") => Err("has \"job\", which METRICS_PROM_JOB_NAME sets".to_owned()),
             None => Ok(Self(labels)),
         }
     }
 }
 
-/// Whether a metric that is pushed has such a label. The group's would be put in its place, and several series
-/// become one.
+/// Whether a pushed metric has this label. The group's would replace it, and distinct series would collide.
 fn is_taken(name: &str) -> bool {
     catalog::all().flat_map(|metric| metric.labels).any(|label| *label == name)
 }
 
-/// `[a-zA-Z_][a-zA-Z0-9_]*`, and not one of Prometheus' own (`__…`).
+/// `[a-zA-Z_][a-zA-Z0-9_]*`, and not reserved for Prometheus (`__…`).
 fn is_label_name(name: &str) -> bool {
     let legal = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
     legal && name.starts_with(|c: char| !c.is_ascii_digit()) && !name.starts_with("__")
@@ -95,46 +95,46 @@ mod tests {
     }
 
     #[test]
-    fn what_is_needed_is_where() {
-        let (config, problems) = read_all(&[ON, ("METRICS_PROM_PUSHGATEWAY_URL", "http://gateway:9091")]);
-        let config = config.unwrap_or_else(|| panic!("{problems:?}"));
+    fn a_url_is_all_that_is_needed() {
+        let (config, errors) = read_all(&[ON, ("METRICS_PROM_PUSHGATEWAY_URL", "http://gateway:9091")]);
+        let config = config.unwrap_or_else(|| panic!("{errors:?}"));
         assert_eq!((config.endpoint.url.as_str(), config.job.as_str()), ("http://gateway:9091/", "kdcube_metrics"));
     }
 
     #[test]
-    fn what_is_wrong_is_told_without_the_url() {
+    fn errors_do_not_quote_the_url() {
         for url in ["hunter2", "ftp://u:hunter2@x", "http://"] {
-            let (config, problems) = read_all(&[ON, ("METRICS_PROM_PUSHGATEWAY_URL", url)]);
+            let (config, errors) = read_all(&[ON, ("METRICS_PROM_PUSHGATEWAY_URL", url)]);
             assert!(config.is_none());
-            assert!(problems[0].contains("accepted") && !problems[0].contains("hunter2"), "{problems:?}");
+            assert!(errors[0].contains("accepted") && !errors[0].contains("hunter2"), "{errors:?}");
         }
         assert!(read_all(&[ON]).1[0].contains("is not set"));
         assert!(read_all(&[]).0.is_none());
     }
 
     #[test]
-    fn labels_are_checked() {
-        for (json, problem) in [
-            (r#"{"1a": "x"}"#, "no label name"),
-            (r#"{"__x": "x"}"#, "no label name"),
+    fn invalid_labels_are_rejected() {
+        for (json, error) in [
+            (r#"{"1a": "x"}"#, "not a label name"),
+            (r#"{"__x": "x"}"#, "not a label name"),
             (r#"{"job": "x"}"#, "METRICS_PROM_JOB_NAME"),
-            (r#"{"component": "proc"}"#, "label of our own"),
-            (r#"{"window": "x"}"#, "label of our own"),
-            (r#"{"a": 1}"#, "JSON object of texts"),
-            ("[", "JSON object of texts"),
+            (r#"{"component": "proc"}"#, "label of the pushed metrics"),
+            (r#"{"window": "x"}"#, "label of the pushed metrics"),
+            (r#"{"a": 1}"#, "JSON object of strings"),
+            ("[", "JSON object of strings"),
         ] {
-            assert!(GroupingLabels::from_setting(json).unwrap_err().contains(problem), "{json}");
+            assert!(GroupingLabels::from_setting(json).unwrap_err().contains(error), "{json}");
         }
     }
 
     proptest! {
         #[test]
-        fn no_labels_panic(text in ".{0,200}") {
+        fn no_text_panics(text in ".{0,200}") {
             let _ = GroupingLabels::from_setting(&text);
         }
 
         #[test]
-        fn accepted_labels_are_labels(labels in proptest::collection::btree_map("[a-zA-Z0-9_é-]{0,5}", ".{0,8}", 0..5)) {
+        fn exactly_valid_labels_are_accepted(labels in proptest::collection::btree_map("[a-zA-Z0-9_é-]{0,5}", ".{0,8}", 0..5)) {
             let text = serde_json::to_string(&labels).unwrap();
             let legal = |name: &String| {
                 let mut letters = name.bytes();
@@ -145,7 +145,7 @@ mod tests {
             let expected = labels.keys().all(|name| legal(name) && name != "job");
             match GroupingLabels::from_setting(&text) {
                 Ok(GroupingLabels(read)) => prop_assert!(expected && read == labels, "{text}"),
-                Err(problem) => prop_assert!(!expected, "{text}: {problem}"),
+                Err(error) => prop_assert!(!expected, "{text}: {error}"),
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The dimensions that every point carries, and CloudWatch's rules for dimensions.
+//! The dimensions of every point, and CloudWatch's rules for dimensions.
 
 use std::fmt;
 
@@ -7,8 +7,8 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use super::Include;
 use crate::settings::FromSetting;
 
-/// CloudWatch's limit for one point, labels included.
-const MOST: usize = 30;
+/// CloudWatch's limit per point, labels included.
+const MAX_DIMENSIONS: usize = 30;
 
 /// Names and values, each name once.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -19,13 +19,13 @@ impl Dimensions {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// Whether they leave room for the labels of every included metric, and no name is one of them.
+    /// Checks that they leave room for the labels of every included metric, and share no name with them.
     pub(super) fn fit(&self, include: &Include) -> Result<(), String> {
         for metric in include.metrics() {
-            if self.0.len() + metric.labels.len() > MOST {
+            if self.0.len() + metric.labels.len() > MAX_DIMENSIONS {
                 let (own, labels, key) = (self.0.len(), metric.labels.len(), metric.key);
                 return Err(format!(
-                    "{own} dimensions leave no room for the {labels} labels of `{key}`; accepted: {MOST} in all"
+                    "{own} dimensions leave no room for the {labels} labels of `{key}`; accepted: {MAX_DIMENSIONS} in all"
                 ));
             }
             if let Some(name) = metric.labels.iter().find(|label| self.iter().any(|(name, _)| name == **label)) {
@@ -44,15 +44,16 @@ impl FromSetting for Dimensions {
         if text.is_empty() {
             return Ok(Self::default());
         }
-        let Pairs(pairs) = serde_json::from_str(text).map_err(|error| format!("cannot be read ({error})"))?;
-        if pairs.len() > MOST {
-            return Err(format!("has {} dimensions, more than {MOST}", pairs.len()));
+        let Pairs(pairs) =
+            serde_json::from_str(text).map_err(|error| format!("is not valid JSON of either form ({error})"))?;
+        if pairs.len() > MAX_DIMENSIONS {
+            return Err(format!("has {} dimensions, more than {MAX_DIMENSIONS}", pairs.len()));
         }
         for (index, (name, value)) in pairs.iter().enumerate() {
-            if !is_sound_name(name) {
+            if !is_valid_name(name) {
                 return Err(format!("has a name that CloudWatch does not accept: {name:?}"));
             }
-            if !is_sound_value(value) {
+            if !is_valid_value(value) {
                 return Err(format!("has a value that CloudWatch does not accept, that of `{name}`"));
             }
             if pairs.iter().skip(index + 1).any(|(other, _)| other == name) {
@@ -63,14 +64,14 @@ impl FromSetting for Dimensions {
     }
 }
 
-fn is_sound_name(name: &str) -> bool {
+fn is_valid_name(name: &str) -> bool {
     const LONGEST: usize = 255;
     is_text(name, LONGEST) && !name.starts_with(':')
 }
 
-/// Whether CloudWatch takes this as the value of a dimension.
+/// Whether CloudWatch accepts this as the value of a dimension.
 #[must_use]
-pub fn is_sound_value(value: &str) -> bool {
+pub fn is_valid_value(value: &str) -> bool {
     const LONGEST: usize = 1024;
     is_text(value, LONGEST)
 }
@@ -97,7 +98,7 @@ impl<'de> Deserialize<'de> for Pairs {
             type Value = Pairs;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object of texts or a list of {\"Name\", \"Value\"}")
+                f.write_str("an object of strings or a list of {\"Name\", \"Value\"}")
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pairs, A::Error> {
@@ -134,7 +135,7 @@ mod tests {
         }
 
         #[test]
-        fn both_forms_say_the_same_and_what_is_accepted_is_sound(
+        fn both_forms_are_equal_and_only_valid_dimensions_are_accepted(
             pairs in proptest::collection::vec((".{0,6}", ".{0,8}"), 0..33)
         ) {
             let list: Vec<Value> = pairs.iter().map(|(name, value)| json!({"Name": name, "Value": value})).collect();
@@ -145,8 +146,8 @@ mod tests {
                     pairs.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect();
                 prop_assert_eq!(&Dimensions::from_setting(&Value::from(object).to_string()), &read);
             }
-            let sound = pairs.iter().all(|(name, value)| is_sound_name(name) && is_sound_value(value));
-            prop_assert_eq!(read.is_ok(), sound && !twice && pairs.len() <= MOST);
+            let valid = pairs.iter().all(|(name, value)| is_valid_name(name) && is_valid_value(value));
+            prop_assert_eq!(read.is_ok(), valid && !twice && pairs.len() <= MAX_DIMENSIONS);
             if let Ok(read) = read {
                 let given = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()));
                 prop_assert!(read.iter().eq(given));

@@ -1,11 +1,11 @@
-//! Which metrics go to CloudWatch: key globs, resolved against the table when they are read.
+//! Which metrics go to CloudWatch: globs of keys, resolved against the catalog when they are read.
 
 use std::collections::BTreeSet;
 
 use crate::catalog::{self, Metric};
 use crate::settings::FromSetting;
 
-/// The keys that are sent.
+/// The included keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Include(BTreeSet<&'static str>);
 
@@ -22,7 +22,7 @@ impl Include {
         self.0.contains(metric.key)
     }
 
-    /// The metrics in table order.
+    /// The metrics in catalog order.
     pub fn metrics(&self) -> impl Iterator<Item = &'static Metric> {
         catalog::all().filter(|metric| self.contains(metric))
     }
@@ -32,21 +32,19 @@ impl FromSetting for Include {
     fn from_setting(text: &str) -> Result<Self, String> {
         let mut keys = BTreeSet::new();
         for glob in text.split(',').map(str::trim).filter(|glob| !glob.is_empty()) {
-            let before = keys.len();
             let named =
                 |metric: &&Metric| matches(glob, metric.key) || metric.aliases.iter().any(|alias| matches(glob, alias));
             let found: Vec<_> = catalog::all().filter(named).map(|metric| metric.key).collect();
             if found.is_empty() {
-                return Err(format!("no metric is called `{glob}`"));
+                return Err(format!("no metric matches `{glob}`"));
             }
             keys.extend(found);
-            debug_assert!(keys.len() >= before, "globs only add");
         }
         Ok(if keys.is_empty() { Self::default() } else { Self(keys) })
     }
 }
 
-/// Whether `text` is what `glob` says; `*` stands for any characters, also none and dots.
+/// Whether `text` matches `glob`; `*` matches any characters, also none and dots.
 fn matches(glob: &str, text: &str) -> bool {
     let Some((head, rest)) = glob.split_once('*') else { return glob == text };
     let Some(text) = text.strip_prefix(head) else { return false };
@@ -80,7 +78,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_star_stands_for_anything(glob in "[ab*]{0,6}", text in "[ab]{0,6}") {
+        fn a_star_matches_anything(glob in "[ab*]{0,6}", text in "[ab]{0,6}") {
             prop_assert_eq!(matches(&glob, &text), reference(glob.as_bytes(), text.as_bytes()));
         }
     }
@@ -93,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn globs_and_aliases_name_metrics() {
+    fn globs_match_keys_and_aliases() {
         let aliased = catalog::all().find(|metric| !metric.aliases.is_empty()).unwrap();
         let include = Include::from_setting(&format!("proc_queue_*, {}", aliased.aliases[0])).unwrap();
         assert!(include.contains(catalog::find("proc_queue_tasks").unwrap()) && include.contains(aliased));
@@ -102,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn a_glob_that_names_nothing_is_refused() {
-        assert_eq!(Include::from_setting("*,proc.nothing*").unwrap_err(), "no metric is called `proc.nothing*`");
+    fn a_glob_that_matches_nothing_is_rejected() {
+        assert_eq!(Include::from_setting("*,proc.nothing*").unwrap_err(), "no metric matches `proc.nothing*`");
     }
 }

@@ -1,5 +1,5 @@
-//! The SDK's client: built at the first request, because that asks the environment, files and perhaps
-//! the machine's metadata service for region and credentials.
+//! The SDK client: built at the first request, because resolving region and credentials reads the environment, files
+//! and possibly the instance metadata service.
 
 use aws_config::retry::RetryConfig;
 use aws_config::{AppName, BehaviorVersion, ConfigLoader, Region, SdkConfig};
@@ -11,23 +11,24 @@ use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use aws_smithy_http_client::{Builder as HttpBuilder, Connector};
 use tokio::sync::OnceCell;
 
-use super::errors::{self, Failure};
+use super::errors;
+use crate::outlets::push::sink::SinkError;
 
 /// Where credentials, region and endpoint come from.
 pub(super) type Loader = Box<dyn Fn() -> ConfigLoader + Send + Sync>;
 
-/// Puts data in one namespace.
+/// Publishes to one namespace.
 pub(super) struct CloudWatchClient {
-    /// A loader is used up by loading.
+    /// Makes a loader: loading consumes it.
     loader: Loader,
     region: Option<Region>,
     namespace: String,
     sdk: OnceCell<aws_sdk_cloudwatch::Client>,
 }
 
-/// AWS' own chain, with our TLS.
+/// The SDK's default chain.
 pub(super) fn loader() -> ConfigLoader {
-    // A version, not the latest: a new one changes defaults, which is for a commit to do.
+    // Pinned: a newer version changes defaults, which should be a commit of its own.
     aws_config::defaults(BehaviorVersion::v2026_01_12())
 }
 
@@ -36,36 +37,36 @@ impl CloudWatchClient {
         Self { loader, region: region.map(Region::new), namespace, sdk: OnceCell::new() }
     }
 
-    /// Where data is put, in words.
-    pub(super) fn place(&self) -> String {
-        let region = self.region.as_ref().map_or("the region that AWS' own settings name", Region::as_ref);
+    /// Namespace and region, for previews.
+    pub(super) fn target(&self) -> String {
+        let region = self.region.as_ref().map_or("the region of the AWS configuration", Region::as_ref);
         format!("PutMetricData to {} in {region}", self.namespace)
     }
 
-    /// Finds region and credentials, and gives the region; pushes nothing.
-    pub(super) async fn check(&self) -> Result<String, Failure> {
+    /// Resolves region and credentials and returns the region. Sends nothing.
+    pub(super) async fn check(&self) -> Result<String, SinkError> {
         let shared = self.load().await?;
         let provider = shared.credentials_provider().ok_or_else(errors::no_credentials)?;
         provider.provide_credentials().await.map_err(|error| errors::credentials_failure(&error))?;
         Ok(format!("credentials found; region {}", shared.region().map(ToString::to_string).unwrap_or_default()))
     }
 
-    /// One request. Bodies from 10 KB on are gzipped, unless AWS' own settings say otherwise.
-    pub(super) async fn put(&self, data: Vec<MetricDatum>) -> Result<(), Failure> {
+    /// One request. The SDK gzips bodies of 10 KB and more, unless the AWS configuration says otherwise.
+    pub(super) async fn put(&self, data: Vec<MetricDatum>) -> Result<(), SinkError> {
         let sdk = self.sdk.get_or_try_init(|| self.build()).await?;
         let request = sdk.put_metric_data().namespace(&self.namespace).set_metric_data(Some(data));
-        request.send().await.map(|_| ()).map_err(|error| errors::failure(&error))
+        request.send().await.map(|_| ()).map_err(|error| errors::request_failure(&error))
     }
 
-    /// A client without a region is not kept: the metadata service may answer next time.
-    async fn build(&self) -> Result<aws_sdk_cloudwatch::Client, Failure> {
+    /// Fails without a region, and is called again then: the metadata service may answer next time.
+    async fn build(&self) -> Result<aws_sdk_cloudwatch::Client, SinkError> {
         let mut config = Builder::from(&self.load().await?);
         config.set_app_name(AppName::new("kdcube-metrics").ok());
         Ok(aws_sdk_cloudwatch::Client::from_conf(config.build()))
     }
 
-    async fn load(&self) -> Result<SdkConfig, Failure> {
-        // Retries are the scheduler's: it knows how much time is left.
+    async fn load(&self) -> Result<SdkConfig, SinkError> {
+        // `delivery` retries: it knows how much time is left.
         let loader = (self.loader)().http_client(http_client()).retry_config(RetryConfig::disabled());
         let loader = match &self.region {
             Some(region) => loader.region(region.clone()),
@@ -76,7 +77,7 @@ impl CloudWatchClient {
     }
 }
 
-/// Like the SDK's own, proxies of the environment included, but on ring.
+/// The SDK's default, proxies of the environment included, but on ring.
 fn http_client() -> SharedHttpClient {
     HttpBuilder::new().build_with_connector_fn(|settings, components| {
         let mut connector = Connector::builder().tls_provider(Provider::Rustls(CryptoMode::Ring));

@@ -1,4 +1,4 @@
-//! Attempts, turns and ends of deliveries, on a clock that stands still and time that is made to pass.
+//! Retries, exclusivity, statistics and shutdown of deliveries, in paused time.
 
 use super::*;
 use crate::base::clock::FixedClock;
@@ -10,7 +10,8 @@ use crate::telemetry::{Observed, PointCounts};
 const SECOND: Duration = Duration::from_secs(1);
 /// Limit of an attempt.
 const ATTEMPT: Duration = Duration::from_secs(5);
-const ROUND: Duration = Duration::from_secs(30);
+/// Time for all attempts of a batch.
+const DEADLINE: Duration = Duration::from_secs(30);
 const NOW: f64 = 1_767_225_600.0;
 
 fn exports(fakes: &[&Fake]) -> Arc<Exports> {
@@ -23,84 +24,84 @@ fn error(report: &Report, sink: usize) -> &str {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_outage_is_tried_again_at_growing_distances_until_the_round_is_over() {
+async fn an_outage_is_retried_with_growing_pauses_until_the_deadline() {
     let away = Fake::new(&[Act::Fail]);
     let (exports, began) = (exports(&[&away]), Instant::now());
-    let report = exports.deliver(batch("a"), ROUND).await;
+    let report = exports.deliver(batch("a"), DEADLINE).await;
     assert_eq!((report.status, error(&report, 0)), (ExportOutcome::Failed, "away"));
-    assert!(began.elapsed() <= ROUND, "{:?}", began.elapsed());
+    assert!(began.elapsed() <= DEADLINE, "{:?}", began.elapsed());
     let times = away.seen(|seen| seen.attempts.iter().map(|(at, _)| *at).collect::<Vec<_>>());
-    // Were no pause any shorter than it may be, half a second doubled five times would be too long.
+    // Pauses have jitter; at full length the sixth attempt would already be too late.
     assert!(times.len() >= 6, "{times:?}");
     for (n, pair) in (0_u32..).zip(times.windows(2)) {
         // Timers count milliseconds.
         let longest = Duration::from_millis(500) * 2_u32.pow(n.min(20)) + Duration::from_millis(2);
         assert!(pair[1] - pair[0] <= longest, "pause {n} of {times:?}");
     }
-    let record = &exports.stats()[0];
-    assert_eq!((record.failed, record.retries), (1, times.len() as u64 - 1));
+    let stats = &exports.stats()[0];
+    assert_eq!((stats.failed, stats.retries), (1, times.len() as u64 - 1));
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_works_again_in_time_is_a_success_and_a_refusal_is_final() {
+async fn a_retry_in_time_is_a_success_and_a_denial_is_final() {
     let back = Fake::new(&[Act::Fail, Act::Hang, Act::Take]);
-    let report = exports(&[&back]).deliver(batch("a"), ROUND).await;
+    let report = exports(&[&back]).deliver(batch("a"), DEADLINE).await;
     assert_eq!((report.status, report.sinks[0].samples, back.attempts()), (ExportOutcome::Ok, 2, 3));
-    let closed = Fake::new(&[Act::Refuse, Act::Take]);
-    let report = exports(&[&closed]).deliver(batch("a"), ROUND).await;
+    let closed = Fake::new(&[Act::Deny, Act::Take]);
+    let report = exports(&[&closed]).deliver(batch("a"), DEADLINE).await;
     assert_eq!((report.status, closed.attempts()), (ExportOutcome::Failed, 1));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_sink_that_hangs_or_panics_costs_the_others_nothing() {
+async fn a_sink_that_hangs_or_panics_does_not_affect_the_others() {
     let (hangs, panics, works) = (Fake::new(&[Act::Hang]), Fake::new(&[Act::Panic]), Fake::new(&[Act::Take]));
     let (exports, began) = (exports(&[&hangs, &panics, &works]), Instant::now());
-    let report = exports.deliver(batch("a"), ROUND).await;
+    let report = exports.deliver(batch("a"), DEADLINE).await;
     assert_eq!(report.status, ExportOutcome::Partial);
     assert_eq!(error(&report, 1), "the sink panicked; please report this");
     assert_eq!((report.sinks[2].status, report.sinks[2].duration_ms), (ExportOutcome::Ok, 0));
-    assert!(hangs.attempts() > 3, "given up and tried again");
-    assert!(began.elapsed() <= ROUND + SECOND);
+    assert!(hangs.attempts() > 3, "timed out and retried");
+    assert!(began.elapsed() <= DEADLINE + SECOND);
     exports.deliver(batch("b"), SECOND).await;
     assert_eq!((panics.attempts(), works.attempts()), (2, 2));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_round_without_truth_is_nobodys_failure() {
+async fn a_batch_without_a_snapshot_is_not_a_failure_of_the_sink() {
     let sink = Fake::new(&[Act::Take, Act::Take, Act::Fail]);
     let exports = exports(&[&sink]);
-    exports.deliver(batch("a"), ROUND).await;
-    let stale = || ExportBatch { truth: None, snapshot_age_seconds: Some(60.0) };
-    let report = exports.deliver(stale(), ROUND).await;
+    exports.deliver(batch("a"), DEADLINE).await;
+    let stale = || ExportBatch { snapshot: None, snapshot_age_seconds: Some(60.0) };
+    let report = exports.deliver(stale(), DEADLINE).await;
     assert_eq!(report.status, ExportOutcome::Failed);
-    assert!(error(&report, 0).contains("nothing true to push"));
+    assert!(error(&report, 0).contains("nothing to push"));
     exports.deliver(stale(), SECOND).await;
-    let record = exports.stats().remove(0);
-    assert_eq!((record.ok, record.no_data, record.failed), (1, 1, 1));
-    assert_eq!((record.last_success, record.last_error.as_deref()), (Some(NOW), Some("away")));
+    let stats = exports.stats().remove(0);
+    assert_eq!((stats.ok, stats.no_data, stats.failed), (1, 1, 1));
+    assert_eq!((stats.last_success, stats.last_error.as_deref()), (Some(NOW), Some("away")));
 }
 
 #[tokio::test(start_paused = true)]
-async fn counters_tell_the_story() {
+async fn telemetry_and_statistics_count_the_same() {
     let sink = Fake::new(&[Act::Fail, Act::Fail, Act::Take]);
     let telemetry = Arc::new(Telemetry::default());
     let exports = Exports::new(vec![sink.sink()], &telemetry, Arc::new(FixedClock(NOW)), ATTEMPT);
-    exports.deliver(batch("a"), ROUND).await;
+    exports.deliver(batch("a"), DEADLINE).await;
     sink.seen(|seen| seen.points = PointCounts { delivered: 2, waiting: 3, dropped: 4 });
-    exports.deliver(batch("b"), ROUND).await;
+    exports.deliver(batch("b"), DEADLINE).await;
     let samples = own::samples(&telemetry.own_state(Observed::default()));
     let value =
         |name: &str| samples.iter().find(|sample| sample.metric.key == format!("kdcube_metrics_{name}")).unwrap().value;
     assert_eq!((value("exports_total"), value("export_retries_total")), (2.0, 2.0));
     assert_eq!((value("export_delivered_points_total"), value("export_waiting_points")), (4.0, 3.0));
     assert_eq!(value("export_last_success_timestamp_seconds"), NOW);
-    let told = serde_json::to_value(exports.stats()).unwrap();
-    assert_eq!((&told[0]["ok"], &told[0]["retries"]), (&2.into(), &2.into()));
-    assert_eq!((&told[0]["delivered"], &told[0]["dropped"]), (&4.into(), &4.into()));
+    let json = serde_json::to_value(exports.stats()).unwrap();
+    assert_eq!((&json[0]["ok"], &json[0]["retries"]), (&2.into(), &2.into()));
+    assert_eq!((&json[0]["delivered"], &json[0]["dropped"]), (&4.into(), &4.into()));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_delivery_waits_its_turn_and_says_so_if_it_does_not_come() {
+async fn a_delivery_waits_for_the_previous_one_until_its_deadline() {
     let sink = Fake::new(&[Act::Hang, Act::Take]);
     let exports = exports(&[&sink]);
     let first = tokio::spawn({
@@ -108,45 +109,45 @@ async fn a_delivery_waits_its_turn_and_says_so_if_it_does_not_come() {
         async move { exports.deliver(batch("a"), ATTEMPT).await }
     });
     tokio::time::sleep(SECOND).await;
-    let impatient = exports.deliver(batch("b"), SECOND).await;
-    assert_eq!(error(&impatient, 0), "another delivery to this sink did not end in time");
-    assert_eq!(exports.deliver(batch("c"), ROUND).await.status, ExportOutcome::Ok);
+    let late = exports.deliver(batch("b"), SECOND).await;
+    assert_eq!(error(&late, 0), "another delivery to this sink did not end in time");
+    assert_eq!(exports.deliver(batch("c"), DEADLINE).await.status, ExportOutcome::Ok);
     assert_eq!(first.await.unwrap().status, ExportOutcome::Failed);
     let ids = sink.seen(|seen| seen.attempts.iter().filter_map(|(_, id)| id.clone()).collect::<Vec<_>>());
     assert_eq!(ids, ["a", "c"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stop_cuts_what_hangs_tries_nothing_again_and_ends_in_time() {
+async fn shutdown_interrupts_what_hangs_retries_nothing_and_ends_in_time() {
     for act in [Act::Hang, Act::Fail] {
         let sink = Fake::new(&[act]);
         let exports = exports(&[&sink]);
         let under_way = tokio::spawn({
             let exports = Arc::clone(&exports);
-            async move { exports.deliver(batch("a"), ROUND).await }
+            async move { exports.deliver(batch("a"), DEADLINE).await }
         });
         tokio::time::sleep(Duration::from_millis(1)).await;
         let (began, attempts) = (Instant::now(), sink.attempts());
-        exports.stop(ATTEMPT).await;
-        assert!(began.elapsed() < ATTEMPT && sink.seen(|seen| seen.left), "{:?}", began.elapsed());
+        exports.shut_down(ATTEMPT).await;
+        assert!(began.elapsed() < ATTEMPT && sink.seen(|seen| seen.shut_down), "{:?}", began.elapsed());
         under_way.await.unwrap();
-        // Whoever comes after the goodbye comes too late.
-        assert_eq!(error(&exports.deliver(batch("b"), ROUND).await, 0), "the server stops");
+        // Deliveries after the final flush are rejected.
+        assert_eq!(error(&exports.deliver(batch("b"), DEADLINE).await, 0), "the server is shutting down");
         assert_eq!(sink.attempts(), attempts);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn askers_share_an_export_which_goes_on_when_they_leave() {
+async fn concurrent_callers_share_an_export_that_continues_when_they_disconnect() {
     let sink = Fake::new(&[Act::Hang, Act::Take]);
     let exports = exports(&[&sink]);
     let (_publisher, reader) = snapshot::channel(SECOND, SECOND);
     let ask = || exports.on_demand(&reader, SECOND);
-    assert!(tokio::time::timeout(4 * SECOND, ask()).await.is_err(), "the asker leaves");
+    assert!(tokio::time::timeout(4 * SECOND, ask()).await.is_err(), "the caller disconnects");
     let (one, two) = tokio::join!(ask(), ask());
     assert_eq!((&one, sink.attempts()), (&two, 1));
     assert!(error(&one, 0).contains("no answer within"), "{one:?}");
     tokio::time::sleep(2 * SECOND).await;
     ask().await;
-    assert_eq!(sink.attempts(), 2, "later ones have one of their own");
+    assert_eq!(sink.attempts(), 2, "a later call exports again");
 }

@@ -1,36 +1,36 @@
-//! How large the next request may be after refusals: halving finds a bad point among good ones.
+//! Bisects a rejected batch: halving the request isolates an invalid point among valid ones.
 
-/// Refusals in one attempt, after which a refused request is given up as a whole.
-const MOST_REFUSALS: usize = 16;
+/// Rejections per attempt after which a rejected request is dropped as a whole.
+const MAX_REJECTIONS: usize = 16;
 
-/// The state of one attempt.
+/// The request size within one attempt.
 #[derive(Debug)]
 pub(super) struct BatchBisector {
-    most: usize,
+    max: usize,
     limit: usize,
-    refusals: usize,
+    rejections: usize,
 }
 
 impl BatchBisector {
-    pub(super) const fn new(most: usize) -> Self {
-        Self { most, limit: most, refusals: 0 }
+    pub(super) const fn new(max: usize) -> Self {
+        Self { max, limit: max, rejections: 0 }
     }
 
-    /// Most points in the next request.
+    /// Maximum points in the next request.
     pub(super) const fn limit(&self) -> usize {
         self.limit
     }
 
-    /// A request went through: the next may be larger.
+    /// A request was accepted: the next may be larger.
     pub(super) fn accepted(&mut self) {
-        self.limit = self.limit.saturating_mul(2).min(self.most);
+        self.limit = self.limit.saturating_mul(2).min(self.max);
     }
 
-    /// A request of so many points was refused; whether they are to be given up.
-    pub(super) fn refused(&mut self, points: usize) -> bool {
-        self.refusals += 1;
-        if self.refusals >= MOST_REFUSALS {
-            self.limit = self.most;
+    /// A request of this many points was rejected; returns whether to drop them.
+    pub(super) fn rejected(&mut self, points: usize) -> bool {
+        self.rejections += 1;
+        if self.rejections >= MAX_REJECTIONS {
+            self.limit = self.max;
             return true;
         }
         self.limit = (points / 2).max(1);
@@ -44,7 +44,7 @@ mod tests {
 
     use super::*;
 
-    /// Sends `points` (true = bad) and gives how many good ones arrived, and the number of requests.
+    /// Sends `points` (true = invalid); returns how many valid ones arrived, and the number of requests.
     fn send(mut points: &[bool]) -> (usize, usize) {
         let mut bisector = BatchBisector::new(1000);
         let (mut arrived, mut requests) = (0, 0);
@@ -55,7 +55,7 @@ mod tests {
                 bisector.accepted();
                 arrived += batch.len();
                 points = rest;
-            } else if bisector.refused(batch.len()) {
+            } else if bisector.rejected(batch.len()) {
                 points = rest;
             }
         }
@@ -63,24 +63,24 @@ mod tests {
     }
 
     #[test]
-    fn one_bad_point_costs_only_itself() {
-        for place in [0, 1, 499, 500, 998, 999] {
+    fn one_invalid_point_costs_only_itself() {
+        for index in [0, 1, 499, 500, 998, 999] {
             let mut points = [false; 1000];
-            points[place] = true;
+            points[index] = true;
             let (arrived, requests) = send(&points);
-            assert_eq!(arrived, 999, "bad point at {place}");
+            assert_eq!(arrived, 999, "invalid point at {index}");
             assert!(requests < 40, "{requests} requests");
         }
     }
 
     #[test]
-    fn nothing_but_bad_points_end_soon() {
+    fn a_batch_of_invalid_points_is_dropped_after_few_requests() {
         assert!(send(&[true; 5000]).1 <= 16 + 5);
     }
 
     proptest! {
         #[test]
-        fn every_mix_ends(points in proptest::collection::vec(any::<bool>(), 0..3000)) {
+        fn every_mix_ends_after_few_requests(points in proptest::collection::vec(any::<bool>(), 0..3000)) {
             let (arrived, requests) = send(&points);
             prop_assert!(arrived <= points.iter().filter(|bad| !**bad).count());
             prop_assert!(requests < 100);

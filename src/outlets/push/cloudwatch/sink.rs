@@ -1,0 +1,164 @@
+//! Pushes samples to Amazon CloudWatch: `PutMetricData` through the official SDK.
+//!
+//! One attempt adds the batch to the spool and sends the spool, oldest first. A point leaves the spool only when
+//! CloudWatch has accepted or rejected it, so an attempt may be dropped anywhere.
+
+mod bisect;
+mod client;
+mod datum;
+mod dropped;
+mod error_codes;
+mod errors;
+mod spool;
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+
+use self::bisect::BatchBisector;
+use self::client::CloudWatchClient;
+use self::datum::{DatumFormat, SpooledPoint};
+use self::dropped::DroppedPoints;
+use self::spool::Spool;
+use super::config::{CloudWatchConfig, Include};
+use crate::base::number::count_u64;
+use crate::catalog::Sample;
+use crate::outlets::names::Mapping;
+use crate::outlets::push::batch::{ExportBatch, SnapshotSamples};
+use crate::outlets::push::sink::{Preview, Sink, SinkError};
+use crate::telemetry::PointCounts;
+
+/// Maximum points in the spool, whatever their age: at 200 bytes a point, tens of megabytes.
+const MAX_SPOOLED_POINTS: usize = 100_000;
+
+/// Pushes to one namespace in one region.
+pub struct CloudWatchSink {
+    include: Include,
+    format: DatumFormat,
+    client: CloudWatchClient,
+    spool: Mutex<Spool>,
+    delivered: AtomicU64,
+    dropped: DroppedPoints,
+}
+
+impl CloudWatchSink {
+    /// Uses the AWS SDK's default chain for credentials, region and endpoint.
+    #[must_use]
+    pub fn new(config: CloudWatchConfig, mapping: Arc<Mapping>) -> Self {
+        Self::with_loader(config, mapping, client::loader)
+    }
+
+    /// Overrides credentials, region or endpoint; the default chain supplies the rest.
+    #[must_use]
+    pub fn with_loader(
+        config: CloudWatchConfig,
+        mapping: Arc<Mapping>,
+        loader: impl Fn() -> aws_config::ConfigLoader + Send + Sync + 'static,
+    ) -> Self {
+        let CloudWatchConfig { region, namespace, dimensions, include, high_resolution, spool } = config;
+        Self {
+            include,
+            format: DatumFormat::new(mapping, &dimensions, high_resolution),
+            client: CloudWatchClient::new(Box::new(loader), region, namespace),
+            spool: Mutex::new(Spool::new(spool, MAX_SPOOLED_POINTS)),
+            delivered: AtomicU64::new(0),
+            dropped: DroppedPoints::default(),
+        }
+    }
+
+    /// Adds the batch's points to the spool, unless a previous attempt did, and expires old points.
+    fn spool_batch(&self, batch: &ExportBatch) {
+        let Some(snapshot) = &batch.snapshot else {
+            let expired = self.spool().expire(batch.snapshot_age_seconds.unwrap_or_default());
+            return self.dropped.add("not delivered in time", expired);
+        };
+        if self.spool().is_newest(&snapshot.id) {
+            return;
+        }
+        let (points, invalid) = self.points(snapshot);
+        let evicted = self.spool().add(&snapshot.id, snapshot.at, points);
+        self.dropped.add("not delivered in time", evicted);
+        self.dropped.add("a value or label that CloudWatch does not accept", invalid);
+    }
+
+    /// The included points, and the number of those that CloudWatch would not accept.
+    fn points(&self, snapshot: &SnapshotSamples) -> (Vec<SpooledPoint>, usize) {
+        let included = snapshot.samples.iter().filter(|sample| self.include.contains(sample.metric));
+        let (valid, invalid): (Vec<_>, Vec<_>) = included.partition(|sample| datum::is_valid(sample));
+        let spooled = |sample: &Sample| SpooledPoint { at: snapshot.at, sample: sample.clone() };
+        (valid.into_iter().map(spooled).collect(), invalid.len())
+    }
+
+    /// Sends the spool, oldest first.
+    async fn drain(&self) -> Result<(), SinkError> {
+        let mut bisector = BatchBisector::new(datum::MAX_POINTS_PER_REQUEST);
+        let mut rejection = None;
+        loop {
+            let batch = self.spool().batch(bisector.limit(), |point| self.format.max_bytes(point));
+            if batch.is_empty() {
+                return rejection.map_or(Ok(()), Err);
+            }
+            let data = batch.iter().map(|point| self.format.datum(point)).collect();
+            match self.client.put(data).await {
+                Ok(()) => {
+                    self.spool().remove(batch.len());
+                    bisector.accepted();
+                    self.delivered.fetch_add(count_u64(batch.len()), Relaxed);
+                }
+                Err(error @ SinkError::Invalid(_)) => {
+                    // One invalid point fails the whole request: smaller requests isolate it, and the rest arrives.
+                    if bisector.rejected(batch.len()) {
+                        self.spool().remove(batch.len());
+                        self.dropped.add("rejected by CloudWatch", batch.len());
+                    }
+                    rejection = Some(error);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn spool(&self) -> MutexGuard<'_, Spool> {
+        self.spool.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl Sink for CloudWatchSink {
+    fn name(&self) -> &'static str {
+        "cloudwatch"
+    }
+
+    async fn export(&self, batch: &ExportBatch) -> Result<(), SinkError> {
+        self.spool_batch(batch);
+        self.drain().await
+    }
+
+    fn preview(&self, batch: &ExportBatch) -> Preview {
+        let (points, _) = batch.snapshot.as_ref().map(|snapshot| self.points(snapshot)).unwrap_or_default();
+        let requests = datum::requests(points.iter().map(|point| self.format.max_bytes(point)));
+        let lines = points.iter().map(|point| self.format.line(point));
+        let text = std::iter::once(self.client.target()).chain(lines).collect::<Vec<_>>().join("\n");
+        Preview { text, billed_metrics: Some(points.len()), requests }
+    }
+
+    /// Resolves region and credentials. Only a push shows whether the credentials have the permission.
+    async fn check(&self) -> Result<String, SinkError> {
+        self.client.check().await
+    }
+
+    /// Dropped points are those that CloudWatch would not accept, those it rejected, and those the spool evicted.
+    fn point_counts(&self) -> PointCounts {
+        PointCounts {
+            delivered: self.delivered.load(Relaxed),
+            waiting: self.spool().len(),
+            dropped: self.dropped.total(),
+        }
+    }
+
+    /// Sends the spool once more: it is in memory only.
+    async fn shutdown(&self) -> Result<(), SinkError> {
+        self.drain().await
+    }
+}
