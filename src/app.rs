@@ -49,7 +49,7 @@ const UPDATES: usize = 16;
 pub struct App {
     config: Config,
     listener: TcpListener,
-    door: AccessControl,
+    access: AccessControl,
     reader: SnapshotReader,
     collector: Collector,
     telemetry: Arc<Telemetry>,
@@ -70,7 +70,7 @@ impl App {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let telemetry = Arc::new(Telemetry::default());
         let exports = Arc::new(exports(&config, &telemetry)?);
-        let door = AccessControl::open(&config.door, &telemetry)?;
+        let access = AccessControl::start(&config.access, &telemetry)?;
         // There is no other: replicas do not know of each other, and each records and pushes.
         telemetry.set_leader(true);
         let (publisher, reader) = snapshot::channel(config.sample_interval, config.stale_after);
@@ -79,7 +79,7 @@ impl App {
         let (ticker, answers) = ticker(&config, clock.as_ref(), &telemetry, database)?;
         let collector =
             Collector::new(ticker, clock, publisher, Arc::clone(&telemetry), published, config.sample_interval);
-        Ok(Self { config, listener, door, reader, collector, telemetry, exports, updates, answers })
+        Ok(Self { config, listener, access, reader, collector, telemetry, exports, updates, answers })
     }
 
     /// Where the server listens.
@@ -93,7 +93,7 @@ impl App {
     /// `http` or `https`.
     #[must_use]
     pub const fn scheme(&self) -> &'static str {
-        self.config.door.scheme()
+        self.config.access.scheme()
     }
 
     /// What readers see.
@@ -107,12 +107,12 @@ impl App {
     /// # Errors
     /// The collector ends, which it should not.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send + 'static) -> anyhow::Result<()> {
-        let Self { config, listener, door, reader, collector, telemetry, exports, updates, answers } = self;
+        let Self { config, listener, access, reader, collector, telemetry, exports, updates, answers } = self;
         let background = Background::start(&config, collector, updates);
         let scheduler = scheduled(&config.export, &exports, &reader);
-        let api_config = api_config(config, &door);
-        let state = RouteState::new(reader, Arc::clone(&telemetry), Arc::clone(&exports), api_config);
-        let server = ServerState::new(routes::router(state.passing_on(answers)), door, telemetry);
+        let route_config = route_config(config, &access);
+        let state = RouteState::new(reader, Arc::clone(&telemetry), Arc::clone(&exports), route_config);
+        let server = ServerState::new(routes::router(state.with_upstream_replies(answers)), access, telemetry);
         let ended = tokio::select! {
             () = http::server::serve(listener, server, shutdown, DRAIN) => Ok(()),
             () = background.collector_ended() => Err(anyhow::anyhow!("the collector ended; this is a defect, please report it")),
@@ -136,13 +136,12 @@ fn scheduled(config: &ExportConfig, exports: &Arc<Exports>, reader: &SnapshotRea
     Some(tokio::spawn(pushes))
 }
 
-fn api_config(config: Config, door: &AccessControl) -> RouteConfig {
+fn route_config(config: Config, access: &AccessControl) -> RouteConfig {
     RouteConfig {
         mapping: Arc::new(config.mapping),
         scrape_ttl: config.scrape_ttl,
-        tokens: door.tokens(),
-        needs_certificate: door.needs_certificate(),
-        scheme: config.door.scheme(),
+        access: access.rule(),
+        scheme: config.access.scheme(),
         mode: config.source.mode().as_str(),
         request_timeout: config.request_timeout,
     }

@@ -42,7 +42,7 @@ pub struct LogConfig {
 pub struct Config {
     pub source: SourceConfig,
     pub address: SocketAddr,
-    pub door: AccessConfig,
+    pub access: AccessConfig,
     pub instance_id: String,
     pub sample_interval: Duration,
     pub stale_after: Duration,
@@ -88,7 +88,7 @@ impl Config {
         let log = read_log(settings);
         let history_max_samples = read_history_limit(settings);
         let scrape_ttl = settings.get(&table::SCRAPE_TTL);
-        let door = access::read(settings);
+        let access = access::read(settings);
         let mapping = read_mapping(settings);
         let export = push::read(settings);
         // An upstream asks its own database.
@@ -98,7 +98,7 @@ impl Config {
         Some(Self {
             source: source?,
             address: address?,
-            door: door?,
+            access: access?,
             instance_id,
             sample_interval: sample_interval?,
             stale_after: stale_after?,

@@ -47,8 +47,7 @@ pub struct Telemetry {
     pub(crate) upstreams: Mutex<BTreeMap<&'static str, UpstreamCounts>>,
     pub(crate) malformed_log: LogThrottle<InputKind>,
     pub(crate) record_log: LogThrottle<()>,
-    /// What the front door counts.
-    pub door: HttpStats,
+    pub http: HttpStats,
 }
 
 /// What became of a sink's points since the start.
@@ -116,7 +115,7 @@ impl Default for Telemetry {
             upstreams: Mutex::default(),
             malformed_log: LogThrottle::new(QUIET),
             record_log: LogThrottle::new(QUIET),
-            door: HttpStats::default(),
+            http: HttpStats::default(),
         }
     }
 }

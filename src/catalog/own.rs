@@ -65,10 +65,10 @@ pub static TABLE: &[OwnMetric] = &[
     own("kdcube_metrics_malformed_total", Kind::Counter, Unit::Count, "Inputs that could not be read and were skipped, by kind", &["kind"], |f, rows| malformed(f.telemetry, rows)),
     own("kdcube_metrics_history_dropped_samples_total", Kind::Counter, Unit::Count, "Samples that the history dropped because a series was full", &[], |f, rows| counter(&f.telemetry.dropped, rows)),
     own("kdcube_metrics_http_requests_total", Kind::Counter, Unit::Count, "HTTP requests answered, by route and status", &["route", "status"], |f, rows| requests(f.telemetry, rows)),
-    own("kdcube_metrics_open_connections", Kind::Gauge, Unit::Count, "HTTP connections that are open", &[], |f, rows| plain(float(f.telemetry.door.read_open()), rows)),
+    own("kdcube_metrics_open_connections", Kind::Gauge, Unit::Count, "HTTP connections that are open", &[], |f, rows| plain(float(f.telemetry.http.read_open()), rows)),
     own("kdcube_metrics_refused_connections_total", Kind::Counter, Unit::Count, "Connections that were closed before their client was done: all were busy (full), another one needed the place (idle), no TLS (handshake)", &["reason"], |f, rows| refusals(f.telemetry, rows)),
     own("kdcube_metrics_reloads_total", Kind::Counter, Unit::Count, "Times that followed files had changed and were read again (tls, tokens), by result: what cannot be used is not, and what was in use before stays", &["files", "result"], |f, rows| reloads(f.telemetry, rows)),
-    own("kdcube_metrics_tls_certificate_expiry_timestamp_seconds", Kind::Gauge, Unit::Seconds, "When the certificate that the server shows ends, Unix time; absent without TLS", &[], |f, rows| some(f.telemetry.door.read_certificate_ends(), rows)),
+    own("kdcube_metrics_tls_certificate_expiry_timestamp_seconds", Kind::Gauge, Unit::Seconds, "When the certificate that the server shows ends, Unix time; absent without TLS", &[], |f, rows| some(f.telemetry.http.read_certificate_ends(), rows)),
     own("kdcube_metrics_exports_total", Kind::Counter, Unit::Count, "Exports that ended, by sink and result; no_data: there was nothing true to push", &["sink", "result"], |f, rows| exports(f.telemetry, rows)),
     own("kdcube_metrics_export_retries_total", Kind::Counter, Unit::Count, "Attempts beyond the first of an export, by sink", &["sink"], |f, rows| each_sink(f.telemetry, |counts| Some(float(counts.retries)), rows)),
     own("kdcube_metrics_export_last_success_timestamp_seconds", Kind::Gauge, Unit::Seconds, "When the last export to a sink succeeded, Unix time; absent before the first", &["sink"], |f, rows| each_sink(f.telemetry, |counts| counts.last_success, rows)),
@@ -196,12 +196,12 @@ fn requests(telemetry: &Telemetry, rows: &mut Vec<OwnRow>) {
 }
 
 fn refusals(telemetry: &Telemetry, rows: &mut Vec<OwnRow>) {
-    let counts = telemetry.door.read_closed_early();
+    let counts = telemetry.http.read_closed_early();
     rows.extend(counts.into_iter().map(|(why, n)| row(vec![("reason", why.to_owned())], float(n))));
 }
 
 fn reloads(telemetry: &Telemetry, rows: &mut Vec<OwnRow>) {
-    for (files, result, n) in telemetry.door.read_reloads() {
+    for (files, result, n) in telemetry.http.read_reloads() {
         rows.push(row(vec![("files", files.to_owned()), ("result", result.to_owned())], float(n)));
     }
 }

@@ -1,6 +1,6 @@
 //! `check`: a table of what was found, what is missing, and why.
 
-mod door;
+mod access;
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -92,7 +92,7 @@ async fn dependencies(config: &Config) -> Vec<Finding> {
     let scope = scope.map(|scope| format!("tenant {}, project {}", scope.tenant, scope.project));
     let mut found: Vec<Finding> = scope.map(|scope| finding("scope", FindingStatus::Ok, scope)).into_iter().collect();
     found.push(address(config).await);
-    found.extend(door::findings(config, SystemClock.now()));
+    found.extend(access::findings(config, SystemClock.now()));
     match &config.source {
         SourceConfig::Redis { redis: place, gateway, .. } => found.push(redis(config, place, gateway.scope()).await),
         SourceConfig::Proxy(proxy) => found.extend(upstreams(proxy).await),

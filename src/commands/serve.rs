@@ -30,7 +30,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
 
 /// Anyone who reaches the port can read it: whoever starts it so is told what that asks of the network.
 fn warn_if_open(config: &Config) {
-    if config.door.is_open() && !config.address.ip().is_loopback() {
+    if config.access.is_open() && !config.address.ip().is_loopback() {
         tracing::warn!(
             address = %config.address,
             "no METRICS_AUTH_TOKEN and no METRICS_TLS_CLIENT_CA_FILE: whoever can connect to this address reads every \

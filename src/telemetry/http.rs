@@ -1,4 +1,4 @@
-//! What the front door counts: connections, those that were turned away, and files that were read again.
+//! Counts of the HTTP server: open connections, those that it closed early, and reloads of watched files.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -7,14 +7,14 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use super::locked;
 use crate::base::clock::UnixSeconds;
 
-/// Why a connection was closed before its client was done.
+/// Why the server closed a connection before its client was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum CloseReason {
     /// Every connection was busy.
     Full,
-    /// It was idle, and another one needed its place.
+    /// It was idle, and evicted for a new one.
     Idle,
-    /// It did not become a TLS connection.
+    /// The TLS handshake failed.
     Handshake,
 }
 
@@ -28,7 +28,7 @@ impl CloseReason {
     }
 }
 
-/// Files that are followed.
+/// Files that are watched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Files {
     Tls,
@@ -44,40 +44,39 @@ impl Files {
     }
 }
 
-/// The counts; shared, every method cheap.
+/// Shared; every method is cheap.
 #[derive(Debug, Default)]
 pub struct HttpStats {
     open: AtomicU64,
     closed_early: Mutex<BTreeMap<CloseReason, u64>>,
-    /// Read again: used, not usable.
+    /// Reloads: ok, failed.
     reloads: Mutex<BTreeMap<Files, [u64; 2]>>,
     certificate_ends: Mutex<Option<UnixSeconds>>,
 }
 
 impl HttpStats {
-    /// So many connections are open.
     pub fn set_open(&self, connections: usize) {
         self.open.store(connections as u64, Relaxed);
     }
 
-    /// A connection was closed before its client was done.
+    /// The server closed a connection before its client was done.
     pub fn closed_early(&self, why: CloseReason) {
         *locked(&self.closed_early).entry(why).or_default() += 1;
     }
 
-    /// These files are followed: their series begin at 0.
-    pub fn follows(&self, files: Files) {
+    /// These files are watched: their series begin at 0.
+    pub fn watches(&self, files: Files) {
         locked(&self.reloads).entry(files).or_default();
     }
 
-    /// They changed, and what they hold now is used, or cannot be.
+    /// They changed and were reloaded; `used` is false if the contents are invalid.
     pub fn reloaded(&self, files: Files, used: bool) {
         let mut reloads = locked(&self.reloads);
         let [ok, failed] = reloads.entry(files).or_default();
         *if used { ok } else { failed } += 1;
     }
 
-    /// When the certificate in use ends, where that is known.
+    /// When the certificate in use expires, where that is known.
     pub fn certificate_ends(&self, at: Option<UnixSeconds>) {
         *locked(&self.certificate_ends) = at;
     }

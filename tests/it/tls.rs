@@ -116,7 +116,7 @@ fn a_check_tells_how_long_the_certificate_holds() {
     };
     let (code, text) = check(&authority.issue("server"));
     assert_eq!(code, Some(0), "{text}");
-    for part in ["needs one of 2 tokens", "the certificate of localhost holds until 20"] {
+    for part in ["needs one of 2 tokens", "the certificate of localhost is valid until 20"] {
         assert!(text.contains(part), "{part} in\n{text}");
     }
     assert!(!text.contains("hunter"), "{text}");

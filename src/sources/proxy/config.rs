@@ -12,6 +12,7 @@ use crate::platform::facts::Component;
 use crate::settings::table;
 use crate::settings::{FromSetting, Setting, Settings};
 use crate::tls::client::{self, UpstreamTls};
+use crate::tls::file_error::lines;
 
 /// The upstreams, and what every request to them carries.
 #[derive(Debug, Clone)]
@@ -141,7 +142,7 @@ fn tls(settings: &mut Settings) -> Option<UpstreamTls> {
     let files = UpstreamTls { authorities, identity: certificate.zip(key) };
     // Judged now: what cannot be used stops the start together with all else that is wrong.
     if files != UpstreamTls::default() {
-        settings.ok_or_record(client::build(&files, reqwest::Client::builder()))?;
+        settings.ok_or_record(client::build(&files, reqwest::Client::builder()).map_err(lines))?;
     }
     Some(files)
 }

@@ -1,40 +1,41 @@
-//! What `check` finds of the front door: who gets in, over what, and until when the certificate holds.
+//! What `check` reports on access and TLS: what clients need, and when the certificate expires.
 
 use super::{Finding, FindingStatus, finding};
 use crate::base::clock::UnixSeconds;
 use crate::config::Config;
 use crate::outlets::http::config::AccessConfig;
+use crate::tls::file_error::lines;
 use crate::tls::server::{self, TlsFiles, Validity};
 
-/// A certificate that ends within this many days is worth a warning: renewal should have happened.
+/// Days before expiry at which `check` warns: by then it should have been renewed.
 const SOON: f64 = 14.0;
 
 pub(super) fn findings(config: &Config, now: UnixSeconds) -> Vec<Finding> {
-    let mut found = vec![access(&config.door, config.address.ip().is_loopback())];
-    found.push(match &config.door.tls {
+    let mut found = vec![access(&config.access, config.address.ip().is_loopback())];
+    found.push(match &config.access.tls {
         Some(files) => tls(files, now),
         None => finding("tls", FindingStatus::Ok, "off: plain HTTP"),
     });
     found
 }
 
-fn access(door: &AccessConfig, loopback: bool) -> Finding {
-    let tokens = match (door.tokens.len(), &door.token_file) {
+fn access(config: &AccessConfig, loopback: bool) -> Finding {
+    let tokens = match (config.tokens.len(), &config.token_file) {
         (0, _) => None,
         (1, _) => Some("a token".to_owned()),
         (n, _) => Some(format!("one of {n} tokens")),
     };
-    let followed = door.token_file.as_ref().map(|path| format!(" of {}, read again when it changes", path.display()));
+    let followed = config.token_file.as_ref().map(|path| format!(" of {}, reloaded when it changes", path.display()));
     let tokens = tokens.map(|tokens| tokens + &followed.unwrap_or_default());
-    let certificate = door.needs_certificate().then(|| "a client certificate".to_owned());
+    let certificate = config.needs_certificate().then(|| "a client certificate".to_owned());
     let needed: Vec<String> = [certificate, tokens].into_iter().flatten().collect();
     match needed.is_empty() {
         false => finding("access", FindingStatus::Ok, format!("needs {}", needed.join(" and "))),
-        true if loopback => finding("access", FindingStatus::Ok, "open to this machine"),
+        true if loopback => finding("access", FindingStatus::Ok, "open, but only to this machine"),
         true => finding(
             "access",
             FindingStatus::Warning,
-            "open to whoever can connect: no METRICS_AUTH_TOKEN, no METRICS_TLS_CLIENT_CA_FILE",
+            "open to every client that can connect: no METRICS_AUTH_TOKEN, no METRICS_TLS_CLIENT_CA_FILE",
         ),
     }
 }
@@ -44,9 +45,11 @@ fn tls(files: &TlsFiles, now: UnixSeconds) -> Finding {
     match server::load(files) {
         Ok(identity) => match identity.certificate {
             Some(certificate) => dates(&certificate, now),
-            None => finding("tls", FindingStatus::Warning, "the certificate can be used, but its dates cannot be read"),
+            None => {
+                finding("tls", FindingStatus::Warning, "the certificate can be used, but its dates cannot be parsed")
+            }
         },
-        Err(problems) => finding("tls", FindingStatus::Failed, problems.join("; ")),
+        Err(errors) => finding("tls", FindingStatus::Failed, lines(errors).join("; ")),
     }
 }
 
@@ -57,17 +60,17 @@ fn dates(certificate: &Validity, now: UnixSeconds) -> Finding {
         return finding(
             "tls",
             FindingStatus::Failed,
-            format!("the certificate of {name} does not hold before {begins}"),
+            format!("the certificate of {name} is not valid before {begins}"),
         );
     }
     if now >= certificate.not_after {
-        return finding("tls", FindingStatus::Failed, format!("the certificate of {name} ended on {ends}"));
+        return finding("tls", FindingStatus::Failed, format!("the certificate of {name} expired on {ends}"));
     }
     let outcome = if left < SOON { FindingStatus::Warning } else { FindingStatus::Ok };
-    finding("tls", outcome, format!("the certificate of {name} holds until {ends}, {left:.0} days"))
+    finding("tls", outcome, format!("the certificate of {name} is valid until {ends}, {left:.0} days"))
 }
 
-/// The day in UTC; certificates do not reach beyond what a calendar has.
+/// The day in UTC; `?` beyond the range of the calendar.
 #[expect(clippy::cast_possible_truncation, reason = "whole seconds will do")]
 fn day(at: UnixSeconds) -> String {
     jiff::Timestamp::from_second(at as i64).map_or_else(|_| "?".to_owned(), |at| at.strftime("%Y-%m-%d").to_string())
@@ -78,13 +81,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_certificate_is_judged_by_its_dates() {
+    fn the_dates_of_a_certificate_decide() {
         let certificate = Validity { name: "localhost".to_owned(), not_before: 86_400.0, not_after: 100.0 * 86_400.0 };
         for (day, outcome, detail) in [
-            (0.5, FindingStatus::Failed, "the certificate of localhost does not hold before 1970-01-02"),
-            (1.0, FindingStatus::Ok, "the certificate of localhost holds until 1970-04-11, 99 days"),
-            (90.5, FindingStatus::Warning, "the certificate of localhost holds until 1970-04-11, 9 days"),
-            (100.0, FindingStatus::Failed, "the certificate of localhost ended on 1970-04-11"),
+            (0.5, FindingStatus::Failed, "the certificate of localhost is not valid before 1970-01-02"),
+            (1.0, FindingStatus::Ok, "the certificate of localhost is valid until 1970-04-11, 99 days"),
+            (90.5, FindingStatus::Warning, "the certificate of localhost is valid until 1970-04-11, 9 days"),
+            (100.0, FindingStatus::Failed, "the certificate of localhost expired on 1970-04-11"),
         ] {
             let found = dates(&certificate, day * 86_400.0);
             assert_eq!((found.outcome, found.detail.as_str()), (outcome, detail));
