@@ -28,15 +28,15 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Anyone who reaches the port can read it: whoever starts it so is told what that asks of the network.
+/// Every client that can connect can read everything: the network must then restrict who connects.
 fn warn_if_open(config: &Config) {
     if config.access.is_open() && !config.address.ip().is_loopback() {
         tracing::warn!(
             address = %config.address,
-            "no METRICS_AUTH_TOKEN and no METRICS_TLS_CLIENT_CA_FILE: whoever can connect to this address reads every \
-             metric and can start an export. Internal only means that nobody else can: no public load balancer, \
-             ingress or port leads here, and the network (private subnet, security group, NetworkPolicy) lets in \
-             only scrapers, autoscalers and probes. Set a token, or METRICS_BIND=127.0.0.1, if that does not hold"
+            "no METRICS_AUTH_TOKEN and no METRICS_TLS_CLIENT_CA_FILE: every client that can connect to this address \
+             reads every metric and can start an export. Internal only means that nobody else can: no public load \
+             balancer, ingress or port leads here, and the network (private subnet, security group, NetworkPolicy) lets \
+             in only scrapers, autoscalers and probes. Set a token, or METRICS_BIND=127.0.0.1, if that does not hold"
         );
     }
 }

@@ -4,7 +4,7 @@
 use crate::settings::Setting;
 
 const CORE: &str = "Core";
-const DOOR: &str = "The front door";
+const ACCESS: &str = "Access and TLS";
 const REDIS: &str = "Redis mode";
 const GATEWAY: &str = "Gateway configuration";
 const PROXY: &str = "Proxy mode";
@@ -93,28 +93,28 @@ pub const AUTH_TOKEN: Setting = secret(
     "METRICS_AUTH_TOKEN",
     "",
     "one or more tokens of visible ASCII, separated by commas or line ends",
-    DOOR,
+    ACCESS,
     "If set, every route but the health routes needs `Authorization: Bearer <token>`; several tokens let you rotate them. From a file (`METRICS_AUTH_TOKEN_FILE`) they are read again when it changes.",
 );
 pub const TLS_CERT_FILE: Setting = open(
     "METRICS_TLS_CERT_FILE",
     "",
     "a PEM file: the server's certificate, then those between it and its authority",
-    DOOR,
+    ACCESS,
     "Serves HTTPS with this certificate. It is read again when it or the key changes.",
 );
 pub const TLS_KEY_FILE: Setting = open(
     "METRICS_TLS_KEY_FILE",
     "",
     "a PEM file: the certificate's private key, not encrypted",
-    DOOR,
+    ACCESS,
     "The key of `METRICS_TLS_CERT_FILE`.",
 );
 pub const TLS_CLIENT_CA_FILE: Setting = open(
     "METRICS_TLS_CLIENT_CA_FILE",
     "",
     "a PEM file: certificates of authorities",
-    DOOR,
+    ACCESS,
     "If set, every route but the health routes needs a client certificate of one of them, besides a token if there is one.",
 );
 
