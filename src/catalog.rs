@@ -1,7 +1,7 @@
-//! The one table of all exported metrics: what each is called, measures and is read from.
+//! The table of all exported metrics, the deployment's and the server's own: key, kind, unit, help, and how each is read.
 //!
-//! A new metric is one row in [`scalars`] or [`families`]; every outlet follows. Knows the payload
-//! and no sink; renaming is for [`mapping`], rendering for `exporters` and `api`.
+//! A new metric is one row in [`scalars`], [`families`] or [`own`]; every outlet follows. Metrics are read from the payload
+//! and from [`telemetry`](crate::telemetry); names per outlet and text formats are in [`outlets`](crate::outlets).
 
 mod families;
 pub mod own;
@@ -11,6 +11,7 @@ mod unit;
 use serde_json::{Value, json};
 
 use crate::analysis::SystemPayload;
+use crate::telemetry::OwnState;
 
 pub use unit::{CLOUDWATCH_UNITS, Unit};
 
@@ -23,7 +24,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// The word in TYPE lines and documents.
+    /// The name in TYPE lines and documents.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -37,13 +38,14 @@ impl Kind {
 /// One exported metric: a row of the table.
 #[derive(Debug)]
 pub struct Metric {
-    /// Dotted for a scalar; for a family its Prometheus name without `kdcube_`.
+    /// Dotted for a scalar; for a family its Prometheus name without `kdcube_`; for an own metric its whole Prometheus
+    /// name, which nothing renames.
     pub key: &'static str,
     pub unit: Unit,
     pub kind: Kind,
-    /// One sentence, without a full stop.
+    /// A sentence or two, without a full stop at the end.
     pub help: &'static str,
-    /// Names of a family's labels; empty for a scalar.
+    /// Label names, without a histogram's `le`; empty for a scalar.
     pub labels: &'static [&'static str],
     /// Other names of a scalar, accepted wherever a key is.
     pub aliases: &'static [&'static str],
@@ -52,11 +54,12 @@ pub struct Metric {
     read: Read,
 }
 
-/// How a row's values come out of the payload.
+/// What a row is read from, and how.
 #[derive(Debug)]
 enum Read {
     Scalar(fn(&SystemPayload) -> Option<f64>),
     Family(fn(&SystemPayload, &mut Rows<'_>)),
+    Own(fn(&OwnState, &mut Rows<'_>)),
 }
 
 /// What a scalar shows now: missing is a variant, never a number.
@@ -78,15 +81,29 @@ impl Reading {
     }
 }
 
-/// What every exporter takes: one value of one metric, in the metric's unit, always finite.
+/// One value of one metric, in the metric's unit, always finite.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sample {
     pub metric: &'static Metric,
     pub labels: Vec<(&'static str, String)>,
+    pub part: Part,
     pub value: f64,
 }
 
-/// Where a family's reader puts its values.
+/// What a sample's value is of its metric.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Part {
+    /// The value of a gauge or a counter.
+    Whole,
+    /// A histogram's observations up to `le`, inclusive and cumulative. The last bucket's bound is infinite.
+    Bucket { le: f64 },
+    /// The sum of a histogram's observations.
+    Sum,
+    /// The number of a histogram's observations.
+    Count,
+}
+
+/// Where the reader of a labelled row puts its values.
 #[derive(Debug)]
 struct Rows<'a> {
     metric: &'static Metric,
@@ -96,10 +113,14 @@ struct Rows<'a> {
 impl Rows<'_> {
     /// Adds a value under label values in the order of the row's labels; nothing if there is none.
     fn push(&mut self, labels: &[&str], value: impl Into<Option<f64>>) {
+        self.push_part(labels, Part::Whole, value.into());
+    }
+
+    fn push_part(&mut self, labels: &[&str], part: Part, value: Option<f64>) {
         debug_assert_eq!(labels.len(), self.metric.labels.len(), "{}", self.metric.key);
-        let Some(value) = value.into().filter(|value| value.is_finite()) else { return };
+        let Some(value) = value.filter(|value| value.is_finite()) else { return };
         let labels = self.metric.labels.iter().copied().zip(labels.iter().map(|label| (*label).to_owned())).collect();
-        self.out.push(Sample { metric: self.metric, labels, value });
+        self.out.push(Sample { metric: self.metric, labels, part, value });
     }
 }
 
@@ -119,22 +140,29 @@ impl Metric {
         matches!(self.read, Read::Scalar(_))
     }
 
+    /// Whether it is about this server, not about the deployment. Its name is fixed, and it is not pushed to CloudWatch.
+    #[must_use]
+    pub const fn is_own(&self) -> bool {
+        matches!(self.read, Read::Own(_))
+    }
+
     /// Its values in this payload; none, where the fact is absent.
     fn sample(&'static self, monitoring: &SystemPayload, out: &mut Vec<Sample>) {
         let mut rows = Rows { metric: self, out };
         match self.read {
             Read::Scalar(read) => rows.push(&[], read(monitoring)),
             Read::Family(read) => read(monitoring, &mut rows),
+            Read::Own(_) => {}
         }
     }
 }
 
-/// Every row, scalars first, in a stable order.
+/// Every metric of the deployment, scalars first, in a stable order; the server's own are [`own::all`].
 pub fn all() -> impl Iterator<Item = &'static Metric> {
     scalars::TABLE.iter().chain(families::TABLE)
 }
 
-/// The row that a key or an alias names.
+/// The deployment's metric that a key or an alias names.
 #[must_use]
 pub fn find(key: &str) -> Option<&'static Metric> {
     all().find(|metric| metric.key == key || metric.aliases.contains(&key))
@@ -147,7 +175,7 @@ pub fn scalars(monitoring: &SystemPayload) -> impl Iterator<Item = (&'static Met
             let value = read(monitoring).filter(|value| value.is_finite());
             Some((metric, value.map_or(Reading::Absent(metric.absent), Reading::Value)))
         }
-        Read::Family(_) => None,
+        Read::Family(_) | Read::Own(_) => None,
     })
 }
 
@@ -156,7 +184,7 @@ pub fn scalars(monitoring: &SystemPayload) -> impl Iterator<Item = (&'static Met
 pub fn scalar(key: &str, monitoring: &SystemPayload) -> Option<f64> {
     match find(key)?.read {
         Read::Scalar(read) => read(monitoring).filter(|value| value.is_finite()),
-        Read::Family(_) => None,
+        Read::Family(_) | Read::Own(_) => None,
     }
 }
 
@@ -169,7 +197,7 @@ pub fn json_number(value: f64) -> Value {
     if value.fract() == 0.0 && value.abs() < EXACT { json!(value as i64) } else { json!(value) }
 }
 
-/// Every value of every metric, in table order: what exporters take.
+/// Every value of every metric of the deployment, in table order.
 #[must_use]
 pub fn samples(monitoring: &SystemPayload) -> Vec<Sample> {
     let mut out = Vec::with_capacity(256);

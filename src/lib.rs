@@ -4,20 +4,38 @@
 //! [`analysis`] turns both into state, [`catalog`] names it, and [`outlets`] hand it out. The modules below are in import
 //! order: each imports only those above it. `tests/it/architecture.rs` fails on an import that runs the other way.
 
-pub mod analysis;
-pub mod app;
 pub mod base;
-pub mod catalog;
-pub mod cli;
-pub mod commands;
-pub mod config;
-pub mod engine;
-pub mod history;
-pub mod outlets;
-pub mod payload;
-pub mod platform;
-pub mod settings;
-pub mod simulator;
-pub mod sources;
-pub mod telemetry;
+
 pub mod tls;
+
+pub mod platform;
+
+pub mod problems;
+
+pub mod settings;
+
+pub mod history;
+
+pub mod analysis;
+
+pub mod payload;
+
+pub mod telemetry;
+
+pub mod catalog;
+
+pub mod sources;
+
+pub mod simulator;
+
+pub mod engine;
+
+pub mod outlets;
+
+pub mod config;
+
+pub mod app;
+
+pub mod cli;
+
+pub mod commands;

@@ -1,241 +1,140 @@
-//! The server about itself: its own metrics, logging set-up, and logging a repeated fact once.
+//! What the server counts about itself, and its logging set-up.
 //!
-//! [`Telemetry`] holds what the other rooms report; [`own`] declares each metric once and reads it
-//! off. Rendering is for `exporters`.
+//! One file per subject: its counts as plain numbers, and the reports that change them.
+//! [`Telemetry::own_state`] copies all of them at once; which metrics are read from the copy is up to the catalog.
 
-pub(crate) mod histogram;
+pub mod exports;
+pub mod histogram;
 pub mod http;
 pub mod logging;
-pub(crate) mod process;
+pub mod process;
+pub mod sources;
+pub mod ticks;
+pub mod upstreams;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicI8, AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use serde::Serialize;
-use tracing::{info, warn};
-
-use crate::base::clock::UnixSeconds;
 use crate::base::log_throttle::LogThrottle;
-use crate::platform::facts::{Component, InputKind, Malformed};
-use histogram::Histogram;
-use http::HttpStats;
+use crate::platform::facts::InputKind;
+use exports::SinkCounts;
+use http::HttpCounts;
+use process::ProcessStats;
+use sources::SourceCounts;
+use ticks::TickCounts;
+use upstreams::UpstreamCounts;
 
-/// A malformed input of a known kind is logged again after this long at the earliest.
+pub use exports::{ExportEnd, PointCounts};
+
+/// A problem of a known kind is logged again after this long at the earliest.
 const QUIET: Duration = Duration::from_mins(10);
 
-/// What the server counts about itself. Shared as an `Arc`; every method is cheap and lock-free or
-/// holds a lock for nanoseconds.
+/// What the server counts about itself. Shared as an `Arc`; every report holds one lock for nanoseconds.
 #[derive(Debug)]
 pub struct Telemetry {
-    pub(crate) ticks_ok: AtomicU64,
-    pub(crate) ticks_failed: AtomicU64,
-    pub(crate) tick_duration: Histogram,
-    pub(crate) source_errors: AtomicU64,
-    pub(crate) round_trips: AtomicU64,
-    pub(crate) commands: AtomicU64,
-    pub(crate) dropped: AtomicU64,
-    pub(crate) record_errors: AtomicU64,
-    /// Unset where PostgreSQL is not asked.
-    pub(crate) postgres_errors: OnceLock<AtomicU64>,
-    /// 1 leader, 0 follower, -1 not decided.
-    pub(crate) leader: AtomicI8,
-    pub(crate) malformed: Mutex<BTreeMap<InputKind, u64>>,
-    pub(crate) requests: Mutex<BTreeMap<(&'static str, u16), u64>>,
-    pub(crate) exports: Mutex<BTreeMap<&'static str, SinkCounts>>,
-    pub(crate) upstreams: Mutex<BTreeMap<&'static str, UpstreamCounts>>,
-    pub(crate) malformed_log: LogThrottle<InputKind>,
-    pub(crate) record_log: LogThrottle<()>,
-    pub http: HttpStats,
+    ticks: Mutex<TickCounts>,
+    sources: Mutex<SourceCounts>,
+    /// By name of the upstream.
+    upstreams: Mutex<BTreeMap<&'static str, UpstreamCounts>>,
+    http: Mutex<HttpCounts>,
+    /// By name of the sink.
+    exports: Mutex<BTreeMap<&'static str, SinkCounts>>,
+    leader: Mutex<Option<bool>>,
+    malformed_log: LogThrottle<InputKind>,
+    record_log: LogThrottle<()>,
 }
 
-/// What became of a sink's points since the start.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct PointCounts {
-    /// Points that the other side has taken.
-    pub delivered: u64,
-    /// Points that wait for a later delivery.
-    pub waiting: usize,
-    /// Points given up for good.
-    pub dropped: u64,
+/// All counts at one moment: what own metrics are read from, taken once per scrape.
+#[derive(Debug, Clone, Default)]
+pub struct OwnState {
+    pub observed: Observed,
+    pub ticks: TickCounts,
+    pub sources: SourceCounts,
+    pub upstreams: BTreeMap<&'static str, UpstreamCounts>,
+    pub http: HttpCounts,
+    pub exports: BTreeMap<&'static str, SinkCounts>,
+    /// Whether this replica records and pushes; `None` before that is decided.
+    pub leader: Option<bool>,
+    pub process: ProcessStats,
 }
 
-/// How an export ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ExportEnd {
-    /// All was delivered.
-    Ok,
-    /// There was nothing true to push: the source's fault, not the sink's.
-    NoData,
-    Failed,
-}
-
-/// How exports to one sink went.
-#[derive(Debug, Default)]
-pub(crate) struct SinkCounts {
-    pub(crate) ok: u64,
-    pub(crate) no_data: u64,
-    pub(crate) failed: u64,
-    pub(crate) retries: u64,
-    /// Unix time.
-    pub(crate) last_success: Option<UnixSeconds>,
-    pub(crate) last_failure: Option<UnixSeconds>,
-    pub(crate) points: PointCounts,
-    pub(crate) duration: Histogram,
-}
-
-/// How asking one upstream went.
-#[derive(Debug, Default)]
-pub(crate) struct UpstreamCounts {
-    pub(crate) ok: u64,
-    pub(crate) failed: u64,
-    /// How it went last; `None` before the first time.
-    pub(crate) up: Option<bool>,
-    /// Seconds between its payload's own time and ours.
-    pub(crate) age: Option<f64>,
+/// What is not counted here: how the snapshots look to the caller of [`Telemetry::own_state`].
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Observed {
+    /// The source is readable and the snapshot is not stale.
+    pub up: bool,
+    /// Age of the newest snapshot, stale or not; `None` before the first.
+    pub snapshot_age_seconds: Option<f64>,
 }
 
 impl Default for Telemetry {
     fn default() -> Self {
         Self {
-            ticks_ok: AtomicU64::new(0),
-            ticks_failed: AtomicU64::new(0),
-            tick_duration: Histogram::default(),
-            source_errors: AtomicU64::new(0),
-            round_trips: AtomicU64::new(0),
-            commands: AtomicU64::new(0),
-            dropped: AtomicU64::new(0),
-            record_errors: AtomicU64::new(0),
-            postgres_errors: OnceLock::new(),
-            leader: AtomicI8::new(-1),
-            malformed: Mutex::default(),
-            requests: Mutex::default(),
-            exports: Mutex::default(),
+            ticks: Mutex::default(),
+            sources: Mutex::default(),
             upstreams: Mutex::default(),
+            http: Mutex::default(),
+            exports: Mutex::default(),
+            leader: Mutex::default(),
             malformed_log: LogThrottle::new(QUIET),
             record_log: LogThrottle::new(QUIET),
-            http: HttpStats::default(),
         }
     }
 }
 
 impl Telemetry {
-    /// A tick ended; a failed one published nothing.
-    pub fn tick_finished(&self, ok: bool, took: Duration) {
-        if ok { &self.ticks_ok } else { &self.ticks_failed }.fetch_add(1, Relaxed);
-        self.tick_duration.observe(took);
-    }
-
-    /// The source could not be read or answered with an error.
-    pub fn source_error(&self) {
-        self.source_errors.fetch_add(1, Relaxed);
-    }
-
-    /// A tick's points could not be written to the rolling series: counted, and logged at most
-    /// once in ten minutes.
-    pub fn record_failed(&self, error: &dyn std::fmt::Display) {
-        self.record_errors.fetch_add(1, Relaxed);
-        if let Some(times) = self.record_log.admit(()) {
-            warn!(%error, times, "rolling points could not be written");
+    /// A copy of all counts, with what the kernel reports about the process now.
+    #[must_use]
+    pub fn own_state(&self, observed: Observed) -> OwnState {
+        OwnState {
+            observed,
+            ticks: locked(&self.ticks).clone(),
+            sources: locked(&self.sources).clone(),
+            upstreams: locked(&self.upstreams).clone(),
+            http: locked(&self.http).clone(),
+            exports: locked(&self.exports).clone(),
+            leader: *locked(&self.leader),
+            process: ProcessStats::read(),
         }
-    }
-
-    /// PostgreSQL is asked: its series begins at 0.
-    pub fn register_postgres(&self) {
-        self.postgres_errors.get_or_init(AtomicU64::default);
-    }
-
-    /// PostgreSQL was asked in vain.
-    pub fn postgres_failed(&self) {
-        self.postgres_errors.get_or_init(AtomicU64::default).fetch_add(1, Relaxed);
-    }
-
-    /// What the last tick cost the source.
-    pub fn set_source_cost(&self, round_trips: u64, commands: u64) {
-        self.round_trips.store(round_trips, Relaxed);
-        self.commands.store(commands, Relaxed);
-    }
-
-    /// Samples that the history had to drop since the start.
-    pub fn set_dropped(&self, samples: u64) {
-        self.dropped.store(samples, Relaxed);
     }
 
     /// Whether this replica records and pushes.
     pub fn set_leader(&self, leader: bool) {
-        self.leader.store(i8::from(leader), Relaxed);
-    }
-
-    /// Inputs that could not be read.
-    pub fn malformed(&self, kind: InputKind, inputs: u64) {
-        *locked(&self.malformed).entry(kind).or_default() += inputs;
-    }
-
-    /// Counts unreadable inputs and logs each kind at most once in ten minutes, with the number.
-    pub fn report_malformed(&self, inputs: &[Malformed]) {
-        for input in inputs {
-            self.malformed(input.kind, 1);
-            if let Some(times) = self.malformed_log.admit(input.kind) {
-                let Malformed { kind, key, problem } = input;
-                warn!(kind = kind.as_str(), key, problem, times, "malformed input skipped");
-            }
-        }
-    }
-
-    /// An HTTP request was answered.
-    pub fn http_request(&self, route: &'static str, status: u16) {
-        *locked(&self.requests).entry((route, status)).or_default() += 1;
-    }
-
-    /// An upstream was asked; `error` says why it told nothing. Logged when it changes.
-    pub fn upstream_asked(&self, component: Component, error: Option<&str>) {
-        let upstream = component.as_str();
-        let mut upstreams = locked(&self.upstreams);
-        let counts = upstreams.entry(upstream).or_default();
-        *if error.is_none() { &mut counts.ok } else { &mut counts.failed } += 1;
-        let was_up = counts.up.replace(error.is_none());
-        match error {
-            Some(error) if was_up != Some(false) => warn!(upstream, error, "an upstream tells nothing"),
-            None if was_up == Some(false) => info!(upstream, "the upstream tells again"),
-            _ => {}
-        }
-    }
-
-    /// How old an upstream's payload was by its own time, in seconds; `None` where it does not say.
-    pub fn upstream_age(&self, component: Component, age: Option<f64>) {
-        locked(&self.upstreams).entry(component.as_str()).or_default().age = age;
-    }
-
-    /// A sink exists: its series begin at 0.
-    pub fn register_sink(&self, sink: &'static str) {
-        locked(&self.exports).entry(sink).or_default();
-    }
-
-    /// An export was tried again.
-    pub fn export_retried(&self, sink: &'static str) {
-        locked(&self.exports).entry(sink).or_default().retries += 1;
-    }
-
-    /// What became of a sink's points so far.
-    pub fn export_tally(&self, sink: &'static str, points: PointCounts) {
-        locked(&self.exports).entry(sink).or_default().points = points;
-    }
-
-    /// An export ended at `now`.
-    pub fn export_ended(&self, sink: &'static str, end: ExportEnd, took: Duration, now: UnixSeconds) {
-        let mut exports = locked(&self.exports);
-        let counts = exports.entry(sink).or_default();
-        match end {
-            ExportEnd::Ok => (counts.ok, counts.last_success) = (counts.ok + 1, Some(now)),
-            ExportEnd::NoData => counts.no_data += 1,
-            ExportEnd::Failed => (counts.failed, counts.last_failure) = (counts.failed + 1, Some(now)),
-        }
-        counts.duration.observe(took);
+        *locked(&self.leader) = Some(leader);
     }
 }
 
-/// A panic while counting leaves a usable count behind.
-pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+/// A panic during a report leaves a usable count behind.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_is_a_copy_that_later_reports_do_not_change() {
+        let telemetry = Telemetry::default();
+        let before = telemetry.own_state(Observed { up: true, snapshot_age_seconds: Some(1.5) });
+        telemetry.source_error();
+        telemetry.set_leader(false);
+        assert_eq!((before.sources.errors, before.leader), (0, None));
+        assert_eq!(before.observed, Observed { up: true, snapshot_age_seconds: Some(1.5) });
+        let after = telemetry.own_state(Observed::default());
+        assert_eq!((after.sources.errors, after.leader), (1, Some(false)));
+    }
+
+    #[test]
+    fn a_panic_during_a_report_does_not_end_counting() {
+        let telemetry = Telemetry::default();
+        let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let _held = locked(&telemetry.sources);
+            panic!("while the lock is held");
+        }));
+        assert!(panicked.is_err());
+        telemetry.source_error();
+        assert_eq!(telemetry.own_state(Observed::default()).sources.errors, 1);
+    }
 }

@@ -42,3 +42,19 @@ impl<K: Ord> LogThrottle<K> {
         Some(std::mem::take(&mut entry.since))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_repeated_key_is_admitted_once_then_with_its_number() {
+        let throttle = LogThrottle::new(Duration::from_secs(60));
+        assert_eq!(throttle.admit("a"), Some(1));
+        assert_eq!(throttle.admit("a"), None);
+        assert_eq!(throttle.admit("b"), Some(1));
+        tokio::time::advance(Duration::from_secs(61)).await;
+        assert_eq!(throttle.admit("a"), Some(2));
+        assert_eq!(throttle.admit("a"), None);
+    }
+}

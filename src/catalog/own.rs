@@ -1,241 +1,125 @@
-//! The table of the server's own metrics: each declared once, with how it is read.
+//! The rows of the server's own metrics.
+//!
+//! Holds the table; how each row reads the server's state is in `read`.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+mod read;
 
-use crate::catalog::{Kind, Unit};
-use crate::telemetry::histogram::Histogram;
-use crate::telemetry::process::ProcessStats;
-use crate::telemetry::{SinkCounts, Telemetry, locked};
+use super::{Kind, Metric, Read, Rows, Sample, Unit};
+use crate::telemetry::{Observed, OwnState};
 
-/// What only the asker knows at the moment of reading.
-#[derive(Debug, Clone, Copy)]
-pub struct Observed {
-    /// The source can be read now and the snapshot is not stale.
-    pub up: bool,
-    /// Age of the newest snapshot, however old; `None` before the first.
-    pub snapshot_age_seconds: Option<f64>,
-}
+const SINK: &[&str] = &["sink"];
+const UPSTREAM: &[&str] = &["upstream"];
 
-/// One of the server's own metrics.
-#[derive(Debug)]
-pub struct OwnMetric {
-    /// The whole Prometheus name; a counter's ends in `_total`.
-    pub name: &'static str,
-    pub kind: Kind,
-    pub unit: Unit,
-    pub help: &'static str,
-    pub labels: &'static [&'static str],
-    read: fn(&OwnFacts<'_>, &mut Vec<OwnRow>),
-}
-
-/// One line of one of them.
-#[derive(Debug, Clone, PartialEq)]
-pub struct OwnRow {
-    /// Behind the name: `_bucket`, `_sum`, `_count` of a histogram, else empty.
-    pub suffix: &'static str,
-    pub labels: Vec<(&'static str, String)>,
-    pub value: f64,
-}
-
-/// All that rows are read from.
-#[derive(Debug)]
-struct OwnFacts<'a> {
-    telemetry: &'a Telemetry,
-    observed: Observed,
-    process: ProcessStats,
-}
+const NEVER: &str = "never";
+const NO_SINK: &str = "no sink is enabled";
+const NO_PROXY: &str = "not in proxy mode";
+const NO_PROC: &str = "the system has no `/proc`";
 
 /// Every own metric, in the order of documents and outlets.
 #[rustfmt::skip]
-pub static TABLE: &[OwnMetric] = &[
-    own("kdcube_metrics_build_info", Kind::Gauge, Unit::Count, "1, with the version that runs", &["version", "revision"], |_, rows| rows.push(build_info())),
-    own("kdcube_metrics_up", Kind::Gauge, Unit::Count, "1 while the source can be read and the snapshot is not stale; a snapshot that is stale is not served", &[], |f, rows| plain(f64::from(u8::from(f.observed.up)), rows)),
-    own("kdcube_metrics_snapshot_age_seconds", Kind::Gauge, Unit::Seconds, "Age of the newest snapshot; absent before the first. Answers are cached for up to 0.1 s", &[], |f, rows| some(f.observed.snapshot_age_seconds, rows)),
-    own("kdcube_metrics_leader", Kind::Gauge, Unit::Count, "1: this replica records and pushes, as each does that runs", &[], |f, rows| some(leader(f.telemetry), rows)),
-    own("kdcube_metrics_ticks_total", Kind::Counter, Unit::Count, "Ticks that ended, by result", &["result"], |f, rows| results(f.telemetry, rows)),
-    own("kdcube_metrics_tick_duration_seconds", Kind::Histogram, Unit::Seconds, "How long a tick took", &[], |f, rows| histogram(&[], &f.telemetry.tick_duration, rows)),
-    own("kdcube_metrics_source_errors_total", Kind::Counter, Unit::Count, "Times that the source could not be read", &[], |f, rows| counter(&f.telemetry.source_errors, rows)),
-    own("kdcube_metrics_record_errors_total", Kind::Counter, Unit::Count, "Ticks whose points could not be written to the rolling series", &[], |f, rows| counter(&f.telemetry.record_errors, rows)),
-    own("kdcube_metrics_redis_round_trips", Kind::Gauge, Unit::Count, "Round trips to Redis of the last tick", &[], |f, rows| counter(&f.telemetry.round_trips, rows)),
-    own("kdcube_metrics_redis_commands", Kind::Gauge, Unit::Count, "Redis commands of the last tick", &[], |f, rows| counter(&f.telemetry.commands, rows)),
-    own("kdcube_metrics_upstream_up", Kind::Gauge, Unit::Count, "1 if the upstream told its payload in the last tick; proxy mode only", &["upstream"], |f, rows| upstreams_up(f.telemetry, rows)),
-    own("kdcube_metrics_upstream_payload_age_seconds", Kind::Gauge, Unit::Seconds, "Age of an upstream's newest payload by the time in it; proxy mode only", &["upstream"], |f, rows| upstream_ages(f.telemetry, rows)),
-    own("kdcube_metrics_upstream_requests_total", Kind::Counter, Unit::Count, "Ticks by how an upstream's part of them went; proxy mode only", &["upstream", "result"], |f, rows| upstream_results(f.telemetry, rows)),
-    own("kdcube_metrics_postgres_errors_total", Kind::Counter, Unit::Count, "Times that PostgreSQL was asked for its limit in vain; absent where it is not asked", &[], |f, rows| some(postgres_errors(f.telemetry), rows)),
-    own("kdcube_metrics_malformed_total", Kind::Counter, Unit::Count, "Inputs that could not be read and were skipped, by kind", &["kind"], |f, rows| malformed(f.telemetry, rows)),
-    own("kdcube_metrics_history_dropped_samples_total", Kind::Counter, Unit::Count, "Samples that the history dropped because a series was full", &[], |f, rows| counter(&f.telemetry.dropped, rows)),
-    own("kdcube_metrics_http_requests_total", Kind::Counter, Unit::Count, "HTTP requests answered, by route and status", &["route", "status"], |f, rows| requests(f.telemetry, rows)),
-    own("kdcube_metrics_open_connections", Kind::Gauge, Unit::Count, "HTTP connections that are open", &[], |f, rows| plain(float(f.telemetry.http.read_open()), rows)),
-    own("kdcube_metrics_refused_connections_total", Kind::Counter, Unit::Count, "Connections that were closed before their client was done: all were busy (full), another one needed the place (idle), no TLS (handshake)", &["reason"], |f, rows| refusals(f.telemetry, rows)),
-    own("kdcube_metrics_reloads_total", Kind::Counter, Unit::Count, "Times that followed files had changed and were read again (tls, tokens), by result: what cannot be used is not, and what was in use before stays", &["files", "result"], |f, rows| reloads(f.telemetry, rows)),
-    own("kdcube_metrics_tls_certificate_expiry_timestamp_seconds", Kind::Gauge, Unit::Seconds, "When the certificate that the server shows ends, Unix time; absent without TLS", &[], |f, rows| some(f.telemetry.http.read_certificate_ends(), rows)),
-    own("kdcube_metrics_exports_total", Kind::Counter, Unit::Count, "Exports that ended, by sink and result; no_data: there was nothing true to push", &["sink", "result"], |f, rows| exports(f.telemetry, rows)),
-    own("kdcube_metrics_export_retries_total", Kind::Counter, Unit::Count, "Attempts beyond the first of an export, by sink", &["sink"], |f, rows| each_sink(f.telemetry, |counts| Some(float(counts.retries)), rows)),
-    own("kdcube_metrics_export_last_success_timestamp_seconds", Kind::Gauge, Unit::Seconds, "When the last export to a sink succeeded, Unix time; absent before the first", &["sink"], |f, rows| each_sink(f.telemetry, |counts| counts.last_success, rows)),
-    own("kdcube_metrics_export_last_failure_timestamp_seconds", Kind::Gauge, Unit::Seconds, "When the last export to a sink failed, Unix time; absent before the first. /api/v1/exports says why", &["sink"], |f, rows| each_sink(f.telemetry, |counts| counts.last_failure, rows)),
-    own("kdcube_metrics_export_delivered_points_total", Kind::Counter, Unit::Count, "Points that a sink has taken", &["sink"], |f, rows| each_sink(f.telemetry, |counts| Some(float(counts.points.delivered)), rows)),
-    own("kdcube_metrics_export_waiting_points", Kind::Gauge, Unit::Count, "Points that wait for a later delivery to a sink", &["sink"], |f, rows| each_sink(f.telemetry, |counts| Some(float(counts.points.waiting as u64)), rows)),
-    own("kdcube_metrics_export_dropped_points_total", Kind::Counter, Unit::Count, "Points that a sink will never get: too old, too many, or refused", &["sink"], |f, rows| each_sink(f.telemetry, |counts| Some(float(counts.points.dropped)), rows)),
-    own("kdcube_metrics_export_duration_seconds", Kind::Histogram, Unit::Seconds, "How long an export took, by sink", &["sink"], |f, rows| export_durations(f.telemetry, rows)),
-    own("process_cpu_seconds_total", Kind::Counter, Unit::Seconds, "CPU time that the process used, user and system", &[], |f, rows| some(f.process.cpu_seconds, rows)),
-    own("process_start_time_seconds", Kind::Gauge, Unit::Seconds, "When the process started, Unix time", &[], |f, rows| some(f.process.start_time, rows)),
-    own("process_resident_memory_bytes", Kind::Gauge, Unit::Bytes, "Resident memory", &[], |f, rows| some(f.process.resident_bytes, rows)),
-    own("process_virtual_memory_bytes", Kind::Gauge, Unit::Bytes, "Virtual memory", &[], |f, rows| some(f.process.virtual_bytes, rows)),
-    own("process_threads", Kind::Gauge, Unit::Count, "Threads of the process", &[], |f, rows| some(f.process.threads, rows)),
-    own("process_open_fds", Kind::Gauge, Unit::Count, "Open file descriptors", &[], |f, rows| some(f.process.open_fds, rows)),
-    own("process_max_fds", Kind::Gauge, Unit::Count, "File descriptors that the process may open", &[], |f, rows| some(f.process.max_fds, rows)),
+static TABLE: &[Metric] = &[
+    gauge("kdcube_metrics_build_info", Unit::Count, "Always 1; the labels are the running version and its revision", &["version", "revision"], NEVER, read::build_info),
+    gauge("kdcube_metrics_up", Unit::Count, "1 while the source is readable and the snapshot is not stale, else 0; a stale snapshot is not served", &[], NEVER, |s, rows| rows.push(&[], read::flag(s.observed.up))),
+    gauge("kdcube_metrics_snapshot_age_seconds", Unit::Seconds, "Age of the newest snapshot; a /metrics response is cached for up to 0.1 s", &[], "there is no snapshot yet", |s, rows| rows.push(&[], s.observed.snapshot_age_seconds)),
+    gauge("kdcube_metrics_leader", Unit::Count, "Always 1: there is no leader election; every replica records and pushes", &[], NEVER, |s, rows| rows.push(&[], s.leader.map(read::flag))),
+    counter("kdcube_metrics_ticks_total", Unit::Count, "Ticks by result", &["result"], NEVER, read::ticks),
+    histogram("kdcube_metrics_tick_duration_seconds", Unit::Seconds, "Duration of ticks", &[], NEVER, |s, rows| read::histogram(&[], &s.ticks.duration, rows)),
+    counter("kdcube_metrics_source_errors_total", Unit::Count, "Failed reads of the source", &[], NEVER, |s, rows| rows.push(&[], read::count(s.sources.errors))),
+    counter("kdcube_metrics_record_errors_total", Unit::Count, "Ticks whose points could not be written to the rolling series", &[], NEVER, |s, rows| rows.push(&[], read::count(s.ticks.record_errors))),
+    gauge("kdcube_metrics_redis_round_trips", Unit::Count, "Redis round trips in the last tick", &[], NEVER, |s, rows| rows.push(&[], read::count(s.ticks.round_trips))),
+    gauge("kdcube_metrics_redis_commands", Unit::Count, "Redis commands in the last tick", &[], NEVER, |s, rows| rows.push(&[], read::count(s.ticks.commands))),
+    gauge("kdcube_metrics_upstream_up", Unit::Count, "1 if the last request to the upstream succeeded, 0 if it failed; proxy mode only", UPSTREAM, NO_PROXY, read::upstream_up),
+    gauge("kdcube_metrics_upstream_payload_age_seconds", Unit::Seconds, "Age of an upstream's newest payload by the payload's own timestamp; proxy mode only", UPSTREAM, "not in proxy mode, or the payload has no timestamp", read::upstream_payload_age),
+    counter("kdcube_metrics_upstream_requests_total", Unit::Count, "Requests to an upstream by result, one per tick; proxy mode only", &["upstream", "result"], NO_PROXY, read::upstream_requests),
+    counter("kdcube_metrics_postgres_errors_total", Unit::Count, "Failed reads of PostgreSQL's max_connections", &[], "PostgreSQL is not queried", |s, rows| rows.push(&[], s.sources.postgres_errors.map(read::count))),
+    counter("kdcube_metrics_malformed_total", Unit::Count, "Malformed inputs that were skipped, by kind", &["kind"], "no input of the kind was malformed", read::malformed),
+    counter("kdcube_metrics_history_dropped_samples_total", Unit::Count, "Samples dropped from the history because a series was full", &[], NEVER, |s, rows| rows.push(&[], read::count(s.sources.dropped_samples))),
+    counter("kdcube_metrics_http_requests_total", Unit::Count, "HTTP requests by route and status", &["route", "status"], "no request of the route had the status", read::http_requests),
+    gauge("kdcube_metrics_open_connections", Unit::Count, "Open HTTP connections", &[], NEVER, |s, rows| rows.push(&[], read::count(s.http.open_connections))),
+    counter("kdcube_metrics_refused_connections_total", Unit::Count, "Connections the server closed early, by reason: full, idle (evicted), handshake (TLS failed)", &["reason"], NEVER, read::closed_early),
+    counter("kdcube_metrics_reloads_total", Unit::Count, "Reloads of watched files (tls, tokens) by result. A failed reload keeps the previous contents", &["files", "result"], "the files are not watched", read::reloads),
+    gauge("kdcube_metrics_tls_certificate_expiry_timestamp_seconds", Unit::Seconds, "Expiry of the server's TLS certificate, Unix time", &[], "TLS is off, or the certificate's expiry is unknown", |s, rows| rows.push(&[], s.http.certificate_expiry)),
+    counter("kdcube_metrics_exports_total", Unit::Count, "Exports by sink and result; no_data: there was no fresh snapshot to push", &["sink", "result"], NO_SINK, read::exports),
+    counter("kdcube_metrics_export_retries_total", Unit::Count, "Export attempts beyond the first, by sink", SINK, NO_SINK, |s, rows| read::each_sink(s, |sink| Some(read::count(sink.retries)), rows)),
+    gauge("kdcube_metrics_export_last_success_timestamp_seconds", Unit::Seconds, "Time of the last successful export to a sink, Unix time", SINK, "no export to the sink has succeeded", |s, rows| read::each_sink(s, |sink| sink.last_success, rows)),
+    gauge("kdcube_metrics_export_last_failure_timestamp_seconds", Unit::Seconds, "Time of the last failed export to a sink, Unix time. /api/v1/exports shows the error", SINK, "no export to the sink has failed", |s, rows| read::each_sink(s, |sink| sink.last_failure, rows)),
+    counter("kdcube_metrics_export_delivered_points_total", Unit::Count, "Points that a sink accepted", SINK, NO_SINK, |s, rows| read::each_sink(s, |sink| Some(read::count(sink.points.delivered)), rows)),
+    gauge("kdcube_metrics_export_waiting_points", Unit::Count, "Points queued for a later delivery to a sink", SINK, NO_SINK, |s, rows| read::each_sink(s, |sink| Some(read::count(sink.points.waiting as u64)), rows)),
+    counter("kdcube_metrics_export_dropped_points_total", Unit::Count, "Points that a sink will never receive: too old, too many, or rejected", SINK, NO_SINK, |s, rows| read::each_sink(s, |sink| Some(read::count(sink.points.dropped)), rows)),
+    histogram("kdcube_metrics_export_duration_seconds", Unit::Seconds, "Duration of exports by sink", SINK, NO_SINK, read::export_durations),
+    counter("process_cpu_seconds_total", Unit::Seconds, "CPU time used by the process, user and system", &[], NO_PROC, |s, rows| rows.push(&[], s.process.cpu_seconds)),
+    gauge("process_start_time_seconds", Unit::Seconds, "Start of the process, Unix time", &[], NO_PROC, |s, rows| rows.push(&[], s.process.start_time)),
+    gauge("process_resident_memory_bytes", Unit::Bytes, "Resident memory", &[], NO_PROC, |s, rows| rows.push(&[], s.process.resident_bytes)),
+    gauge("process_virtual_memory_bytes", Unit::Bytes, "Virtual memory", &[], NO_PROC, |s, rows| rows.push(&[], s.process.virtual_bytes)),
+    gauge("process_threads", Unit::Count, "Threads of the process", &[], NO_PROC, |s, rows| rows.push(&[], s.process.threads)),
+    gauge("process_open_fds", Unit::Count, "Open file descriptors", &[], NO_PROC, |s, rows| rows.push(&[], s.process.open_fds)),
+    gauge("process_max_fds", Unit::Count, "Maximum number of open file descriptors", &[], "the system has no `/proc`, or there is no limit", |s, rows| rows.push(&[], s.process.max_fds)),
 ];
 
-const fn own(
-    name: &'static str,
-    kind: Kind,
+type ReadOwn = fn(&OwnState, &mut Rows<'_>);
+type Names = &'static [&'static str];
+
+const fn gauge(
+    key: &'static str,
     unit: Unit,
     help: &'static str,
-    labels: &'static [&'static str],
-    read: fn(&OwnFacts<'_>, &mut Vec<OwnRow>),
-) -> OwnMetric {
-    OwnMetric { name, kind, unit, help, labels, read }
+    labels: Names,
+    absent: &'static str,
+    read: ReadOwn,
+) -> Metric {
+    Metric { key, unit, kind: Kind::Gauge, help, labels, aliases: &[], absent, read: Read::Own(read) }
 }
 
-impl Telemetry {
-    /// Every own metric with its rows now; metrics without a row are left out.
-    #[must_use]
-    pub fn read(&self, observed: Observed) -> Vec<(&'static OwnMetric, Vec<OwnRow>)> {
-        let facts = OwnFacts { telemetry: self, observed, process: ProcessStats::read() };
-        let read = |metric: &'static OwnMetric| {
-            let mut rows = Vec::new();
-            (metric.read)(&facts, &mut rows);
-            (metric, rows)
-        };
-        TABLE.iter().map(read).filter(|(_, rows)| !rows.is_empty()).collect()
-    }
+/// Its key ends in `_total`.
+const fn counter(
+    key: &'static str,
+    unit: Unit,
+    help: &'static str,
+    labels: Names,
+    absent: &'static str,
+    read: ReadOwn,
+) -> Metric {
+    Metric { kind: Kind::Counter, ..gauge(key, unit, help, labels, absent, read) }
 }
 
-/// The two that say whether the others may be believed, for a sink that pushes nothing else of these.
+const fn histogram(
+    key: &'static str,
+    unit: Unit,
+    help: &'static str,
+    labels: Names,
+    absent: &'static str,
+    read: ReadOwn,
+) -> Metric {
+    Metric { kind: Kind::Histogram, ..gauge(key, unit, help, labels, absent, read) }
+}
+
+/// Every own metric, in a stable order.
+pub fn all() -> impl Iterator<Item = &'static Metric> {
+    TABLE.iter()
+}
+
+/// Every value of every own metric, in table order.
 #[must_use]
-pub fn of_snapshot(observed: Observed) -> Vec<(&'static OwnMetric, Vec<OwnRow>)> {
+pub fn samples(state: &OwnState) -> Vec<Sample> {
+    let mut out = Vec::with_capacity(128);
+    all().for_each(|metric| sample(metric, state, &mut out));
+    out
+}
+
+/// The two metrics that say whether the deployment's are up to date, for a sink that takes no other own metrics.
+#[must_use]
+pub fn of_snapshot(observed: Observed) -> Vec<Sample> {
     const UP_AND_AGE: [&str; 2] = ["kdcube_metrics_up", "kdcube_metrics_snapshot_age_seconds"];
-    let mut own = Telemetry::default().read(observed);
-    own.retain(|(metric, _)| UP_AND_AGE.contains(&metric.name));
-    own
+    let state = OwnState { observed, ..OwnState::default() };
+    let mut out = Vec::with_capacity(2);
+    all().filter(|metric| UP_AND_AGE.contains(&metric.key)).for_each(|metric| sample(metric, &state, &mut out));
+    out
 }
 
-const fn row(labels: Vec<(&'static str, String)>, value: f64) -> OwnRow {
-    OwnRow { suffix: "", labels, value }
-}
-
-fn plain(value: f64, rows: &mut Vec<OwnRow>) {
-    rows.push(row(Vec::new(), value));
-}
-
-fn some(value: Option<f64>, rows: &mut Vec<OwnRow>) {
-    rows.extend(value.map(|value| row(Vec::new(), value)));
-}
-
-/// Counts stay far below 2^53, where a float is still exact.
-#[expect(clippy::cast_precision_loss, reason = "counts are far below 2^53")]
-const fn float(value: u64) -> f64 {
-    value as f64
-}
-
-fn counter(value: &AtomicU64, rows: &mut Vec<OwnRow>) {
-    plain(float(value.load(Relaxed)), rows);
-}
-
-fn build_info() -> OwnRow {
-    let revision = option_env!("KDCUBE_METRICS_REVISION").unwrap_or("unknown");
-    row(vec![("version", env!("CARGO_PKG_VERSION").to_owned()), ("revision", revision.to_owned())], 1.0)
-}
-
-fn leader(telemetry: &Telemetry) -> Option<f64> {
-    let leader = telemetry.leader.load(Relaxed);
-    (leader >= 0).then(|| f64::from(leader))
-}
-
-fn postgres_errors(telemetry: &Telemetry) -> Option<f64> {
-    telemetry.postgres_errors.get().map(|errors| float(errors.load(Relaxed)))
-}
-
-fn results(telemetry: &Telemetry, rows: &mut Vec<OwnRow>) {
-    for (result, count) in [("ok", &telemetry.ticks_ok), ("failed", &telemetry.ticks_failed)] {
-        rows.push(row(vec![("result", result.to_owned())], float(count.load(Relaxed))));
+fn sample(metric: &'static Metric, state: &OwnState, out: &mut Vec<Sample>) {
+    if let Read::Own(read) = metric.read {
+        read(state, &mut Rows { metric, out });
     }
-}
-
-fn upstreams_up(telemetry: &Telemetry, rows: &mut Vec<OwnRow>) {
-    for (upstream, counts) in locked(&telemetry.upstreams).iter() {
-        let up = counts.up.map(|up| f64::from(u8::from(up)));
-        rows.extend(up.map(|up| row(vec![("upstream", (*upstream).to_owned())], up)));
-    }
-}
-
-fn upstream_ages(telemetry: &Telemetry, rows: &mut Vec<OwnRow>) {
-    for (upstream, counts) in locked(&telemetry.upstreams).iter() {
-        rows.extend(counts.age.map(|age| row(vec![("upstream", (*upstream).to_owned())], age)));
-    }
-}
-
-fn upstream_results(telemetry: &Telemetry, rows: &mut Vec<OwnRow>) {
-    for (upstream, counts) in locked(&telemetry.upstreams).iter() {
-        for (result, n) in [("ok", counts.ok), ("failed", counts.failed)] {
-            rows.push(row(vec![("upstream", (*upstream).to_owned()), ("result", result.to_owned())], float(n)));
-        }
-    }
-}
-
-fn malformed(telemetry: &Telemetry, rows: &mut Vec<OwnRow>) {
-    let counts = locked(&telemetry.malformed);
-    rows.extend(counts.iter().map(|(kind, n)| row(vec![("kind", kind.as_str().to_owned())], float(*n))));
-}
-
-fn requests(telemetry: &Telemetry, rows: &mut Vec<OwnRow>) {
-    let counts = locked(&telemetry.requests);
-    rows.extend(counts.iter().map(|((route, status), n)| {
-        row(vec![("route", (*route).to_owned()), ("status", status.to_string())], float(*n))
-    }));
-}
-
-fn refusals(telemetry: &Telemetry, rows: &mut Vec<OwnRow>) {
-    let counts = telemetry.http.read_closed_early();
-    rows.extend(counts.into_iter().map(|(why, n)| row(vec![("reason", why.to_owned())], float(n))));
-}
-
-fn reloads(telemetry: &Telemetry, rows: &mut Vec<OwnRow>) {
-    for (files, result, n) in telemetry.http.read_reloads() {
-        rows.push(row(vec![("files", files.to_owned()), ("result", result.to_owned())], float(n)));
-    }
-}
-
-fn exports(telemetry: &Telemetry, rows: &mut Vec<OwnRow>) {
-    for (sink, counts) in locked(&telemetry.exports).iter() {
-        for (result, n) in [("ok", counts.ok), ("no_data", counts.no_data), ("failed", counts.failed)] {
-            rows.push(row(vec![("sink", (*sink).to_owned()), ("result", result.to_owned())], float(n)));
-        }
-    }
-}
-
-fn each_sink(telemetry: &Telemetry, read: fn(&SinkCounts) -> Option<f64>, rows: &mut Vec<OwnRow>) {
-    for (sink, counts) in locked(&telemetry.exports).iter() {
-        rows.extend(read(counts).map(|value| row(vec![("sink", (*sink).to_owned())], value)));
-    }
-}
-
-fn export_durations(telemetry: &Telemetry, rows: &mut Vec<OwnRow>) {
-    for (sink, counts) in locked(&telemetry.exports).iter() {
-        histogram(&[("sink", sink)], &counts.duration, rows);
-    }
-}
-
-fn histogram(labels: &[(&'static str, &str)], histogram: &Histogram, rows: &mut Vec<OwnRow>) {
-    let reading = histogram.read();
-    let labels: Vec<_> = labels.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
-    for (bound, count) in reading.buckets {
-        let bound = if bound.is_finite() { bound.to_string() } else { "+Inf".to_owned() };
-        let labels = labels.iter().cloned().chain([("le", bound)]).collect();
-        rows.push(OwnRow { suffix: "_bucket", labels, value: float(count) });
-    }
-    rows.push(OwnRow { suffix: "_sum", labels: labels.clone(), value: reading.sum_seconds });
-    rows.push(OwnRow { suffix: "_count", labels, value: float(reading.count) });
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ fn cases() -> Vec<(String, Value)> {
 }
 
 /// The cases list no REST latency among their scalars, though their payloads hold it and the catalog
-/// promises it: these three are judged by the payload.
+/// promises it: these three are compared with the payload.
 const REST: &str = "ingress.rest.latency.";
 
 fn rest_in_payload(case: &Value, key: &str) -> Option<f64> {
@@ -78,10 +78,20 @@ fn keys_names_and_aliases_are_legal_and_unique() {
     }
     // An empty mapping also looks for clashes among the names that outlets use.
     Mapping::parse("{}").expect("no clash");
-    let own = crate::catalog::own::TABLE.iter().map(|metric| metric.name);
-    let prometheus: BTreeSet<String> = all().map(prometheus_name).collect();
-    for name in own {
-        assert!(!prometheus.contains(name), "{name} is in the catalog too");
+}
+
+#[test]
+fn prometheus_names_are_unique_over_the_whole_table() {
+    let mut seen = BTreeSet::new();
+    for metric in all().chain(own::all()) {
+        let name = prometheus_name(metric);
+        assert!(seen.insert(name.clone()), "{name} twice");
+    }
+    // The parts of a histogram take names too.
+    for metric in own::all().filter(|metric| metric.kind == Kind::Histogram) {
+        for part in ["_bucket", "_sum", "_count"] {
+            assert!(seen.insert(format!("{}{part}", metric.key)), "{}{part} twice", metric.key);
+        }
     }
 }
 

@@ -1,6 +1,6 @@
-//! Units of metrics, and the words that CloudWatch and OpenMetrics have for them.
+//! Units of metrics, and their names in CloudWatch and OpenMetrics.
 
-/// What a metric's numbers count.
+/// The unit of a metric's values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
     Count,
@@ -14,7 +14,7 @@ pub enum Unit {
 }
 
 impl Unit {
-    /// The word in documents.
+    /// The name in documents.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
@@ -27,7 +27,7 @@ impl Unit {
         }
     }
 
-    /// CloudWatch's word.
+    /// The name in CloudWatch.
     #[must_use]
     pub const fn cloudwatch(self) -> &'static str {
         match self {
@@ -40,7 +40,7 @@ impl Unit {
         }
     }
 
-    /// The word of an OpenMetrics UNIT line; empty where there is none.
+    /// The name in an OpenMetrics UNIT line, by convention the suffix of the metric's name; empty if there is none.
     #[must_use]
     pub const fn openmetrics(self) -> &'static str {
         match self {

@@ -1,4 +1,4 @@
-//! `catalog`: every exported metric, from the one table.
+//! `catalog`: prints the table of all metrics.
 
 use super::catalog_page;
 use super::{Exit, print};

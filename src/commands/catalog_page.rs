@@ -1,11 +1,10 @@
-//! The table as documents: `docs/metrics.md` is [`markdown`], and a test keeps them equal.
+//! The table of metrics as a document: `docs/metrics.md` is [`markdown`], and a test keeps them equal.
 
 use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-use crate::catalog::own;
-use crate::catalog::{Metric, all};
+use crate::catalog::{Metric, all, own};
 use crate::outlets::names::{cloudwatch_name, prometheus_name};
 
 const HEAD: &str = "\
@@ -17,8 +16,8 @@ One table in the program declares every metric; this page, every outlet and ever
 known is absent: no line in `/metrics`, `null` in `/api/v1/signals`, no data point in CloudWatch. It is never a zero.
 
 `METRICS_MAPPING_JSON` renames metrics by key or alias; the mapped name is used everywhere, in Prometheus with illegal
-characters as `_`. Two gauges have names that end like counters (`…_total`); they are declared untyped so that nothing
-takes them for counters. Two keys that end in `_ms` have their alias as Prometheus name, because Prometheus has base units
+characters as `_`. Two gauges have names that end like counters (`…_total`); they are declared untyped, not as
+counters. Two keys that end in `_ms` have their alias as Prometheus name, because Prometheus has base units
 only in names; their values are milliseconds, as of all scalars called latency, wait or execution. The families have the
 same facts in seconds.
 
@@ -46,10 +45,11 @@ Labelled, in base units, for Prometheus and queries; CloudWatch gets them only w
 const OWN: &str = "
 ## The server about itself
 
-On `/metrics` only, also while nothing else can be told.
+On `/metrics`, even while there is no fresh snapshot; a Pushgateway gets `kdcube_metrics_up` and
+`kdcube_metrics_snapshot_age_seconds`, CloudWatch none. `METRICS_MAPPING_JSON` does not rename them.
 
-| Prometheus | kind | labels | unit | what |
-|---|---|---|---|---|
+| Prometheus | kind | labels | unit | what | absent when |
+|---|---|---|---|---|---|
 ";
 
 /// The page.
@@ -66,9 +66,9 @@ pub(super) fn markdown() -> String {
         let _ = writeln!(page, "| `{}` | {} {}", prometheus_name(metric), names(metric.labels), rest_of_row(metric));
     }
     page.push_str(OWN);
-    for own in own::TABLE {
-        let (labels, unit) = (names(own.labels), own.unit.word());
-        let _ = writeln!(page, "| `{}` | {} | {labels} | {unit} | {} |", own.name, own.kind.as_str(), own.help);
+    for Metric { key, kind, labels, unit, help, absent, .. } in own::all() {
+        let (kind, labels, unit) = (kind.as_str(), names(labels), unit.word());
+        let _ = writeln!(page, "| `{key}` | {kind} | {labels} | {unit} | {help} | {absent} |");
     }
     page
 }
@@ -82,11 +82,12 @@ fn names(labels: &[&str]) -> String {
     if labels.is_empty() { "–".to_owned() } else { format!("`{}`", labels.join("`, `")) }
 }
 
-/// The same as JSON, one object a metric.
+/// The same as JSON, one object per metric.
 #[must_use]
 pub(super) fn json() -> String {
     let metrics: Vec<Value> = all().map(metric).collect();
-    let mut text = serde_json::to_string_pretty(&json!({"metrics": metrics})).unwrap_or_default();
+    let own: Vec<Value> = own::all().map(own_metric).collect();
+    let mut text = serde_json::to_string_pretty(&json!({"metrics": metrics, "own": own})).unwrap_or_default();
     text.push('\n');
     text
 }
@@ -98,6 +99,17 @@ fn metric(metric: &'static Metric) -> Value {
         "prometheus": prometheus_name(metric),
         "cloudwatch": cloudwatch_name(metric),
         "cloudwatch_unit": metric.unit.cloudwatch(),
+        "unit": metric.unit.word(),
+        "kind": metric.kind.as_str(),
+        "labels": metric.labels,
+        "help": metric.help,
+        "absent": metric.absent,
+    })
+}
+
+fn own_metric(metric: &'static Metric) -> Value {
+    json!({
+        "prometheus": metric.key,
         "unit": metric.unit.word(),
         "kind": metric.kind.as_str(),
         "labels": metric.labels,
@@ -119,5 +131,7 @@ mod tests {
         let json: serde_json::Value = serde_json::from_str(&super::json()).unwrap();
         assert_eq!(json["metrics"].as_array().unwrap().len(), super::all().count());
         assert_eq!(json["metrics"][0]["prometheus"], "kdcube_ingress_sse_total_connections");
+        assert_eq!(json["own"].as_array().unwrap().len(), super::own::all().count());
+        assert_eq!(json["own"][1]["prometheus"], "kdcube_metrics_up");
     }
 }

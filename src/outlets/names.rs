@@ -31,6 +31,7 @@ impl Names {
 /// Every metric's names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mapping {
+    /// Without the server's own metrics: their name is their key, and nothing renames them.
     names: BTreeMap<&'static str, Names>,
     /// Keys that the text renames, in table order.
     mapped: Vec<&'static str>,
@@ -55,14 +56,15 @@ impl Mapping {
     /// The name in Prometheus text and pushes.
     #[must_use]
     pub fn prometheus_name(&self, metric: &Metric) -> &str {
-        // Every row of the table is in the map; an empty name would be the mark of a row made elsewhere.
-        self.names.get(metric.key).map_or("", |names| &names.prometheus)
+        self.names.get(metric.key).map_or(metric.key, |names| &names.prometheus)
     }
 
     /// The name and the unit in CloudWatch.
     #[must_use]
     pub fn cloudwatch(&self, metric: &Metric) -> (&str, &'static str) {
-        self.names.get(metric.key).map_or(("", "None"), |names| (&names.cloudwatch, names.unit))
+        self.names
+            .get(metric.key)
+            .map_or((metric.key, metric.unit.cloudwatch()), |names| (&names.cloudwatch, names.unit))
     }
 
     /// Whether the operator named this metric in the mapping: what a sink with an allow-list sends.
@@ -72,10 +74,13 @@ impl Mapping {
     }
 }
 
-/// The Prometheus name, unless renamed: `kdcube_` and the key, made legal. A key that ends in `_ms` gives way to its alias:
-/// Prometheus' own linter rejects such a suffix in a name.
+/// The Prometheus name, unless renamed: `kdcube_` and the key, made legal; an own metric's is its key. A key that ends in
+/// `_ms` gives way to its alias: Prometheus' own linter rejects such a suffix in a name.
 #[must_use]
 pub fn prometheus_name(metric: &Metric) -> String {
+    if metric.is_own() {
+        return metric.key.to_owned();
+    }
     let abbreviated = metric.key.ends_with("_ms");
     let key = metric.aliases.first().filter(|_| abbreviated).unwrap_or(&metric.key);
     format!("kdcube_{}", legal_prometheus(key))

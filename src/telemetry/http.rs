@@ -1,25 +1,28 @@
-//! Counts of the HTTP server: open connections, those that it closed early, and reloads of watched files.
+//! Counts of the HTTP server: requests, connections, reloads of watched files, certificate expiry.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use super::locked;
+use super::{Telemetry, locked};
 use crate::base::clock::UnixSeconds;
 
-/// Why the server closed a connection before its client was done.
+/// Why the server closed a connection early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum CloseReason {
     /// Every connection was busy.
     Full,
-    /// It was idle, and evicted for a new one.
+    /// It was idle and was evicted for another one.
     Idle,
     /// The TLS handshake failed.
     Handshake,
 }
 
 impl CloseReason {
-    const fn as_str(self) -> &'static str {
+    /// Every reason, in the order of the enum.
+    pub const ALL: [Self; 3] = [Self::Full, Self::Idle, Self::Handshake];
+
+    /// The label value.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Full => "full",
             Self::Idle => "idle",
@@ -28,15 +31,17 @@ impl CloseReason {
     }
 }
 
-/// Files that are watched.
+/// Files that are watched and reloaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Files {
+pub enum WatchedFiles {
     Tls,
     Tokens,
 }
 
-impl Files {
-    const fn as_str(self) -> &'static str {
+impl WatchedFiles {
+    /// The label value.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Tls => "tls",
             Self::Tokens => "tokens",
@@ -44,64 +49,101 @@ impl Files {
     }
 }
 
-/// Shared; every method is cheap.
-#[derive(Debug, Default)]
-pub struct HttpStats {
-    open: AtomicU64,
-    closed_early: Mutex<BTreeMap<CloseReason, u64>>,
-    /// Reloads: ok, failed.
-    reloads: Mutex<BTreeMap<Files, [u64; 2]>>,
-    certificate_ends: Mutex<Option<UnixSeconds>>,
+/// Reloads of one kind of files; a failed one keeps the previous contents.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ReloadCounts {
+    pub ok: u64,
+    pub failed: u64,
 }
 
-impl HttpStats {
-    pub fn set_open(&self, connections: usize) {
-        self.open.store(connections as u64, Relaxed);
+/// What the HTTP server did since the start.
+#[derive(Debug, Clone, Default)]
+pub struct HttpCounts {
+    /// By route and status.
+    pub requests: BTreeMap<(&'static str, u16), u64>,
+    /// Connections that are open now.
+    pub open_connections: u64,
+    /// Reasons that never occurred are missing; [`Self::closed_early`] has all.
+    closed_early: BTreeMap<CloseReason, u64>,
+    /// Only files that are watched.
+    pub reloads: BTreeMap<WatchedFiles, ReloadCounts>,
+    /// Expiry of the certificate in use, where it is known.
+    pub certificate_expiry: Option<UnixSeconds>,
+}
+
+impl HttpCounts {
+    /// Connections that were closed early for a reason.
+    #[must_use]
+    pub fn closed_early(&self, reason: CloseReason) -> u64 {
+        self.closed_early.get(&reason).copied().unwrap_or(0)
+    }
+}
+
+impl Telemetry {
+    /// A request was answered.
+    pub fn http_request(&self, route: &'static str, status: u16) {
+        *locked(&self.http).requests.entry((route, status)).or_default() += 1;
     }
 
-    /// The server closed a connection before its client was done.
-    pub fn closed_early(&self, why: CloseReason) {
-        *locked(&self.closed_early).entry(why).or_default() += 1;
+    /// The number of connections that are open now.
+    pub fn set_open_connections(&self, connections: usize) {
+        locked(&self.http).open_connections = connections as u64;
     }
 
-    /// These files are watched: their series begin at 0.
-    pub fn watches(&self, files: Files) {
-        locked(&self.reloads).entry(files).or_default();
+    /// The server closed a connection early.
+    pub fn connection_closed_early(&self, reason: CloseReason) {
+        *locked(&self.http).closed_early.entry(reason).or_default() += 1;
     }
 
-    /// They changed and were reloaded; `used` is false if the contents are invalid.
-    pub fn reloaded(&self, files: Files, used: bool) {
-        let mut reloads = locked(&self.reloads);
-        let [ok, failed] = reloads.entry(files).or_default();
-        *if used { ok } else { failed } += 1;
+    /// These files are watched: their series start at 0.
+    pub fn register_watched_files(&self, files: WatchedFiles) {
+        locked(&self.http).reloads.entry(files).or_default();
     }
 
-    /// When the certificate in use expires, where that is known.
-    pub fn certificate_ends(&self, at: Option<UnixSeconds>) {
-        *locked(&self.certificate_ends) = at;
+    /// Watched files changed: their contents are in use now, or were rejected.
+    pub fn files_reloaded(&self, files: WatchedFiles, ok: bool) {
+        let mut http = locked(&self.http);
+        let counts = http.reloads.entry(files).or_default();
+        *if ok { &mut counts.ok } else { &mut counts.failed } += 1;
     }
 
-    pub(crate) fn read_open(&self) -> u64 {
-        self.open.load(Relaxed)
+    /// Expiry of the certificate that came into use; `None` if it cannot be read.
+    pub fn set_certificate_expiry(&self, at: Option<UnixSeconds>) {
+        locked(&self.http).certificate_expiry = at;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::Observed;
+
+    #[test]
+    fn every_close_reason_has_a_count() {
+        let telemetry = Telemetry::default();
+        telemetry.connection_closed_early(CloseReason::Idle);
+        telemetry.connection_closed_early(CloseReason::Idle);
+        telemetry.connection_closed_early(CloseReason::Handshake);
+        let http = telemetry.own_state(Observed::default()).http;
+        assert_eq!(CloseReason::ALL.map(|reason| http.closed_early(reason)), [0, 2, 1]);
     }
 
-    /// Every reason with its number, 0 too.
-    pub(crate) fn read_closed_early(&self) -> Vec<(&'static str, u64)> {
-        let closed_early = locked(&self.closed_early);
-        let all = [CloseReason::Full, CloseReason::Idle, CloseReason::Handshake];
-        all.map(|why| (why.as_str(), closed_early.get(&why).copied().unwrap_or(0))).to_vec()
+    #[test]
+    fn only_watched_files_have_reloads() {
+        let telemetry = Telemetry::default();
+        telemetry.register_watched_files(WatchedFiles::Tokens);
+        telemetry.files_reloaded(WatchedFiles::Tokens, false);
+        let reloads = telemetry.own_state(Observed::default()).http.reloads;
+        assert_eq!(reloads, BTreeMap::from([(WatchedFiles::Tokens, ReloadCounts { ok: 0, failed: 1 })]));
     }
 
-    /// Every kind of files with a result and its number.
-    pub(crate) fn read_reloads(&self) -> Vec<(&'static str, &'static str, u64)> {
-        let reloads = locked(&self.reloads);
-        let both = |(files, [ok, failed]): (&Files, &[u64; 2])| {
-            [(files.as_str(), "ok", *ok), (files.as_str(), "failed", *failed)]
-        };
-        reloads.iter().flat_map(both).collect()
-    }
-
-    pub(crate) fn read_certificate_ends(&self) -> Option<UnixSeconds> {
-        *locked(&self.certificate_ends)
+    #[test]
+    fn requests_are_counted_by_route_and_status() {
+        let telemetry = Telemetry::default();
+        for status in [200, 200, 401] {
+            telemetry.http_request("/metrics", status);
+        }
+        let requests = telemetry.own_state(Observed::default()).http.requests;
+        assert_eq!(requests, BTreeMap::from([(("/metrics", 200), 2), (("/metrics", 401), 1)]));
     }
 }

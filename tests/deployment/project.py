@@ -12,6 +12,10 @@ INTEGRATIONS = ROOT / "docs" / "integrations"
 PROGRAM = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug/kdcube-metrics"
 
 
+def version():
+    return re.search(r'^version = "(.+)"', (ROOT / "Cargo.toml").read_text(), re.M).group(1)
+
+
 def rows(page):
     """The cells of every table row of a page whose first cell is code."""
     for line in (ROOT / "docs" / page).read_text().splitlines():

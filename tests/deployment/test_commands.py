@@ -1,6 +1,6 @@
 """Every command of the guides, run as it stands: with the program, a Pushgateway, Prometheus and a simulated AWS.
 
-What needs a cluster of Kubernetes is given to stand-ins for kubectl and helm, which judge what they are given.
+Without a cluster of Kubernetes, kubectl and Helm do what they can do alone, and what they would send is checked.
 """
 
 import re
@@ -14,6 +14,7 @@ import urllib.request
 import boto3
 import yaml
 
+import chart
 import project
 from terminal import Terminal, blocks, free_port
 
@@ -140,12 +141,28 @@ class Aws(unittest.TestCase):
         return {"PRIVATE_SUBNET_A": subnets[0], "PRIVATE_SUBNET_B": subnets[1], "SECURITY_GROUP": group}
 
 
+def kinds(path):
+    """Kind and name of every document of a file."""
+    return [(document["kind"], document["metadata"]["name"]) for document in yaml.safe_load_all(path.read_text()) if document]
+
+
 class Kubernetes(unittest.TestCase):
-    STAND_IN = """#!/bin/sh
+    """What needs a cluster is kept in files; all that does not is done by the real programs."""
+
+    KUBECTL = """#!/bin/sh
 case " $* " in
-  *" --raw "*) echo '{"items": [{"value": "214m"}]}' ;;
-  *" -f - ") cat >"$HOME/$(basename "$0").yaml" ;;
-  *" -f "* | *" -k "*) for last; do :; done; test -d "$last" ;;
+  *" create "*) {program} "$@" --dry-run=client -o yaml >>"$HOME/created.yaml" && echo --- >>"$HOME/created.yaml" ;;
+  *" --raw "*) echo '{{"items": [{{"value": "214m"}}]}}' ;;
+  *" -f - ") cat >"$HOME/kubectl.yaml" ;;
+  *" apply -k "*) for last; do :; done; {program} kustomize "$last" >"$HOME/kustomized.yaml" ;;
+  *" -f "*) for last; do :; done; test -d "$last" ;;
+esac
+"""
+    HELM = """#!/bin/sh
+case "$*" in
+  "upgrade "*" prometheus-community/"*) cat >"$HOME/helm.yaml" ;;
+  "upgrade "*) shift; [ "$1" != --install ] || shift; {program} template "$@" >>"$HOME/released.yaml" ;;
+  *) exec {program} "$@" ;;
 esac
 """
 
@@ -153,8 +170,8 @@ esac
         terminal = Terminal([8090], GATEWAY)
         self.addCleanup(terminal.close)
         (terminal.folder / "deployment").symlink_to(project.DEPLOYMENT)
-        for name in ("kubectl", "helm"):
-            terminal.install(name, self.STAND_IN)
+        for name, script in (("kubectl", self.KUBECTL), ("helm", self.HELM)):
+            terminal.install(name, script.format(program=chart.BIN / name))
         # What port-forward leads to.
         terminal.run("kdcube-metrics serve")
         terminal.follow("kubernetes.md")
@@ -162,6 +179,16 @@ esac
         values = read(terminal.folder / "helm.yaml")
         rules = read(project.DEPLOYMENT / "kubernetes/prometheus-adapter/rules.yaml")
         self.assertEqual(values["rules"], {"default": False, "external": rules["externalRules"]})
+        self.assertEqual(
+            kinds(terminal.folder / "created.yaml"),
+            [("Namespace", "kdcube"), ("Secret", "kdcube-metrics"), ("ConfigMap", "kdcube-metrics")],
+        )
+        self.assertIn(("Deployment", "kdcube-metrics"), kinds(terminal.folder / "kustomized.yaml"))
+        released = kinds(terminal.folder / "released.yaml")
+        # Installed, then with HPAs, then with KEDA.
+        self.assertEqual(released.count(("Deployment", "kdcube-metrics")), 3)
+        self.assertEqual(released.count(("HorizontalPodAutoscaler", "kdcube-proc")), 1)
+        self.assertEqual(released.count(("ScaledObject", "kdcube-proc")), 1)
         wrapped = read(terminal.folder / "kubectl.yaml")
         self.assertEqual((wrapped["kind"], wrapped["metadata"]["name"]), ("PrometheusRule", "kdcube-metrics"))
         self.assertEqual(wrapped["spec"], read(project.DEPLOYMENT / "kubernetes/alerts/rules.yaml"))

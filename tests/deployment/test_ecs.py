@@ -62,10 +62,18 @@ class Documents(unittest.TestCase):
     def test_containers_have_no_rights_and_no_secret_in_the_open(self):
         for task in (self.service, self.once):
             (container,) = task["containerDefinitions"]
-            self.assertEqual(container["user"], "65532:65532")
+            self.assertEqual(container["user"], "1000:1000")
             self.assertIs(container["readonlyRootFilesystem"], True)
             self.assertEqual(container["linuxParameters"]["capabilities"], {"drop": ["ALL"]})
             self.assertNotIn("REDIS_URL", environment(task))
+
+    def test_a_log_that_is_not_taken_does_not_stop_the_server(self):
+        # The driver's default blocks writes to standard error while CloudWatch Logs cannot be reached.
+        for task in (self.service, self.once):
+            (container,) = task["containerDefinitions"]
+            options = container["logConfiguration"]["options"]
+            self.assertEqual(options["mode"], "non-blocking")
+            self.assertRegex(options["max-buffer-size"], r"^\d+m$")
 
     def test_what_is_scaled_on_is_what_is_pushed(self):
         names = {cloudwatch for _, cloudwatch in project.scalars().values()}

@@ -9,6 +9,7 @@
 )]
 
 mod access;
+mod architecture;
 mod authority;
 #[cfg(feature = "cloudwatch")]
 mod aws_server;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use flate2::read::GzDecoder;
 
-use crate::support::{GATEWAY, Killed, RedisServer, Server, eventually, program, request, value};
+use crate::support::{GATEWAY, Killed, RedisServer, Server, eventually, free_port, program, request, value};
 
 /// A simulated deployment that writes to `redis` until dropped, and has written.
 pub(crate) fn simulate(redis: &RedisServer) -> Killed {
@@ -88,6 +88,29 @@ fn scrapes_negotiate_format_and_encoding() {
     let mut text = String::new();
     GzDecoder::new(zipped.body.as_slice()).read_to_string(&mut text).unwrap();
     assert!(text.contains("kdcube_metrics_up 1\n") && zipped.body.len() * 3 < text.len());
+}
+
+#[test]
+fn without_a_source_the_servers_own_metrics_are_served_alone_and_promtool_accepts_them() {
+    let redis = format!("redis://127.0.0.1:{}", free_port());
+    let gateway = format!("http://127.0.0.1:{}", free_port());
+    let server = Server::start(&[
+        ("REDIS_URL", &redis),
+        ("METRICS_EXPORT_PROMETHEUS_PUSH", "1"),
+        ("METRICS_PROM_PUSHGATEWAY_URL", &gateway),
+    ]);
+    let failed_tick = r#"kdcube_metrics_ticks_total{result="failed"}"#;
+    eventually("a failed tick", Duration::from_secs(10), || {
+        value(&server.get("/metrics").text(), failed_tick).is_some_and(|ticks| ticks >= 1.0)
+    });
+    let text = server.get("/metrics").text();
+    assert_eq!(promtool(&text), "");
+    let mut samples = text.lines().filter(|line| !line.starts_with('#'));
+    assert!(samples.all(|line| line.starts_with("kdcube_metrics_") || line.starts_with("process_")), "{text}");
+    assert_eq!(value(&text, "kdcube_metrics_up"), Some(0.0));
+    assert_eq!(value(&text, "kdcube_metrics_snapshot_age_seconds"), None);
+    let exports = r#"kdcube_metrics_export_duration_seconds_bucket{sink="pushgateway",le="+Inf"}"#;
+    assert_eq!(value(&text, exports), Some(0.0));
 }
 
 #[test]

@@ -1,26 +1,26 @@
-//! What is counted comes out again, and repeated things are said once.
+//! What is counted comes out, what is unknown is absent, and the table keeps the rules of its names.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::base::log_throttle::LogThrottle;
-
 use super::*;
+use crate::catalog::{Part, find};
 use crate::platform::facts::InputKind;
-use crate::telemetry::{ExportEnd, PointCounts};
+use crate::telemetry::{ExportEnd, PointCounts, Telemetry};
 
-fn value(telemetry: &Telemetry, name: &str, label: Option<&str>) -> Option<f64> {
-    let observed = Observed { up: true, snapshot_age_seconds: Some(1.5) };
-    let read = telemetry.read(observed);
-    let (_, rows) = read.iter().find(|(metric, _)| metric.name == name)?;
-    rows.iter()
-        .find(|row| label.is_none_or(|label| row.labels.iter().any(|(_, value)| value == label)))
-        .map(|row| row.value)
+const OBSERVED: Observed = Observed { up: true, snapshot_age_seconds: Some(1.5) };
+
+/// The values of a metric with a label value, or all of them.
+fn values(telemetry: &Telemetry, key: &str, label: Option<&str>) -> Vec<f64> {
+    let of_metric = |sample: &Sample| sample.metric.key == key;
+    let labelled = |sample: &Sample| label.is_none_or(|label| sample.labels.iter().any(|(_, value)| value == label));
+    let samples = samples(&telemetry.own_state(OBSERVED));
+    samples.iter().filter(|sample| of_metric(sample) && labelled(sample)).map(|sample| sample.value).collect()
 }
 
 #[test]
 fn what_is_counted_comes_out() {
     let telemetry = Telemetry::default();
-    telemetry.tick_finished(true, Duration::from_millis(3));
     telemetry.tick_finished(false, Duration::from_secs(9));
     telemetry.malformed(InputKind::Heartbeat, 4);
     telemetry.http_request("/metrics", 200);
@@ -28,58 +28,120 @@ fn what_is_counted_comes_out() {
     telemetry.export_ended("cloudwatch", ExportEnd::NoData, Duration::from_millis(1), 6.0);
     telemetry.export_retried("cloudwatch");
     telemetry.export_tally("cloudwatch", PointCounts { delivered: 7, waiting: 3, dropped: 2 });
-    assert_eq!(value(&telemetry, "kdcube_metrics_up", None), Some(1.0));
-    assert_eq!(value(&telemetry, "kdcube_metrics_ticks_total", Some("failed")), Some(1.0));
-    assert_eq!(value(&telemetry, "kdcube_metrics_tick_duration_seconds", Some("0.0025")), Some(0.0));
-    assert_eq!(value(&telemetry, "kdcube_metrics_tick_duration_seconds", Some("0.005")), Some(1.0));
-    assert_eq!(value(&telemetry, "kdcube_metrics_tick_duration_seconds", Some("+Inf")), Some(2.0));
-    assert_eq!(value(&telemetry, "kdcube_metrics_malformed_total", Some("heartbeat")), Some(4.0));
-    assert_eq!(value(&telemetry, "kdcube_metrics_http_requests_total", Some("/metrics")), Some(1.0));
     for (name, label, expected) in [
-        ("exports_total", "failed", Some(1.0)),
-        ("exports_total", "no_data", Some(1.0)),
-        ("exports_total", "ok", Some(0.0)),
-        ("export_retries_total", "cloudwatch", Some(1.0)),
-        ("export_delivered_points_total", "cloudwatch", Some(7.0)),
-        ("export_waiting_points", "cloudwatch", Some(3.0)),
-        ("export_dropped_points_total", "cloudwatch", Some(2.0)),
-        ("export_last_failure_timestamp_seconds", "cloudwatch", Some(5.0)),
-        ("export_last_success_timestamp_seconds", "cloudwatch", None),
+        ("up", None, 1.0),
+        ("snapshot_age_seconds", None, 1.5),
+        ("ticks_total", Some("failed"), 1.0),
+        ("ticks_total", Some("ok"), 0.0),
+        ("malformed_total", Some("heartbeat"), 4.0),
+        ("http_requests_total", Some("/metrics"), 1.0),
+        ("refused_connections_total", Some("idle"), 0.0),
+        ("exports_total", Some("failed"), 1.0),
+        ("exports_total", Some("no_data"), 1.0),
+        ("exports_total", Some("ok"), 0.0),
+        ("export_retries_total", Some("cloudwatch"), 1.0),
+        ("export_delivered_points_total", Some("cloudwatch"), 7.0),
+        ("export_waiting_points", Some("cloudwatch"), 3.0),
+        ("export_dropped_points_total", Some("cloudwatch"), 2.0),
+        ("export_last_failure_timestamp_seconds", Some("cloudwatch"), 5.0),
     ] {
-        assert_eq!(value(&telemetry, &format!("kdcube_metrics_{name}"), Some(label)), expected, "{name}");
+        assert_eq!(values(&telemetry, &format!("kdcube_metrics_{name}"), label), [expected], "{name} {label:?}");
     }
 }
 
 #[test]
-fn what_is_unknown_is_absent() {
+fn what_is_unknown_is_absent_until_it_is_known() {
     let telemetry = Telemetry::default();
-    assert_eq!(value(&telemetry, "kdcube_metrics_leader", None), None);
-    assert_eq!(value(&telemetry, "kdcube_metrics_export_duration_seconds", None), None);
+    let own = |name: &str| values(&telemetry, &format!("kdcube_metrics_{name}"), None);
+    for name in [
+        "leader",
+        "postgres_errors_total",
+        "upstream_up",
+        "reloads_total",
+        "tls_certificate_expiry_timestamp_seconds",
+        "exports_total",
+        "export_duration_seconds",
+    ] {
+        assert!(own(name).is_empty(), "{name}");
+    }
     telemetry.set_leader(false);
+    telemetry.register_postgres();
     telemetry.register_sink("pushgateway");
-    assert_eq!(value(&telemetry, "kdcube_metrics_leader", None), Some(0.0));
-    assert_eq!(value(&telemetry, "kdcube_metrics_exports_total", Some("ok")), Some(0.0));
+    assert_eq!((own("leader"), own("postgres_errors_total")), (vec![0.0], vec![0.0]));
+    assert_eq!(own("exports_total"), [0.0, 0.0, 0.0]);
+    assert!(own("export_last_success_timestamp_seconds").is_empty());
+}
+
+#[test]
+fn before_the_first_snapshot_there_is_no_age() {
+    let samples = of_snapshot(Observed::default());
+    let found: Vec<(&str, f64)> = samples.iter().map(|sample| (sample.metric.key, sample.value)).collect();
+    assert_eq!(found, [("kdcube_metrics_up", 0.0)]);
+}
+
+#[test]
+fn of_the_snapshot_are_up_and_age_alone() {
+    let samples = of_snapshot(OBSERVED);
+    let found: Vec<(&str, f64)> = samples.iter().map(|sample| (sample.metric.key, sample.value)).collect();
+    assert_eq!(found, [("kdcube_metrics_up", 1.0), ("kdcube_metrics_snapshot_age_seconds", 1.5)]);
+}
+
+#[test]
+fn the_parts_of_a_histogram_agree() {
+    let telemetry = Telemetry::default();
+    telemetry.tick_finished(true, Duration::from_millis(3));
+    telemetry.tick_finished(true, Duration::from_secs(9));
+    let samples = samples(&telemetry.own_state(OBSERVED));
+    let ticks = samples.iter().filter(|sample| sample.metric.key == "kdcube_metrics_tick_duration_seconds");
+    let parts: Vec<(Part, f64)> = ticks.map(|sample| (sample.part, sample.value)).collect();
+    let buckets: Vec<(f64, f64)> = parts
+        .iter()
+        .filter_map(|(part, value)| if let Part::Bucket { le } = part { Some((*le, *value)) } else { None })
+        .collect();
+    assert!(buckets.is_sorted(), "bounds ascend and counts are cumulative: {buckets:?}");
+    assert!(buckets.is_sorted_by_key(|(_, count)| *count), "{buckets:?}");
+    assert_eq!(buckets.last(), Some(&(f64::INFINITY, 2.0)));
+    assert_eq!(parts[buckets.len()..], [(Part::Sum, 9.003), (Part::Count, 2.0)]);
+}
+
+#[test]
+fn only_histograms_have_parts() {
+    let telemetry = Telemetry::default();
+    telemetry.register_sink("pushgateway");
+    for sample in samples(&telemetry.own_state(OBSERVED)) {
+        assert_eq!(sample.metric.kind == Kind::Histogram, sample.part != Part::Whole, "{sample:?}");
+    }
+}
+
+#[test]
+fn samples_of_one_metric_follow_each_other() {
+    let telemetry = Telemetry::default();
+    ["cloudwatch", "pushgateway"].into_iter().for_each(|sink| telemetry.register_sink(sink));
+    let samples = samples(&telemetry.own_state(OBSERVED));
+    let mut seen = BTreeSet::new();
+    for family in samples.chunk_by(|a, b| a.metric == b.metric) {
+        assert!(seen.insert(family[0].metric.key), "{} comes twice", family[0].metric.key);
+    }
+}
+
+#[test]
+fn names_follow_the_rules_and_are_not_among_the_keys() {
+    for metric in all() {
+        let Metric { key, kind, help, labels, absent, .. } = metric;
+        assert!(metric.is_own() && !metric.is_scalar());
+        assert!(key.starts_with("kdcube_metrics_") || key.starts_with("process_"), "{key}");
+        assert_eq!(*kind == Kind::Counter, key.ends_with("_total"), "{key}");
+        assert!(!help.is_empty() && !help.ends_with('.') && !absent.is_empty(), "{key}");
+        assert!(!labels.contains(&"le") && !labels.contains(&"quantile"), "{key}");
+        assert!(find(key).is_none(), "{key} can be mapped or pushed");
+    }
 }
 
 #[cfg(target_os = "linux")]
 #[test]
-fn linux_tells_of_the_process() {
+fn linux_has_every_process_metric() {
     let telemetry = Telemetry::default();
-    for metric in TABLE.iter().filter(|metric| metric.name.starts_with("process_")) {
-        let value = value(&telemetry, metric.name, None).expect(metric.name);
-        assert!(value >= 0.0 && value.is_finite(), "{} {value}", metric.name);
+    for metric in all().filter(|metric| metric.key.starts_with("process_")) {
+        assert_eq!(values(&telemetry, metric.key, None).len(), 1, "{}", metric.key);
     }
-    assert!(value(&telemetry, "process_start_time_seconds", None).expect("known") > 1.6e9);
-    assert!(value(&telemetry, "process_resident_memory_bytes", None).expect("known") > 1e5);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_repeated_thing_is_said_once_then_with_its_number() {
-    let once = LogThrottle::new(Duration::from_secs(60));
-    assert_eq!(once.admit("a"), Some(1));
-    assert_eq!(once.admit("a"), None);
-    assert_eq!(once.admit("b"), Some(1));
-    tokio::time::advance(Duration::from_secs(61)).await;
-    assert_eq!(once.admit("a"), Some(2));
-    assert_eq!(once.admit("a"), None);
 }

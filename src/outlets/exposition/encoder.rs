@@ -1,8 +1,8 @@
-//! The letters of the text formats: HELP, TYPE, UNIT, escaping, numbers.
+//! The syntax of the text formats: HELP, TYPE, UNIT, sample lines, escaping, numbers.
 
 use std::fmt::Write as _;
 
-use crate::catalog::{Kind, Unit};
+use crate::catalog::{Kind, Part, Sample, Unit};
 
 /// The two text formats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub enum TextFormat {
 }
 
 impl TextFormat {
-    /// The `Content-Type` of an answer in it.
+    /// The `Content-Type` of a response in it.
     #[must_use]
     pub const fn content_type(self) -> &'static str {
         match self {
@@ -24,7 +24,7 @@ impl TextFormat {
     }
 }
 
-/// What stands above a family's samples.
+/// The metadata above a family's samples.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Declared<'a> {
     pub(super) name: &'a str,
@@ -46,7 +46,11 @@ impl Encoder {
         Self { format, out: String::with_capacity(16 * 1024) }
     }
 
-    pub(super) fn into_text(self) -> String {
+    /// The complete text.
+    pub(super) fn finish(mut self) -> String {
+        if self.format == TextFormat::OpenMetrics {
+            self.out.push_str("# EOF\n");
+        }
         self.out
     }
 
@@ -67,17 +71,36 @@ impl Encoder {
         }
     }
 
-    pub(super) fn sample(&mut self, name: &str, suffix: &str, labels: &[(&str, String)], value: f64) {
+    /// One line: a part of a histogram has a suffix behind the name, and a bucket the label `le`.
+    pub(super) fn sample(&mut self, name: &str, sample: &Sample) {
+        let Sample { labels, part, value, .. } = sample;
         self.out.push_str(name);
-        self.out.push_str(suffix);
-        for (place, (label, text)) in labels.iter().enumerate() {
-            let _ = write!(self.out, "{}{label}=\"", if place == 0 { '{' } else { ',' });
-            escape(&mut self.out, text, true);
-            self.out.push('"');
+        self.out.push_str(suffix(*part));
+        let mut separator = '{';
+        for (label, text) in labels {
+            self.label(separator, label, text);
+            separator = ',';
         }
-        self.out.push_str(if labels.is_empty() { " " } else { "} " });
-        number(&mut self.out, value);
-        self.out.push('\n');
+        if let Part::Bucket { le } = *part {
+            self.label(separator, "le", &number(le));
+            separator = ',';
+        }
+        let _ = writeln!(self.out, "{} {}", if separator == ',' { "}" } else { "" }, number(*value));
+    }
+
+    fn label(&mut self, separator: char, label: &str, text: &str) {
+        let _ = write!(self.out, "{separator}{label}=\"");
+        escape(&mut self.out, text, true);
+        self.out.push('"');
+    }
+}
+
+const fn suffix(part: Part) -> &'static str {
+    match part {
+        Part::Whole => "",
+        Part::Bucket { .. } => "_bucket",
+        Part::Sum => "_sum",
+        Part::Count => "_count",
     }
 }
 
@@ -94,14 +117,14 @@ fn escape(out: &mut String, text: &str, quotes: bool) {
 }
 
 /// The shortest text that reads back to the same number.
-fn number(out: &mut String, value: f64) {
-    let _ = if value.is_nan() {
-        out.write_str("NaN")
+fn number(value: f64) -> String {
+    if value.is_nan() {
+        "NaN".to_owned()
     } else if value.is_infinite() {
-        out.write_str(if value > 0.0 { "+Inf" } else { "-Inf" })
+        (if value > 0.0 { "+Inf" } else { "-Inf" }).to_owned()
     } else if value != 0.0 && !(1e-5..1e17).contains(&value.abs()) {
-        write!(out, "{value:e}")
+        format!("{value:e}")
     } else {
-        write!(out, "{value}")
-    };
+        value.to_string()
+    }
 }

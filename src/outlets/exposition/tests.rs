@@ -1,10 +1,15 @@
-//! The letters of both formats.
+//! Both text formats, line by line and as a whole.
+
+use std::time::Duration;
 
 use super::*;
-use crate::catalog::{Unit, find};
+use crate::catalog::{Part, Unit, find, own};
+use crate::platform::facts::{Component, InputKind};
+use crate::telemetry::http::{CloseReason, WatchedFiles};
+use crate::telemetry::{ExportEnd, Observed, PointCounts, Telemetry};
 
 fn sample(labels: Vec<(&'static str, String)>, value: f64) -> Sample {
-    Sample { metric: find("proc_queue_wait_seconds").expect("known"), labels, value }
+    Sample { metric: find("proc_queue_wait_seconds").expect("known"), labels, part: Part::Whole, value }
 }
 
 #[test]
@@ -30,8 +35,7 @@ fn values_read_back_and_labels_are_escaped() {
 
 #[test]
 fn openmetrics_declares_units_and_ends() {
-    let mut text = render(&[sample(Vec::new(), 1.0)], &Mapping::default(), TextFormat::OpenMetrics);
-    finish(&mut text, TextFormat::OpenMetrics);
+    let text = render(&[sample(Vec::new(), 1.0)], &Mapping::default(), TextFormat::OpenMetrics);
     assert!(text.contains("# UNIT kdcube_proc_queue_wait_seconds seconds\n"), "{text}");
     assert!(text.ends_with("# EOF\n"));
 }
@@ -50,11 +54,13 @@ fn a_counter_family_drops_its_suffix_in_openmetrics() {
     let declared =
         Declared { name: "process_cpu_seconds_total", kind: Some(Kind::Counter), help: "a\"b", unit: Unit::Seconds };
     encoder.declare(declared);
-    let text = encoder.into_text();
-    assert_eq!(
-        text,
-        "# HELP process_cpu_seconds a\\\"b\n# TYPE process_cpu_seconds counter\n# UNIT process_cpu_seconds seconds\n"
-    );
+    let lines = [
+        r#"# HELP process_cpu_seconds a\"b"#,
+        "# TYPE process_cpu_seconds counter",
+        "# UNIT process_cpu_seconds seconds",
+        "# EOF\n",
+    ];
+    assert_eq!(encoder.finish(), lines.join("\n"));
 }
 
 /// The whole output for a recorded deployment: what a change does to it is seen at a glance.
@@ -66,4 +72,94 @@ fn the_whole_output_is_as_it_was() {
     let samples = crate::catalog::samples(&system);
     insta::assert_snapshot!("text", render(&samples, &Mapping::default(), TextFormat::Text));
     insta::assert_snapshot!("openmetrics", render(&samples, &Mapping::default(), TextFormat::OpenMetrics));
+}
+
+/// The same for the server's own metrics; lines that differ between machines are left out.
+#[test]
+fn the_whole_own_output_is_as_it_was() {
+    let observed = Observed { up: true, snapshot_age_seconds: Some(1.5) };
+    let samples = own::samples(&busy_telemetry().own_state(observed));
+    for (name, format) in [("own_text", TextFormat::Text), ("own_openmetrics", TextFormat::OpenMetrics)] {
+        let text = render(&samples, &Mapping::default(), format);
+        let varies = |line: &str| line.contains("process_") || line.contains("build_info{");
+        let stable: Vec<&str> = text.lines().filter(|line| !varies(line)).collect();
+        insta::assert_snapshot!(name, stable.join("\n"));
+    }
+}
+
+#[test]
+fn a_bucket_has_its_bound_behind_the_other_labels() {
+    let samples = own::samples(&busy_telemetry().own_state(Observed::default()));
+    let text = render(&samples, &Mapping::default(), TextFormat::Text);
+    for line in [
+        r#"kdcube_metrics_tick_duration_seconds_bucket{le="0.0025"} 0"#,
+        r#"kdcube_metrics_export_duration_seconds_bucket{sink="pushgateway",le="+Inf"} 1"#,
+        r#"kdcube_metrics_export_duration_seconds_count{sink="pushgateway"} 1"#,
+        "kdcube_metrics_tick_duration_seconds_sum 9.003",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line} in {text}");
+    }
+}
+
+#[test]
+fn every_family_is_declared_once_with_both_kinds_of_metrics_in_one_text() {
+    let mut samples = vec![sample(Vec::new(), 1.0)];
+    samples.extend(own::samples(&busy_telemetry().own_state(Observed::default())));
+    let text = render(&samples, &Mapping::default(), TextFormat::OpenMetrics);
+    let mut declared: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
+    let families = declared.len();
+    declared.sort_unstable();
+    declared.dedup();
+    assert_eq!(declared.len(), families);
+    assert_eq!(text.matches("# EOF\n").count(), 1);
+}
+
+/// A telemetry with a value in every own metric.
+fn busy_telemetry() -> Telemetry {
+    let telemetry = Telemetry::default();
+    telemetry.set_leader(true);
+    report_ticks(&telemetry);
+    report_sources(&telemetry);
+    report_http(&telemetry);
+    report_exports(&telemetry);
+    telemetry
+}
+
+fn report_ticks(telemetry: &Telemetry) {
+    telemetry.tick_finished(true, Duration::from_millis(3));
+    telemetry.tick_finished(false, Duration::from_secs(9));
+    telemetry.set_source_cost(3, 41);
+    telemetry.record_failed(&"broken");
+}
+
+fn report_sources(telemetry: &Telemetry) {
+    telemetry.source_error();
+    telemetry.set_dropped(7);
+    telemetry.register_postgres();
+    telemetry.postgres_failed();
+    telemetry.malformed(InputKind::Heartbeat, 4);
+    telemetry.malformed(InputKind::Circuit, 1);
+    telemetry.upstream_asked(Component::Proc, None);
+    telemetry.upstream_asked(Component::Ingress, Some("refused"));
+    telemetry.upstream_age(Component::Proc, Some(0.25));
+}
+
+fn report_http(telemetry: &Telemetry) {
+    telemetry.http_request("/metrics", 200);
+    telemetry.http_request("/metrics", 401);
+    telemetry.set_open_connections(5);
+    telemetry.connection_closed_early(CloseReason::Idle);
+    telemetry.register_watched_files(WatchedFiles::Tokens);
+    telemetry.files_reloaded(WatchedFiles::Tls, true);
+    telemetry.files_reloaded(WatchedFiles::Tls, false);
+    telemetry.set_certificate_expiry(Some(1_900_000_000.5));
+}
+
+fn report_exports(telemetry: &Telemetry) {
+    telemetry.register_sink("pushgateway");
+    telemetry.export_ended("cloudwatch", ExportEnd::Failed, Duration::from_millis(1), 1_800_000_005.0);
+    telemetry.export_ended("cloudwatch", ExportEnd::NoData, Duration::from_millis(700), 6.0);
+    telemetry.export_ended("pushgateway", ExportEnd::Ok, Duration::from_micros(1500), 1_800_000_006.0);
+    telemetry.export_retried("cloudwatch");
+    telemetry.export_tally("cloudwatch", PointCounts { delivered: 7, waiting: 3, dropped: 2 });
 }

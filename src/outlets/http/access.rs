@@ -15,7 +15,7 @@ use crate::base::clock::{Clock, SystemClock, UnixSeconds};
 use crate::base::file_watch::FileWatcher;
 use crate::base::files;
 use crate::telemetry::Telemetry;
-use crate::telemetry::http::Files;
+use crate::telemetry::http::WatchedFiles;
 use crate::tls::file_error::lines;
 use crate::tls::server::{self, Identity, TlsFiles, Validity};
 
@@ -64,9 +64,9 @@ fn watch_tokens(path: PathBuf, telemetry: &Arc<Telemetry>, watchers: &mut JoinSe
     let (watcher, first) = FileWatcher::begin(vec![path], move || read_tokens(&file))?;
     let (sender, tokens) = Tokens::channel(first);
     let telemetry = Arc::clone(telemetry);
-    telemetry.http.watches(Files::Tokens);
+    telemetry.register_watched_files(WatchedFiles::Tokens);
     watchers.spawn(watcher.follow(move |loaded| {
-        telemetry.http.reloaded(Files::Tokens, loaded.is_ok());
+        telemetry.files_reloaded(WatchedFiles::Tokens, loaded.is_ok());
         match loaded {
             Ok(tokens) => {
                 tracing::info!(tokens = tokens.len(), "METRICS_AUTH_TOKEN_FILE reloaded");
@@ -92,11 +92,11 @@ fn watch_identity(
 ) -> Result<watch::Receiver<Arc<ServerConfig>>, Vec<String>> {
     let (watcher, first) = FileWatcher::begin(files.paths(), move || server::load(&files).map_err(lines))?;
     let telemetry = Arc::clone(telemetry);
-    telemetry.http.watches(Files::Tls);
+    telemetry.register_watched_files(WatchedFiles::Tls);
     report_expiry(&first, &telemetry, SystemClock.now());
     let (sender, identity) = watch::channel(first.config);
     watchers.spawn(watcher.follow(move |loaded| {
-        telemetry.http.reloaded(Files::Tls, loaded.is_ok());
+        telemetry.files_reloaded(WatchedFiles::Tls, loaded.is_ok());
         match loaded {
             Ok(identity) => {
                 let name = identity.certificate.as_ref().map(|certificate| certificate.name.as_str());
@@ -112,7 +112,7 @@ fn watch_identity(
 
 /// Sets the metric, and logs a certificate that has expired already.
 fn report_expiry(identity: &Identity, telemetry: &Telemetry, now: UnixSeconds) {
-    telemetry.http.certificate_ends(identity.certificate.as_ref().map(|certificate| certificate.not_after));
+    telemetry.set_certificate_expiry(identity.certificate.as_ref().map(|certificate| certificate.not_after));
     let Some(Validity { name, not_after, .. }) = &identity.certificate else { return };
     if now >= *not_after {
         tracing::error!(name, "the certificate in METRICS_TLS_CERT_FILE has expired: clients will reject it");

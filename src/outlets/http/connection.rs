@@ -79,7 +79,7 @@ pub(super) async fn serve_connection(
         // A probe of the port, or the server is stopping: neither is a failed handshake.
         Err(AcceptError::ClosedByClient | AcceptError::Stopping) => {}
         Err(error) => {
-            server.telemetry.http.closed_early(CloseReason::Handshake);
+            server.telemetry.connection_closed_early(CloseReason::Handshake);
             tracing::debug!(%error, "TLS handshake failed");
         }
     }

@@ -68,14 +68,14 @@ impl Connections {
         let connection = Arc::new(HttpConnection { from: from.to_canonical(), idle_since, evict: Notify::new() });
         let id = self.next.fetch_add(1, Relaxed);
         open.insert(id, Arc::clone(&connection));
-        self.telemetry.http.set_open(open.by_id.len());
+        self.telemetry.set_open_connections(open.by_id.len());
         Some(ConnectionSlot { connections: Arc::clone(self), id, connection })
     }
 
     /// Evicts an idle connection if there is one.
     fn evict(&self, open: &mut Open) -> bool {
         let evicted = open.evictable().and_then(|id| open.remove(id));
-        self.telemetry.http.closed_early(if evicted.is_some() { CloseReason::Idle } else { CloseReason::Full });
+        self.telemetry.connection_closed_early(if evicted.is_some() { CloseReason::Idle } else { CloseReason::Full });
         evicted.inspect(|connection| connection.evict.notify_one()).is_some()
     }
 
@@ -130,7 +130,7 @@ impl Drop for ConnectionSlot {
     fn drop(&mut self) {
         let mut open = self.connections.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.remove(self.id);
-        self.connections.telemetry.http.set_open(open.by_id.len());
+        self.connections.telemetry.set_open_connections(open.by_id.len());
     }
 }
 
@@ -148,6 +148,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::telemetry::Observed;
 
     const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
     const THERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1));
@@ -171,7 +172,8 @@ mod tests {
         assert!(connections.admit(HERE).is_none(), "all are busy");
         drop(working);
         assert!(connections.admit(HERE).is_some());
-        assert_eq!(telemetry.http.read_closed_early(), [("full", 1), ("idle", 2), ("handshake", 0)]);
+        let http = telemetry.own_state(Observed::default()).http;
+        assert_eq!(CloseReason::ALL.map(|reason| http.closed_early(reason)), [1, 2, 0], "full, idle, handshake");
     }
 
     #[tokio::test(start_paused = true)]

@@ -193,14 +193,15 @@ mod tests {
         async fn broken() {
             panic!("hunter2");
         }
-        let telemetry = std::sync::Arc::default();
+        let telemetry: std::sync::Arc<crate::telemetry::Telemetry> = std::sync::Arc::default();
         let counter = RequestCounter::new(std::sync::Arc::clone(&telemetry), ["/"].into());
         let router = common(Router::new().route("/", get(broken)), counter);
         let response = send(&router, &[]).await;
         assert_eq!(response.headers()[header::CACHE_CONTROL], "no-store");
         let (status, detail) = problem(response).await;
         assert!(status == 500 && !detail.contains("hunter2"), "{detail}");
-        assert_eq!(crate::telemetry::locked(&telemetry.requests).get(&("/", 500)), Some(&1));
+        let counts = telemetry.own_state(crate::telemetry::Observed::default()).http.requests;
+        assert_eq!(counts.get(&("/", 500)), Some(&1));
     }
 
     #[tokio::test]

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::catalog::find;
+use crate::catalog::{find, own};
 
 fn problems(text: &str) -> String {
     Mapping::parse(text).expect_err("has problems").join("\n")
@@ -35,6 +35,17 @@ fn unmapped_names_follow_the_rules() {
     let metric = find("proc.queue.pressure_ratio.1m").expect("known");
     assert_eq!(mapping.prometheus_name(metric), "kdcube_proc_queue_pressure_ratio_1m");
     assert_eq!(mapping.cloudwatch(metric), ("proc/queue/pressure_ratio/1m", "None"));
+}
+
+#[test]
+fn an_own_metric_has_a_fixed_name() {
+    let mapping = Mapping::parse(r#"{"proc.queue.total": "renamed"}"#).expect("fine");
+    for metric in own::all() {
+        assert_eq!(mapping.prometheus_name(metric), metric.key);
+        assert_eq!(prometheus_name(metric), metric.key);
+        assert!(!mapping.is_mapped(metric));
+        assert!(problems(&format!(r#"{{"{}": "x"}}"#, metric.key)).contains("unknown metric key"));
+    }
 }
 
 #[test]

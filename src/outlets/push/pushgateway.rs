@@ -23,11 +23,11 @@ use url::Url;
 
 use super::sink::{ExportBatch, Preview, Sink, SinkError};
 use crate::base::error_chain;
-use crate::catalog::own::{self, Observed};
+use crate::catalog::own;
 use crate::outlets::exposition::{self, TextFormat};
 use crate::outlets::names::Mapping;
 use crate::outlets::push::pushgateway::config::PushgatewayConfig;
-use crate::telemetry::PointCounts;
+use crate::telemetry::{Observed, PointCounts};
 
 /// How long a check waits.
 const CHECK_LIMIT: Duration = Duration::from_secs(5);
@@ -67,7 +67,7 @@ impl PushgatewaySink {
             None => String::new(),
         };
         let observed = Observed { up: batch.truth.is_some(), snapshot_age_seconds: batch.snapshot_age_seconds };
-        text.push_str(&exposition::render_own(&own::of_snapshot(observed), TextFormat::Text));
+        text.push_str(&exposition::render(&own::of_snapshot(observed), &self.mapping, TextFormat::Text));
         text
     }
 

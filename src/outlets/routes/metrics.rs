@@ -19,12 +19,11 @@ use tokio::time::Instant;
 
 use super::route::{Route, RouteClass};
 use super::{RouteState, negotiate};
-use crate::catalog;
-use crate::catalog::own::Observed;
+use crate::catalog::{self, own};
 use crate::engine::snapshot::{Snapshot, SnapshotReader};
 use crate::outlets::exposition::{self, TextFormat};
 use crate::outlets::names::Mapping;
-use crate::telemetry::Telemetry;
+use crate::telemetry::{Observed, Telemetry};
 
 pub(super) const SCRAPE: Route = Route {
     path: "/metrics",
@@ -113,13 +112,12 @@ impl Scrapes {
     }
 
     fn render(&self, format: TextFormat, inputs: &ScrapeInputs, telemetry: &Telemetry) -> String {
-        let mut text = match &inputs.snapshot {
-            Some(snapshot) => exposition::render(&catalog::samples(&snapshot.monitoring), &self.mapping, format),
-            None => String::new(),
+        let mut samples = match &inputs.snapshot {
+            Some(snapshot) => catalog::samples(&snapshot.monitoring),
+            None => Vec::new(),
         };
-        text.push_str(&exposition::render_own(&telemetry.read(inputs.observed), format));
-        exposition::finish(&mut text, format);
-        text
+        samples.extend(own::samples(&telemetry.own_state(inputs.observed)));
+        exposition::render(&samples, &self.mapping, format)
     }
 }
 

@@ -119,6 +119,7 @@ mod tests {
         let sample = |labels: Vec<(&'static str, String)>| Sample {
             metric: catalog::find("proc_queue_wait_seconds").unwrap(),
             labels,
+            part: catalog::Part::Whole,
             value: 1.5,
         };
         let json = families(&[sample(vec![("percentile", "p95".to_owned()), ("window", "1m".to_owned())])]);

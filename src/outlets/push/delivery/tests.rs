@@ -2,10 +2,10 @@
 
 use super::*;
 use crate::base::clock::FixedClock;
-use crate::catalog::own::Observed;
+use crate::catalog::own;
 use crate::engine::snapshot;
 use crate::outlets::push::fake_sink::{Act, Fake, batch};
-use crate::telemetry::PointCounts;
+use crate::telemetry::{Observed, PointCounts};
 
 const SECOND: Duration = Duration::from_secs(1);
 /// Limit of an attempt.
@@ -88,11 +88,9 @@ async fn counters_tell_the_story() {
     exports.deliver(batch("a"), ROUND).await;
     sink.seen(|seen| seen.points = PointCounts { delivered: 2, waiting: 3, dropped: 4 });
     exports.deliver(batch("b"), ROUND).await;
-    let read = telemetry.read(Observed { up: true, snapshot_age_seconds: None });
-    let value = |name: &str| {
-        let (_, rows) = read.iter().find(|(metric, _)| metric.name == format!("kdcube_metrics_{name}")).unwrap();
-        rows[0].value
-    };
+    let samples = own::samples(&telemetry.own_state(Observed::default()));
+    let value =
+        |name: &str| samples.iter().find(|sample| sample.metric.key == format!("kdcube_metrics_{name}")).unwrap().value;
     assert_eq!((value("exports_total"), value("export_retries_total")), (2.0, 2.0));
     assert_eq!((value("export_delivered_points_total"), value("export_waiting_points")), (4.0, 3.0));
     assert_eq!(value("export_last_success_timestamp_seconds"), NOW);

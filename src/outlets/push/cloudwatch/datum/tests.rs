@@ -3,12 +3,12 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::catalog::find;
+use crate::catalog::{Part, find};
 use crate::settings::FromSetting;
 
 fn sample(key: &str, labels: &[(&'static str, &str)], value: f64) -> Sample {
     let labels = labels.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
-    Sample { metric: find(key).unwrap(), labels, value }
+    Sample { metric: find(key).unwrap(), labels, part: Part::Whole, value }
 }
 
 fn format(mapping: &str, dimensions: &str, high_resolution: bool) -> DatumFormat {

@@ -3,11 +3,13 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::catalog::{Sample, find};
+use crate::catalog::{Part, Sample, find};
 
 fn points(at: UnixSeconds, count: usize) -> Vec<SpooledPoint> {
     let metric = find("instances").unwrap();
-    (0..count).map(|_| SpooledPoint { at, sample: Sample { metric, labels: Vec::new(), value: 1.0 } }).collect()
+    (0..count)
+        .map(|_| SpooledPoint { at, sample: Sample { metric, labels: Vec::new(), part: Part::Whole, value: 1.0 } })
+        .collect()
 }
 
 fn times(spool: &Spool) -> Vec<UnixSeconds> {

@@ -1,0 +1,101 @@
+//! Readers of the own rows: the server's state in, labelled values out; what is unknown stays out.
+
+use crate::catalog::{Part, Rows};
+use crate::telemetry::OwnState;
+use crate::telemetry::exports::SinkCounts;
+use crate::telemetry::histogram::Histogram;
+use crate::telemetry::http::CloseReason;
+
+/// Counts stay far below 2^53, where a float is still exact.
+#[expect(clippy::cast_precision_loss, reason = "counts are far below 2^53")]
+pub(super) const fn count(value: u64) -> f64 {
+    value as f64
+}
+
+/// 1 for yes, 0 for no.
+pub(super) fn flag(value: bool) -> f64 {
+    f64::from(u8::from(value))
+}
+
+pub(super) fn build_info(_: &OwnState, rows: &mut Rows<'_>) {
+    let revision = option_env!("KDCUBE_METRICS_REVISION").unwrap_or("unknown");
+    rows.push(&[env!("CARGO_PKG_VERSION"), revision], 1.0);
+}
+
+pub(super) fn ticks(state: &OwnState, rows: &mut Rows<'_>) {
+    rows.push(&["ok"], count(state.ticks.ok));
+    rows.push(&["failed"], count(state.ticks.failed));
+}
+
+pub(super) fn upstream_up(state: &OwnState, rows: &mut Rows<'_>) {
+    for (upstream, counts) in &state.upstreams {
+        rows.push(&[upstream], counts.up.map(flag));
+    }
+}
+
+pub(super) fn upstream_payload_age(state: &OwnState, rows: &mut Rows<'_>) {
+    for (upstream, counts) in &state.upstreams {
+        rows.push(&[upstream], counts.payload_age_seconds);
+    }
+}
+
+pub(super) fn upstream_requests(state: &OwnState, rows: &mut Rows<'_>) {
+    for (upstream, counts) in &state.upstreams {
+        rows.push(&[upstream, "ok"], count(counts.ok));
+        rows.push(&[upstream, "failed"], count(counts.failed));
+    }
+}
+
+pub(super) fn malformed(state: &OwnState, rows: &mut Rows<'_>) {
+    for (kind, inputs) in &state.sources.malformed {
+        rows.push(&[kind.as_str()], count(*inputs));
+    }
+}
+
+pub(super) fn http_requests(state: &OwnState, rows: &mut Rows<'_>) {
+    for ((route, status), requests) in &state.http.requests {
+        rows.push(&[route, &status.to_string()], count(*requests));
+    }
+}
+
+pub(super) fn closed_early(state: &OwnState, rows: &mut Rows<'_>) {
+    for reason in CloseReason::ALL {
+        rows.push(&[reason.as_str()], count(state.http.closed_early(reason)));
+    }
+}
+
+pub(super) fn reloads(state: &OwnState, rows: &mut Rows<'_>) {
+    for (files, counts) in &state.http.reloads {
+        rows.push(&[files.as_str(), "ok"], count(counts.ok));
+        rows.push(&[files.as_str(), "failed"], count(counts.failed));
+    }
+}
+
+pub(super) fn exports(state: &OwnState, rows: &mut Rows<'_>) {
+    for (sink, counts) in &state.exports {
+        rows.push(&[sink, "ok"], count(counts.ok));
+        rows.push(&[sink, "no_data"], count(counts.no_data));
+        rows.push(&[sink, "failed"], count(counts.failed));
+    }
+}
+
+pub(super) fn each_sink(state: &OwnState, read: fn(&SinkCounts) -> Option<f64>, rows: &mut Rows<'_>) {
+    for (sink, counts) in &state.exports {
+        rows.push(&[sink], read(counts));
+    }
+}
+
+pub(super) fn export_durations(state: &OwnState, rows: &mut Rows<'_>) {
+    for (sink, counts) in &state.exports {
+        histogram(&[sink], &counts.duration, rows);
+    }
+}
+
+/// Every part of a histogram, in the order of the text formats.
+pub(super) fn histogram(labels: &[&str], histogram: &Histogram, rows: &mut Rows<'_>) {
+    for (le, observations) in histogram.cumulative() {
+        rows.push_part(labels, Part::Bucket { le }, Some(count(observations)));
+    }
+    rows.push_part(labels, Part::Sum, Some(histogram.sum_seconds()));
+    rows.push_part(labels, Part::Count, Some(count(histogram.count())));
+}

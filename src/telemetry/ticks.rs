@@ -1,0 +1,71 @@
+//! Counts of ticks: results, duration, cost, and failed writes of their points.
+
+use std::fmt::Display;
+use std::time::Duration;
+
+use tracing::warn;
+
+use super::histogram::Histogram;
+use super::{Telemetry, locked};
+
+/// What happened to ticks since the start.
+#[derive(Debug, Clone, Default)]
+pub struct TickCounts {
+    pub ok: u64,
+    pub failed: u64,
+    pub duration: Histogram,
+    /// Ticks whose points could not be written to the rolling series.
+    pub record_errors: u64,
+    /// Redis round trips of the last tick.
+    pub round_trips: u64,
+    /// Redis commands of the last tick.
+    pub commands: u64,
+}
+
+impl Telemetry {
+    /// A tick ended; a failed one published nothing.
+    pub fn tick_finished(&self, ok: bool, took: Duration) {
+        let mut ticks = locked(&self.ticks);
+        *if ok { &mut ticks.ok } else { &mut ticks.failed } += 1;
+        ticks.duration.observe(took);
+    }
+
+    /// What the last tick cost the source.
+    pub fn set_source_cost(&self, round_trips: u64, commands: u64) {
+        let mut ticks = locked(&self.ticks);
+        (ticks.round_trips, ticks.commands) = (round_trips, commands);
+    }
+
+    /// A tick's points could not be written to the rolling series: counted, and logged at most once in ten minutes.
+    pub fn record_failed(&self, error: &dyn Display) {
+        locked(&self.ticks).record_errors += 1;
+        if let Some(times) = self.record_log.admit(()) {
+            warn!(%error, times, "rolling points could not be written");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::Observed;
+
+    #[test]
+    fn results_are_counted_apart_and_every_duration_counts() {
+        let telemetry = Telemetry::default();
+        telemetry.tick_finished(true, Duration::from_millis(3));
+        telemetry.tick_finished(true, Duration::from_millis(4));
+        telemetry.tick_finished(false, Duration::from_secs(9));
+        let ticks = telemetry.own_state(Observed::default()).ticks;
+        assert_eq!((ticks.ok, ticks.failed, ticks.duration.count()), (2, 1, 3));
+    }
+
+    #[test]
+    fn the_cost_is_that_of_the_last_tick() {
+        let telemetry = Telemetry::default();
+        telemetry.set_source_cost(3, 41);
+        telemetry.set_source_cost(2, 17);
+        let ticks = telemetry.own_state(Observed::default()).ticks;
+        assert_eq!((ticks.round_trips, ticks.commands), (2, 17));
+    }
+}

@@ -1,0 +1,70 @@
+//! Counts of requests to upstreams, and the log lines when one fails or recovers.
+
+use tracing::{info, warn};
+
+use super::{Telemetry, locked};
+use crate::platform::facts::Component;
+
+/// What happened to requests to one upstream since the start.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct UpstreamCounts {
+    pub ok: u64,
+    pub failed: u64,
+    /// Whether the last request succeeded; `None` before the first.
+    pub up: Option<bool>,
+    /// Age of the newest payload by its own timestamp; `None` if it has none.
+    pub payload_age_seconds: Option<f64>,
+}
+
+impl UpstreamCounts {
+    /// Counts a result and returns the one before it.
+    const fn count(&mut self, ok: bool) -> Option<bool> {
+        *if ok { &mut self.ok } else { &mut self.failed } += 1;
+        self.up.replace(ok)
+    }
+}
+
+impl Telemetry {
+    /// A request to an upstream ended, with an error or without. Only changes are logged.
+    pub fn upstream_asked(&self, component: Component, error: Option<&str>) {
+        let upstream = component.as_str();
+        let was_up = locked(&self.upstreams).entry(upstream).or_default().count(error.is_none());
+        match error {
+            Some(error) if was_up != Some(false) => warn!(upstream, error, "upstream request failed"),
+            None if was_up == Some(false) => info!(upstream, "upstream recovered"),
+            _ => {}
+        }
+    }
+
+    /// The age of an upstream's payload in seconds; `None` if it has no timestamp.
+    pub fn upstream_age(&self, component: Component, age: Option<f64>) {
+        locked(&self.upstreams).entry(component.as_str()).or_default().payload_age_seconds = age;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::Observed;
+
+    #[test]
+    fn each_upstream_has_its_results_and_the_last_one() {
+        let telemetry = Telemetry::default();
+        telemetry.upstream_asked(Component::Proc, None);
+        telemetry.upstream_asked(Component::Proc, Some("refused"));
+        telemetry.upstream_age(Component::Proc, Some(0.5));
+        telemetry.upstream_asked(Component::Ingress, None);
+        let upstreams = telemetry.own_state(Observed::default()).upstreams;
+        let proc = UpstreamCounts { ok: 1, failed: 1, up: Some(false), payload_age_seconds: Some(0.5) };
+        let ingress = UpstreamCounts { ok: 1, failed: 0, up: Some(true), payload_age_seconds: None };
+        assert_eq!((&upstreams["proc"], &upstreams["ingress"]), (&proc, &ingress));
+    }
+
+    #[test]
+    fn a_payload_without_a_timestamp_has_no_age() {
+        let telemetry = Telemetry::default();
+        telemetry.upstream_age(Component::Proc, Some(0.5));
+        telemetry.upstream_age(Component::Proc, None);
+        assert_eq!(telemetry.own_state(Observed::default()).upstreams["proc"].payload_age_seconds, None);
+    }
+}
