@@ -66,7 +66,7 @@ impl App {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let telemetry = Arc::new(Telemetry::default());
         let exports = Arc::new(exports(&config, &telemetry)?);
-        let access = AccessControl::open(&config.access, &telemetry)?;
+        let access = AccessControl::start(&config.access, &telemetry)?;
         // There is no leader election: every replica records and pushes.
         telemetry.set_leader(true);
         let (publisher, reader) = snapshot::channel(config.engine.sample_interval, config.engine.stale_after);
@@ -106,9 +106,9 @@ impl App {
         let Self { config, listener, access, reader, collector, telemetry, exports, updates, answers } = self;
         let background = Background::start(&config, collector, updates);
         let scheduler = scheduled(&config.export, &exports, &reader);
-        let api_config = api_config(config, &access);
-        let state = RouteState::new(reader, Arc::clone(&telemetry), Arc::clone(&exports), api_config);
-        let server = ServerState::new(routes::router(state.passing_on(answers)), access, telemetry);
+        let route_config = route_config(config, &access);
+        let state = RouteState::new(reader, Arc::clone(&telemetry), Arc::clone(&exports), route_config);
+        let server = ServerState::new(routes::router(state.with_upstream_replies(answers)), access, telemetry);
         let ended = tokio::select! {
             () = http::server::serve(listener, server, shutdown, DRAIN) => Ok(()),
             () = background.collector_ended() => Err(anyhow::anyhow!("the collector ended; this is a defect, please report it")),
@@ -132,12 +132,11 @@ fn scheduled(config: &PushConfig, exports: &Arc<Exports>, reader: &SnapshotReade
     Some(tokio::spawn(pushes))
 }
 
-fn api_config(config: Config, access: &AccessControl) -> RouteConfig {
+fn route_config(config: Config, access: &AccessControl) -> RouteConfig {
     RouteConfig {
         mapping: Arc::new(config.mapping),
         scrape_ttl: config.scrape_ttl,
-        tokens: access.tokens(),
-        needs_certificate: access.needs_certificate(),
+        access: access.rule(),
         scheme: config.access.scheme(),
         mode: config.source.mode().as_str(),
         request_timeout: config.request_timeout,

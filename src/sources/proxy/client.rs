@@ -14,6 +14,7 @@ use crate::base::endpoint::Endpoint;
 use crate::base::{error_chain, files};
 use crate::sources::proxy::config::{AuthHeader, AuthValue, ProxyConfig, header_value};
 use crate::tls::client::{self, UpstreamTls};
+use crate::tls::file_error::lines;
 
 /// Redirects that are followed on one server.
 const MOST_REDIRECTS: usize = 5;
@@ -95,7 +96,7 @@ fn build(config: &ProxyConfig) -> Result<reqwest::Client, String> {
         .default_headers(headers)
         .redirect(Policy::custom(on_the_same_server))
         .timeout(config.timeout);
-    client::build(&config.tls, builder).map_err(|problems| problems.join("; "))
+    client::build(&config.tls, builder).map_err(lines).map_err(|problems| problems.join("; "))
 }
 
 /// A redirect elsewhere would take the headers that let us in with it.
