@@ -15,7 +15,7 @@ use super::tasks::Tasks;
 use super::weather::{Weather, exponential, long_tailed};
 use crate::base::clock::UnixSeconds;
 use crate::platform::facts::{
-    Circuit, CircuitFacts, Facts, LatencySeries, Point, Role, ThrottlingDetail, ThrottlingEvent,
+    Circuit, CircuitFacts, CircuitState, Facts, LatencySeries, Point, Role, ThrottlingDetail, ThrottlingEvent,
 };
 
 /// How large the deployment is.
@@ -195,7 +195,12 @@ impl Deployment {
         ] {
             stats.insert(field.to_owned(), value);
         }
-        CircuitFacts { state: Some("closed".to_owned()), stats: Some(stats), window_failures: 0, half_open_calls: None }
+        CircuitFacts {
+            state: Some(CircuitState::Closed),
+            stats: Some(stats),
+            window_failures: 0,
+            half_open_calls: None,
+        }
     }
 }
 

@@ -153,8 +153,8 @@ impl Writer<'_> {
 
     fn circuit(&mut self, circuit: Circuit, facts: &CircuitFacts) {
         let key = |part| self.keys.circuit(circuit, part);
-        if let Some(state) = &facts.state {
-            self.pipeline.set(key("state"), state).ignore();
+        if let Some(state) = facts.state {
+            self.pipeline.set(key("state"), state.as_str()).ignore();
         }
         if let Some(stats) = &facts.stats {
             self.pipeline.set(key("stats"), python_json(&Value::Object(stats.clone()))).ignore();

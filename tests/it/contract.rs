@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 
 use kdcube_metrics::platform::facts::{
-    Circuit, CircuitFacts, Departed, Facts, HealthWord, Heartbeat, LatencySeries, PerRole, Point, PoolUse, Pools,
-    QueueAnalytics, QueueDepth, RollingSeries, SseSample, ThrottlingDetail, ThrottlingEvent, WorkerId,
+    Circuit, CircuitFacts, CircuitState, Departed, Facts, HealthWord, Heartbeat, LatencySeries, PerRole, Point,
+    PoolUse, Pools, QueueAnalytics, QueueDepth, RollingSeries, SseSample, ThrottlingDetail, ThrottlingEvent, WorkerId,
 };
 use kdcube_metrics::platform::keys::Keys;
 use kdcube_metrics::simulator::writer;
@@ -53,8 +53,11 @@ fn signals() -> Facts {
         latency: [(LatencySeries::IngressRest, vec![Point { at: NOW - 10.376_544, value: 1532.0 }])].into(),
         throttling_events: vec![ThrottlingEvent { at: NOW - 20.0, detail: Some(detail) }],
         hourly_requests: [("2026-01-01_00".to_owned(), 3)].into(),
-        circuits: [(Circuit::Backpressure, CircuitFacts { state: Some("open".into()), ..CircuitFacts::default() })]
-            .into(),
+        circuits: [(
+            Circuit::Backpressure,
+            CircuitFacts { state: Some(CircuitState::Open), ..CircuitFacts::default() },
+        )]
+        .into(),
         ..Facts::default()
     }
 }

@@ -3,6 +3,7 @@
 use redis::{ServerError, Value};
 
 use crate::platform::facts::{InputKind, Malformed};
+use crate::platform::parse::ParseError;
 
 /// The replies of one round trip, and what was wrong with some of them.
 pub(super) struct Replies {
@@ -34,7 +35,7 @@ impl Replies {
         &mut self,
         kind: InputKind,
         key: &str,
-        parse: impl FnOnce(&[u8]) -> Result<T, String>,
+        parse: impl FnOnce(&[u8]) -> Result<T, ParseError>,
     ) -> Option<T> {
         let bytes = self.bytes(kind, key)?;
         self.noted(kind, key, parse(&bytes))
@@ -65,8 +66,11 @@ impl Replies {
     }
 
     /// Keeps what is sound and notes what is not.
-    pub(super) fn noted<T>(&mut self, kind: InputKind, key: &str, result: Result<T, String>) -> Option<T> {
-        result.map_err(|problem| self.malformed.push(Malformed { kind, key: key.to_owned(), problem })).ok()
+    pub(super) fn noted<T>(&mut self, kind: InputKind, key: &str, result: Result<T, ParseError>) -> Option<T> {
+        let record = |error: ParseError| {
+            self.malformed.push(Malformed { kind, key: key.to_owned(), problem: error.to_string() });
+        };
+        result.map_err(record).ok()
     }
 
     fn unreadable(&mut self, kind: InputKind, key: &str, answer: Option<Value>) {

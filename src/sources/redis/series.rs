@@ -127,7 +127,7 @@ impl SeriesReader {
         for (member, score) in members {
             match parse::series_member(&member, score) {
                 Ok(point) => points.push(point),
-                Err(problem) => self.note_malformed(holds.kind(), key, problem),
+                Err(error) => self.note_malformed(holds.kind(), key, error.to_string()),
             }
         }
         points

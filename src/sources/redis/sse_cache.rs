@@ -14,7 +14,7 @@ use super::replies::Replies;
 use crate::base::clock::UnixSeconds;
 use crate::platform::facts::{Facts, InputKind, SseSample, WorkerId};
 use crate::platform::keys::Keys;
-use crate::platform::parse;
+use crate::platform::parse::{self, ParseError};
 use crate::platform::python::sse_json;
 
 /// How long the hash outlives the last server.
@@ -120,10 +120,10 @@ fn field(worker: &WorkerId) -> String {
     format!("{}:{}", worker.process_id, worker.instance_id)
 }
 
-fn worker(field: &[u8]) -> Result<WorkerId, String> {
-    let parts = parse::utf8(field)?.split_once(':');
-    let (process_id, instance_id) = parts.ok_or("a field has no \':\'; expected \"process:instance\"")?;
-    let process_id = process_id.parse().map_err(|_| "a field does not begin with a process id")?;
+fn worker(field: &[u8]) -> Result<WorkerId, ParseError> {
+    let bad = ParseError::BadText { expected: "a field of the form \"process:instance\"" };
+    let (process_id, instance_id) = parse::utf8(field)?.split_once(':').ok_or(bad)?;
+    let process_id = process_id.parse().map_err(|_| bad)?;
     Ok(WorkerId { instance_id: instance_id.to_owned(), process_id })
 }
 

@@ -68,8 +68,7 @@ fn queue(keys: &Keys, role: Role, replies: &mut Replies) -> Option<QueueDepth> {
 
 fn take_circuit(keys: &Keys, circuit: Circuit, replies: &mut Replies, signals: &mut Facts) {
     let (kind, refused) = (InputKind::Circuit, replies.refused);
-    let text = |bytes: &[u8]| parse::utf8(bytes).map(str::to_owned);
-    let state = replies.parsed(kind, &keys.circuit(circuit, "state"), text);
+    let state = replies.parsed(kind, &keys.circuit(circuit, "state"), parse::circuit_state);
     let stats = replies.parsed(kind, &keys.circuit(circuit, "stats"), parse::circuit_stats);
     // The statistics tell the state by themselves, and without them the state does.
     if replies.refused > refused && stats.is_none() && state.is_none() {
