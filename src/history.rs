@@ -1,5 +1,5 @@
-//! What a window needs to remember between ticks: latency samples, rolling points, throttling
-//! events and the last word of each SSE worker. Fed by `engine`, read by `monitoring`; pure.
+//! What windows need between ticks: latency samples, rolling points, throttling events, and the last SSE sample of each
+//! worker. Written by `engine`, read by `analysis`; pure.
 
 mod buckets;
 pub mod latency;
@@ -14,7 +14,7 @@ use crate::platform::facts::{Facts, LatencySeries, Point, RollingSeries, SseSamp
 pub use latency::LatencyStats;
 pub use rolling::RollingStats;
 
-/// The spans that values are computed over; bounds inclusive.
+/// A time span up to now; both bounds are inclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Window {
     OneMinute,
@@ -23,7 +23,7 @@ pub enum Window {
 }
 
 impl Window {
-    /// All of them, shortest first.
+    /// Shortest first.
     pub const ALL: [Self; 3] = [Self::OneMinute, Self::FifteenMinutes, Self::OneHour];
 
     /// The word in labels and payloads.
@@ -36,7 +36,6 @@ impl Window {
         }
     }
 
-    /// Its length.
     #[must_use]
     pub const fn seconds(self) -> f64 {
         match self {
@@ -47,14 +46,13 @@ impl Window {
     }
 }
 
-/// Everything remembered between ticks.
 #[derive(Debug)]
 pub struct History {
     latency: BTreeMap<LatencySeries, latency::LatencySamples>,
     rolling: BTreeMap<RollingSeries, rolling::RollingPoints>,
     throttling: throttling::Throttling,
     sse: BTreeMap<WorkerId, SseSample>,
-    /// Samples that the source had to leave behind.
+    /// Samples that the source dropped.
     dropped_before_load: u64,
 }
 
@@ -75,8 +73,8 @@ impl History {
         }
     }
 
-    /// Takes in what a tick brought and forgets what no window reaches any more. The series are taken
-    /// out of the signals: the first tick's may be millions, which are not copied.
+    /// Adds a tick's facts and drops what no window reaches any more. Moves the series out of the facts: the first tick
+    /// may have millions of entries.
     pub fn absorb(&mut self, signals: &mut Facts, now: UnixSeconds) {
         for (series, points) in std::mem::take(&mut signals.latency) {
             if let Some(kept) = self.latency.get_mut(&series) {
@@ -97,8 +95,7 @@ impl History {
         self.dropped_before_load += signals.dropped_before_load;
     }
 
-    /// Adds the points that this tick itself produced, and trims their series as the platform's
-    /// writers do: what is an hour old goes.
+    /// Adds the points that this tick computed, and trims their series to an hour, as the platform's writers do.
     pub fn record(&mut self, now: UnixSeconds, points: &[(RollingSeries, f64)]) {
         for &(series, value) in points {
             let series = self.rolling.entry(series).or_default();
@@ -113,7 +110,7 @@ impl History {
         self.latency.get(&series).map(|series| series.stats(window)).unwrap_or_default()
     }
 
-    /// Means and maximum of one rolling series; points younger than `now` do not count.
+    /// Means and maximum of one rolling series; points after `now` do not count.
     #[must_use]
     pub fn rolling(&self, series: RollingSeries, now: UnixSeconds) -> RollingStats {
         self.rolling.get(&series).map(|series| series.stats(now)).unwrap_or_default()
@@ -125,13 +122,13 @@ impl History {
         &self.throttling
     }
 
-    /// The last published sample of every ingress worker that still heartbeats, quiet ones too; and
-    /// of those that stopped, while what they published is still there.
+    /// The last sample of every ingress worker that heartbeats, including quiet ones, and of stopped ones until their
+    /// sample expires.
     pub fn sse(&self) -> impl Iterator<Item = &SseSample> {
         self.sse.values()
     }
 
-    /// Samples that were dropped because a series reached its limit.
+    /// Samples dropped because a series reached its limit.
     #[must_use]
     pub fn dropped(&self) -> u64 {
         let latency: u64 = self.latency.values().map(latency::LatencySamples::dropped).sum();
@@ -139,7 +136,7 @@ impl History {
         self.dropped_before_load + latency + rolling + self.throttling.dropped()
     }
 
-    /// A worker writes its count only when it changes, so the last one holds while it heartbeats.
+    /// A worker publishes only changes, so its last sample is valid while it heartbeats.
     fn absorb_sse(&mut self, signals: &Facts) {
         let beating = signals.heartbeats.iter().map(|beat| (beat.instance_id.as_str(), beat.process_id));
         let published =

@@ -51,9 +51,9 @@ impl CircuitState {
         }
     }
 
-    /// The state of exactly this word.
+    /// The state that a word names.
     #[must_use]
-    pub fn from_word(word: &str) -> Option<Self> {
+    pub fn named(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|state| state.as_str() == word)
     }
 }

@@ -28,7 +28,7 @@ const STATES: &str = "closed, open or half_open";
 /// # Errors
 /// An unknown state.
 pub fn circuit_state(bytes: &[u8]) -> Result<CircuitState, ParseError> {
-    CircuitState::from_word(utf8(bytes)?).ok_or(ParseError::BadText { expected: STATES })
+    CircuitState::named(utf8(bytes)?).ok_or(ParseError::BadText { expected: STATES })
 }
 
 /// A circuit breaker's statistics, as written.
@@ -41,7 +41,7 @@ pub fn circuit_stats(bytes: &[u8]) -> Result<Map<String, Value>, ParseError> {
         return Err(ParseError::MissingField(missing));
     }
     match object.get("state").and_then(Value::as_str) {
-        Some(state) if CircuitState::from_word(state).is_some() => Ok(object),
+        Some(state) if CircuitState::named(state).is_some() => Ok(object),
         _ => Err(ParseError::BadField { field: "state", expected: STATES }),
     }
 }
