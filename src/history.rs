@@ -148,3 +148,67 @@ impl History {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn point(at: UnixSeconds) -> Point {
+        Point { at, value: 1.0 }
+    }
+
+    fn event(at: UnixSeconds) -> crate::platform::facts::ThrottlingEvent {
+        crate::platform::facts::ThrottlingEvent { at, detail: None }
+    }
+
+    #[test]
+    fn dropped_samples_of_every_kind_are_counted() {
+        let mut history = History::new(3);
+        let times = || (0..5).map(f64::from);
+        let mut facts = Facts {
+            latency: [(LatencySeries::TaskExec, times().map(point).collect())].into(),
+            throttling_events: times().map(event).collect(),
+            dropped_before_load: 7,
+            ..Facts::default()
+        };
+        history.absorb(&mut facts, 10.0);
+        assert_eq!(history.dropped(), 2 + 2 + 7);
+        // Counted once, and what merely expires is not counted.
+        history.absorb(&mut Facts::default(), 200_000.0);
+        assert_eq!(history.dropped(), 11);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_hides_the_future_until_it_comes_again() {
+        let mut history = History::new(100);
+        let series = RollingSeries::QueueDepth;
+        for now in [1000.0, 1010.0, 1020.0] {
+            history.absorb(&mut Facts::default(), now);
+            history.record(now, &[(series, now)]);
+        }
+        assert_eq!(history.rolling(series, 1020.0).one_minute, Some(1010.0));
+        // Set back: the two later points are in the future.
+        history.absorb(&mut Facts::default(), 1005.0);
+        assert_eq!(history.rolling(series, 1005.0).one_minute, Some(1000.0));
+        history.record(1005.0, &[(series, 1005.0)]);
+        assert_eq!(history.rolling(series, 1005.0).max, Some(1005.0));
+        assert_eq!(history.rolling(series, 1020.0).max, Some(1020.0));
+        let newest: Vec<f64> = {
+            let mut facts = Facts { throttling_events: vec![event(1020.0), event(1001.0)], ..Facts::default() };
+            history.absorb(&mut facts, 1005.0);
+            history.throttling().newest(1005.0).map(|(at, _)| *at).collect()
+        };
+        assert_eq!(newest, [1001.0]);
+    }
+
+    #[test]
+    fn a_quiet_worker_keeps_its_sample_while_it_heartbeats() {
+        let worker = WorkerId { instance_id: "i".to_owned(), process_id: 1 };
+        let sample = SseSample { worker, count: 3, sessions: 3, max: 9, at: None };
+        let mut history = History::new(10);
+        history.absorb(&mut Facts { sse: vec![sample.clone()], ..Facts::default() }, 1.0);
+        assert_eq!(history.sse().collect::<Vec<_>>(), [&sample]);
+        history.absorb(&mut Facts::default(), 2.0);
+        assert_eq!(history.sse().count(), 0, "neither heartbeat nor sample");
+    }
+}

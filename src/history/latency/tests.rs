@@ -63,7 +63,41 @@ fn many_late_samples_are_sorted_in() {
     assert_all(&series, &[first, late].concat(), 10_051.0);
 }
 
+#[test]
+fn a_clock_that_is_set_back_and_forth_recounts_what_is_kept() {
+    let mut series = LatencySamples::new(100);
+    let points: Vec<Point> =
+        (0..40).map(|i| Point { at: 10_000.0 + f64::from(i) * 100.0, value: f64::from(i % 7) }).collect();
+    series.extend(points.clone());
+    series.advance(14_000.0);
+    // What the later time dropped does not come back; everything else counts as if the clock had never moved.
+    let kept: Vec<Point> = points.into_iter().filter(|point| point.at >= 14_000.0 - 3600.0).collect();
+    for now in [12_345.0, 11_000.0, 13_999.0, 10_399.0, 14_000.0] {
+        series.advance(now);
+        assert_all(&series, &kept, now);
+    }
+    assert_eq!(series.dropped(), 0, "expired, not dropped");
+}
+
 proptest! {
+    #[test]
+    fn windows_agree_with_the_definition_when_the_clock_is_set_back(
+        steps in proptest::collection::vec((proptest::collection::vec((-500.0..50.0_f64, 0.0..50.0_f64), 0..40), -400.0..400.0_f64), 1..15)
+    ) {
+        let mut series = LatencySamples::new(100_000);
+        let (mut now, mut all) = (10_000.0, Vec::new());
+        for (batch, step) in steps {
+            let points = batch.into_iter().map(|(offset, value)| Point { at: now + offset, value: value.round() });
+            let points: Vec<Point> = points.collect();
+            all.extend(points.iter().copied());
+            series.extend(points);
+            series.advance(now);
+            // Steps add up to less than an hour, so nothing expires.
+            assert_all(&series, &all, now);
+            now = (now + step).clamp(8_500.0, 11_500.0);
+        }
+    }
+
     #[test]
     fn windows_agree_with_the_definition_in_any_order_of_arrival(
         batches in proptest::collection::vec(

@@ -175,6 +175,38 @@ proptest! {
     }
 
     #[test]
+    fn counters_read_back_with_spaces_around(number in any::<i64>(), before in " {0,3}", after in "[ \n]{0,3}") {
+        prop_assert_eq!(counter(format!("{before}{number}{after}").as_bytes()), Ok(number));
+    }
+
+    #[test]
+    fn text_is_read_if_it_is_utf8_and_not_too_long(bytes in proptest::collection::vec(any::<u8>(), 0..40), longer in any::<bool>()) {
+        let bytes = if longer { bytes.repeat(MAX_VALUE_BYTES / 20) } else { bytes };
+        let expected = match std::str::from_utf8(&bytes) {
+            _ if bytes.len() > MAX_VALUE_BYTES => Err(ParseError::TooLong(MAX_VALUE_BYTES)),
+            Ok(text) => Ok(text),
+            Err(_) => Err(ParseError::NotUtf8),
+        };
+        prop_assert_eq!(utf8(&bytes), expected);
+    }
+
+    #[test]
+    fn an_error_never_quotes_the_value(secret in "s3cret[a-z]{4}") {
+        let values = [secret.clone(), format!("1:{secret}"), format!(r#"{{"count": "{secret}", "avg_wait_time": "{secret}"}}"#)];
+        for value in values {
+            let bytes = value.as_bytes();
+            let errors = [
+                heartbeat(bytes).err(), sse_sample(bytes, &worker()).err(), queue_analytics(bytes).err(),
+                series_member(bytes, 1.0).err(), circuit_state(bytes).err(), circuit_stats(bytes).err(), counter(bytes).err(),
+            ];
+            for error in errors {
+                let text = error.map(|error| error.to_string()).unwrap_or_default();
+                prop_assert!(!text.is_empty() && !text.contains("s3cret"), "{text:?} of {value}");
+            }
+        }
+    }
+
+    #[test]
     fn a_series_member_is_its_value(time in any::<f64>(), value in any::<f64>(), score in any::<f64>()) {
         let member = format!("{}:{}", crate::platform::python::python_float(time), crate::platform::python::python_float(value));
         let read = series_member(member.as_bytes(), score);
