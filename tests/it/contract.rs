@@ -1,5 +1,4 @@
-//! The Redis contract, to the letter: what the simulated workers write, and what the server asks and
-//! writes itself.
+//! The Redis contract, byte for byte: what the simulated workers write, and which commands the server sends.
 
 use std::collections::BTreeSet;
 
@@ -63,7 +62,7 @@ fn signals() -> Facts {
 }
 
 #[test]
-fn the_simulated_workers_write_what_the_platforms_do() {
+fn the_simulated_workers_write_what_the_platforms_workers_do() {
     let server = RedisServer::start();
     let mut connection = server.connection();
     writer::commands(&Keys::new(&scope()), &signals(), NOW).query::<()>(&mut connection).unwrap();
@@ -134,7 +133,7 @@ fn logged(server: &RedisServer) -> Vec<Vec<String>> {
 }
 
 #[tokio::test]
-async fn the_server_asks_for_little_at_a_time_and_writes_its_own_keys_only() {
+async fn the_server_reads_in_small_pieces_and_writes_only_its_own_keys() {
     let server = RedisServer::start_with(&["--slowlog-log-slower-than", "0", "--slowlog-max-len", "100000"]);
     for process in 0..700 {
         beat(&server, "ingress-1", "rest", process);

@@ -1,4 +1,4 @@
-//! PostgreSQL's limit: how it arrives, what outages do to it, and who is trusted to tell it.
+//! PostgreSQL's connection limit: queries, outages, TLS, and the CA file.
 
 use std::path::Path;
 use std::process::Output;
@@ -75,7 +75,7 @@ fn the_limit_arrives_and_outages_cost_no_tick() {
     postgres.restart();
     eventually("the new limit", Duration::from_secs(30), || metric("kdcube_db_connections_max") == Some(41.0));
     let log = server.log();
-    assert_eq!(log.matches("query of max_connections failed").count(), 1, "once, not once a question: {log}");
+    assert_eq!(log.matches("query of max_connections failed").count(), 1, "once, not once a query: {log}");
     assert!(log.contains("queries of max_connections work again") && !log.contains(PASSWORD), "{log}");
 }
 
@@ -110,7 +110,7 @@ async fn an_answer_that_is_too_old_is_absent_until_there_is_a_new_one() {
 }
 
 #[test]
-fn a_check_says_what_it_reached_or_why_it_did_not() {
+fn a_check_reports_the_server_or_why_it_failed() {
     let mut postgres = PostgresServer::start();
     let port = postgres.port().to_string();
     let variables = variables(&port);
@@ -136,7 +136,7 @@ fn a_check_says_what_it_reached_or_why_it_did_not() {
 }
 
 #[test]
-fn commands_that_tick_once_ask_once() {
+fn commands_that_tick_once_query_once() {
     let postgres = PostgresServer::start();
     let port = postgres.port().to_string();
     let variables = variables(&port);
