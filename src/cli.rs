@@ -181,7 +181,7 @@ impl Cli {
     ///
     /// # Errors
     /// Wrong usage, or a request for help or version: clap's error knows what to print.
-    pub fn parse_nameds<I, T>(words: I) -> Result<Self, clap::Error>
+    pub fn parse_from_words<I, T>(words: I) -> Result<Self, clap::Error>
     where
         I: IntoIterator<Item = T>,
         T: Into<std::ffi::OsString> + Clone,
@@ -265,7 +265,7 @@ mod tests {
     #[test]
     fn a_setting_is_a_flag_before_and_after_the_command() {
         for words in [["x", "--port", "1", "check"], ["x", "check", "--port", "1"]] {
-            let cli = Cli::parse_nameds(words).unwrap();
+            let cli = Cli::parse_from_words(words).unwrap();
             assert_eq!(cli.flags.get("METRICS_PORT").map(String::as_str), Some("1"), "{words:?}");
         }
     }

@@ -6,7 +6,7 @@ use kdcube_metrics::cli::Cli;
 use kdcube_metrics::commands;
 
 fn main() -> ExitCode {
-    match Cli::parse_nameds(std::env::args_os()) {
+    match Cli::parse_from_words(std::env::args_os()) {
         Ok(cli) => commands::run(cli, std::env::vars_os()).into(),
         Err(error) => {
             // Help and version are answers, not mistakes.
