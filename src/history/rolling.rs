@@ -109,6 +109,15 @@ mod tests {
     }
 
     #[test]
+    fn a_clock_that_is_set_back_takes_the_windows_back() {
+        let series = series(&[(1000.0, 1.0), (1030.0, 2.0), (1090.0, 9.0)]);
+        assert_eq!(series.stats(1090.0).one_minute, Some(5.5));
+        let back = series.stats(1030.0);
+        assert_eq!((back.one_minute, back.one_hour, back.max), (Some(1.5), Some(1.5), Some(2.0)));
+        assert_eq!(series.stats(999.0), RollingStats::default());
+    }
+
+    #[test]
     fn points_older_than_an_hour_go_and_those_of_an_hour_when_one_is_written() {
         let mut series = series(&[(0.0, 5.0), (1.0, 3.0), (2.0, 4.0)]);
         series.expire(3601.0);
