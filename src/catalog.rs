@@ -1,16 +1,20 @@
 //! The one table of all exported metrics: what each is called, measures and is read from.
 //!
-//! A new metric is one row in [`scalars`] or [`families`]; every outlet follows. Knows the payload
-//! and no sink; renaming is for [`mapping`], rendering for `exporters` and `api`.
+//! A new metric is one row in [`scalars`] or [`families`]; every outlet follows. Reads the state and knows no sink; names
+//! and rendering belong to the outlets.
 
 mod families;
 pub mod own;
 mod scalars;
 mod unit;
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
-use crate::analysis::SystemPayload;
+use crate::analysis::SystemState;
+use crate::analysis::state::{Cause, Reading};
+use crate::platform::facts::Scope;
 
 pub use unit::{CLOUDWATCH_UNITS, Unit};
 
@@ -47,35 +51,19 @@ pub struct Metric {
     pub labels: &'static [&'static str],
     /// Other names of a scalar, accepted wherever a key is.
     pub aliases: &'static [&'static str],
-    /// When and why there is no value.
+    /// When there is no value, for documents; why there is none now is in the [`Reading`].
     pub absent: &'static str,
+    /// Whether CloudWatch gets it unless configured otherwise. A new row must not cost money by itself: only `true` for
+    /// what has always been sent.
+    pub cloudwatch_default: bool,
     read: Read,
 }
 
-/// How a row's values come out of the payload.
+/// How a row's values come out of the state.
 #[derive(Debug)]
 enum Read {
-    Scalar(fn(&SystemPayload) -> Option<f64>),
-    Family(fn(&SystemPayload, &mut Rows<'_>)),
-}
-
-/// What a scalar shows now: missing is a variant, never a number.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Reading {
-    Value(f64),
-    /// Why there is no value.
-    Absent(&'static str),
-}
-
-impl Reading {
-    /// The value, if there is one.
-    #[must_use]
-    pub const fn value(self) -> Option<f64> {
-        match self {
-            Self::Value(value) => Some(value),
-            Self::Absent(_) => None,
-        }
-    }
+    Scalar(fn(&SystemState) -> Reading<f64>),
+    Family(fn(&SystemState, &mut Rows<'_>)),
 }
 
 /// What every exporter takes: one value of one metric, in the metric's unit, always finite.
@@ -84,12 +72,15 @@ pub struct Sample {
     pub metric: &'static Metric,
     pub labels: Vec<(&'static str, String)>,
     pub value: f64,
+    /// Whose value it is; `None` where the source does not say.
+    pub scope: Option<Arc<Scope>>,
 }
 
 /// Where a family's reader puts its values.
 #[derive(Debug)]
 struct Rows<'a> {
     metric: &'static Metric,
+    scope: Option<&'a Arc<Scope>>,
     out: &'a mut Vec<Sample>,
 }
 
@@ -99,7 +90,7 @@ impl Rows<'_> {
         debug_assert_eq!(labels.len(), self.metric.labels.len(), "{}", self.metric.key);
         let Some(value) = value.into().filter(|value| value.is_finite()) else { return };
         let labels = self.metric.labels.iter().copied().zip(labels.iter().map(|label| (*label).to_owned())).collect();
-        self.out.push(Sample { metric: self.metric, labels, value });
+        self.out.push(Sample { metric: self.metric, labels, value, scope: self.scope.cloned() });
     }
 }
 
@@ -119,12 +110,20 @@ impl Metric {
         matches!(self.read, Read::Scalar(_))
     }
 
-    /// Its values in this payload; none, where the fact is absent.
-    fn sample(&'static self, monitoring: &SystemPayload, out: &mut Vec<Sample>) {
-        let mut rows = Rows { metric: self, out };
+    /// What a scalar shows; `None` for a family.
+    fn scalar(&self, state: &SystemState) -> Option<Reading<f64>> {
         match self.read {
-            Read::Scalar(read) => rows.push(&[], read(monitoring)),
-            Read::Family(read) => read(monitoring, &mut rows),
+            Read::Scalar(read) => Some(read(state).filter(|value| value.is_finite(), || Cause::Implausible)),
+            Read::Family(_) => None,
+        }
+    }
+
+    /// Its values in this state; none, where the fact is absent.
+    fn sample(&'static self, state: &SystemState, out: &mut Vec<Sample>) {
+        let mut rows = Rows { metric: self, scope: state.scope.as_ref(), out };
+        match self.read {
+            Read::Scalar(read) => rows.push(&[], read(state).value()),
+            Read::Family(read) => read(state, &mut rows),
         }
     }
 }
@@ -140,24 +139,15 @@ pub fn find(key: &str) -> Option<&'static Metric> {
     all().find(|metric| metric.key == key || metric.aliases.contains(&key))
 }
 
-/// Every scalar with what it shows in this payload.
-pub fn scalars(monitoring: &SystemPayload) -> impl Iterator<Item = (&'static Metric, Reading)> {
-    scalars::TABLE.iter().filter_map(|metric| match metric.read {
-        Read::Scalar(read) => {
-            let value = read(monitoring).filter(|value| value.is_finite());
-            Some((metric, value.map_or(Reading::Absent(metric.absent), Reading::Value)))
-        }
-        Read::Family(_) => None,
-    })
+/// Every scalar with its value in this state, or why it has none.
+pub fn scalars(state: &SystemState) -> impl Iterator<Item = (&'static Metric, Reading<f64>)> {
+    scalars::TABLE.iter().filter_map(|metric| Some((metric, metric.scalar(state)?)))
 }
 
-/// What one scalar shows now, by key or alias.
+/// The value of one scalar, by key or alias.
 #[must_use]
-pub fn scalar(key: &str, monitoring: &SystemPayload) -> Option<f64> {
-    match find(key)?.read {
-        Read::Scalar(read) => read(monitoring).filter(|value| value.is_finite()),
-        Read::Family(_) => None,
-    }
+pub fn scalar(key: &str, state: &SystemState) -> Option<f64> {
+    find(key)?.scalar(state)?.value()
 }
 
 /// A value as JSON: whole numbers without a fraction, as people and most readers expect of counts.
@@ -171,10 +161,10 @@ pub fn json_number(value: f64) -> Value {
 
 /// Every value of every metric, in table order: what exporters take.
 #[must_use]
-pub fn samples(monitoring: &SystemPayload) -> Vec<Sample> {
+pub fn samples(state: &SystemState) -> Vec<Sample> {
     let mut out = Vec::with_capacity(256);
     for metric in all() {
-        metric.sample(monitoring, &mut out);
+        metric.sample(state, &mut out);
     }
     out
 }

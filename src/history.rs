@@ -1,5 +1,5 @@
 //! What a window needs to remember between ticks: latency samples, rolling points, throttling
-//! events and the last word of each SSE worker. Fed by `engine`, read by `monitoring`; pure.
+//! events and the last sample of each SSE worker. Fed by `engine`, read by `analysis`; pure.
 
 mod buckets;
 pub mod latency;
@@ -149,5 +149,30 @@ impl History {
         for sample in &signals.sse {
             self.sse.insert(sample.worker.clone(), sample.clone());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::platform::facts::ThrottlingEvent;
+
+    #[test]
+    fn all_that_is_dropped_is_counted() {
+        let mut history = History::new(2);
+        let points: Vec<Point> = (0..5_u8).map(|second| Point { at: f64::from(second), value: 1.0 }).collect();
+        let events = (0..3_u8).map(|second| ThrottlingEvent { at: f64::from(second), detail: None }).collect();
+        let many = vec![Point { at: 1.0, value: 1.0 }; rolling::MOST_POINTS + 4];
+        let mut facts = Facts {
+            latency: [(LatencySeries::QueueWait, points.clone()), (LatencySeries::TaskExec, points)].into(),
+            rolling: [(RollingSeries::QueueDepth, many)].into(),
+            throttling_events: events,
+            dropped_before_load: 7,
+            ..Facts::default()
+        };
+        history.absorb(&mut facts, 10.0);
+        assert_eq!(history.dropped(), 7 + 2 * 3 + 4 + 1);
+        history.absorb(&mut Facts { dropped_before_load: 1, ..Facts::default() }, 11.0);
+        assert_eq!(history.dropped(), 19);
     }
 }

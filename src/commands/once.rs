@@ -15,6 +15,7 @@ use crate::base::clock::{Clock, SystemClock};
 use crate::catalog;
 use crate::cli::OnceArgs;
 use crate::config::Config;
+use crate::engine::snapshot::RunId;
 use crate::engine::tick::RecordMode;
 use crate::outlets::push::delivery::{ExportOutcome, Exports, Report};
 use crate::outlets::push::sink::{ExportBatch, Preview, SnapshotSamples};
@@ -48,7 +49,11 @@ async fn once(config: &Config, arguments: &OnceArgs) -> anyhow::Result<Exit> {
     if let Some(error) = &tick.record_error {
         telemetry.record_failed(error);
     }
-    let truth = SnapshotSamples { id: format!("once-{now}"), at: now, samples: catalog::samples(&tick.monitoring) };
+    let truth = SnapshotSamples {
+        id: RunId::random().snapshot(1).to_string(),
+        at: now,
+        samples: catalog::samples(&tick.state),
+    };
     let batch = ExportBatch { truth: Some(truth), snapshot_age_seconds: Some((SystemClock.now() - now).max(0.0)) };
     if arguments.dry_run {
         return Ok(print(&previews(config, arguments, &exports, &batch)));

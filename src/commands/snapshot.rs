@@ -5,10 +5,11 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::{Exit, block_on, fail, print};
-use crate::analysis::SystemPayload;
+use crate::analysis::SystemState;
+use crate::analysis::state::Reading;
 use crate::app;
 use crate::base::clock::{Clock, FixedClock, SystemClock};
-use crate::catalog::{self, Reading};
+use crate::catalog;
 use crate::cli::{SnapshotArgs, SnapshotFormat};
 use crate::config::Config;
 use crate::engine::tick::{RecordMode, Tick};
@@ -47,16 +48,16 @@ fn nothing_collected(error: &SourceError) -> Exit {
 }
 
 fn render(tick: &Tick, now: f64, config: &Config, format: SnapshotFormat) -> String {
-    let system = &tick.monitoring;
+    let state = &tick.state;
     let json = match (format, &tick.answers) {
-        (SnapshotFormat::System, _) => json!(system),
+        (SnapshotFormat::System, _) => json!(tick.payload()),
         (SnapshotFormat::Combined, Some(answers)) => json!(UpstreamEnvelope::of(answers)),
         (SnapshotFormat::Combined, None) => {
-            json!({"timestamp": now, "mode": config.source.mode().as_str(), "system": system})
+            json!({"timestamp": now, "mode": config.source.mode().as_str(), "system": tick.payload()})
         }
-        (SnapshotFormat::Scalars, _) => scalars(system),
+        (SnapshotFormat::Scalars, _) => scalars(state),
         (SnapshotFormat::Prometheus, _) => {
-            return exposition::render(&catalog::samples(system), &config.mapping, TextFormat::Text);
+            return exposition::render(&catalog::samples(state), &config.mapping, TextFormat::Text);
         }
     };
     // Pretty, because a person or a diff reads it; to_string_pretty of a Value cannot fail.
@@ -65,8 +66,8 @@ fn render(tick: &Tick, now: f64, config: &Config, format: SnapshotFormat) -> Str
     text
 }
 
-fn scalars(system: &SystemPayload) -> Value {
-    let values = catalog::scalars(system).filter_map(|(metric, reading)| match reading {
+fn scalars(state: &SystemState) -> Value {
+    let values = catalog::scalars(state).filter_map(|(metric, reading)| match reading {
         Reading::Value(value) => Some((metric.key.to_owned(), catalog::json_number(value))),
         Reading::Absent(_) => None,
     });

@@ -1,7 +1,7 @@
 //! Plain data: the raw facts of one tick, as the platform's workers left them.
 //!
-//! Owns the types and, in `signals::parse`, how each is read from the bytes in Redis. Computes
-//! nothing, reads no clock, does no I/O; what the facts mean is for `monitoring` to say.
+//! Owns the types; `platform::parse` reads each from the bytes in Redis. Computes nothing, reads no clock, does no I/O;
+//! `analysis` says what the facts mean.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -324,9 +324,6 @@ impl Circuit {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Authentication, Self::RateLimiter, Self::Backpressure];
 
-    /// The states that one can be in.
-    pub const STATES: [&str; 3] = ["closed", "open", "half_open"];
-
     /// The word in keys, labels and payloads.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -335,6 +332,35 @@ impl Circuit {
             Self::RateLimiter => "rate_limiter",
             Self::Backpressure => "backpressure",
         }
+    }
+}
+
+/// The states that a circuit breaker can be in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum CircuitState {
+    Closed,
+    Open,
+    HalfOpen,
+}
+
+impl CircuitState {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Closed, Self::Open, Self::HalfOpen];
+
+    /// The word in Redis, labels and payloads.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Open => "open",
+            Self::HalfOpen => "half_open",
+        }
+    }
+
+    /// The state that a word names.
+    #[must_use]
+    pub fn named(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == word)
     }
 }
 

@@ -54,7 +54,7 @@ fn recently(seconds_ago: f64) -> f64 {
 }
 
 fn queued(role: &str, value: f64) -> Sample {
-    Sample { metric: find("proc_queue_tasks").unwrap(), labels: vec![("role", role.to_owned())], value }
+    Sample { metric: find("proc_queue_tasks").unwrap(), labels: vec![("role", role.to_owned())], value, scope: None }
 }
 
 fn batch(id: &str, at: f64, samples: Vec<Sample>) -> ExportBatch {
@@ -90,7 +90,8 @@ async fn points_arrive_and_boto3_reads_them_back() {
     let dimensions = ("METRICS_CLOUDWATCH_DIMENSIONS_JSON", r#"{"env": "test"}"#);
     let sink = sink_with(&server, &[dimensions, ("METRICS_CLOUDWATCH_NAMESPACE", "Acme/Chat")]);
     let at = recently(60.0);
-    let scalar = Sample { metric: find("ingress.sse.saturation_percent").unwrap(), labels: vec![], value: 31.25 };
+    let scalar =
+        Sample { metric: find("ingress.sse.saturation_percent").unwrap(), labels: vec![], value: 31.25, scope: None };
     assert_eq!(push(&sink, &batch("a", at, vec![scalar, queued("chat", 0.0)])).await, Ok(2));
 
     let read = moto.series("Acme/Chat");

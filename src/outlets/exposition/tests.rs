@@ -1,10 +1,11 @@
 //! The letters of both formats.
 
 use super::*;
+use crate::analysis::recorded::Case;
 use crate::catalog::{Unit, find};
 
 fn sample(labels: Vec<(&'static str, String)>, value: f64) -> Sample {
-    Sample { metric: find("proc_queue_wait_seconds").expect("known"), labels, value }
+    Sample { metric: find("proc_queue_wait_seconds").expect("known"), labels, value, scope: None }
 }
 
 #[test]
@@ -61,9 +62,7 @@ fn a_counter_family_drops_its_suffix_in_openmetrics() {
 #[test]
 fn the_whole_output_is_as_it_was() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/conformance/cases/fleet-component-config.json");
-    let case: serde_json::Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
-    let system = serde_json::from_value(case["expected"]["system"].clone()).unwrap();
-    let samples = crate::catalog::samples(&system);
+    let samples = crate::catalog::samples(&Case::read(path.as_ref()).state());
     insta::assert_snapshot!("text", render(&samples, &Mapping::default(), TextFormat::Text));
     insta::assert_snapshot!("openmetrics", render(&samples, &Mapping::default(), TextFormat::OpenMetrics));
 }

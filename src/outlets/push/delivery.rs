@@ -140,7 +140,7 @@ pub fn batch(truth: Option<&Snapshot>, reader: &SnapshotReader) -> ExportBatch {
 
 /// A snapshot as sinks take it.
 fn truth_of(snapshot: &Snapshot) -> SnapshotSamples {
-    SnapshotSamples { id: snapshot.id.clone(), at: snapshot.taken_at, samples: catalog::samples(&snapshot.monitoring) }
+    SnapshotSamples { id: snapshot.id.to_string(), at: snapshot.taken_at, samples: catalog::samples(&snapshot.state) }
 }
 
 #[cfg(test)]

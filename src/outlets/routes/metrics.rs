@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use super::{RouteState, negotiate};
 use crate::catalog;
 use crate::catalog::own::Observed;
-use crate::engine::snapshot::{Snapshot, SnapshotReader};
+use crate::engine::snapshot::{Snapshot, SnapshotId, SnapshotReader};
 use crate::outlets::exposition::{self, TextFormat};
 use crate::outlets::names::Mapping;
 use crate::telemetry::Telemetry;
@@ -37,7 +37,7 @@ pub(super) struct Scrapes {
 /// One rendering, and what it was made of.
 #[derive(Debug)]
 struct CachedBody {
-    snapshot: Option<String>,
+    snapshot: Option<SnapshotId>,
     up: bool,
     made: Instant,
     body: Bytes,
@@ -57,8 +57,8 @@ impl ScrapeInputs {
     }
 
     fn are_in(&self, kept: &CachedBody) -> bool {
-        let snapshot = self.truth.as_ref().map(|snapshot| snapshot.id.as_str());
-        kept.made.elapsed() < OWN_TTL && kept.snapshot.as_deref() == snapshot && kept.up == self.observed.up
+        let snapshot = self.truth.as_ref().map(|snapshot| snapshot.id);
+        kept.made.elapsed() < OWN_TTL && kept.snapshot == snapshot && kept.up == self.observed.up
     }
 }
 
@@ -97,14 +97,14 @@ impl Scrapes {
         }
         let text = self.render(format, facts, telemetry);
         let body = Bytes::from(if gzip { zipped(&text) } else { text.into_bytes() });
-        let snapshot = facts.truth.as_ref().map(|snapshot| snapshot.id.clone());
+        let snapshot = facts.truth.as_ref().map(|snapshot| snapshot.id);
         *kept = Some(CachedBody { snapshot, up: facts.observed.up, made: Instant::now(), body: body.clone() });
         body
     }
 
     fn render(&self, format: TextFormat, facts: &ScrapeInputs, telemetry: &Telemetry) -> String {
         let mut text = match &facts.truth {
-            Some(snapshot) => exposition::render(&catalog::samples(&snapshot.monitoring), &self.mapping, format),
+            Some(snapshot) => exposition::render(&catalog::samples(&snapshot.state), &self.mapping, format),
             None => String::new(),
         };
         text.push_str(&exposition::render_own(&telemetry.read(facts.observed), format));

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::{ParseError, object};
-use crate::platform::facts::Circuit;
+use crate::platform::facts::CircuitState;
 
 /// Fields that its writer always writes; without one of them the whole is not what it seems.
 const FIELDS: [&str; 12] = [
@@ -31,7 +31,7 @@ pub fn circuit_stats(bytes: &[u8]) -> Result<Map<String, Value>, ParseError> {
         return Err(format!("field {missing} is missing"));
     }
     match object.get("state").and_then(Value::as_str) {
-        Some(state) if Circuit::STATES.contains(&state) => Ok(object),
+        Some(state) if CircuitState::named(state).is_some() => Ok(object),
         _ => Err("field state is not closed, open or half_open".to_owned()),
     }
 }

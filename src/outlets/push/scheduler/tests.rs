@@ -1,9 +1,8 @@
 //! When rounds begin, in time that is made to pass.
 
 use super::*;
-use crate::analysis::SystemPayload;
 use crate::base::clock::FixedClock;
-use crate::engine::snapshot::{self, Publisher, Snapshot};
+use crate::engine::snapshot::{self, Publisher, RunId, Snapshot};
 use crate::outlets::push::fake_sink::{Act, Fake};
 
 const INTERVAL: Duration = Duration::from_secs(10);
@@ -18,9 +17,11 @@ fn running(fakes: &[&Fake], on_start: bool) -> Publisher {
     publisher
 }
 
-fn publish(publisher: &Publisher, id: &str) {
-    let monitoring = SystemPayload::default();
-    publisher.publish(Arc::new(Snapshot { id: id.to_owned(), taken_at: 0.0, taken: Instant::now(), monitoring }));
+/// Publishes an empty snapshot; gives its id.
+fn publish(publisher: &Publisher) -> String {
+    let id = RunId::random().snapshot(1);
+    publisher.publish(Arc::new(Snapshot { id, taken_at: 0.0, taken: Instant::now(), state: Arc::default() }));
+    id.to_string()
 }
 
 /// When each batch's first attempt began.
@@ -35,10 +36,10 @@ async fn rounds_keep_their_distance_from_a_random_phase_on() {
         let sink = Fake::new(&[Act::Take]);
         let publisher = running(&[&sink], false);
         let start = Instant::now();
-        publish(&publisher, "a");
+        publish(&publisher);
         for _ in 0..100 {
             tokio::time::sleep(INTERVAL / 2).await;
-            publish(&publisher, "b");
+            publish(&publisher);
         }
         let times = times(&sink);
         assert!((49..=51).contains(&times.len()), "{}", times.len());
@@ -58,9 +59,9 @@ async fn the_first_round_waits_for_the_first_snapshot_but_not_for_ever() {
     let _silent = running(&[&never], true);
     tokio::time::sleep(3 * INTERVAL / 10).await;
     assert_eq!((late.attempts(), never.attempts()), (0, 0));
-    publish(&publisher, "first");
+    let first = publish(&publisher);
     tokio::time::sleep(INTERVAL / 10).await;
-    assert_eq!(late.seen(|seen| seen.attempts[0].1.clone()).as_deref(), Some("first"));
+    assert_eq!(late.seen(|seen| seen.attempts[0].1.clone()), Some(first));
     tokio::time::sleep(INTERVAL).await;
     let (at, id) = never.seen(|seen| seen.attempts[0].clone());
     assert_eq!(id, None, "that there is nothing is told too");
@@ -72,7 +73,7 @@ async fn a_sink_that_hangs_or_panics_delays_neither_the_others_nor_the_next_roun
     let (hangs, panics, works) = (Fake::new(&[Act::Hang]), Fake::new(&[Act::Panic]), Fake::new(&[Act::Take]));
     let publisher = running(&[&hangs, &panics, &works], false);
     for _ in 0..100 {
-        publish(&publisher, "a");
+        publish(&publisher);
         tokio::time::sleep(INTERVAL).await;
     }
     let times = times(&works);

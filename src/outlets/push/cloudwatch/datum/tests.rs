@@ -8,7 +8,7 @@ use crate::settings::FromSetting;
 
 fn sample(key: &str, labels: &[(&'static str, &str)], value: f64) -> Sample {
     let labels = labels.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
-    Sample { metric: find(key).unwrap(), labels, value }
+    Sample { metric: find(key).unwrap(), labels, value, scope: None }
 }
 
 fn format(mapping: &str, dimensions: &str, high_resolution: bool) -> DatumFormat {

@@ -7,7 +7,9 @@ use crate::catalog::{Sample, find};
 
 fn points(at: UnixSeconds, count: usize) -> Vec<SpooledPoint> {
     let metric = find("instances").unwrap();
-    (0..count).map(|_| SpooledPoint { at, sample: Sample { metric, labels: Vec::new(), value: 1.0 } }).collect()
+    (0..count)
+        .map(|_| SpooledPoint { at, sample: Sample { metric, labels: Vec::new(), value: 1.0, scope: None } })
+        .collect()
 }
 
 fn times(spool: &Spool) -> Vec<UnixSeconds> {
