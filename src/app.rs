@@ -35,6 +35,7 @@ use crate::sources::proxy::Upstreams;
 use crate::sources::redis::RedisSource;
 use crate::sources::redis::updates::watch_gateway_updates;
 use crate::telemetry::Telemetry;
+use crate::telemetry::http::Files;
 
 /// How long a stopping server waits for answers that are under way, and then for pushes: together
 /// less than orchestrators wait before they kill.
@@ -66,7 +67,7 @@ impl App {
         let door = AccessControl::open(&config.door, &telemetry)?;
         // There is no other: replicas do not know of each other, and each records and pushes.
         telemetry.set_leader(true);
-        let database = watched_database(&config, &telemetry);
+        let database = watched_database(&config, &telemetry)?;
         let (ticker, replies) = ticker(&config, clock.as_ref(), &telemetry, database)?;
         let pace = Pace { interval: config.sample_interval, stale_after: config.stale_after };
         let station = Station::new(ticker, replies, clock, Arc::clone(&telemetry), pace);
@@ -158,8 +159,13 @@ pub fn exports(config: &Config, telemetry: &Arc<Telemetry>) -> anyhow::Result<Ex
 }
 
 /// The database's answers, asked for in the background, where that is wanted.
-fn watched_database(config: &Config, telemetry: &Arc<Telemetry>) -> Option<Database> {
-    config.postgres.clone().map(|postgres| database::watch(postgres, Arc::clone(telemetry), database::Pace::default()))
+///
+/// # Errors
+/// The CA file cannot be loaded any more.
+fn watched_database(config: &Config, telemetry: &Arc<Telemetry>) -> anyhow::Result<Option<Database>> {
+    let Some(postgres) = config.postgres.clone() else { return Ok(None) };
+    let watched = database::watch(postgres, Arc::clone(telemetry), database::Pace::default());
+    watched.map(Some).map_err(|errors| anyhow::anyhow!(errors.join("; ")))
 }
 
 /// The same, asked once, for a command that ticks once.
@@ -194,7 +200,12 @@ pub fn ticker(
             (sampler(Box::new(EmbeddedSource::new(clock.now())), gateway, false), None)
         }
         SourceConfig::Proxy(proxy) => {
-            let upstreams = Upstreams::new(proxy).map_err(anyhow::Error::msg)?;
+            if !proxy.tls.paths().is_empty() {
+                telemetry.door.follows(Files::ProxyTls);
+            }
+            let counts = Arc::clone(telemetry);
+            let reloaded = move |ok| counts.door.reloaded(Files::ProxyTls, ok);
+            let upstreams = Upstreams::new(proxy, reloaded).map_err(anyhow::Error::msg)?;
             let (relay, answers) = ProxyTicker::new(upstreams, Arc::clone(telemetry));
             (Box::new(relay), Some(answers))
         }

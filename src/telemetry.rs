@@ -147,7 +147,7 @@ impl Telemetry {
         self.postgres_errors.get_or_init(AtomicU64::default);
     }
 
-    /// PostgreSQL was asked in vain.
+    /// A query of max_connections failed.
     pub fn postgres_failed(&self) {
         self.postgres_errors.get_or_init(AtomicU64::default).fetch_add(1, Relaxed);
     }
@@ -197,8 +197,8 @@ impl Telemetry {
         *if error.is_none() { &mut counts.ok } else { &mut counts.failed } += 1;
         let was_up = counts.up.replace(error.is_none());
         match error {
-            Some(error) if was_up != Some(false) => warn!(upstream, error, "an upstream tells nothing"),
-            None if was_up == Some(false) => info!(upstream, "the upstream tells again"),
+            Some(error) if was_up != Some(false) => warn!(upstream, error, "upstream request failed"),
+            None if was_up == Some(false) => info!(upstream, "upstream recovered"),
             _ => {}
         }
     }

@@ -15,9 +15,14 @@ pub(super) fn breakers(facts: &Facts, keys: &Keys) -> BTreeMap<Circuit, Breaker>
     let breaker = |circuit: Circuit| {
         let left = facts.circuits.get(&circuit).unwrap_or(&nothing);
         let mut breaker = breaker(left);
-        if facts.unreadable.contains(&Unreadable::Circuit(circuit)) {
-            let keys = [keys.circuit(circuit, "stats"), keys.circuit(circuit, "state")];
+        let marked = |unreadable| facts.unreadable.contains(&unreadable);
+        let gone = marked(Unreadable::Circuit(circuit));
+        if gone || marked(Unreadable::CircuitState(circuit)) {
+            let keys = [keys.circuit(circuit, "state"), keys.circuit(circuit, "stats")];
             breaker.state = Reading::absent(unreadable::reason(facts, keys));
+        }
+        if gone {
+            breaker.shown = None;
         }
         (circuit, breaker)
     };
@@ -29,8 +34,10 @@ fn breaker(facts: &CircuitFacts) -> Breaker {
     let stats = facts.stats.as_ref().unwrap_or(&empty);
     let whole = |field: &str| stats.get(field).and_then(Value::as_i64).unwrap_or_default();
     let time = |field: &str| stats.get(field).and_then(Value::as_f64).filter(|time| time.is_finite());
+    let shown = state(stats.get("state").and_then(Value::as_str), facts.state);
     Breaker {
-        state: Reading::Value(state(stats.get("state").and_then(Value::as_str), facts.state.as_deref())),
+        state: Reading::Value(shown),
+        shown: Some(shown),
         stats: BreakerStats {
             failure_count: whole("failure_count"),
             success_count: whole("success_count"),
@@ -49,27 +56,47 @@ fn breaker(facts: &CircuitFacts) -> Breaker {
     }
 }
 
-/// The state in the statistics, which is what the platform shows; else the one kept beside them; a circuit without any is
-/// closed.
-fn state(stats: Option<&str>, kept: Option<&str>) -> CircuitState {
-    let known = |word: Option<&str>| word.and_then(CircuitState::named);
-    known(stats).or_else(|| known(kept)).unwrap_or(CircuitState::Closed)
+/// The state in the statistics, which is what the platform shows; else the one kept beside them; else closed.
+fn state(stats: Option<&str>, kept: Option<CircuitState>) -> CircuitState {
+    stats.and_then(CircuitState::named).or(kept).unwrap_or(CircuitState::Closed)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::platform::facts::Scope;
 
     #[test]
     fn a_state_of_unknown_name_is_skipped() {
         let table = [
-            (Some("open"), Some("closed"), CircuitState::Open),
-            (None, Some("half_open"), CircuitState::HalfOpen),
-            (Some("?"), Some("open"), CircuitState::Open),
+            (Some("open"), Some(CircuitState::Closed), CircuitState::Open),
+            (None, Some(CircuitState::HalfOpen), CircuitState::HalfOpen),
+            (Some("?"), Some(CircuitState::Open), CircuitState::Open),
             (None, None, CircuitState::Closed),
         ];
         for (stats, kept, expected) in table {
             assert_eq!(state(stats, kept), expected);
+        }
+    }
+
+    #[test]
+    fn a_malformed_state_is_absent_and_the_payload_keeps_what_the_platform_shows() {
+        let (keys, circuit) =
+            (Keys::new(&Scope { tenant: "a".to_owned(), project: "b".to_owned() }), Circuit::Backpressure);
+        let open = serde_json::json!({"state": "open"}).as_object().cloned();
+        let table = [
+            (Unreadable::CircuitState(circuit), open.clone(), Some(CircuitState::Open)),
+            (Unreadable::CircuitState(circuit), None, Some(CircuitState::Closed)),
+            (Unreadable::Circuit(circuit), None, None),
+        ];
+        for (unreadable, stats, shown) in table {
+            let left = CircuitFacts { stats, ..CircuitFacts::default() };
+            let facts =
+                Facts { circuits: [(circuit, left)].into(), unreadable: [unreadable].into(), ..Facts::default() };
+            let breaker = &breakers(&facts, &keys)[&circuit];
+            let reason = breaker.state.reason().unwrap().to_string();
+            assert_eq!(reason, "it cannot be read: a:b:kdcube:circuit_breaker:backpressure:state");
+            assert_eq!(breaker.shown, shown, "{unreadable:?}");
         }
     }
 

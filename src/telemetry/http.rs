@@ -33,6 +33,9 @@ impl CloseReason {
 pub enum Files {
     Tls,
     Tokens,
+    /// Certificates for upstreams, in proxy mode.
+    ProxyTls,
+    PostgresCa,
 }
 
 impl Files {
@@ -40,6 +43,8 @@ impl Files {
         match self {
             Self::Tls => "tls",
             Self::Tokens => "tokens",
+            Self::ProxyTls => "proxy_tls",
+            Self::PostgresCa => "postgres_ca",
         }
     }
 }

@@ -21,6 +21,15 @@ pub struct UpstreamTls {
     pub identity: Option<(PathBuf, PathBuf)>,
 }
 
+impl UpstreamTls {
+    /// Every file.
+    #[must_use]
+    pub fn paths(&self) -> Vec<PathBuf> {
+        let identity = self.identity.iter().flat_map(|(certificate, key)| [certificate, key]);
+        self.authorities.iter().chain(identity).cloned().collect()
+    }
+}
+
 /// Reads and judges the files: a client that is built with them.
 ///
 /// # Errors

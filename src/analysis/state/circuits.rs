@@ -8,6 +8,8 @@ use crate::platform::facts::CircuitState;
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Breaker {
     pub state: Reading<CircuitState>,
+    /// What the platform shows, even where it guesses; `None` where neither the state nor the statistics can be read.
+    pub shown: Option<CircuitState>,
     pub stats: BreakerStats,
 }
 

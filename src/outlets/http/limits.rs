@@ -39,7 +39,7 @@ pub(super) const EXPORT_REQUESTS: u32 = 3;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::file_watch::LOOK_EVERY;
+    use crate::base::file_watch::POLL_INTERVAL;
     use crate::outlets::push::delivery::SPACING;
 
     #[test]
@@ -62,7 +62,7 @@ mod tests {
             ("time of any other answer", beyond(String::new())),
             ("time of `/metrics/export`", beyond(format!("{EXPORT_REQUESTS} × "))),
             ("exports on demand", format!("1 in {}", seconds(SPACING))),
-            ("looking at token and certificate files", format!("every {}", seconds(LOOK_EVERY))),
+            ("looking at token and certificate files", format!("every {}", seconds(POLL_INTERVAL))),
         ] {
             let row = format!("| {what} | {limit} |");
             assert!(page.contains(&row), "docs/security.md has no row beginning\n{row}");

@@ -32,7 +32,7 @@ async fn body(state: &RouteState, component: Component) -> Result<Response, Http
             let json = HeaderValue::from_static("application/json");
             Ok(([(header::CONTENT_TYPE, json)], body.clone()).into_response())
         }
-        UpstreamReply::Failed(refusal) => Err(HttpProblem::new(status(refusal), refusal.detail.as_str())),
+        UpstreamReply::Failed(error) => Err(HttpProblem::new(status(error), error.to_string())),
         UpstreamReply::NotConfigured => Err(HttpProblem::new(StatusCode::BAD_REQUEST, not_configured(component))),
     }
 }
@@ -77,7 +77,9 @@ fn side(answers: &UpstreamReplies, component: Component) -> Side<'_> {
         // It was read as JSON when it came.
         UpstreamReply::Body(body) => serde_json::from_slice(body)
             .map_or_else(|_| Side::Failed { error: "is not JSON".to_owned(), status: None }, Side::ParsedPayload),
-        UpstreamReply::Failed(refusal) => Side::Failed { error: refusal.detail.clone(), status: refusal.status },
+        UpstreamReply::Failed(error) => {
+            Side::Failed { error: error.to_string(), status: error.status().map(|status| status.as_u16()) }
+        }
         UpstreamReply::NotConfigured => Side::Failed { error: not_configured(component), status: None },
     }
 }
@@ -93,8 +95,8 @@ async fn newest(state: &RouteState) -> Result<Arc<UpstreamReplies>, HttpProblem>
 }
 
 /// An upstream's own error, or that it could not be talked to.
-fn status(refusal: &UpstreamError) -> StatusCode {
-    refusal.status.and_then(|status| StatusCode::from_u16(status).ok()).unwrap_or(StatusCode::BAD_GATEWAY)
+fn status(error: &UpstreamError) -> StatusCode {
+    error.status().unwrap_or(StatusCode::BAD_GATEWAY)
 }
 
 fn not_configured(component: Component) -> String {

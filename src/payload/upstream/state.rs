@@ -160,8 +160,10 @@ fn add_circuits(state: &mut SystemState, sent: &BTreeMap<String, CircuitBreaker>
 }
 
 fn circuit_breaker(sent: &CircuitBreaker, side: Component, path: &str, sides: &Sides<'_>) -> Breaker {
+    let shown = CircuitState::named(&sent.state);
     Breaker {
-        state: sides.reading(side, &format!("{path}.state"), CircuitState::named(&sent.state)),
+        state: sides.reading(side, &format!("{path}.state"), shown),
+        shown,
         stats: BreakerStats {
             failure_count: sent.failure_count,
             success_count: sent.success_count,

@@ -7,7 +7,7 @@ use crate::base::clock::UnixSeconds;
 use crate::payload::shapes::CircuitBreaker;
 use crate::platform::facts::{Circuit, CircuitState};
 
-/// The word for a state that is absent.
+/// The word where the platform shows no state.
 const UNKNOWN: &str = "unknown";
 
 /// All circuit breakers by name.
@@ -23,7 +23,7 @@ fn shown(circuit: Circuit, breaker: &Breaker, now: UnixSeconds) -> CircuitBreake
     let stats = &breaker.stats;
     CircuitBreaker {
         name: circuit.as_str().to_owned(),
-        state: breaker.state.get().map_or(UNKNOWN, CircuitState::as_str).to_owned(),
+        state: breaker.shown.map_or(UNKNOWN, CircuitState::as_str).to_owned(),
         failure_count: stats.failure_count,
         success_count: stats.success_count,
         last_failure_time: stats.last_failure_time,

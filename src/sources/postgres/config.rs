@@ -1,16 +1,16 @@
 //! Which PostgreSQL is asked, as whom, and whom it must be. Asking is `sources::postgres`' matter.
 
 use std::net::Ipv6Addr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::RootCertStore;
 use secrecy::SecretString;
 
+use super::authorities;
 use crate::settings::table;
 use crate::settings::{FromSetting, Setting, Settings};
-use crate::tls::pem;
 
 /// How the source reaches PostgreSQL.
 #[derive(Debug, Clone)]
@@ -34,8 +34,18 @@ pub struct PostgresConfig {
 pub enum Authorities {
     /// Those that the system trusts.
     System,
-    /// These and no others.
-    Own(Arc<RootCertStore>),
+    /// Those of this file and no others; the file is watched.
+    Own { file: PathBuf, roots: Arc<RootCertStore> },
+}
+
+impl Authorities {
+    /// The file to watch.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        match self {
+            Self::Own { file, .. } => Some(file),
+            Self::System => None,
+        }
+    }
 }
 
 impl PostgresConfig {
@@ -118,8 +128,8 @@ fn read_tls(settings: &mut Settings) -> Option<Option<Authorities>> {
             settings.error("METRICS_POSTGRES_CA_FILE is set, but without POSTGRES_SSL=1 nothing would be verified");
             None
         }
-        (true, Some(file)) => match authorities(Path::new(&file)) {
-            Ok(roots) => Some(Some(Authorities::Own(Arc::new(roots)))),
+        (true, Some(file)) => match authorities::load(Path::new(&file)) {
+            Ok(roots) => Some(Some(Authorities::Own { file: file.into(), roots: Arc::new(roots) })),
             Err(why) => {
                 let accepted = table::POSTGRES_CA_FILE.accepts;
                 settings.error(format!("METRICS_POSTGRES_CA_FILE {file:?}: {why}; accepted: {accepted}"));
@@ -127,11 +137,6 @@ fn read_tls(settings: &mut Settings) -> Option<Option<Authorities>> {
             }
         },
     }
-}
-
-fn authorities(file: &Path) -> Result<RootCertStore, String> {
-    let text = std::fs::read(file).map_err(|error| format!("cannot be read: {error}"))?;
-    pem::certificates(&text).and_then(pem::roots)
 }
 
 #[cfg(test)]
