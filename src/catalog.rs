@@ -1,6 +1,6 @@
 //! The table of all exported metrics, the deployment's and the server's own: key, kind, unit, help, and how each is read.
 //!
-//! A new metric is one row in [`scalars`], [`families`] or [`own`]; every outlet follows. Metrics are read from the state
+//! A new metric is one row in `scalars`, `families` or `own`; every outlet follows. Metrics are read from the state
 //! and from [`telemetry`](crate::telemetry); names per outlet and text formats are in [`outlets`](crate::outlets).
 
 mod families;

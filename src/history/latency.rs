@@ -1,7 +1,7 @@
 //! One latency series: an hour of samples and exact percentiles over three windows.
 //!
 //! A tick moves only the samples that arrived or left, each at the cost of a counter, so its cost
-//! follows the new samples and not the hour. [`super::buckets`] computes the percentiles.
+//! follows the new samples and not the hour. `history::buckets` computes the percentiles.
 
 use std::collections::VecDeque;
 
