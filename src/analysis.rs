@@ -8,6 +8,8 @@ mod database;
 mod fleet;
 mod left_out;
 mod pools;
+mod problems;
+mod quality;
 mod queue;
 #[cfg(test)]
 pub(crate) mod recorded;
@@ -28,7 +30,7 @@ use crate::history::History;
 use crate::platform::facts::{Component, Facts, Pool, RollingSeries};
 use crate::platform::gateway::GatewayConfig;
 use crate::platform::keys::Keys;
-use state::{Capacity, Fleet, PoolTotals, Queue, Reading};
+use state::{Capacity, Fleet, PoolTotals, Quality, Queue, Reading};
 
 pub(crate) use autoscaler::{PRESSURE_UP, SSE_UP};
 pub use state::SystemState;
@@ -42,6 +44,8 @@ pub struct Inputs<'a> {
     pub instance_id: &'a str,
     /// `SHOW max_connections`.
     pub database_max_connections: Reading<i64>,
+    /// Whether anything of the scope is in the source.
+    pub is_scope_found: bool,
     pub now: UnixSeconds,
 }
 
@@ -54,6 +58,7 @@ pub struct Analysis<'a> {
     /// Seconds after which a heartbeat is stale.
     stale_after: f64,
     fleet: Fleet,
+    quality: Quality,
     capacity: Capacity,
     queue: Queue,
     sse: sse::Counted,
@@ -70,15 +75,19 @@ impl<'a> Analysis<'a> {
         let stale_after = settings.monitoring.heartbeat_timeout_seconds.as_f64();
         let fleet = fleet::fleet(facts, now, stale_after);
         let capacity = capacity::capacity(&fleet, settings, stale_after, now);
-        let queue = queue::queue(facts, &keys, &capacity.total, settings.monitoring.queue_analytics_enabled);
-        let sse = sse::count(history, &fleet, &keys, settings.redis.sse_stats_max_age_seconds.as_f64(), now);
+        let quality = quality::quality(facts, inputs.is_scope_found);
+        let queue = queue::queue(&inputs, history, &keys, &capacity);
+        let sse = sse::count(&inputs, history, &fleet, &keys);
         let pools = pools::totals(&fleet);
-        Self { inputs, keys, stale_after, fleet, capacity, queue, sse, pools }
+        Self { inputs, keys, stale_after, fleet, quality, capacity, queue, sse, pools }
     }
 
     /// The points that this tick adds to the rolling series; a value that is absent adds none.
     #[must_use]
     pub fn rolling_points(&self) -> Vec<(RollingSeries, f64)> {
+        if self.quality == Quality::ScopeNotFound {
+            return Vec::new();
+        }
         let single = [
             (RollingSeries::SseConnections, self.sse.connections().map(float)),
             (RollingSeries::QueuePressure, self.queue.pressure.clone()),
@@ -94,7 +103,7 @@ impl<'a> Analysis<'a> {
         let ingress = components::component(&self, Component::Ingress);
         let proc = components::component(&self, Component::Proc);
         let Inputs { facts, gateway, now, .. } = self.inputs;
-        SystemState {
+        let mut state = SystemState {
             scope: Some(Arc::new(gateway.scope().clone())),
             at: now,
             instance_id: self.inputs.instance_id.to_owned(),
@@ -118,6 +127,10 @@ impl<'a> Analysis<'a> {
             sse: self.sse.totals,
             pools: self.pools,
             gateway: Reading::Value(Arc::clone(gateway)),
-        }
+            quality: self.quality,
+            problems: Vec::new(),
+        };
+        state.problems = problems::problems(&state, facts, &self.keys);
+        state
     }
 }

@@ -11,7 +11,7 @@ mod unit;
 use std::sync::Arc;
 
 use crate::analysis::SystemState;
-use crate::analysis::state::{Cause, Reading};
+use crate::analysis::state::{Cause, Quality, Reading};
 use crate::platform::facts::Scope;
 use crate::telemetry::OwnState;
 
@@ -138,13 +138,17 @@ impl Metric {
     /// What a scalar shows; `None` for the other rows.
     fn scalar(&self, state: &SystemState) -> Option<Reading<f64>> {
         match self.read {
+            Read::Scalar(_) if state.quality == Quality::ScopeNotFound => Some(Reading::absent(Cause::ScopeNotFound)),
             Read::Scalar(read) => Some(read(state).filter(|value| value.is_finite(), || Cause::Implausible)),
             Read::Family(_) | Read::Own(_) => None,
         }
     }
 
-    /// Its values in this state; none, where the fact is absent.
+    /// Its values in this state; none, where the fact is absent. Of a deployment that is not there nothing is known.
     fn sample(&'static self, state: &SystemState, out: &mut Vec<Sample>) {
+        if state.quality == Quality::ScopeNotFound {
+            return;
+        }
         let mut rows = Rows { metric: self, scope: state.scope.as_ref(), out };
         match self.read {
             Read::Scalar(read) => rows.push(&[], read(state).value()),

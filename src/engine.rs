@@ -9,6 +9,7 @@ pub mod gateway_config;
 pub mod gateway_store;
 pub mod proxy_ticker;
 pub mod sample_ticker;
+mod scope_watch;
 pub mod snapshot;
 mod snapshot_id;
 pub mod station;

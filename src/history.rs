@@ -2,6 +2,7 @@
 //! worker. Written by `engine`, read by `analysis`; pure.
 
 mod buckets;
+mod last_good;
 pub mod latency;
 pub mod rolling;
 pub mod throttling;
@@ -9,7 +10,7 @@ pub mod throttling;
 use std::collections::{BTreeMap, HashSet};
 
 use crate::base::clock::UnixSeconds;
-use crate::platform::facts::{Facts, LatencySeries, Point, RollingSeries, SseSample, WorkerId};
+use crate::platform::facts::{Facts, LatencySeries, Point, QueueDepth, Role, RollingSeries, SseSample, WorkerId};
 
 pub use latency::LatencyStats;
 pub use rolling::RollingStats;
@@ -52,6 +53,7 @@ pub struct History {
     rolling: BTreeMap<RollingSeries, rolling::RollingPoints>,
     throttling: throttling::Throttling,
     sse: BTreeMap<WorkerId, SseSample>,
+    last_good: last_good::LastGood,
     /// Samples that the source dropped.
     dropped_before_load: u64,
 }
@@ -69,6 +71,7 @@ impl History {
             rolling: BTreeMap::new(),
             throttling: throttling::Throttling::new(max_samples),
             sse: BTreeMap::new(),
+            last_good: last_good::LastGood::default(),
             dropped_before_load: 0,
         }
     }
@@ -92,6 +95,7 @@ impl History {
         }
         self.throttling.absorb(std::mem::take(&mut signals.throttling_events), now);
         self.absorb_sse(signals);
+        self.last_good.absorb(signals, now);
         self.dropped_before_load += signals.dropped_before_load;
     }
 
@@ -126,6 +130,17 @@ impl History {
     /// sample expires.
     pub fn sse(&self) -> impl Iterator<Item = &SseSample> {
         self.sse.values()
+    }
+
+    /// A role's last readable depth, while it may stand in for one that cannot be read.
+    #[must_use]
+    pub fn held_queue(&self, role: Role, now: UnixSeconds) -> Option<QueueDepth> {
+        self.last_good.queue(role, now)
+    }
+
+    /// The workers whose last sample may stand in for one that cannot be read.
+    pub fn held_sse(&self, now: UnixSeconds) -> impl Iterator<Item = &WorkerId> {
+        self.last_good.sse(now)
     }
 
     /// Samples dropped because a series reached its limit.

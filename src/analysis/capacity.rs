@@ -10,13 +10,15 @@ use crate::platform::gateway::GatewaySettings;
 pub(super) fn capacity(fleet: &Fleet, settings: &GatewaySettings, stale_after: f64, now: UnixSeconds) -> Capacity {
     let (kind, name) = settings.capacity_source();
     let service = Service { kind, name };
-    let mut total = 0_i64;
+    let (mut total, mut accepting) = (0_i64, 0_i64);
     let mut source = CapacitySource { base_per_instance: settings.capacity(1).total, ..CapacitySource::default() };
     for (instance, processes) in fleet.running(&service) {
         let live = super::state::live(processes);
         // Rounded down for each instance by itself, as the gateway does it.
         let tasks = settings.capacity(live).total;
         total = total.saturating_add(tasks);
+        let accept = count(processes.iter().filter(|process| process.accepts_work()).count());
+        accepting = accepting.saturating_add(settings.capacity(accept).total);
         add(&mut source, processes, live);
         if live == 0 {
             source.lost.push(lost(instance, processes, grace(stale_after), now));
@@ -27,9 +29,9 @@ pub(super) fn capacity(fleet: &Fleet, settings: &GatewaySettings, stale_after: f
             source.base_per_instance = tasks;
         }
     }
-    source.service = service;
+    (source.service, source.total) = (service, total);
     Capacity {
-        total: Reading::Value(total),
+        total: Reading::Value(accepting),
         limits: Reading::Value(settings.limits_of(total)),
         source: Reading::Value(source),
     }

@@ -34,10 +34,11 @@ fn breaker(facts: &CircuitFacts) -> Breaker {
     let stats = facts.stats.as_ref().unwrap_or(&empty);
     let whole = |field: &str| stats.get(field).and_then(Value::as_i64).unwrap_or_default();
     let time = |field: &str| stats.get(field).and_then(Value::as_f64).filter(|time| time.is_finite());
-    let shown = state(stats.get("state").and_then(Value::as_str), facts.state);
+    let in_stats = stats.get("state").and_then(Value::as_str).and_then(CircuitState::named);
     Breaker {
-        state: Reading::Value(shown),
-        shown: Some(shown),
+        // The statistics lag behind the state: a circuit that closes fast rewrites the state alone.
+        state: Reading::Value(facts.state.or(in_stats).unwrap_or(CircuitState::Closed)),
+        shown: Some(in_stats.or(facts.state).unwrap_or(CircuitState::Closed)),
         stats: BreakerStats {
             failure_count: whole("failure_count"),
             success_count: whole("success_count"),
@@ -56,26 +57,25 @@ fn breaker(facts: &CircuitFacts) -> Breaker {
     }
 }
 
-/// The state in the statistics, which is what the platform shows; else the one kept beside them; else closed.
-fn state(stats: Option<&str>, kept: Option<CircuitState>) -> CircuitState {
-    stats.and_then(CircuitState::named).or(kept).unwrap_or(CircuitState::Closed)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::platform::facts::Scope;
 
     #[test]
-    fn a_state_of_unknown_name_is_skipped() {
+    fn the_state_decides_and_the_payload_shows_the_statistics() {
+        use CircuitState::{Closed, HalfOpen, Open};
         let table = [
-            (Some("open"), Some(CircuitState::Closed), CircuitState::Open),
-            (None, Some(CircuitState::HalfOpen), CircuitState::HalfOpen),
-            (Some("?"), Some(CircuitState::Open), CircuitState::Open),
-            (None, None, CircuitState::Closed),
+            (Some("open"), Some(Closed), Closed, Open),
+            (None, Some(HalfOpen), HalfOpen, HalfOpen),
+            (Some("open"), None, Open, Open),
+            (Some("?"), Some(Open), Open, Open),
+            (None, None, Closed, Closed),
         ];
-        for (stats, kept, expected) in table {
-            assert_eq!(state(stats, kept), expected);
+        for (stats, state, expected, shown) in table {
+            let stats = stats.and_then(|state| serde_json::json!({"state": state}).as_object().cloned());
+            let breaker = breaker(&CircuitFacts { state, stats, ..CircuitFacts::default() });
+            assert_eq!((breaker.state.get(), breaker.shown), (Some(expected), Some(shown)));
         }
     }
 

@@ -1,8 +1,8 @@
 //! What an autoscaler looks at, for ingress and processor.
 
-use super::Analysis;
 use super::fleet::grace;
 use super::state::{ComponentInstance, ComponentState, PoolEstimates, Process, Reading, Service, StatusCounts};
+use super::{Analysis, unreadable};
 use crate::base::number::{count, sum};
 use crate::platform::facts::Component;
 use crate::platform::gateway::{Amount, GatewaySettings};
@@ -15,16 +15,24 @@ pub(super) fn component(tick: &Analysis<'_>, component: Component) -> ComponentS
     let running = tick.fleet.running(&service);
     let instances: Vec<ComponentInstance> = running.map(|(id, processes)| instance(id, processes, grace)).collect();
     let instance_count = count(instances.len());
-    let statuses = instances.iter().flat_map(|instance| instance.statuses.iter().copied());
+    let processes = || tick.fleet.running(&service).flat_map(|(_, processes)| processes);
     ComponentState {
         instance_count: Reading::Value(instance_count),
-        processes: Reading::Value(StatusCounts::of(statuses, missing(tick, component))),
-        load: Reading::Value(sum(instances.iter().map(|instance| instance.load))),
+        processes: Reading::Value(StatusCounts::of_processes(processes(), missing(tick, component))),
+        load: load(tick, component, &instances),
         capacity: Reading::Value(sum(instances.iter().map(|instance| instance.capacity))),
         configured_processes: Reading::Value(settings.service_capacity.processes_per_instance.whole()),
         configured_concurrency: Reading::Value(settings.service_capacity.concurrent_requests_per_process.whole()),
         pool_estimates: estimates(settings, instance_count),
         instances,
+    }
+}
+
+/// The requests being worked on; absent where a heartbeat cannot be read, whose load would be missing.
+fn load(tick: &Analysis<'_>, component: Component, instances: &[ComponentInstance]) -> Reading<i64> {
+    match unreadable::heartbeat(tick.inputs.facts, component) {
+        Some(reason) => Reading::absent(reason),
+        None => Reading::Value(sum(instances.iter().map(|instance| instance.load))),
     }
 }
 

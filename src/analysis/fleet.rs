@@ -31,6 +31,7 @@ fn heartbeating(beat: &Heartbeat, now: UnixSeconds, limit: f64) -> Process {
         last_heartbeat: beat.last_heartbeat,
         age,
         status: if age > limit { Status::Stale } else { beat.health.into() },
+        draining: beat.draining,
         pools: Some(beat.pools.clone()),
     }
 }
@@ -44,6 +45,7 @@ fn departed(gone: &Departed, now: UnixSeconds) -> Process {
         last_heartbeat: gone.last_seen,
         age: now - gone.last_seen,
         status: Status::Stale,
+        draining: false,
         pools: None,
     }
 }

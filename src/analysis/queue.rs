@@ -2,17 +2,21 @@
 //!
 //! A role that cannot be read makes the total absent, and all that depends on it.
 
-use super::state::{Cause, Queue, Reading, Reason};
-use super::unreadable;
+use super::state::{Capacity, Cause, Queue, Reading, Reason};
+use super::{Inputs, unreadable};
 use crate::base::number::float;
+use crate::history::History;
 use crate::platform::facts::{Facts, PerRole, QueueAnalytics, QueueDepth, Role, Unreadable};
 use crate::platform::keys::Keys;
 
-/// The queues of all roles; `analytics` says whether the platform keeps its own bookkeeping of them.
-pub(super) fn queue(facts: &Facts, keys: &Keys, capacity: &Reading<i64>, analytics: bool) -> Queue {
+/// The queues of all roles against the capacity.
+pub(super) fn queue(inputs: &Inputs<'_>, history: &History, keys: &Keys, capacity: &Capacity) -> Queue {
+    let facts = inputs.facts;
+    let analytics = inputs.gateway.settings().monitoring.queue_analytics_enabled;
     let mut queue = Queue::default();
     for role in Role::ALL {
-        let tasks = tasks(facts, keys, role);
+        let held = || history.held_queue(role, inputs.now);
+        let tasks = tasks(facts, keys, role, held);
         let kept = bookkeeping(facts, keys, role, analytics);
         *queue.depths.get_mut(role) = tasks.clone().map(QueueDepth::total);
         *queue.tasks.get_mut(role) = tasks;
@@ -20,15 +24,20 @@ pub(super) fn queue(facts: &Facts, keys: &Keys, capacity: &Reading<i64>, analyti
         *queue.throughput.get_mut(role) = kept.map(|kept| kept.throughput_last_hour);
     }
     queue.total = total(&queue.depths);
-    let measured = queue.total.clone().zip(capacity.clone());
+    let platform = capacity.source.as_ref().map(|source| source.total);
+    let by_platform = queue.total.clone().zip(platform);
+    queue.platform_pressure = by_platform.clone().map(|(total, capacity)| pressure(total, capacity));
+    queue.platform_utilization = by_platform.map(|(total, capacity)| utilization(total, capacity));
+    let measured = queue.total.clone().zip(capacity.total.clone());
     queue.pressure = measured.clone().map(|(total, capacity)| pressure(total, capacity));
     queue.utilization = measured.map(|(total, capacity)| utilization(total, capacity));
     queue
 }
 
-fn tasks(facts: &Facts, keys: &Keys, role: Role) -> Reading<QueueDepth> {
+/// A depth that cannot be read is the last good one, while that holds.
+fn tasks(facts: &Facts, keys: &Keys, role: Role, held: impl Fn() -> Option<QueueDepth>) -> Reading<QueueDepth> {
     let keys = || [keys.queue(role), keys.inflight(role), keys.continuations(role)];
-    Reading::or_absent(*facts.queues.get(role), || unreadable::reason(facts, keys()))
+    Reading::or_absent(facts.queues.get(role).or_else(held), || unreadable::reason(facts, keys()))
 }
 
 /// A role without bookkeeping is one whose writer has not written yet: 0, as the platform shows it.
@@ -38,6 +47,10 @@ fn bookkeeping(facts: &Facts, keys: &Keys, role: Role, analytics: bool) -> Readi
     }
     if facts.unreadable.contains(&Unreadable::Analytics(role)) {
         return Reading::absent(unreadable::reason(facts, [keys.analytics(role)]));
+    }
+    if facts.unreadable.contains(&Unreadable::MalformedAnalytics(role)) {
+        let reason = unreadable::reason(facts, [keys.analytics(role)]);
+        return Reading::absent(Reason { cause: Cause::Unparsed, ..reason });
     }
     Reading::Value(facts.analytics.get(role).unwrap_or_default())
 }
@@ -62,15 +75,43 @@ fn utilization(total: i64, capacity: i64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::analysis::state::CapacitySource;
+    use crate::analysis::tests::gateway_of;
     use crate::platform::facts::{InputKind, Malformed, Scope};
 
     fn keys() -> Keys {
         Keys::new(&Scope { tenant: "a".into(), project: "b".into() })
     }
 
+    fn of_tasks(total: i64) -> Capacity {
+        let source = CapacitySource { total, ..CapacitySource::default() };
+        Capacity { total: Reading::Value(total), source: Reading::Value(source), ..Capacity::default() }
+    }
+
+    fn measured(facts: &Facts, capacity: i64) -> Queue {
+        measured_with(facts, &History::new(10), capacity, true)
+    }
+
+    fn measured_with(facts: &Facts, history: &History, capacity: i64, analytics: bool) -> Queue {
+        let text =
+            format!(r#"{{"tenant": "a", "project": "b", "monitoring": {{"queue_analytics_enabled": {analytics}}}}}"#);
+        let gateway = Arc::new(gateway_of(&text));
+        let inputs = Inputs {
+            facts,
+            gateway: &gateway,
+            instance_id: "m-1",
+            database_max_connections: Reading::default(),
+            is_scope_found: true,
+            now: 1000.0,
+        };
+        queue(&inputs, history, &keys(), &of_tasks(capacity))
+    }
+
     fn of(queues: PerRole<Option<QueueDepth>>, capacity: i64) -> Queue {
-        queue(&Facts { queues, ..Facts::default() }, &keys(), &Reading::Value(capacity), true)
+        measured(&Facts { queues, ..Facts::default() }, capacity)
     }
 
     fn queues(depth: Option<i64>) -> PerRole<Option<QueueDepth>> {
@@ -106,11 +147,21 @@ mod tests {
         let key = keys().inflight(Role::Registered);
         let malformed = Malformed { kind: InputKind::QueueDepth, key: key.clone(), problem: "WRONGTYPE".into() };
         let facts = Facts { queues: queues(None), malformed: vec![malformed], ..Facts::default() };
-        let queue = queue(&facts, &keys(), &Reading::Value(28), true);
+        let queue = measured(&facts, 28);
         assert_eq!(queue.depths.anonymous.get(), Some(3));
         let expected = format!("it cannot be read: {key} (WRONGTYPE)");
         for reason in [queue.total.reason(), queue.pressure.reason(), queue.utilization.reason()] {
             assert_eq!(reason.unwrap().to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn the_last_good_depth_stands_in_for_45_seconds() {
+        for (read_at, expected) in [(960.0, Some(14)), (950.0, None)] {
+            let mut history = History::new(10);
+            history.absorb(&mut Facts { queues: queues(Some(1)), ..Facts::default() }, read_at);
+            let facts = Facts { queues: queues(None), ..Facts::default() };
+            assert_eq!(measured_with(&facts, &history, 28, true).total.get(), expected, "{read_at}");
         }
     }
 
@@ -133,10 +184,10 @@ mod tests {
     fn bookkeeping_is_zero_before_it_is_written_and_absent_where_it_is_off_or_unreadable() {
         let mut facts = Facts { unreadable: [Unreadable::Analytics(Role::Paid)].into(), ..Facts::default() };
         facts.analytics.registered = Some(QueueAnalytics { avg_wait_seconds: 1.5, throughput_last_hour: 7 });
-        let wait = queue(&facts, &keys(), &Reading::Value(1), true).average_wait;
+        let wait = measured(&facts, 1).average_wait;
         assert_eq!((wait.anonymous.get(), wait.registered.get()), (Some(0.0), Some(1.5)));
         assert_eq!(wait.paid.reason().unwrap().subject.as_deref(), Some(keys().analytics(Role::Paid).as_str()));
-        let off = queue(&facts, &keys(), &Reading::Value(1), false).throughput.registered;
+        let off = measured_with(&facts, &History::new(10), 1, false).throughput.registered;
         assert_eq!(off.reason().map(|reason| reason.cause), Some(Cause::SwitchedOff));
     }
 }

@@ -63,12 +63,18 @@ impl Case {
             gateway: &self.gateway,
             instance_id: &self.instance_id,
             database_max_connections: Reading::default(),
+            is_scope_found: self.is_scope_found(),
             now: self.now,
         };
         let analysis = Analysis::new(inputs, &history);
         let points = analysis.rolling_points();
         history.record(self.now, &points);
         (analysis.finish(&history), points)
+    }
+
+    /// The one case without any key of the scope.
+    fn is_scope_found(&self) -> bool {
+        self.signals.process_keys_found > 0 || !self.signals.departed.is_empty() || self.name != "empty-redis"
     }
 
     pub(crate) fn state(&self) -> SystemState {

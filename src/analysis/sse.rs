@@ -2,10 +2,12 @@
 
 use std::collections::HashSet;
 
+use super::Inputs;
 use super::state::{Cause, Fleet, LeftOut, Reading, Reason, Service, SseTotals};
+use super::unreadable;
 use crate::base::clock::UnixSeconds;
 use crate::history::History;
-use crate::platform::facts::{Component, InputKind, SseSample};
+use crate::platform::facts::{Component, Facts, InputKind, SseSample};
 use crate::platform::keys::Keys;
 
 /// The sums, and the samples that did not count.
@@ -25,7 +27,11 @@ impl Counted {
 ///
 /// A worker writes only when its count changes, so a live one's sample counts whatever its age; a
 /// stale one's counts for `max_age` seconds, and one without a time counts as fresh.
-pub(super) fn count(history: &History, fleet: &Fleet, keys: &Keys, max_age: f64, now: UnixSeconds) -> Counted {
+/// A live worker's sample that cannot be read holds its last good value for a short while; then the totals are absent,
+/// for what the others have is not the total.
+pub(super) fn count(inputs: &Inputs<'_>, history: &History, fleet: &Fleet, keys: &Keys) -> Counted {
+    let now = inputs.now;
+    let max_age = inputs.gateway.settings().redis.sse_stats_max_age_seconds.as_f64();
     let live = live_workers(fleet);
     let counts = |sample: &SseSample| {
         live.contains(&(sample.worker.instance_id.as_str(), sample.worker.process_id))
@@ -51,7 +57,22 @@ pub(super) fn count(history: &History, fleet: &Fleet, keys: &Keys, max_age: f64,
     };
     let totals = Reading::Value(totals)
         .filter(|totals| totals.workers > 0, || Reason::of(Cause::NoSample, keys.sse_of_all_workers()));
-    Counted { totals, expired }
+    match unreadable(inputs.facts, history, keys, now) {
+        Some(reason) => Counted { totals: Reading::absent(reason), expired },
+        None => Counted { totals, expired },
+    }
+}
+
+/// Why the sum would be partial, if it would.
+fn unreadable(facts: &Facts, history: &History, keys: &Keys, now: UnixSeconds) -> Option<Reason> {
+    if facts.malformed_unlisted.contains_key(&InputKind::SseSample) {
+        return Some(Cause::Unreadable.into());
+    }
+    let mut malformed = facts.malformed.iter().filter(|malformed| malformed.kind == InputKind::SseSample).peekable();
+    malformed.peek()?;
+    let held: HashSet<String> = history.held_sse(now).map(|worker| keys.sse(worker)).collect();
+    let lost = malformed.find(|malformed| !held.contains(&malformed.key))?;
+    Some(unreadable::reason(facts, [lost.key.clone()]))
 }
 
 fn expired_sample(sample: &SseSample, keys: &Keys) -> LeftOut {

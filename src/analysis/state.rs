@@ -9,6 +9,7 @@ mod database;
 mod fleet;
 mod left_out;
 mod pools;
+mod quality;
 mod queue;
 mod reading;
 mod sse;
@@ -21,6 +22,7 @@ use std::sync::Arc;
 use crate::base::clock::UnixSeconds;
 use crate::platform::facts::{Circuit, Component, LatencySeries, Pool, RollingSeries, Scope};
 use crate::platform::gateway::GatewayConfig;
+use crate::problems::Problem;
 
 pub use autoscaler::{Decision, Hint, HintReason};
 pub use capacity::{Capacity, CapacitySource, LostInstance};
@@ -31,6 +33,7 @@ pub(crate) use fleet::live;
 pub use fleet::{Fleet, Process, Service, Status, StatusCounts};
 pub use left_out::LeftOut;
 pub use pools::PoolTotals;
+pub use quality::Quality;
 pub use queue::Queue;
 pub use reading::{Cause, Reading, Reason};
 pub use sse::SseTotals;
@@ -65,6 +68,9 @@ pub struct SystemState {
     pub ingress_hint: Reading<Hint>,
     pub proc_hint: Reading<Hint>,
     pub left_out: Vec<LeftOut>,
+    pub quality: Quality,
+    /// What is wrong with the deployment, as this tick found it.
+    pub problems: Vec<Problem>,
 }
 
 impl SystemState {
@@ -84,6 +90,13 @@ impl SystemState {
             Component::Ingress => &self.ingress_hint,
             Component::Proc => &self.proc_hint,
         }
+    }
+
+    /// One component's decision for outlets: to hold while the numbers behind it are not complete.
+    #[must_use]
+    pub fn decision(&self, component: Component) -> Reading<Decision> {
+        let decision = self.hint(component).as_ref().map(|hint| hint.decision);
+        decision.map(|decision| if self.quality == Quality::Ok { decision } else { Decision::Hold })
     }
 
     /// A rolling series over its windows.

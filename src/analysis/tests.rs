@@ -18,7 +18,7 @@ use crate::platform::gateway::{GatewayConfig, GatewayContext};
 
 const NOW: f64 = 1_767_225_600.0;
 
-fn gateway_of(text: &str) -> GatewayConfig {
+pub(super) fn gateway_of(text: &str) -> GatewayConfig {
     let context =
         GatewayContext { component: Component::Proc, instance_id: "m-1", tenant: None, project: None, forced: false };
     GatewayConfig::from_env_json(text, &context).unwrap()
@@ -39,6 +39,7 @@ fn beat(instance: &str, name: &str, pid: i64, age: f64, health: HealthWord) -> H
         capacity: 5,
         last_heartbeat: NOW - age,
         health,
+        draining: false,
         pools: Pools::default(),
     }
 }
@@ -60,7 +61,9 @@ fn queues(ready: i64) -> PerRole<Option<QueueDepth>> {
 
 fn analysis<'a>(facts: &'a Facts, history: &History, gateway: &'a Arc<GatewayConfig>) -> Analysis<'a> {
     let database_max_connections = Reading::default();
-    Analysis::new(Inputs { facts, gateway, instance_id: "m-1", database_max_connections, now: NOW }, history)
+    let inputs =
+        Inputs { facts, gateway, instance_id: "m-1", database_max_connections, is_scope_found: true, now: NOW };
+    Analysis::new(inputs, history)
 }
 
 fn tick(facts: &Facts, history: &mut History) -> (SystemState, Vec<(RollingSeries, f64)>) {
@@ -327,6 +330,7 @@ fn the_databases_limit_comes_through_unless_one_is_configured() {
             gateway: &gateway,
             instance_id: "m-1",
             database_max_connections: queried,
+            is_scope_found: true,
             now: NOW,
         };
         Analysis::new(inputs, &history).finish(&history).database.limit

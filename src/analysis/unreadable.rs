@@ -1,7 +1,7 @@
 //! The reason of a fact that is there and cannot be read.
 
 use super::state::{Cause, Reason};
-use crate::platform::facts::Facts;
+use crate::platform::facts::{Component, Facts, InputKind};
 
 /// The first of the keys that the tick noted as malformed, with its problem; else the first.
 pub(super) fn reason<const N: usize>(facts: &Facts, keys: [String; N]) -> Reason {
@@ -12,6 +12,18 @@ pub(super) fn reason<const N: usize>(facts: &Facts, keys: [String; N]) -> Reason
         subject: subject.map(Into::into),
         problem: noted.map(|malformed| malformed.problem.as_str().into()),
     }
+}
+
+/// Why a component's processes are not all known, if a heartbeat of it cannot be read.
+pub(super) fn heartbeat(facts: &Facts, component: Component) -> Option<Reason> {
+    if facts.malformed_unlisted.contains_key(&InputKind::Heartbeat) {
+        return Some(Cause::Unreadable.into());
+    }
+    let name = format!(":chat:{}:", component.service_name());
+    let of_component = |key: &str| key.contains(&name);
+    let mut malformed = facts.malformed.iter().filter(|malformed| malformed.kind == InputKind::Heartbeat);
+    let malformed = malformed.find(|malformed| of_component(&malformed.key))?;
+    Some(reason(facts, [malformed.key.clone()]))
 }
 
 #[cfg(test)]

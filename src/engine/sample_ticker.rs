@@ -13,6 +13,7 @@ use crate::analysis::{Analysis, Inputs};
 use crate::base::clock::UnixSeconds;
 use crate::engine::database::Database;
 use crate::engine::gateway_store::GatewayStore;
+use crate::engine::scope_watch::ScopeWatch;
 use crate::history::History;
 use crate::platform::facts::RollingSeries;
 use crate::sources::{SaveState, Source, SourceError};
@@ -25,13 +26,21 @@ pub struct SampleTicker {
     /// `None` = PostgreSQL is not queried.
     database: Option<Database>,
     instance_id: String,
+    scope_watch: ScopeWatch,
 }
 
 impl SampleTicker {
     /// A ticker over `source` that keeps at most `max_samples` of each latency series.
     #[must_use]
     pub fn new(source: Box<dyn Source>, gateway: GatewayStore, instance_id: String, max_samples: usize) -> Self {
-        Self { source, history: History::new(max_samples), gateway, database: None, instance_id }
+        Self {
+            source,
+            history: History::new(max_samples),
+            gateway,
+            database: None,
+            instance_id,
+            scope_watch: ScopeWatch::default(),
+        }
     }
 
     /// The same, with what the database says of itself.
@@ -85,6 +94,7 @@ impl Ticker for SampleTicker {
         let mut facts = self.source.collect(now).await?;
         let malformed = self.gateway.apply_saved(facts.saved_gateway_config.as_deref());
         facts.malformed.extend(malformed);
+        let is_scope_found = self.scope_watch.observe(&facts);
         self.history.absorb(&mut facts, now);
         let analysis = Analysis::new(
             Inputs {
@@ -92,6 +102,7 @@ impl Ticker for SampleTicker {
                 gateway: self.gateway.current(),
                 instance_id: &self.instance_id,
                 database_max_connections: self.database_max_connections(),
+                is_scope_found,
                 now,
             },
             &self.history,

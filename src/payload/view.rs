@@ -55,7 +55,7 @@ fn add_processes(payload: &mut SystemPayload, state: &SystemState) {
         process_keys_found: state.fleet.known().map(|fleet| fleet.process_keys_found).unwrap_or_default(),
         active_processes: payload.global_stats.actual,
         chat_rest_processes: payload.global_stats.chat_rest.actual,
-        max_queue_size: or_zero(&state.capacity.total),
+        max_queue_size: state.capacity.source.known().map(|source| source.total).unwrap_or_default(),
     };
 }
 

@@ -22,6 +22,9 @@ pub use throttling::throttling_event;
 /// Longest value that is parsed: the platform's own are a few kilobytes. Longer ones arrive truncated.
 pub const MAX_VALUE_BYTES: usize = 64 * 1024;
 
+/// The largest count that is exact as a float: 2^53.
+const LARGEST_COUNT: i64 = 1 << 53;
+
 /// Longest member of a series, time and value, and longest name in a throttling event.
 const LONGEST_NAME: usize = 256;
 
@@ -32,10 +35,10 @@ const MEMBER: &str = "of the form \"time:value\"";
 /// not a number is treated as missing.
 ///
 /// # Errors
-/// Not a JSON object, or a count that is not a number.
+/// Not a JSON object, or a count that is not a number or is none that a worker can have.
 pub fn sse_sample(bytes: &[u8], worker: &WorkerId) -> Result<SseSample, ParseError> {
     let object = object(bytes)?;
-    let count = |field: &'static str| counted(&object, field).map(|count| count.max(0));
+    let count = |field: &'static str| counted(&object, field);
     Ok(SseSample {
         worker: worker.clone(),
         count: count("count")?,
@@ -132,8 +135,14 @@ fn integer(object: &Map<String, Value>, field: &'static str) -> Result<Option<i6
     Ok(Some(value))
 }
 
-/// A count as Python's `int` takes it: a fraction is dropped, digits in a text are read; null and missing are 0.
+/// A count as Python's `int` takes it: a fraction is dropped, digits in a text are read; null and missing are 0. A negative
+/// one and one that a float does not hold exactly count nothing.
 fn counted(object: &Map<String, Value>, field: &'static str) -> Result<i64, ParseError> {
+    let count = python_int(object, field)?;
+    if (0..=LARGEST_COUNT).contains(&count) { Ok(count) } else { Err(ParseError::Impossible(field)) }
+}
+
+fn python_int(object: &Map<String, Value>, field: &'static str) -> Result<i64, ParseError> {
     match object.get(field) {
         None | Some(Value::Null) => Ok(0),
         Some(Value::String(text)) => {

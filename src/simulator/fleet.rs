@@ -85,6 +85,7 @@ impl SimulatedFleet {
             capacity,
             last_heartbeat: self.beat,
             health: health(load, capacity),
+            draining: false,
             pools: pools(load),
         }
     }

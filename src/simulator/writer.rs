@@ -178,8 +178,16 @@ fn heartbeat_json(beat: &Heartbeat) -> Value {
         "max_capacity": beat.capacity,
         "last_heartbeat": beat.last_heartbeat,
         "health_status": health(beat.health),
-        "metadata": {"pools": pools(&beat.pools)},
+        "metadata": metadata(beat),
     })
+}
+
+fn metadata(beat: &Heartbeat) -> Value {
+    let pools = pools(&beat.pools);
+    match beat.draining {
+        true => json!({"pools": pools, "processor": {"draining": true, "accepting_new_tasks": false}}),
+        false => json!({"pools": pools}),
+    }
 }
 
 const fn health(word: HealthWord) -> Option<&'static str> {

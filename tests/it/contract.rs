@@ -26,6 +26,7 @@ fn heartbeat() -> Heartbeat {
         capacity: 10,
         last_heartbeat: NOW - 10.376_544,
         health: HealthWord::Healthy,
+        draining: false,
         pools: Pools { postgres: pool(8.0), redis_async: pool(2_147_483_648.0), ..Pools::default() },
     }
 }

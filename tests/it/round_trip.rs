@@ -73,6 +73,7 @@ prop_compose! {
     ) -> Heartbeat {
         Heartbeat {
             instance_id, service_type: "chat".to_owned(), service_name: service_name.to_owned(),
+        draining: false,
             process_id: Some(process_id), port, load, capacity, last_heartbeat, health, pools,
         }
     }

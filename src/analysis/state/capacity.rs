@@ -7,7 +7,7 @@ use crate::platform::gateway::Limits;
 /// The capacity that queues are measured against.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Capacity {
-    /// Tasks: effective concurrency and queue places, summed over instances.
+    /// Tasks: effective concurrency and queue places of the processes that take new tasks, summed over instances.
     pub total: Reading<i64>,
     /// Queue depths from which a role's new tasks are turned away.
     pub limits: Reading<Limits>,
@@ -19,6 +19,8 @@ pub struct Capacity {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct CapacitySource {
     pub service: Service,
+    /// Tasks of all live processes, draining ones included, as the platform counts them.
+    pub total: i64,
     /// Processes, stale ones included.
     pub actual: i64,
     /// Live ones, whatever they say of their health.

@@ -36,6 +36,8 @@ pub struct Process {
     /// Seconds since the last heartbeat.
     pub age: f64,
     pub status: Status,
+    /// It is live, finishes its tasks and takes no new ones.
+    pub draining: bool,
     /// `None` for a process that only an index still names.
     pub pools: Option<Pools>,
 }
@@ -60,6 +62,8 @@ pub struct StatusCounts {
     pub degraded: i64,
     pub unhealthy: i64,
     pub stale: i64,
+    /// Live, and taking no new tasks; in none of the others.
+    pub draining: i64,
     pub missing: i64,
     /// Their heartbeat gives no known word; `None` where an upstream's numbers contradict each other.
     pub unknown: Option<i64>,
@@ -88,6 +92,19 @@ impl Service {
 }
 
 impl Process {
+    /// Takes new tasks: capacity for what waits.
+    #[must_use]
+    pub fn accepts_work(&self) -> bool {
+        self.is_live() && !self.draining
+    }
+
+    /// Marked unhealthy although it is not saturated: the mark of one failed heartbeat write, which nothing resets. The
+    /// platform's writers set the word at a load of the whole capacity, `degraded` at 80 % of it.
+    #[must_use]
+    pub const fn is_marked_by_failed_write(&self) -> bool {
+        matches!(self.status, Status::Unhealthy) && self.load.saturating_mul(5) < self.capacity.saturating_mul(4)
+    }
+
     /// Takes part: a saturated process is capacity in use, a stale one is none.
     #[must_use]
     pub fn is_live(&self) -> bool {
@@ -129,6 +146,19 @@ impl From<HealthWord> for Status {
 }
 
 impl StatusCounts {
+    /// Counts processes; `missing` is known from elsewhere. A draining process counts as that alone, and one that is marked
+    /// by a failed write as degraded.
+    #[must_use]
+    pub fn of_processes<'a>(processes: impl Iterator<Item = &'a Process>, missing: i64) -> Self {
+        let (draining, rest): (Vec<&Process>, Vec<&Process>) =
+            processes.partition(|process| process.is_live() && process.draining);
+        let status = |process: &&Process| match process.is_marked_by_failed_write() {
+            true => Status::Degraded,
+            false => process.status,
+        };
+        Self { draining: count(draining.len()), ..Self::of(rest.iter().map(status), missing) }
+    }
+
     /// Counts statuses; `missing` is known from elsewhere.
     #[must_use]
     pub fn of(statuses: impl Iterator<Item = Status>, missing: i64) -> Self {
@@ -152,6 +182,7 @@ impl StatusCounts {
             ("degraded", Some(self.degraded)),
             ("unhealthy", Some(self.unhealthy)),
             ("stale", Some(self.stale)),
+            ("draining", Some(self.draining)),
             ("missing", Some(self.missing)),
             ("unknown", self.unknown),
         ]

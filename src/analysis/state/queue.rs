@@ -14,6 +14,10 @@ pub struct Queue {
     pub total: Reading<i64>,
     /// Total / capacity; 1 without capacity.
     pub pressure: Reading<f64>,
+    /// The same over the capacity that the platform counts, draining processes included.
+    pub platform_pressure: Reading<f64>,
+    /// The utilization likewise.
+    pub platform_utilization: Reading<f64>,
     /// Total / capacity; without capacity 1 if anything is queued, else 0.
     pub utilization: Reading<f64>,
     /// Seconds, by the platform's own bookkeeping.

@@ -24,6 +24,8 @@ pub struct Reason {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Cause {
     Unreadable,
+    Unparsed,
+    ScopeNotFound,
     NoSample,
     Expired,
     EmptyWindow,
@@ -46,6 +48,8 @@ impl Cause {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Unreadable => "it cannot be read",
+            Self::Unparsed => "its text cannot be parsed",
+            Self::ScopeNotFound => "nothing of the tenant and project is in Redis",
             Self::NoSample => "no worker has published a sample that still counts",
             Self::Expired => "it is too old and its worker no longer heartbeats",
             Self::EmptyWindow => "the window holds no value",

@@ -186,7 +186,6 @@ pub(super) fn db_max(state: &SystemState, rows: &mut Rows<'_>) {
 
 pub(super) fn decisions(state: &SystemState, rows: &mut Rows<'_>) {
     for component in Component::ALL {
-        let decision = state.hint(component).known().map(|hint| hint.decision);
-        one_of(component.as_str(), Decision::ALL, Decision::as_str, decision, rows);
+        one_of(component.as_str(), Decision::ALL, Decision::as_str, state.decision(component).get(), rows);
     }
 }

@@ -9,7 +9,7 @@ use crate::payload::shapes::{AutoscalerHint, IngressSignals, ProcSignals};
 /// `autoscaler.proc`.
 pub(super) fn proc(state: &SystemState) -> Option<AutoscalerHint<ProcSignals>> {
     let signals = |component: &ComponentState| ProcSignals {
-        queue_pressure_ratio: state.queue.pressure.get().map(|pressure| round(pressure, 3)),
+        queue_pressure_ratio: state.queue.platform_pressure.get().map(|pressure| round(pressure, 3)),
         queue_depth: state.queue.total.get(),
         utilization_percent: utilization(component),
         instance_count: or_zero(&component.instance_count),

@@ -2,7 +2,7 @@
 
 use super::{or_zero, pools, queue, windows};
 use crate::analysis::state::{ComponentInstance as InstanceState, ComponentState, Service, SseTotals, SystemState};
-use crate::base::number::{count, percent};
+use crate::base::number::{count, percent, sum};
 use crate::payload::shapes::{
     Accepting, ComponentInstance, ComponentStats, Configured, IngressSse, LatencyByName, PoolEstimates, ProcQueue,
     QueueWindows,
@@ -32,7 +32,8 @@ pub(super) fn proc(state: &SystemState) -> Option<ComponentStats> {
 fn base(state: &SystemState, component: Component) -> Option<ComponentStats> {
     let found = state.component(component).known()?;
     let Service { kind, name } = Service::of(component);
-    let (load, capacity, actual) = (found.load.get(), or_zero(&found.capacity), found.actual());
+    let load = sum(found.instances.iter().map(|instance| instance.load));
+    let (capacity, actual) = (or_zero(&found.capacity), found.actual());
     let expected = expected(found);
     Some(ComponentStats {
         service_type: kind,
@@ -42,9 +43,9 @@ fn base(state: &SystemState, component: Component) -> Option<ComponentStats> {
         actual_processes: actual,
         healthy_processes: found.responsive(),
         missing_processes: expected.map(|expected| expected.saturating_sub(actual)),
-        load,
+        load: Some(load),
         capacity,
-        utilization_percent: percent(load.unwrap_or_default(), capacity),
+        utilization_percent: percent(load, capacity),
         configured: Configured {
             processes_per_instance: found.configured_processes.get(),
             concurrent_requests_per_process: found.configured_concurrency.get(),
@@ -102,7 +103,7 @@ fn proc_queue(state: &SystemState) -> ProcQueue {
     let accepts = |limit: fn(&Limits) -> i64| limits.and_then(|limits| state.accepts(limit(limits)));
     ProcQueue {
         total: state.queue.total.get(),
-        pressure_ratio: state.queue.pressure.get(),
+        pressure_ratio: state.queue.platform_pressure.get(),
         thresholds: limits.map(queue::thresholds),
         accepting: Accepting {
             anonymous: accepts(|limits| limits.anonymous),

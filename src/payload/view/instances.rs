@@ -63,7 +63,7 @@ fn service_stats(service: &Service, processes: &[Process], expected: i64) -> Ser
 }
 
 const fn breakdown(counts: StatusCounts) -> StatusBreakdown {
-    let StatusCounts { healthy, degraded, unhealthy, stale, missing, unknown: _ } = counts;
+    let StatusCounts { healthy, degraded, unhealthy, stale, missing, draining: _, unknown: _ } = counts;
     StatusBreakdown { healthy, degraded, unhealthy, stale, missing }
 }
 

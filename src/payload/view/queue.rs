@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use super::or_zero;
 use crate::analysis::state::{CapacitySource, Cause, Reading, SystemState};
 use crate::base::number::{count, round};
 use crate::payload::shapes::{
@@ -14,7 +13,7 @@ use crate::platform::gateway::Limits;
 
 /// `queue_utilization`.
 pub(super) fn utilization_percent(state: &SystemState) -> Option<f64> {
-    state.queue.utilization.get().map(|ratio| round(ratio * 100.0, 1))
+    state.queue.platform_utilization.get().map(|ratio| round(ratio * 100.0, 1))
 }
 
 /// `queue_stats`.
@@ -34,8 +33,11 @@ pub(super) fn stats(state: &SystemState) -> QueueStats {
     }
 }
 
-fn known<T: Copy>(by_role: &PerRole<Reading<T>>) -> BTreeMap<String, T> {
-    by_role.iter().filter_map(|(role, reading)| Some((role.as_str().to_owned(), reading.get()?))).collect()
+fn known<T: Copy + Default>(by_role: &PerRole<Reading<T>>) -> BTreeMap<String, T> {
+    by_role
+        .iter()
+        .filter_map(|(role, reading)| Some((role.as_str().to_owned(), or_default_if(reading, Cause::Unparsed)?)))
+        .collect()
 }
 
 fn context(state: &SystemState) -> CapacityContext {
@@ -46,8 +48,8 @@ fn context(state: &SystemState) -> CapacityContext {
         base_capacity_per_instance: source.base_per_instance,
         alive_instances: source.alive_instances.clone(),
         instance_count: count(source.alive_instances.len()).max(1),
-        weighted_max_capacity: Some(or_zero(&state.capacity.total)),
-        pressure_ratio: state.queue.pressure.get(),
+        weighted_max_capacity: Some(source.total),
+        pressure_ratio: state.queue.platform_pressure.get(),
         accepting_anonymous: state.accepts(limits.anonymous),
         accepting_registered: state.accepts(limits.registered),
         accepting_paid: state.accepts(limits.paid),
@@ -92,8 +94,8 @@ pub(super) fn analytics(state: &SystemState, stats: &QueueStats) -> QueueAnalyti
     let context = &stats.capacity_context;
     let individual = |role, size, accepting: Option<bool>| IndividualQueue {
         size,
-        avg_wait: or_switched_off(state.queue.average_wait.get(role)),
-        throughput: or_switched_off(state.queue.throughput.get(role)),
+        avg_wait: shown(state.queue.average_wait.get(role)),
+        throughput: shown(state.queue.throughput.get(role)),
         blocked: accepting.map(|accepting| !accepting),
     };
     QueueAnalyticsView {
@@ -108,10 +110,14 @@ pub(super) fn analytics(state: &SystemState, stats: &QueueStats) -> QueueAnalyti
     }
 }
 
-/// Bookkeeping that is switched off is 0, as the platform shows it.
-fn or_switched_off<T: Copy + Default>(reading: &Reading<T>) -> Option<T> {
+/// Bookkeeping that is switched off or cannot be parsed is 0, as the platform shows it.
+fn shown<T: Copy + Default>(reading: &Reading<T>) -> Option<T> {
+    or_default_if(reading, Cause::SwitchedOff).or_else(|| or_default_if(reading, Cause::Unparsed))
+}
+
+fn or_default_if<T: Copy + Default>(reading: &Reading<T>, cause: Cause) -> Option<T> {
     match reading {
         Reading::Value(value) => Some(*value),
-        Reading::Absent(reason) => (reason.cause == Cause::SwitchedOff).then(T::default),
+        Reading::Absent(reason) => (reason.cause == cause).then(T::default),
     }
 }

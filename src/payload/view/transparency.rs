@@ -16,7 +16,7 @@ pub(super) fn transparency(state: &SystemState) -> CapacityTransparency {
     let (Some(gateway), Some(fleet), Some(source), Some(limits)) = known else {
         return CapacityTransparency::default();
     };
-    let (settings, total) = (gateway.settings(), capacity.total.get().unwrap_or_default());
+    let (settings, total) = (gateway.settings(), source.total);
     CapacityTransparency {
         capacity_metrics: CapacityMetrics {
             configuration: configuration(settings),

@@ -57,6 +57,8 @@ pub struct Malformed {
 #[serde(rename_all = "snake_case")]
 pub enum Unreadable {
     Analytics(Role),
+    /// Its text cannot be parsed, where the platform shows 0.
+    MalformedAnalytics(Role),
     Latency(LatencySeries),
     Throttling,
     HourlyRequests,

@@ -63,6 +63,9 @@ pub struct Heartbeat {
     pub capacity: i64,
     pub last_heartbeat: UnixSeconds,
     pub health: HealthWord,
+    /// It finishes its tasks and takes no new ones.
+    #[serde(default)]
+    pub draining: bool,
     pub pools: Pools,
 }
 

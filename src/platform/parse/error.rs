@@ -19,6 +19,9 @@ pub enum ParseError {
     /// A text of another form, such as a series member without its time.
     #[error("is not {expected}")]
     BadText { expected: &'static str },
+    /// A count below 0 or beyond 2^53.
+    #[error("field {0} is outside 0 to 2^53")]
+    Impossible(&'static str),
     /// A NaN or an infinity where a number of something is expected.
     #[error("is not finite")]
     NotFinite,

@@ -22,8 +22,15 @@ pub fn heartbeat(bytes: &[u8]) -> Result<Heartbeat, ParseError> {
         capacity: integer(&object, "max_capacity")?.unwrap_or(0),
         last_heartbeat: number(&object, "last_heartbeat")?.ok_or(ParseError::MissingField("last_heartbeat"))?,
         health: health(object.get("health_status")),
+        draining: object.get("metadata").and_then(|metadata| metadata.get("processor")).is_some_and(is_draining),
         pools: object.get("metadata").and_then(|metadata| metadata.get("pools")).map(pools).unwrap_or_default(),
     })
+}
+
+/// Whether a processor says that it takes no new tasks, in any of the platform's three ways.
+fn is_draining(processor: &Value) -> bool {
+    let flag = |name: &str| processor.get(name).and_then(Value::as_bool);
+    flag("draining") == Some(true) || flag("host_draining") == Some(true) || flag("accepting_new_tasks") == Some(false)
 }
 
 /// `ServiceHealth.HEALTHY` or the bare word in any case. Compares the whole word: UNHEALTHY contains HEALTHY.
@@ -87,5 +94,23 @@ mod tests {
         assert!(matches!(heartbeat(b"not json"), Err(ParseError::NotJson { line: 1, .. })));
         assert_eq!(heartbeat(b"[]"), Err(ParseError::NotAnObject));
         assert_eq!(heartbeat(br#"{"instance_id":"a"}"#), Err(ParseError::MissingField("service_type")));
+    }
+
+    #[test]
+    fn a_processor_drains_in_any_of_the_platforms_three_ways() {
+        let draining = |processor: &str| {
+            let json = format!(
+                r#"{{"instance_id":"a","service_type":"chat","service_name":"proc","last_heartbeat":1,"metadata":{{"processor":{processor}}}}}"#
+            );
+            heartbeat(json.as_bytes()).unwrap().draining
+        };
+        for yes in
+            [r#"{"draining":true}"#, r#"{"host_draining":true}"#, r#"{"draining":false,"accepting_new_tasks":false}"#]
+        {
+            assert!(draining(yes), "{yes}");
+        }
+        for no in ["null", "{}", "7", r#"{"draining":"yes"}"#, r#"{"draining":false,"accepting_new_tasks":true}"#] {
+            assert!(!draining(no), "{no}");
+        }
     }
 }

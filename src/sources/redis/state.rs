@@ -34,10 +34,12 @@ pub(super) fn take(keys: &Keys, replies: &mut Replies, signals: &mut Facts) {
     signals.queues = PerRole::default();
     for role in Role::ALL {
         *signals.queues.get_mut(role) = queue(keys, role, replies);
-        let (key, refused) = (keys.analytics(role), replies.refused);
+        let (key, refused, unparsed) = (keys.analytics(role), replies.refused, replies.unparsed());
         *signals.analytics.get_mut(role) = replies.parsed(InputKind::QueueAnalytics, &key, parse::queue_analytics);
         if replies.refused > refused {
             signals.unreadable.insert(Unreadable::Analytics(role));
+        } else if replies.unparsed() > unparsed {
+            signals.unreadable.insert(Unreadable::MalformedAnalytics(role));
         }
     }
     for name in Circuit::ALL {

@@ -49,6 +49,7 @@ fn statuses(system: &SystemPayload, found: &ComponentStats, component: Component
         unhealthy: total(|counts| counts.unhealthy),
         stale: total(|counts| counts.stale),
         missing: total(|counts| counts.missing),
+        draining: 0,
         unknown: None,
     };
     let known = sum([counts.healthy, counts.degraded, counts.unhealthy, counts.stale].into_iter());

@@ -22,6 +22,7 @@ pub(super) fn queue(system: &SystemPayload, sides: &Sides<'_>) -> Queue {
     queue.depths.external = external(&queue.depths, &queue.total);
     let pressure = system.queue_stats.capacity_context.pressure_ratio;
     queue.pressure = sides.reading(SIDE, "queue_stats.capacity_context.pressure_ratio", pressure);
+    queue.platform_pressure = queue.pressure.clone();
     let percent = sides.reading(SIDE, "queue_utilization", system.queue_utilization);
     queue.utilization = percent.map(|percent| percent / 100.0);
     queue

@@ -1,0 +1,79 @@
+//! Whether anything of the scope is in the source: a deployment that was never seen, or whose keys vanished all at once, is
+//! not one without load.
+
+use crate::platform::facts::Facts;
+
+/// Kinds of keys that have to be there at once for their common end to be no coincidence.
+const MANY: usize = 2;
+
+/// What earlier ticks saw.
+#[derive(Debug, Default)]
+pub(super) struct ScopeWatch {
+    found: bool,
+    /// Kinds of keys that the last tick saw.
+    kinds: usize,
+}
+
+impl ScopeWatch {
+    /// Whether the deployment is there, as of this tick. Workers that end one after the other leave traces; a flushed or
+    /// swapped Redis leaves none.
+    pub(super) fn observe(&mut self, facts: &Facts) -> bool {
+        let kinds = kinds(facts);
+        if kinds > 0 {
+            self.found = true;
+        } else if self.kinds >= MANY {
+            self.found = false;
+        }
+        self.kinds = kinds;
+        self.found
+    }
+}
+
+/// Rolling points are no sign: this server writes them too.
+fn kinds(facts: &Facts) -> usize {
+    let queued = |depth: &Option<crate::platform::facts::QueueDepth>| depth.is_some_and(|depth| depth.total() > 0);
+    let signs = [
+        facts.process_keys_found > 0 || !facts.departed.is_empty(),
+        !facts.sse.is_empty(),
+        facts.queues.iter().any(|(_, depth)| queued(depth)),
+        facts.analytics.iter().any(|(_, kept)| kept.is_some()),
+        facts.latency.values().any(|points| !points.is_empty()),
+        !facts.throttling_events.is_empty() || !facts.hourly_requests.is_empty(),
+        !facts.circuits.is_empty(),
+        facts.saved_gateway_config.is_some(),
+        !facts.malformed.is_empty() || !facts.malformed_unlisted.is_empty() || !facts.unreadable.is_empty(),
+    ];
+    signs.into_iter().filter(|sign| *sign).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::platform::facts::{QueueDepth, Role};
+
+    fn with(processes: usize, ready: i64) -> Facts {
+        let mut facts = Facts { process_keys_found: processes, ..Facts::default() };
+        *facts.queues.get_mut(Role::Paid) = Some(QueueDepth { ready, inflight: 0, continuations: 0 });
+        facts
+    }
+
+    #[test]
+    fn a_scope_is_found_with_its_first_key_and_lost_when_all_vanish_at_once() {
+        let ticks = [
+            ((0, 0), false),
+            ((2, 0), true),
+            ((0, 0), true),
+            ((2, 3), true),
+            ((0, 3), true),
+            ((0, 0), true),
+            ((2, 3), true),
+            ((0, 0), false),
+            ((0, 0), false),
+            ((0, 1), true),
+        ];
+        let mut watch = ScopeWatch::default();
+        for (tick, ((processes, ready), found)) in ticks.into_iter().enumerate() {
+            assert_eq!(watch.observe(&with(processes, ready)), found, "tick {tick}");
+        }
+    }
+}
