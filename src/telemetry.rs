@@ -66,6 +66,8 @@ pub struct Observed {
     pub up: bool,
     /// Age of the newest snapshot, stale or not; `None` before the first.
     pub snapshot_age_seconds: Option<f64>,
+    /// Whether anything of the scope is in the source; `None` without a snapshot or a scope.
+    pub scope_found: Option<bool>,
 }
 
 impl Default for Telemetry {
@@ -117,11 +119,12 @@ mod tests {
     #[test]
     fn a_state_is_a_copy_that_later_reports_do_not_change() {
         let telemetry = Telemetry::default();
-        let before = telemetry.own_state(Observed { up: true, snapshot_age_seconds: Some(1.5) });
+        let before =
+            telemetry.own_state(Observed { up: true, snapshot_age_seconds: Some(1.5), scope_found: Some(true) });
         telemetry.source_error();
         telemetry.set_leader(false);
         assert_eq!((before.sources.errors, before.leader), (0, None));
-        assert_eq!(before.observed, Observed { up: true, snapshot_age_seconds: Some(1.5) });
+        assert_eq!(before.observed, Observed { up: true, snapshot_age_seconds: Some(1.5), scope_found: Some(true) });
         let after = telemetry.own_state(Observed::default());
         assert_eq!((after.sources.errors, after.leader), (1, Some(false)));
     }

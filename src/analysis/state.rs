@@ -92,6 +92,12 @@ impl SystemState {
         }
     }
 
+    /// Whether anything of the scope is in the source; `None` where the source has no scope.
+    #[must_use]
+    pub fn scope_found(&self) -> Option<bool> {
+        self.scope.as_ref().map(|_| self.quality != Quality::ScopeNotFound)
+    }
+
     /// One component's decision for outlets: to hold while the numbers behind it are not complete.
     #[must_use]
     pub fn decision(&self, component: Component) -> Reading<Decision> {

@@ -11,19 +11,22 @@ use crate::analysis::state::Reading;
 use crate::app;
 use crate::base::clock::{Clock, FixedClock, SystemClock};
 use crate::base::number;
-use crate::catalog;
+use crate::catalog::{self, own};
 use crate::cli::{SnapshotArgs, SnapshotFormat};
 use crate::config::Config;
 use crate::engine::tick::{RecordMode, Tick};
 use crate::outlets::exposition::{self, TextFormat};
 use crate::outlets::routes::UpstreamEnvelope;
-use crate::telemetry::Telemetry;
+use crate::telemetry::{Observed, Telemetry};
 
 pub(super) fn run(config: &Config, arguments: &SnapshotArgs) -> Result<Exit, CommandError> {
     let now = arguments.at.unwrap_or_else(|| SystemClock.now());
     let tick = block_on(take(config, now, arguments.record))?;
     for malformed in &tick.malformed {
         tracing::warn!(key = malformed.key, problem = malformed.problem, "skipped malformed input");
+    }
+    for problem in &tick.state.problems {
+        tracing::warn!(code = problem.code.as_str(), subject = problem.subject, detail = problem.detail, "problem");
     }
     print(&render(&tick, now, config, arguments.format))?;
     match tick.record_error {
@@ -49,7 +52,10 @@ fn render(tick: &Tick, now: f64, config: &Config, format: SnapshotFormat) -> Str
         }
         (SnapshotFormat::Scalars, _) => scalars(state),
         (SnapshotFormat::Prometheus, _) => {
-            return exposition::render(&catalog::samples(state), &config.mapping, TextFormat::Text);
+            let mut samples = catalog::samples(state);
+            let observed = Observed { scope_found: state.scope_found(), ..Observed::default() };
+            samples.extend(own::of_snapshot(observed).into_iter().filter(|own| own.metric.key != "kdcube_metrics_up"));
+            return exposition::render(&samples, &config.mapping, TextFormat::Text);
         }
     };
     // Pretty for people and diffs; to_string_pretty of a Value cannot fail.

@@ -8,7 +8,7 @@ use crate::catalog::{Part, find};
 use crate::platform::facts::InputKind;
 use crate::telemetry::{ExportEnd, PointCounts, Telemetry};
 
-const OBSERVED: Observed = Observed { up: true, snapshot_age_seconds: Some(1.5) };
+const OBSERVED: Observed = Observed { up: true, snapshot_age_seconds: Some(1.5), scope_found: Some(true) };
 
 /// The values of a metric with a label value, or all of them.
 fn values(telemetry: &Telemetry, key: &str, label: Option<&str>) -> Vec<f64> {
@@ -80,10 +80,12 @@ fn before_the_first_snapshot_there_is_no_age() {
 }
 
 #[test]
-fn of_the_snapshot_are_up_and_age_alone() {
+fn of_the_snapshot_are_up_age_and_scope_alone() {
     let samples = of_snapshot(OBSERVED);
     let found: Vec<(&str, f64)> = samples.iter().map(|sample| (sample.metric.key, sample.value)).collect();
-    assert_eq!(found, [("kdcube_metrics_up", 1.0), ("kdcube_metrics_snapshot_age_seconds", 1.5)]);
+    let expected =
+        [("kdcube_metrics_up", 1.0), ("kdcube_metrics_snapshot_age_seconds", 1.5), ("kdcube_metrics_scope_found", 1.0)];
+    assert_eq!(found, expected);
 }
 
 #[test]

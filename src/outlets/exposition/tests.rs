@@ -77,7 +77,7 @@ fn the_whole_output_is_as_it_was() {
 /// The same for the server's own metrics; lines that differ between machines are left out.
 #[test]
 fn the_whole_own_output_is_as_it_was() {
-    let observed = Observed { up: true, snapshot_age_seconds: Some(1.5) };
+    let observed = Observed { up: true, snapshot_age_seconds: Some(1.5), scope_found: Some(true) };
     let samples = own::samples(&busy_telemetry().own_state(observed));
     for (name, format) in [("own_text", TextFormat::Text), ("own_openmetrics", TextFormat::OpenMetrics)] {
         let text = render(&samples, &Mapping::default(), format);

@@ -21,6 +21,8 @@ pub struct SnapshotSamples {
     /// The time of the samples.
     pub at: UnixSeconds,
     pub samples: Vec<Sample>,
+    /// Whether anything of the scope is in the source; `None` where the source has no scope.
+    pub scope_found: Option<bool>,
 }
 
 impl ExportBatch {
@@ -45,6 +47,12 @@ impl ExportBatch {
 
 impl SnapshotSamples {
     fn of(snapshot: &Snapshot) -> Self {
-        Self { id: snapshot.id.to_string(), at: snapshot.taken_at, samples: catalog::samples(&snapshot.state) }
+        let state = &snapshot.state;
+        Self {
+            id: snapshot.id.to_string(),
+            at: snapshot.taken_at,
+            samples: catalog::samples(state),
+            scope_found: state.scope_found(),
+        }
     }
 }

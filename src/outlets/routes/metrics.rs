@@ -60,7 +60,8 @@ impl ScrapeInputs {
     fn read(reader: &SnapshotReader, snapshot: Option<Arc<Snapshot>>) -> Self {
         let up = reader.is_up() && snapshot.is_some();
         let snapshot_age_seconds = reader.latest().map(|snapshot| snapshot.age().as_secs_f64());
-        Self { snapshot, observed: Observed { up, snapshot_age_seconds } }
+        let scope_found = snapshot.as_ref().and_then(|snapshot| snapshot.state.scope_found());
+        Self { snapshot, observed: Observed { up, snapshot_age_seconds, scope_found } }
     }
 
     fn are_of(&self, cached: &CachedBody) -> bool {

@@ -36,7 +36,8 @@ fn series(sample: &Sample) -> (&'static str, Vec<(&'static str, String)>) {
 
 #[test]
 fn recorded_payloads_give_the_metrics_of_redis_mode() {
-    for case in Case::all() {
+    // An upstream does not say that its scope is not there.
+    for case in Case::all().into_iter().filter(|case| case.name != "empty-redis") {
         let told = told(&case.system);
         assert_eq!(told.malformed, [], "{}", case.name);
         let both = merge(Some(told.system.clone()), Some(told.system), case.system["timestamp"].as_f64().unwrap());

@@ -55,7 +55,7 @@ fn bookkeeping_that_is_off_is_zero_and_one_that_is_unreadable_is_null() {
 #[test]
 fn the_utilization_is_rounded_to_one_decimal() {
     for (ratio, percent) in [(1.0 / 3.0, 33.3), (0.28999, 29.0), (1.0, 100.0)] {
-        let queue = Queue { utilization: Reading::Value(ratio), ..Queue::default() };
+        let queue = Queue { platform_utilization: Reading::Value(ratio), ..Queue::default() };
         let state = SystemState { queue, ..SystemState::default() };
         assert_eq!(system(&state).queue_utilization, Some(percent));
     }

@@ -13,11 +13,15 @@ fn counts_of_an_sse_sample_are_read_as_python_reads_them() {
     let table = [
         (r#"{"count": null, "max": null, "ts": 5}"#, (0, 0, Some(5.0))),
         (r#"{"count": "12", "max": 3.9, "ts": "noon"}"#, (12, 3, None)),
-        (r#"{"count": -4, "max": 1e300, "ts": null}"#, (0, i64::MAX, None)),
+        (r#"{"count": 9007199254740992, "max": 0, "ts": null}"#, (1 << 53, 0, None)),
     ];
     for (json, expected) in table {
         let sample = sse_sample(json.as_bytes(), &worker()).unwrap();
         assert_eq!((sample.count, sample.max, sample.at), expected, "{json}");
+    }
+    for impossible in [r#"{"count": -4}"#, r#"{"max": 1e30}"#, r#"{"sessions": 9007199254740993}"#] {
+        let error = sse_sample(impossible.as_bytes(), &worker()).unwrap_err();
+        assert!(matches!(error, ParseError::Impossible(_)), "{impossible}");
     }
     for bad in [r#"{"count": "many"}"#, r#"{"max": []}"#, r#"{"sessions": true}"#, "[]", "oops"] {
         assert!(sse_sample(bad.as_bytes(), &worker()).is_err(), "{bad}");

@@ -60,7 +60,11 @@ impl PushgatewaySink {
 
     fn body(&self, batch: &ExportBatch) -> String {
         let mut samples = batch.snapshot.as_ref().map_or_else(Vec::new, |snapshot| snapshot.samples.clone());
-        let observed = Observed { up: batch.snapshot.is_some(), snapshot_age_seconds: batch.snapshot_age_seconds };
+        let observed = Observed {
+            up: batch.snapshot.is_some(),
+            snapshot_age_seconds: batch.snapshot_age_seconds,
+            scope_found: batch.snapshot.as_ref().and_then(|snapshot| snapshot.scope_found),
+        };
         samples.extend(own::of_snapshot(observed));
         exposition::render(&samples, &self.mapping, TextFormat::Text)
     }

@@ -25,6 +25,7 @@ pub(super) fn queue(system: &SystemPayload, sides: &Sides<'_>) -> Queue {
     queue.platform_pressure = queue.pressure.clone();
     let percent = sides.reading(SIDE, "queue_utilization", system.queue_utilization);
     queue.utilization = percent.map(|percent| percent / 100.0);
+    queue.platform_utilization = queue.utilization.clone();
     queue
 }
 
