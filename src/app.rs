@@ -50,7 +50,7 @@ pub struct App {
     collector: Collector,
     telemetry: Arc<Telemetry>,
     exports: Arc<Exports>,
-    updates: mpsc::Sender<String>,
+    updates: mpsc::Sender<Vec<u8>>,
     answers: Option<UpstreamRepliesReader>,
 }
 
@@ -202,11 +202,11 @@ struct Background {
     collector: JoinHandle<()>,
     updates: Option<JoinHandle<()>>,
     /// Keeps the channel of updates open in modes that have none.
-    _idle: Option<mpsc::Sender<String>>,
+    _idle: Option<mpsc::Sender<Vec<u8>>>,
 }
 
 impl Background {
-    fn start(config: &Config, collector: Collector, updates: mpsc::Sender<String>) -> Self {
+    fn start(config: &Config, collector: Collector, updates: mpsc::Sender<Vec<u8>>) -> Self {
         let collector = tokio::spawn(collector.run());
         let SourceConfig::Redis { redis, gateway, .. } = &config.source else {
             return Self { collector, updates: None, _idle: Some(updates) };

@@ -70,8 +70,8 @@ impl SampleTicker {
 
 #[async_trait]
 impl Ticker for SampleTicker {
-    fn apply_update(&mut self, message: &str) -> Result<(), String> {
-        self.gateway.apply_update(message)
+    fn apply_update(&mut self, message: &[u8], now: UnixSeconds) -> Result<(), String> {
+        self.gateway.apply_update(message, now)
     }
 
     async fn prepare(&mut self, now: UnixSeconds) -> Result<bool, SourceError> {
@@ -86,12 +86,22 @@ impl Ticker for SampleTicker {
         let mut signals = self.source.collect(now).await?;
         let mut malformed = std::mem::take(&mut signals.malformed);
         let malformed_unlisted = std::mem::take(&mut signals.malformed_unlisted);
-        malformed.extend(self.gateway.apply_saved(signals.saved_gateway_config.as_deref()));
+        malformed.extend(self.gateway.apply_saved(&signals.saved_gateway_config, now));
         self.history.absorb(&mut signals, now);
         let points = analysis::rolling_points(&self.inputs(&signals, now));
         let record_error = self.record(now, &points, record).await;
         let monitoring = analysis::analyze(&self.inputs(&signals, now));
         let (dropped, cost) = (self.history.dropped(), self.source.cost());
-        Ok(Tick { monitoring, malformed, malformed_unlisted, record_error, dropped, cost, answers: None })
+        Ok(Tick {
+            monitoring,
+            malformed,
+            malformed_unlisted,
+            problems: self.gateway.problems(now),
+            gateway: Some(self.gateway.status()),
+            record_error,
+            dropped,
+            cost,
+            answers: None,
+        })
     }
 }

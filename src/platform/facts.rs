@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::clock::UnixSeconds;
+use crate::platform::gateway::SavedGatewayConfig;
 
 /// The tenant and project that every key, snapshot and sample belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -430,8 +431,7 @@ pub struct Facts {
     /// `%Y-%m-%d_%H` → requests.
     pub hourly_requests: BTreeMap<String, i64>,
     pub circuits: BTreeMap<Circuit, CircuitFacts>,
-    /// The gateway configuration saved in Redis, as text.
-    pub saved_gateway_config: Option<String>,
+    pub saved_gateway_config: SavedGatewayConfig,
     pub unreadable: BTreeSet<Unreadable>,
     pub malformed: Vec<Malformed>,
     /// Further ones, by kind: a series may hold millions, which are counted and not listed.

@@ -176,6 +176,7 @@ async fn the_server_asks_for_little_at_a_time_and_writes_its_own_keys_only() {
     }
     let expected = [
         "CLIENT",
+        "EXISTS",
         "EXPIRE",
         "GETRANGE",
         "HGETALL",

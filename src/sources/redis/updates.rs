@@ -16,8 +16,8 @@ use crate::sources::redis::config::RedisConfig;
 /// Pause before the subscription is made again, half of it by chance.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// Hands the text of every message on, until nobody takes it any more.
-pub async fn watch_gateway_updates(config: RedisConfig, scope: Scope, out: mpsc::Sender<String>) {
+/// Passes every message on, of whatever bytes, until nobody takes it any more.
+pub async fn watch_gateway_updates(config: RedisConfig, scope: Scope, out: mpsc::Sender<Vec<u8>>) {
     let channel = Keys::new(&scope).gateway_updates();
     while !out.is_closed() {
         if let Err(error) = listen(&config, &channel, &out).await {
@@ -27,15 +27,14 @@ pub async fn watch_gateway_updates(config: RedisConfig, scope: Scope, out: mpsc:
     }
 }
 
-async fn listen(config: &RedisConfig, channel: &str, out: &mpsc::Sender<String>) -> Result<(), redis::RedisError> {
+async fn listen(config: &RedisConfig, channel: &str, out: &mpsc::Sender<Vec<u8>>) -> Result<(), redis::RedisError> {
     let (stream, budget, user) = link::open(config).await?;
     let mut subscription = PubSub::new(&user, stream).await?;
     subscription.subscribe(channel).await?;
     let mut messages = subscription.on_message();
     while let Some(message) = messages.next().await {
         budget.renew();
-        let Ok(text) = message.get_payload::<String>() else { continue };
-        if out.send(text).await.is_err() {
+        if out.send(message.get_payload_bytes().to_vec()).await.is_err() {
             break;
         }
     }
