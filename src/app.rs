@@ -32,6 +32,7 @@ use crate::sources::proxy::Upstreams;
 use crate::sources::redis::RedisSource;
 use crate::sources::redis::updates::watch_gateway_updates;
 use crate::telemetry::Telemetry;
+use crate::telemetry::http::WatchedFiles;
 
 /// How long shutdown waits for responses in progress, and then for the final flush of the sinks: together less than
 /// orchestrators wait before they kill.
@@ -71,7 +72,7 @@ impl App {
         telemetry.set_leader(true);
         let (publisher, reader) = snapshot::channel(config.engine.sample_interval, config.engine.stale_after);
         let (updates, published) = mpsc::channel(UPDATES);
-        let database = watched_database(&config, &telemetry);
+        let database = watched_database(&config, &telemetry)?;
         let (ticker, answers) = ticker(&config, clock.as_ref(), &telemetry, database)?;
         let collector =
             Collector::new(ticker, clock, publisher, Arc::clone(&telemetry), published, config.engine.sample_interval);
@@ -154,8 +155,13 @@ pub fn exports(config: &Config, telemetry: &Arc<Telemetry>) -> anyhow::Result<Ex
 }
 
 /// The database's answers, asked for in the background, where that is wanted.
-fn watched_database(config: &Config, telemetry: &Arc<Telemetry>) -> Option<Database> {
-    config.postgres.clone().map(|postgres| database::watch(postgres, Arc::clone(telemetry), Pace::default()))
+///
+/// # Errors
+/// The CA file cannot be loaded any more.
+fn watched_database(config: &Config, telemetry: &Arc<Telemetry>) -> anyhow::Result<Option<Database>> {
+    let Some(postgres) = config.postgres.clone() else { return Ok(None) };
+    let watched = database::watch(postgres, Arc::clone(telemetry), Pace::default());
+    watched.map(Some).map_err(|errors| anyhow::anyhow!(errors.join("; ")))
 }
 
 /// The same, asked once, for a command that ticks once.
@@ -190,7 +196,12 @@ pub fn ticker(
             (sampler(Box::new(EmbeddedSource::new(clock.now())), gateway, false), None)
         }
         SourceConfig::Proxy(proxy) => {
-            let upstreams = Upstreams::new(proxy).map_err(anyhow::Error::msg)?;
+            if !proxy.tls.paths().is_empty() {
+                telemetry.register_watched_files(WatchedFiles::ProxyTls);
+            }
+            let counts = Arc::clone(telemetry);
+            let reloaded = move |ok| counts.files_reloaded(WatchedFiles::ProxyTls, ok);
+            let upstreams = Upstreams::new(proxy, reloaded).map_err(anyhow::Error::msg)?;
             let (relay, answers) = ProxyTicker::new(upstreams, Arc::clone(telemetry));
             (Box::new(relay), Some(answers))
         }

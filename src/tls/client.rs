@@ -23,6 +23,15 @@ pub struct UpstreamTls {
     pub identity: Option<(PathBuf, PathBuf)>,
 }
 
+impl UpstreamTls {
+    /// Every file.
+    #[must_use]
+    pub fn paths(&self) -> Vec<PathBuf> {
+        let identity = self.identity.iter().flat_map(|(certificate, key)| [certificate, key]);
+        self.authorities.iter().chain(identity).cloned().collect()
+    }
+}
+
 /// Reads and validates the files, and builds a client with them.
 ///
 /// # Errors

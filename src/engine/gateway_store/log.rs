@@ -1,6 +1,6 @@
 //! The log lines: the configuration in force at the start, and each change.
 
-use crate::platform::gateway::{FigureChange, GatewayConfig};
+use crate::platform::gateway::{FigureChange, GatewayConfig, GatewayOrigin};
 
 /// Most changes that are listed; a configuration may have any number of roles.
 const MOST_CHANGES: usize = 20;
@@ -10,7 +10,10 @@ pub(super) fn in_force(config: &GatewayConfig) {
     let figures: Vec<String> =
         config.figures().into_iter().take(2 * MOST_CHANGES).map(|(name, value)| format!("{name} {value}")).collect();
     tracing::info!(source = config.origin().as_str(), figures = figures.join(", "), "gateway configuration in force");
-    config.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
+    if matches!(config.origin(), GatewayOrigin::Saved | GatewayOrigin::Published) {
+        // Those of the environment's are reported with its other settings.
+        config.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
+    }
 }
 
 /// Another configuration is in force; the figures that changed, as text.

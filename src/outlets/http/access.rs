@@ -12,7 +12,7 @@ use super::auth::Tokens;
 use super::config::{AccessConfig, tokens};
 use super::gate::AccessRule;
 use crate::base::clock::{Clock, SystemClock, UnixSeconds};
-use crate::base::file_watch::FileWatcher;
+use crate::base::file_watch::{self, FileWatcher};
 use crate::base::files;
 use crate::telemetry::Telemetry;
 use crate::telemetry::http::WatchedFiles;
@@ -72,7 +72,7 @@ fn watch_tokens(path: PathBuf, telemetry: &Arc<Telemetry>, watchers: &mut JoinSe
                 tracing::info!(tokens = tokens.len(), "METRICS_AUTH_TOKEN_FILE reloaded");
                 sender.replace(tokens);
             }
-            Err(errors) => log_failed_reload(&errors, "token file not reloaded: previous tokens stay valid"),
+            Err(errors) => file_watch::log_failed_reload("METRICS_AUTH_TOKEN_FILE", &errors),
         }
     }));
     Ok(tokens)
@@ -104,7 +104,7 @@ fn watch_identity(
                 report_expiry(&identity, &telemetry, SystemClock.now());
                 sender.send_replace(identity.config);
             }
-            Err(errors) => log_failed_reload(&errors, "TLS files not reloaded: previous TLS identity stays in use"),
+            Err(errors) => file_watch::log_failed_reload("TLS files", &errors),
         }
     }));
     Ok(identity)
@@ -116,11 +116,5 @@ fn report_expiry(identity: &Identity, telemetry: &Telemetry, now: UnixSeconds) {
     let Some(Validity { name, not_after, .. }) = &identity.certificate else { return };
     if now >= *not_after {
         tracing::error!(name, "the certificate in METRICS_TLS_CERT_FILE has expired: clients will reject it");
-    }
-}
-
-fn log_failed_reload(errors: &[String], consequence: &str) {
-    for error in errors {
-        tracing::error!(error, "{consequence}");
     }
 }

@@ -64,7 +64,7 @@ impl Budget {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::file_watch::LOOK_EVERY;
+    use crate::base::file_watch::POLL_INTERVAL;
     use crate::outlets::push::delivery::SPACING;
 
     #[test]
@@ -87,7 +87,7 @@ mod tests {
             ("time of any other response", beyond(String::new())),
             ("time of `/metrics/export`", beyond(format!("{EXPORT_REQUESTS} × "))),
             ("exports on demand", format!("1 in {}", seconds(SPACING))),
-            ("check of token and certificate files for changes", format!("every {}", seconds(LOOK_EVERY))),
+            ("check of token and certificate files for changes", format!("every {}", seconds(POLL_INTERVAL))),
         ] {
             let row = format!("| {what} | {limit} |");
             assert!(page.contains(&row), "docs/security.md has no row beginning\n{row}");

@@ -27,7 +27,7 @@ pub(super) async fn component(
             let json = HeaderValue::from_static("application/json");
             Ok(([(header::CONTENT_TYPE, json)], body.clone()).into_response())
         }
-        UpstreamReply::Failed(error) => Err(HttpProblem::new(status(error), error.detail.as_str())),
+        UpstreamReply::Failed(error) => Err(HttpProblem::new(status(error), error.to_string())),
         UpstreamReply::NotConfigured => Err(HttpProblem::new(StatusCode::BAD_REQUEST, not_configured(component))),
     }
 }
@@ -72,7 +72,9 @@ fn side(replies: &UpstreamReplies, component: Component) -> Side<'_> {
         // It was parsed as JSON when it arrived.
         UpstreamReply::Body(body) => serde_json::from_slice(body)
             .map_or_else(|_| Side::Failed { error: "is not JSON".to_owned(), status: None }, Side::ParsedPayload),
-        UpstreamReply::Failed(error) => Side::Failed { error: error.detail.clone(), status: error.status },
+        UpstreamReply::Failed(error) => {
+            Side::Failed { error: error.to_string(), status: error.status().map(|status| status.as_u16()) }
+        }
         UpstreamReply::NotConfigured => Side::Failed { error: not_configured(component), status: None },
     }
 }
@@ -89,7 +91,7 @@ async fn newest(state: &RouteState, replies: &UpstreamRepliesReader) -> Result<A
 
 /// The status of an upstream's own error, or 502 where there was no response.
 fn status(error: &UpstreamError) -> StatusCode {
-    error.status.and_then(|status| StatusCode::from_u16(status).ok()).unwrap_or(StatusCode::BAD_GATEWAY)
+    error.status().unwrap_or(StatusCode::BAD_GATEWAY)
 }
 
 fn not_configured(component: Component) -> String {

@@ -1,19 +1,18 @@
-//! The small facts that are read whole on every tick: queues, analytics, circuits, hourly counters
-//! and the saved gateway configuration.
+//! The small facts, read completely in every tick: queues, analytics, circuits, hourly counters and the saved gateway
+//! configuration.
 
 use std::collections::BTreeMap;
 
-use redis::Pipeline;
-use redis::Value;
+use redis::{Pipeline, Value};
 
 use super::replies::Replies;
 use super::values::ask_beginning;
 use crate::platform::facts::{Circuit, CircuitFacts, Facts, InputKind, PerRole, QueueDepth, Role, Unreadable};
 use crate::platform::gateway::SavedGatewayConfig;
 use crate::platform::keys::Keys;
-use crate::platform::parse;
+use crate::platform::parse::{self, ParseError};
 
-/// Adds the questions; [`take`] takes the replies in the same order.
+/// Adds the commands; [`take`] takes the replies in the same order.
 pub(super) fn ask(keys: &Keys, pipeline: &mut Pipeline) {
     for role in Role::ALL {
         pipeline.cmd("LLEN").arg(keys.queue(role));
@@ -33,7 +32,7 @@ pub(super) fn ask(keys: &Keys, pipeline: &mut Pipeline) {
     ask_beginning(&keys.gateway_config(), pipeline);
 }
 
-/// Fills in what the replies say.
+/// Adds the replies to the facts.
 pub(super) fn take(keys: &Keys, replies: &mut Replies, signals: &mut Facts) {
     signals.queues = PerRole::default();
     for role in Role::ALL {
@@ -61,7 +60,7 @@ fn saved_gateway_config(key: &str, replies: &mut Replies) -> SavedGatewayConfig 
     let before = replies.malformed.len();
     let text = replies.parsed(kind, key, |bytes| parse::utf8(bytes).map(str::to_owned));
     if text.is_none() && exists && replies.malformed.len() == before {
-        replies.noted::<()>(kind, key, Err("is empty".into()));
+        replies.ok_or_record::<()>(kind, key, Err(ParseError::Empty));
     }
     match (text, replies.malformed.get(before)) {
         (Some(text), _) => SavedGatewayConfig::Text(text),
@@ -70,7 +69,7 @@ fn saved_gateway_config(key: &str, replies: &mut Replies) -> SavedGatewayConfig 
     }
 }
 
-/// A role's depth; unknown as soon as one part of it cannot be read. A missing list is an empty one.
+/// A role's depth; unknown if any part of it cannot be read. A missing list is an empty one.
 fn queue(keys: &Keys, role: Role, replies: &mut Replies) -> Option<QueueDepth> {
     let ready = replies.integer(InputKind::QueueDepth, &keys.queue(role));
     let inflight = replies.integer(InputKind::QueueDepth, &keys.inflight(role));
@@ -84,10 +83,9 @@ fn queue(keys: &Keys, role: Role, replies: &mut Replies) -> Option<QueueDepth> {
 
 fn take_circuit(keys: &Keys, circuit: Circuit, replies: &mut Replies, signals: &mut Facts) {
     let (kind, refused) = (InputKind::Circuit, replies.refused);
-    let text = |bytes: &[u8]| parse::utf8(bytes).map(str::to_owned);
-    let state = replies.parsed(kind, &keys.circuit(circuit, "state"), text);
+    let state = replies.parsed(kind, &keys.circuit(circuit, "state"), parse::circuit_state);
     let stats = replies.parsed(kind, &keys.circuit(circuit, "stats"), parse::circuit_stats);
-    // The statistics tell the state by themselves, and without them the state does.
+    // Either is enough: the statistics hold the state too.
     if replies.refused > refused && stats.is_none() && state.is_none() {
         signals.unreadable.insert(Unreadable::Circuit(circuit));
     }
@@ -108,8 +106,8 @@ fn hourly_requests(keys: &Keys, replies: &mut Replies) -> BTreeMap<String, i64> 
     let pairs: Vec<(Value, Value)> = std::iter::from_fn(|| Some((items.next()?, items.next()?))).collect();
     let read = |pair: (Value, Value)| match pair {
         (Value::BulkString(hour), Value::BulkString(count)) => {
-            let hour = replies.noted(InputKind::HourlyRequests, &key, parse::utf8(&hour).map(str::to_owned))?;
-            Some((hour, replies.noted(InputKind::HourlyRequests, &key, parse::counter(&count))?))
+            let hour = replies.ok_or_record(InputKind::HourlyRequests, &key, parse::utf8(&hour).map(str::to_owned))?;
+            Some((hour, replies.ok_or_record(InputKind::HourlyRequests, &key, parse::counter(&count))?))
         }
         _ => None,
     };
