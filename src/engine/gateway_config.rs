@@ -108,8 +108,8 @@ fn name(setting: &'static Setting, settings: &mut Settings) -> Option<String> {
     settings.text(setting).filter(|name| !gateway::is_placeholder(name))
 }
 
-/// `GATEWAY_COMPONENT` by any alias. The platform's own charts set it to `metrics`, and the platform starts with any value: one
-/// that names no component means the processor's, with a warning.
+/// `GATEWAY_COMPONENT` by any alias. The platform's own charts set it to `metrics`, and the platform starts with any
+/// value: one that names no component means the processor's, with a warning.
 fn read_component(settings: &mut Settings) -> Component {
     let given = settings.text(COMPONENT).unwrap_or_default();
     gateway::component_named(&given).unwrap_or_else(|| {

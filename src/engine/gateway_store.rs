@@ -1,7 +1,8 @@
-//! Which gateway configuration is in force: the environment's, the one saved in Redis, or one published while the server runs.
+//! Which gateway configuration is in force: the environment's, the one saved in Redis, or one published while the
+//! server runs.
 //!
-//! A configuration that cannot be used never replaces one that can: the last good one stays in force, and the problem is active
-//! as long as its cause. `gateway_config` reads the environment's.
+//! A configuration that cannot be used never replaces one that can: the last good one stays in force, and the problem
+//! is active as long as its cause. `gateway_config` reads the environment's.
 
 mod log;
 mod report;
@@ -70,8 +71,8 @@ impl GatewayStore {
         &self.current
     }
 
-    /// Looks at the saved configuration, once a tick. The first call decides what is in force at the start. A text that cannot
-    /// be used is returned once; the configuration in force stays.
+    /// Looks at the saved configuration, once a tick. The first call decides what is in force at the start. A text that
+    /// cannot be used is returned once; the configuration in force stays.
     pub fn apply_saved(&mut self, saved: &SavedGatewayConfig, now: UnixSeconds) -> Option<Malformed> {
         let first = self.seen.is_none();
         if self.seen.as_ref() == Some(saved) {
@@ -149,8 +150,8 @@ impl GatewayStore {
         Keys::new(self.environment.scope())
     }
 
-    /// Whether the saved configuration could never be read and the environment's is in force instead: the platform's processes
-    /// that run longer than this server may have another one.
+    /// Whether the saved configuration could never be read and the environment's is in force instead: the platform's
+    /// processes that run longer than this server may have another one.
     fn is_uncertain(&self) -> bool {
         let of_environment = matches!(self.current.origin(), GatewayOrigin::Environment | GatewayOrigin::Yaml);
         matches!(self.saved, SavedState::Unreadable(_)) && !self.was_saved && of_environment

@@ -5,11 +5,14 @@ use crate::platform::gateway::{FigureChange, GatewayConfig, GatewayOrigin};
 /// Most changes that are listed; a configuration may have any number of roles.
 const MOST_CHANGES: usize = 20;
 
-/// The configuration in force at the start, with its figures.
+/// The configuration in force at the start, with its figures and how the capacity of an instance follows from them.
 pub(super) fn in_force(config: &GatewayConfig) {
     let figures: Vec<String> =
         config.figures().into_iter().take(2 * MOST_CHANGES).map(|(name, value)| format!("{name} {value}")).collect();
-    tracing::info!(source = config.origin().as_str(), figures = figures.join(", "), "gateway configuration in force");
+    let settings = config.settings();
+    let capacity = settings.capacity_formula(settings.service_capacity.processes_per_instance.whole());
+    let (source, figures) = (config.origin().as_str(), figures.join(", "));
+    tracing::info!(source, capacity, figures, "gateway configuration in force");
     if matches!(config.origin(), GatewayOrigin::Saved | GatewayOrigin::Published) {
         // Those of the environment's are reported with its other settings.
         config.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));

@@ -19,8 +19,8 @@ pub struct GatewayStatus {
     pub origin: GatewayOrigin,
     /// `None` where it has not changed since the start.
     pub changed_at: Option<UnixSeconds>,
-    /// The saved configuration could not be read at the start: capacity and limits are the environment's and may differ from
-    /// those of the platform's processes. The quality of a snapshot is then partial.
+    /// The saved configuration could not be read at the start: capacity and limits are the environment's and may differ
+    /// from those of the platform's processes. The quality of a snapshot is then partial.
     pub is_uncertain: bool,
 }
 

@@ -56,13 +56,13 @@ fn the_last_good_one_stays_in_force_and_the_problem_lasts_as_long_as_its_cause()
         (&[text(2)], 2, "saved", &[], false),
         // At the start the environment's stands in, and nobody knows whether it is the platform's.
         (&[unreadable()], 1, "environment", bad, true),
-        (&[broken.clone()], 1, "environment", bad, true),
-        (&[unusable.clone()], 1, "environment", bad, true),
+        (std::slice::from_ref(&broken), 1, "environment", bad, true),
+        (std::slice::from_ref(&unusable), 1, "environment", bad, true),
         (&[unreadable(), Missing], 1, "environment", &[], false),
         (&[unreadable(), text(2)], 2, "saved", &["gateway_config_changed"], false),
         // While the server runs, as in the platform's own processes, nothing changes.
         (&[text(2), unreadable()], 2, "saved", bad, false),
-        (&[text(2), broken, unreadable(), unusable], 2, "saved", bad, false),
+        (&[text(2), broken.clone(), unreadable(), unusable.clone()], 2, "saved", bad, false),
         (&[text(2), Missing], 2, "saved", gone, false),
         (&[text(2), unreadable(), Missing], 2, "saved", gone, false),
         (&[text(2), Missing, unreadable()], 2, "saved", bad, false),

@@ -196,7 +196,8 @@ fn guarded(root: &Map<String, Value>, component: Component) -> Vec<String> {
     if given.is_empty() { GUARDED.map(str::to_owned).to_vec() } else { given }
 }
 
-/// Route patterns are shown, not used: what is not a list of texts, and a text that may hold a password, is as good as none.
+/// Route patterns are shown, not used: what is not a list of texts, and a text that may hold a password, is as good as
+/// none.
 fn patterns(root: &Map<String, Value>, name: &str, component: Component) -> Vec<String> {
     let (_, value) = slice(root, name, component);
     let texts = value.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);

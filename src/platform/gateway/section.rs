@@ -83,8 +83,8 @@ impl<'a> Section<'a> {
         self.check_whole(name, number, min)
     }
 
-    /// The same where the platform's own tools may have written digits as text, or an empty text for none. Another text counts
-    /// as not given, with a warning: the platform starts with it.
+    /// The same where the platform's own tools may have written digits as text, or an empty text for none. Another text
+    /// counts as not given, with a warning: the platform starts with it.
     pub(super) fn optional_whole_or_text(&self, name: &str, min: i64) -> Option<Amount> {
         match self.get(name)? {
             Value::String(text) if text.trim().is_empty() => None,

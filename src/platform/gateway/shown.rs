@@ -1,5 +1,5 @@
-//! How a configuration is shown: known fields as written, unknown ones by their name with a null, because only a known field is
-//! known to hold no secret. Which fields there are is stated here; `parse` reads the ones that count.
+//! How a configuration is shown: known fields as written, unknown ones by their name with a null, because only a known
+//! field is known to hold no secret. Which fields there are is stated here; `parse` reads the ones that count.
 
 use serde_json::{Map, Value};
 

@@ -28,8 +28,8 @@ impl RedisConfig {
         Self::read_or(settings, None, instance_id, timeout)
     }
 
-    /// The same with `of_gateway`, the `redis_url` of the gateway configuration: used where `REDIS_URL` is not set; a warning is
-    /// recorded where both are and lead to different places.
+    /// The same with `of_gateway`, the `redis_url` of the gateway configuration: used where `REDIS_URL` is not set; a
+    /// warning is recorded where both are and lead to different places.
     pub fn read_or(
         settings: &mut Settings,
         of_gateway: Option<&str>,
