@@ -19,7 +19,7 @@ impl GatewaySettings {
     }
 
     /// How the capacities of instances add up, given the live processes of each: `3 × 14 = 42`, or with the instances
-    /// apart, `28 + 14 = 42`, where rounding makes an instance's capacity differ from that of its processes.
+    /// apart, `39 + 19 = 58`, where rounding makes an instance's capacity differ from that of its processes.
     #[must_use]
     pub fn capacity_sum(&self, processes: &[i64]) -> String {
         let capacities: Vec<i64> = processes.iter().map(|processes| self.capacity(*processes).total).collect();
