@@ -23,6 +23,7 @@ mod deliveries;
 mod fault;
 mod fault_proxy;
 mod field_cases;
+mod gateway_config;
 mod hostile;
 mod hostile_redis;
 mod once;
