@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::*;
-use crate::outlets::names::{Mapping, prometheus_name};
+use crate::outlets::names::{Mapping, Naming};
 use crate::platform::facts::QueueDepth;
 
 fn cases() -> Vec<(String, Value)> {
@@ -18,13 +18,14 @@ fn cases() -> Vec<(String, Value)> {
     entries.map(read).collect()
 }
 
-/// The cases list no REST latency among their scalars, though their payloads hold it and the catalog
-/// promises it: these three are compared with the payload.
-const REST: &str = "ingress.rest.latency.";
-
-fn rest_in_payload(case: &Value, key: &str) -> Option<f64> {
-    let percentile = key.strip_prefix(REST).expect("REST key");
-    case["expected"]["system"]["components"]["ingress"]["latency"]["rest_ms"]["1m"][percentile].as_f64()
+/// The value in the payload of a scalar that is in no case's list of scalars: a REST latency or the active tasks.
+fn in_payload(case: &Value, key: &str) -> Option<Option<f64>> {
+    let components = &case["expected"]["system"]["components"];
+    if key == "proc.active_tasks" {
+        return Some(components["proc"]["load"].as_f64());
+    }
+    let percentile = key.strip_prefix("ingress.rest.latency.")?;
+    Some(components["ingress"]["latency"]["rest_ms"]["1m"][percentile].as_f64())
 }
 
 #[test]
@@ -40,8 +41,8 @@ fn scalars_are_those_of_the_cases() {
             let names = || metric.aliases.iter().copied().chain([metric.key]);
             let wanted = names().find_map(|name| left.get(name).copied());
             left.retain(|name, _| !names().any(|known| known == name));
-            if metric.key.starts_with(REST) {
-                assert_eq!(reading.value(), rest_in_payload(&case, metric.key), "{name}");
+            if let Some(expected) = in_payload(&case, metric.key) {
+                assert_eq!(reading.value(), expected, "{name}: {}", metric.key);
                 continue;
             }
             match (wanted, reading) {
@@ -77,21 +78,8 @@ fn keys_names_and_aliases_are_legal_and_unique() {
         }
     }
     // An empty mapping also looks for clashes among the names that outlets use.
-    Mapping::parse("{}").expect("no clash");
-}
-
-#[test]
-fn prometheus_names_are_unique_over_the_whole_table() {
-    let mut seen = BTreeSet::new();
-    for metric in all().chain(own::all()) {
-        let name = prometheus_name(metric);
-        assert!(seen.insert(name.clone()), "{name} twice");
-    }
-    // The parts of a histogram take names too.
-    for metric in own::all().filter(|metric| metric.kind == Kind::Histogram) {
-        for part in ["_bucket", "_sum", "_count"] {
-            assert!(seen.insert(format!("{}{part}", metric.key)), "{}{part} twice", metric.key);
-        }
+    for naming in [Naming::Default, Naming::Platform, Naming::Both] {
+        Mapping::parse("{}", naming).expect("no clash");
     }
 }
 
@@ -108,6 +96,21 @@ fn an_alias_finds_its_metric() {
     assert_eq!(find("proc.exec.p95").map(|metric| metric.key), Some("proc.exec.p95_ms"));
     assert_eq!(find("ingress.rest.latency.p95_ms").map(|metric| metric.key), Some("ingress.rest.latency.p95"));
     assert!(find("proc.exec").is_none());
+}
+
+/// The platform's guide to autoscaling suggests these keys; its metrics service exports only the first.
+#[test]
+fn the_keys_that_the_platforms_guide_suggests_find_metrics() {
+    for (suggested, key) in [
+        ("ingress.sse.total_connections", "ingress.sse.total_connections"),
+        ("ingress.throttling.rate_limit_429", "throttling.rate_limit_429"),
+        ("proc.queue.depth", "proc.queue.total"),
+        ("proc.queue.wait_ms_p95", "proc.queue.wait.p95_ms"),
+        ("proc.capacity.utilization", "proc.queue.utilization_ratio"),
+        ("proc.active_tasks", "proc.active_tasks"),
+    ] {
+        assert_eq!(find(suggested).map(|metric| metric.key), Some(key));
+    }
 }
 
 #[test]
