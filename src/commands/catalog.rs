@@ -86,7 +86,8 @@ pub(super) fn run(arguments: &CatalogArgs) -> Result<Exit, CommandError> {
 fn markdown() -> String {
     let mut page = [HEAD, SCALARS].concat();
     for metric in all().filter(|metric| metric.is_scalar()) {
-        let aliases = metric.aliases.iter().map(|alias| format!(" (also `{alias}`)")).collect::<String>();
+        let aliases =
+            if metric.aliases.is_empty() { String::new() } else { format!(" (also {})", names(metric.aliases)) };
         // Writing to a String cannot fail.
         let _ = writeln!(page, "| `{}`{aliases} | `{}` {}", metric.key, prometheus_name(metric), rest_of_row(metric));
     }
