@@ -32,6 +32,7 @@ use crate::sources::proxy::Upstreams;
 use crate::sources::redis::RedisSource;
 use crate::sources::redis::updates::watch_gateway_updates;
 use crate::telemetry::Telemetry;
+use crate::telemetry::http::WatchedFiles;
 
 /// How long shutdown waits for responses in progress, and then for the final flush of the sinks: together less than
 /// orchestrators wait before they kill.
@@ -66,12 +67,12 @@ impl App {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let telemetry = Arc::new(Telemetry::default());
         let exports = Arc::new(exports(&config, &telemetry)?);
-        let access = AccessControl::open(&config.access, &telemetry)?;
+        let access = AccessControl::start(&config.access, &telemetry)?;
         // There is no leader election: every replica records and pushes.
         telemetry.set_leader(true);
         let (publisher, reader) = snapshot::channel(config.engine.sample_interval, config.engine.stale_after);
         let (updates, published) = mpsc::channel(UPDATES);
-        let database = watched_database(&config, &telemetry);
+        let database = watched_database(&config, &telemetry)?;
         let (ticker, answers) = ticker(&config, clock.as_ref(), &telemetry, database)?;
         let collector =
             Collector::new(ticker, clock, publisher, Arc::clone(&telemetry), published, config.engine.sample_interval);
@@ -106,9 +107,9 @@ impl App {
         let Self { config, listener, access, reader, collector, telemetry, exports, updates, answers } = self;
         let background = Background::start(&config, collector, updates);
         let scheduler = scheduled(&config.export, &exports, &reader);
-        let api_config = api_config(config, &access);
-        let state = RouteState::new(reader, Arc::clone(&telemetry), Arc::clone(&exports), api_config);
-        let server = ServerState::new(routes::router(state.passing_on(answers)), access, telemetry);
+        let route_config = route_config(config, &access);
+        let state = RouteState::new(reader, Arc::clone(&telemetry), Arc::clone(&exports), route_config);
+        let server = ServerState::new(routes::router(state.with_upstream_replies(answers)), access, telemetry);
         let ended = tokio::select! {
             () = http::server::serve(listener, server, shutdown, DRAIN) => Ok(()),
             () = background.collector_ended() => Err(anyhow::anyhow!("the collector ended; this is a defect, please report it")),
@@ -132,12 +133,11 @@ fn scheduled(config: &PushConfig, exports: &Arc<Exports>, reader: &SnapshotReade
     Some(tokio::spawn(pushes))
 }
 
-fn api_config(config: Config, access: &AccessControl) -> RouteConfig {
+fn route_config(config: Config, access: &AccessControl) -> RouteConfig {
     RouteConfig {
         mapping: Arc::new(config.mapping),
         scrape_ttl: config.scrape_ttl,
-        tokens: access.tokens(),
-        needs_certificate: access.needs_certificate(),
+        access: access.rule(),
         scheme: config.access.scheme(),
         mode: config.source.mode().as_str(),
         request_timeout: config.request_timeout,
@@ -155,8 +155,13 @@ pub fn exports(config: &Config, telemetry: &Arc<Telemetry>) -> anyhow::Result<Ex
 }
 
 /// The database's answers, asked for in the background, where that is wanted.
-fn watched_database(config: &Config, telemetry: &Arc<Telemetry>) -> Option<Database> {
-    config.postgres.clone().map(|postgres| database::watch(postgres, Arc::clone(telemetry), Pace::default()))
+///
+/// # Errors
+/// The CA file cannot be loaded any more.
+fn watched_database(config: &Config, telemetry: &Arc<Telemetry>) -> anyhow::Result<Option<Database>> {
+    let Some(postgres) = config.postgres.clone() else { return Ok(None) };
+    let watched = database::watch(postgres, Arc::clone(telemetry), Pace::default());
+    watched.map(Some).map_err(|errors| anyhow::anyhow!(errors.join("; ")))
 }
 
 /// The same, asked once, for a command that ticks once.
@@ -191,7 +196,12 @@ pub fn ticker(
             (sampler(Box::new(EmbeddedSource::new(clock.now())), gateway, false), None)
         }
         SourceConfig::Proxy(proxy) => {
-            let upstreams = Upstreams::new(proxy).map_err(anyhow::Error::msg)?;
+            if !proxy.tls.paths().is_empty() {
+                telemetry.register_watched_files(WatchedFiles::ProxyTls);
+            }
+            let counts = Arc::clone(telemetry);
+            let reloaded = move |ok| counts.files_reloaded(WatchedFiles::ProxyTls, ok);
+            let upstreams = Upstreams::new(proxy, reloaded).map_err(anyhow::Error::msg)?;
             let (relay, answers) = ProxyTicker::new(upstreams, Arc::clone(telemetry));
             (Box::new(relay), Some(answers))
         }

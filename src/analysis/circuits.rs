@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::base::clock::UnixSeconds;
 use crate::payload::shapes::CircuitBreaker;
-use crate::platform::facts::{Circuit, CircuitFacts, Facts, Unreadable};
+use crate::platform::facts::{Circuit, CircuitFacts, CircuitState, Facts, Unreadable};
 
 /// A state that cannot be read; a circuit without any is closed.
 const UNKNOWN: &str = "unknown";
@@ -34,7 +34,7 @@ fn breaker(circuit: Circuit, facts: &CircuitFacts, now: UnixSeconds) -> CircuitB
     let time = |field: &str| stats.get(field).and_then(Value::as_f64).filter(|time| time.is_finite());
     CircuitBreaker {
         name: circuit.as_str().to_owned(),
-        state: state(stats.get("state").and_then(Value::as_str), facts.state.as_deref()).to_owned(),
+        state: state(stats.get("state").and_then(Value::as_str), facts.state.map(CircuitState::as_str)).to_owned(),
         failure_count: whole("failure_count"),
         success_count: whole("success_count"),
         last_failure_time: time("last_failure_time"),

@@ -52,7 +52,7 @@ impl GatewayStore {
     /// # Errors
     /// What is wrong with it, or that it is another deployment's; the one in force stays.
     pub fn apply_update(&mut self, message: &str) -> Result<(), String> {
-        parse::utf8(message.as_bytes())?;
+        parse::utf8(message.as_bytes()).map_err(|error| error.to_string())?;
         self.current = self.environment.with_update_message(message).map_err(|error| error.to_string())?;
         Ok(())
     }

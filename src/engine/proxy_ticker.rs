@@ -40,7 +40,7 @@ impl ProxyTicker {
         match answer {
             UpstreamReply::NotConfigured => return,
             UpstreamReply::Body(_) => self.telemetry.upstream_asked(component, None),
-            UpstreamReply::Failed(refusal) => self.telemetry.upstream_asked(component, Some(&refusal.detail)),
+            UpstreamReply::Failed(error) => self.telemetry.upstream_asked(component, Some(&error.to_string())),
         }
         // 0 is the mark of a payload that does not say.
         let age = told.map(|told| told.timestamp).filter(|at| *at > 0.0).map(|at| (now - at).max(0.0));
@@ -58,8 +58,8 @@ impl Ticker for ProxyTicker {
     async fn tick(&mut self, now: UnixSeconds, _record: RecordMode) -> Result<Tick, SourceError> {
         let asked = self.upstreams.ask(now).await;
         let read = tokio::task::spawn_blocking(move || Sides::read(asked)).await;
-        let Sides { answers, ingress, proc, malformed } =
-            read.map_err(|error| SourceError(format!("upstreams' payloads could not be read: {error}")))?;
+        let Sides { answers, ingress, proc, malformed } = read
+            .map_err(|error| SourceError::Upstreams(format!("the upstreams' payloads could not be read: {error}")))?;
         self.note(Component::Ingress, &answers.ingress, ingress.as_ref(), now);
         self.note(Component::Proc, &answers.proc, proc.as_ref(), now);
         let answers = Arc::new(answers);
@@ -106,8 +106,9 @@ fn read(component: Component, answer: &mut UpstreamReply, malformed: &mut Vec<Ma
             Some(monitoring)
         }
         Err(problem) => {
-            let detail = format!("{}: its answer {problem}; it should be the system payload", component.as_str());
-            *answer = UpstreamReply::Failed(UpstreamError { status: None, detail });
+            let problem = format!("its answer {problem}; it should be the system payload");
+            *answer =
+                UpstreamReply::Failed(UpstreamError::BadReply { upstream: component.as_str().to_owned(), problem });
             None
         }
     }
@@ -115,8 +116,8 @@ fn read(component: Component, answer: &mut UpstreamReply, malformed: &mut Vec<Ma
 
 fn nothing(answers: &UpstreamReplies) -> SourceError {
     let told = [&answers.ingress, &answers.proc].into_iter().filter_map(|answer| match answer {
-        UpstreamReply::Failed(refusal) => Some(refusal.detail.as_str()),
+        UpstreamReply::Failed(error) => Some(error.to_string()),
         UpstreamReply::NotConfigured | UpstreamReply::Body(_) => None,
     });
-    SourceError(told.collect::<Vec<_>>().join("; "))
+    SourceError::Upstreams(told.collect::<Vec<_>>().join("; "))
 }

@@ -1,4 +1,4 @@
-//! One of the series that this server writes: a point a tick, an hour of them.
+//! One rolling series: an hour of points, one a tick.
 
 use std::collections::VecDeque;
 
@@ -6,7 +6,7 @@ use super::Window;
 use crate::base::clock::UnixSeconds;
 use crate::platform::facts::Point;
 
-/// Means over the windows and the maximum over the longest; `None` where a window holds no point.
+/// Means over the windows and the maximum over the longest; `None` for a window without points.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct RollingStats {
     pub one_minute: Option<f64>,
@@ -19,7 +19,7 @@ pub struct RollingStats {
 /// Most points of a series: several replicas at the shortest interval stay far below.
 pub const MOST_POINTS: usize = 100_000;
 
-/// Points oldest first; a few hundred, so windows are summed anew (no drift from running sums).
+/// Points, oldest first. There are a few hundred, so windows are summed each time: running sums would drift.
 #[derive(Debug, Default)]
 pub(super) struct RollingPoints {
     points: VecDeque<Point>,
@@ -27,7 +27,7 @@ pub(super) struct RollingPoints {
 }
 
 impl RollingPoints {
-    /// Adds points in any order; none may come twice.
+    /// Adds points in any order; each must be new.
     pub(super) fn extend(&mut self, points: &[Point]) {
         for point in points {
             let end = self.points.partition_point(|kept| kept.at <= point.at);
@@ -35,7 +35,7 @@ impl RollingPoints {
         }
     }
 
-    /// Forgets what no window reaches, and the oldest of too many.
+    /// Drops what no window reaches, and the oldest beyond the limit.
     pub(super) fn expire(&mut self, now: UnixSeconds) {
         let expired = self.points.partition_point(|point| point.at < now - Window::OneHour.seconds());
         let excess = self.points.len().saturating_sub(MOST_POINTS).max(expired);
@@ -43,7 +43,7 @@ impl RollingPoints {
         self.points.drain(..excess);
     }
 
-    /// Forgets what is an hour old, to the second.
+    /// Drops what is exactly an hour old too.
     pub(super) fn trim(&mut self, now: UnixSeconds) {
         let old = self.points.partition_point(|point| point.at <= now - Window::OneHour.seconds());
         self.points.drain(..old);
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn points_older_than_an_hour_go_and_those_of_an_hour_when_one_is_written() {
+    fn points_older_than_an_hour_are_dropped_and_those_of_an_hour_when_one_is_written() {
         let mut series = series(&[(0.0, 5.0), (1.0, 3.0), (2.0, 4.0)]);
         series.expire(3601.0);
         assert_eq!((series.points.len(), series.stats(3601.0).max), (2, Some(4.0)));
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn of_too_many_the_oldest_go_and_are_counted() {
+    fn beyond_the_limit_the_oldest_are_dropped_and_counted() {
         let mut series = RollingPoints::default();
         series.extend(&[Point { at: 1.0, value: 9.0 }; 2]);
         series.extend(&vec![Point { at: 2.0, value: 1.0 }; MOST_POINTS]);

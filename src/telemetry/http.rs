@@ -36,6 +36,9 @@ impl CloseReason {
 pub enum WatchedFiles {
     Tls,
     Tokens,
+    /// Certificates for upstreams, in proxy mode.
+    ProxyTls,
+    PostgresCa,
 }
 
 impl WatchedFiles {
@@ -45,6 +48,8 @@ impl WatchedFiles {
         match self {
             Self::Tls => "tls",
             Self::Tokens => "tokens",
+            Self::ProxyTls => "proxy_tls",
+            Self::PostgresCa => "postgres_ca",
         }
     }
 }

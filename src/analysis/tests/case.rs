@@ -195,7 +195,7 @@ impl Store {
     fn circuit(&self, circuit: Circuit) -> CircuitFacts {
         let key = |part: &str| format!("circuit_breaker:{}:{part}", circuit.as_str());
         CircuitFacts {
-            state: self.text(&key("state")).map(|text| String::from_utf8(text.to_vec()).unwrap()),
+            state: self.text(&key("state")).and_then(|text| parse::circuit_state(text).ok()),
             stats: self.text(&key("stats")).and_then(|text| parse::circuit_stats(text).ok()),
             window_failures: self.members(&key("window")).count() as i64,
             half_open_calls: self.text(&key("half_open_calls")).and_then(|text| parse::counter(text).ok()),

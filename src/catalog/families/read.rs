@@ -1,17 +1,12 @@
 //! Readers of the family rows: payload in, labelled values out; what is unknown stays out.
 
 use crate::analysis::SystemPayload;
+use crate::base::number::{self, float};
 use crate::catalog::Rows;
 use crate::payload::shapes::{
     IngressSse, LatencyPercentiles, LatencyWindows, PoolsAggregate, ProcQueue, ServiceStats, StatusBreakdown, Windows,
 };
 use crate::platform::facts::{Circuit, Component, Pool};
-
-/// Counts stay far below 2^53, where a float is still exact.
-#[expect(clippy::cast_precision_loss, reason = "counts are far below 2^53")]
-const fn float(value: i64) -> f64 {
-    value as f64
-}
 
 /// 1 for the word that holds and 0 for the others, after the labels before it; nothing for a word
 /// that is none of them.
@@ -121,8 +116,8 @@ pub(super) fn queue_depth(m: &SystemPayload, rows: &mut Rows<'_>) {
         ("privileged", stats.privileged),
     ];
     // The payload shows no queue of external users by itself, but the total counts it.
-    let known: Option<i64> = shown.iter().map(|(_, depth)| *depth).sum();
-    let external = stats.total.zip(known).map(|(total, known)| total - known);
+    let known = shown.iter().try_fold(0_i64, |known, (_, depth)| known.checked_add((*depth)?));
+    let external = stats.total.zip(known).and_then(|(total, known)| total.checked_sub(known));
     for (role, depth) in shown.into_iter().chain([("external", external)]) {
         rows.push(&[role], depth.map(float));
     }
@@ -179,7 +174,7 @@ pub(super) fn processes(m: &SystemPayload, rows: &mut Rows<'_>) {
         if instances > 0 && all.is_empty() {
             continue;
         }
-        let sum = |pick: fn(&StatusBreakdown) -> i64| float(all.iter().map(pick).sum());
+        let sum = |pick: fn(&StatusBreakdown) -> i64| float(number::sum(all.iter().map(pick)));
         let name = component.as_str();
         rows.push(&[name, "healthy"], sum(|s| s.healthy));
         rows.push(&[name, "degraded"], sum(|s| s.degraded));
@@ -187,8 +182,8 @@ pub(super) fn processes(m: &SystemPayload, rows: &mut Rows<'_>) {
         rows.push(&[name, "stale"], sum(|s| s.stale));
         rows.push(&[name, "missing"], sum(|s| s.missing));
         // A process whose word nobody knows is in none of these.
-        let told = sum(|s| s.healthy + s.degraded + s.unhealthy + s.stale);
-        let unknown = float(services.iter().map(|service| service.actual_processes).sum()) - told;
+        let told = sum(|s| number::sum([s.healthy, s.degraded, s.unhealthy, s.stale].into_iter()));
+        let unknown = float(number::sum(services.iter().map(|service| service.actual_processes))) - told;
         rows.push(&[name, "unknown"], Some(unknown).filter(|unknown| *unknown >= 0.0));
     }
 }
