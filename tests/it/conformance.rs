@@ -92,14 +92,15 @@ fn differences(path: &str, expected: &Value, actual: &Value, found: &mut Vec<Str
     }
 }
 
-/// The recorded scalars, and those of REST latency: the recorder listed none, though the recorded
-/// payloads hold them.
+/// The recorded scalars, and those of which the recorder knew nothing: they are compared with the recorded payloads.
 fn expected_scalars(case: &Case) -> Value {
     let mut scalars = case.expected.scalars.clone();
-    let rest = &case.expected.system["components"]["ingress"]["latency"]["rest_ms"]["1m"];
+    let components = &case.expected.system["components"];
+    let rest = &components["ingress"]["latency"]["rest_ms"]["1m"];
     for percentile in ["p50", "p95", "p99"] {
         scalars.extend(rest[percentile].as_f64().map(|ms| (format!("ingress.rest.latency.{percentile}"), ms)));
     }
+    scalars.extend(components["proc"]["load"].as_f64().map(|tasks| ("proc.active_tasks".to_owned(), tasks)));
     serde_json::to_value(scalars).unwrap()
 }
 
