@@ -44,6 +44,8 @@ pub struct Inputs<'a> {
     pub instance_id: &'a str,
     /// `SHOW max_connections`.
     pub database_max_connections: Reading<i64>,
+    /// The saved gateway configuration cannot be used: the one in force may not be the platform's.
+    pub is_gateway_uncertain: bool,
     /// Whether anything of the scope is in the source.
     pub is_scope_found: bool,
     pub now: UnixSeconds,
@@ -75,7 +77,7 @@ impl<'a> Analysis<'a> {
         let stale_after = settings.monitoring.heartbeat_timeout_seconds.as_f64();
         let fleet = fleet::fleet(facts, now, stale_after);
         let capacity = capacity::capacity(&fleet, settings, stale_after, now);
-        let quality = quality::quality(facts, inputs.is_scope_found);
+        let quality = quality::quality(&inputs);
         let queue = queue::queue(&inputs, history, &keys, &capacity);
         let sse = sse::count(&inputs, history, &fleet, &keys);
         let pools = pools::totals(&fleet);

@@ -1,42 +1,71 @@
 //! How far the tick's numbers can be trusted: what autoscaling rests on and could not be read.
 
+use super::Inputs;
 use super::state::Quality;
 use crate::platform::facts::{Facts, InputKind};
 
 /// Inputs that the fleet's size follows from.
 const DECISIVE: [InputKind; 3] = [InputKind::Heartbeat, InputKind::SseSample, InputKind::QueueDepth];
 
-/// The quality of a tick over these facts.
-pub(super) fn quality(facts: &Facts, is_scope_found: bool) -> Quality {
-    if !is_scope_found {
+/// The quality of a tick over these inputs.
+pub(super) fn quality(inputs: &Inputs<'_>) -> Quality {
+    if !inputs.is_scope_found {
         return Quality::ScopeNotFound;
     }
+    if inputs.is_gateway_uncertain || is_decisive_unreadable(inputs.facts) { Quality::Partial } else { Quality::Ok }
+}
+
+fn is_decisive_unreadable(facts: &Facts) -> bool {
     let listed = facts.malformed.iter().map(|malformed| malformed.kind);
     let mut malformed = listed.chain(facts.malformed_unlisted.keys().copied());
-    if malformed.any(|kind| DECISIVE.contains(&kind)) { Quality::Partial } else { Quality::Ok }
+    malformed.any(|kind| DECISIVE.contains(&kind))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::analysis::state::Reading;
+    use crate::analysis::tests::gateway_of;
     use crate::platform::facts::Malformed;
 
     #[test]
     fn only_what_decides_the_fleets_size_makes_a_tick_partial() {
         let table = [
-            (InputKind::Heartbeat, Quality::Partial),
-            (InputKind::SseSample, Quality::Partial),
-            (InputKind::QueueDepth, Quality::Partial),
-            (InputKind::Circuit, Quality::Ok),
-            (InputKind::SeriesMember, Quality::Ok),
+            (InputKind::Heartbeat, true),
+            (InputKind::SseSample, true),
+            (InputKind::QueueDepth, true),
+            (InputKind::Circuit, false),
+            (InputKind::SeriesMember, false),
         ];
         for (kind, expected) in table {
             let malformed = vec![Malformed { kind, key: "k".into(), problem: "is not JSON".into() }];
             let listed = Facts { malformed, ..Facts::default() };
             let unlisted = Facts { malformed_unlisted: [(kind, 1)].into(), ..Facts::default() };
-            assert_eq!([quality(&listed, true), quality(&unlisted, true)], [expected; 2], "{kind:?}");
-            assert_eq!(quality(&listed, false), Quality::ScopeNotFound);
+            assert_eq!([listed, unlisted].map(|facts| is_decisive_unreadable(&facts)), [expected; 2], "{kind:?}");
         }
-        assert_eq!(quality(&Facts::default(), true), Quality::Ok);
+    }
+
+    #[test]
+    fn a_scope_that_is_not_there_outweighs_what_cannot_be_read() {
+        let gateway = Arc::new(gateway_of(r#"{"tenant": "a", "project": "b"}"#));
+        for (is_scope_found, is_gateway_uncertain, expected) in [
+            (true, false, Quality::Ok),
+            (true, true, Quality::Partial),
+            (false, true, Quality::ScopeNotFound),
+            (false, false, Quality::ScopeNotFound),
+        ] {
+            let inputs = Inputs {
+                facts: &Facts::default(),
+                gateway: &gateway,
+                instance_id: "m-1",
+                database_max_connections: Reading::default(),
+                is_gateway_uncertain,
+                is_scope_found,
+                now: 0.0,
+            };
+            assert_eq!(quality(&inputs), expected);
+        }
     }
 }

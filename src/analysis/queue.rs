@@ -104,6 +104,7 @@ mod tests {
             gateway: &gateway,
             instance_id: "m-1",
             database_max_connections: Reading::default(),
+            is_gateway_uncertain: false,
             is_scope_found: true,
             now: 1000.0,
         };

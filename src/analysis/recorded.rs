@@ -9,7 +9,7 @@ use super::{Analysis, Inputs, SystemState};
 use crate::analysis::state::Reading;
 use crate::history::History;
 use crate::platform::facts::{
-    Circuit, CircuitFacts, Component, Departed, Facts, LatencySeries, Point, QueueDepth, Role, RollingSeries, WorkerId,
+    Circuit, CircuitFacts, Component, Departed, Facts, InputKind, LatencySeries, Malformed, Point, QueueDepth, Role, RollingSeries, WorkerId,
 };
 use crate::platform::gateway::{GatewayConfig, GatewayContext, SavedGatewayConfig};
 use crate::platform::parse;
@@ -63,6 +63,7 @@ impl Case {
             gateway: &self.gateway,
             instance_id: &self.instance_id,
             database_max_connections: Reading::default(),
+            is_gateway_uncertain: false,
             is_scope_found: self.is_scope_found(),
             now: self.now,
         };
@@ -219,7 +220,15 @@ impl Store {
             let Some(process_id) = beat.process_id else { continue };
             let worker = WorkerId { instance_id: beat.instance_id.clone(), process_id };
             let key = format!("chat:sse:connections:{}:{process_id}", worker.instance_id);
-            signals.sse.extend(self.text(&key).and_then(|text| parse::sse_sample(text, &worker).ok()));
+            match self.text(&key).map(|text| parse::sse_sample(text, &worker)) {
+                Some(Ok(sample)) => signals.sse.push(sample),
+                Some(Err(error)) => signals.malformed.push(Malformed {
+                    kind: InputKind::SseSample,
+                    key: format!("{PREFIX}{key}"),
+                    problem: error.to_string(),
+                }),
+                None => {}
+            }
         }
     }
 

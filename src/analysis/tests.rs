@@ -61,8 +61,15 @@ fn queues(ready: i64) -> PerRole<Option<QueueDepth>> {
 
 fn analysis<'a>(facts: &'a Facts, history: &History, gateway: &'a Arc<GatewayConfig>) -> Analysis<'a> {
     let database_max_connections = Reading::default();
-    let inputs =
-        Inputs { facts, gateway, instance_id: "m-1", database_max_connections, is_scope_found: true, now: NOW };
+    let inputs = Inputs {
+        facts,
+        gateway,
+        instance_id: "m-1",
+        database_max_connections,
+        is_gateway_uncertain: false,
+        is_scope_found: true,
+        now: NOW,
+    };
     Analysis::new(inputs, history)
 }
 
@@ -330,6 +337,7 @@ fn the_databases_limit_comes_through_unless_one_is_configured() {
             gateway: &gateway,
             instance_id: "m-1",
             database_max_connections: queried,
+            is_gateway_uncertain: false,
             is_scope_found: true,
             now: NOW,
         };

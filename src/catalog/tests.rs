@@ -28,7 +28,10 @@ fn scalars_are_those_of_the_cases() {
         for (metric, reading) in scalars(&case.state()) {
             let names = || metric.aliases.iter().copied().chain([metric.key]);
             if !names().any(|name| recorded.contains(name)) {
-                assert_eq!(reading.value(), in_payload(case, metric.key), "{}: {}", case.name, metric.key);
+                // The platform shows the load that it could read; where a heartbeat cannot be read, the total is unknown.
+                if metric.key != "proc.active_tasks" || reading.known().is_some() {
+                    assert_eq!(reading.value(), in_payload(case, metric.key), "{}: {}", case.name, metric.key);
+                }
                 continue;
             }
             let wanted = names().find_map(|name| left.get(name).copied());

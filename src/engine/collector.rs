@@ -116,7 +116,7 @@ impl Collector {
         tick.malformed_unlisted.iter().for_each(|(kind, times)| self.telemetry.malformed(*kind, *times));
         self.telemetry.set_dropped(tick.dropped);
         self.telemetry.set_source_cost(tick.cost.round_trips, tick.cost.commands);
-        self.problems.report("tick", tick.problems, now);
+        self.problems.report("tick", tick.state.problems.clone(), now);
         if let Some(gateway) = tick.gateway {
             self.telemetry.set_gateway_config(gateway.origin.as_str(), gateway.changed_at);
         }

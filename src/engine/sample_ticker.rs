@@ -102,6 +102,7 @@ impl Ticker for SampleTicker {
                 gateway: self.gateway.current(),
                 instance_id: &self.instance_id,
                 database_max_connections: self.database_max_connections(),
+                is_gateway_uncertain: self.gateway.status().is_uncertain,
                 is_scope_found,
                 now,
             },
@@ -109,12 +110,13 @@ impl Ticker for SampleTicker {
         );
         let points = analysis.rolling_points();
         let record_error = record(&mut self.history, self.source.as_mut(), now, &points, mode).await;
+        let mut state = analysis.finish(&self.history);
+        state.problems.extend(self.gateway.problems(now));
         Ok(Tick {
-            state: Arc::new(analysis.finish(&self.history)),
+            state: Arc::new(state),
             upstream_payload: None,
             malformed: std::mem::take(&mut facts.malformed),
             malformed_unlisted: std::mem::take(&mut facts.malformed_unlisted),
-            problems: self.gateway.problems(now),
             gateway: Some(self.gateway.status()),
             record_error,
             dropped: self.history.dropped(),

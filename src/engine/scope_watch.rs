@@ -2,6 +2,7 @@
 //! not one without load.
 
 use crate::platform::facts::Facts;
+use crate::platform::gateway::SavedGatewayConfig;
 
 /// Kinds of keys that have to be there at once for their common end to be no coincidence.
 const MANY: usize = 2;
@@ -40,7 +41,7 @@ fn kinds(facts: &Facts) -> usize {
         facts.latency.values().any(|points| !points.is_empty()),
         !facts.throttling_events.is_empty() || !facts.hourly_requests.is_empty(),
         !facts.circuits.is_empty(),
-        facts.saved_gateway_config.is_some(),
+        facts.saved_gateway_config != SavedGatewayConfig::Missing,
         !facts.malformed.is_empty() || !facts.malformed_unlisted.is_empty() || !facts.unreadable.is_empty(),
     ];
     signs.into_iter().filter(|sign| *sign).count()

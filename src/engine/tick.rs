@@ -12,7 +12,6 @@ use crate::base::clock::UnixSeconds;
 use crate::engine::gateway_store::GatewayStatus;
 use crate::payload::{self, shapes::SystemPayload};
 use crate::platform::facts::{InputKind, Malformed};
-use crate::problems::Problem;
 use crate::sources::proxy::UpstreamReplies;
 use crate::sources::{Cost, SourceError};
 
@@ -56,8 +55,6 @@ pub struct Tick {
     pub malformed: Vec<Malformed>,
     /// Further ones, by kind: too many to be listed.
     pub malformed_unlisted: BTreeMap<InputKind, u64>,
-    /// What is wrong now.
-    pub problems: Vec<Problem>,
     /// The gateway configuration in force; `None` in proxy mode, which has none.
     pub gateway: Option<GatewayStatus>,
     /// Why the tick's points could not be written, where they could not.

@@ -65,7 +65,10 @@ fn queued(role: &str, value: f64) -> Sample {
 }
 
 fn batch(id: &str, at: f64, samples: Vec<Sample>) -> ExportBatch {
-    ExportBatch { snapshot: Some(SnapshotSamples { id: id.to_owned(), at, samples }), snapshot_age_seconds: Some(0.0) }
+    ExportBatch {
+        snapshot: Some(SnapshotSamples { id: id.to_owned(), at, samples, scope_found: None }),
+        snapshot_age_seconds: Some(0.0),
+    }
 }
 
 /// One attempt; returns how many points it delivered.

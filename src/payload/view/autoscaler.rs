@@ -3,7 +3,7 @@
 use super::or_zero;
 use crate::analysis::state::{ComponentState, Decision, Hint, HintReason, SseTotals, SystemState};
 use crate::analysis::{PRESSURE_UP, SSE_UP};
-use crate::base::number::{percent, round};
+use crate::base::number::{percent, round, sum};
 use crate::payload::shapes::{AutoscalerHint, IngressSignals, ProcSignals};
 
 /// `autoscaler.proc`.
@@ -29,7 +29,8 @@ pub(super) fn ingress(state: &SystemState) -> Option<AutoscalerHint<IngressSigna
 }
 
 fn utilization(component: &ComponentState) -> f64 {
-    percent(or_zero(&component.load), or_zero(&component.capacity))
+    let load = sum(component.instances.iter().map(|instance| instance.load));
+    percent(load, or_zero(&component.capacity))
 }
 
 fn hint<S: Default>(hint: &Hint, signals: S) -> AutoscalerHint<S> {
