@@ -12,6 +12,7 @@ mod recognize;
 mod report;
 mod tally;
 
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -21,6 +22,8 @@ use tokio::time::{self, Instant};
 pub(super) use self::client::FetchError;
 use self::client::{Answers, Server};
 use self::evidence::Evidence;
+use self::leaves::Leaves;
+use self::names::Page;
 use self::report::Summary;
 use self::tally::Tally;
 use super::{CommandError, Exit, block_on, healthcheck, print};
@@ -40,6 +43,9 @@ const POLLS: u32 = 6;
 /// Bounds of the time between two polls: the Python service works hard for each.
 const SHORTEST: Duration = Duration::from_millis(200);
 const LONGEST: Duration = Duration::from_secs(10);
+/// How many of our polls theirs are compared with: two before, the same one and the next. The Python service caches
+/// `/metrics` for METRICS_PROM_SCRAPE_TTL_SEC.
+const NEIGHBOURS: usize = 4;
 
 pub(super) fn run(arguments: &CompareArgs, mut settings: Settings) -> Result<Exit, CommandError> {
     let servers = servers(arguments, &mut settings)?;
@@ -105,13 +111,16 @@ struct Polls {
     failed: u32,
     last_error: Option<FetchError>,
     additional: usize,
-    /// Their newest answers and ours of the same time, to be compared when ours of the next poll are there.
-    pending: Option<(Answers, Answers)>,
+    /// Their newest answers, to be compared when ours of the next poll are there.
+    pending: Option<Answers>,
+    /// Our answers of this and the last polls.
+    own: VecDeque<Answers>,
 }
 
 impl Polls {
     fn new(tolerance: f64) -> Self {
-        Self { tolerance, tally: Tally::default(), failed: 0, last_error: None, additional: 0, pending: None }
+        let (tally, own) = (Tally::default(), VecDeque::new());
+        Self { tolerance, tally, failed: 0, last_error: None, additional: 0, pending: None, own }
     }
 
     const fn total(&self) -> u32 {
@@ -121,30 +130,35 @@ impl Polls {
     /// The pause before the next answers may be long: nothing is compared across it.
     fn fail(&mut self, error: FetchError) {
         self.pending = None;
+        self.own.clear();
         self.failed += 1;
         self.last_error = Some(error);
     }
 
     fn add(&mut self, theirs: Answers, own: Answers) {
-        if let Some((theirs, before)) = &self.pending {
+        self.own.push_back(own);
+        if let Some(theirs) = self.pending.replace(theirs) {
             self.tally.polls += 1;
-            self.additional = names::additional(&theirs.metrics, &own.metrics);
-            compare_poll(&mut self.tally, theirs, [before, &own], self.tolerance);
+            self.compare(&theirs);
         }
-        self.pending = Some((theirs, own));
+        if self.own.len() == NEIGHBOURS {
+            self.own.pop_front();
+        }
     }
-}
 
-/// Compares their answers with ours of the same time and of the next poll.
-fn compare_poll(tally: &mut Tally, theirs: &Answers, own: [&Answers; 2], tolerance: f64) {
-    let [before, after] = own;
-    let evidence = Evidence::of(&theirs.system, &after.system);
-    let [before_leaves, after_leaves] = own.map(|answers| leaves::of(&answers.system));
-    for found in difference::between(&leaves::of(&theirs.system), [&before_leaves, &after_leaves], tolerance) {
-        tally.payload(&found, recognize::recognize(&found, &evidence));
-    }
-    for found in names::between(&theirs.metrics, [&before.metrics, &after.metrics], tolerance) {
-        tally.name(&found);
+    /// Compares their answers with ours of the polls before, with and after them.
+    fn compare(&mut self, theirs: &Answers) {
+        let Some(newest) = self.own.back() else { return };
+        self.additional = names::additional(&theirs.metrics, &newest.metrics);
+        let evidence = Evidence::of(&theirs.system, &newest.system);
+        let own: Vec<Leaves> = self.own.iter().map(|answers| leaves::of(&answers.system)).collect();
+        for found in difference::between(&leaves::of(&theirs.system), &own, self.tolerance) {
+            self.tally.payload(&found, recognize::recognize(&found, &evidence));
+        }
+        let own: Vec<&Page> = self.own.iter().map(|answers| &answers.metrics).collect();
+        for found in names::between(&theirs.metrics, &own, self.tolerance) {
+            self.tally.name(&found);
+        }
     }
 }
 

@@ -27,22 +27,23 @@ const MOMENTS: [&str; 7] = [
     "opened_at",
 ];
 
-/// All differences. `own` is what this server showed with and after theirs: its snapshot is a few seconds old, so a
-/// number that moves is compared with the range in between. `tolerance` is relative to the larger number.
-pub(super) fn between(theirs: &Leaves, own: [&Leaves; 2], tolerance: f64) -> Vec<Difference> {
-    let [before, after] = own;
+/// All differences. `own` is what this server showed around the time of theirs, the newest last: each side shows what it
+/// read a few seconds ago, so a number that moves is compared with a range. `tolerance` is relative to the larger number.
+pub(super) fn between(theirs: &Leaves, own: &[Leaves], tolerance: f64) -> Vec<Difference> {
+    let Some(newest) = own.last() else { return Vec::new() };
     let differs = |path: &Path| {
-        let (theirs, own) = (theirs.get(path), [before.get(path), after.get(path)]);
-        let same = own.contains(&theirs) || same_at(path, theirs, own, tolerance);
-        (!same).then(|| Difference { path: path.clone(), theirs: theirs.cloned(), own: own[1].cloned() })
+        let theirs = theirs.get(path);
+        let own: Vec<Option<&Value>> = own.iter().map(|leaves| leaves.get(path)).collect();
+        let same = own.contains(&theirs) || same_at(path, theirs, &own, tolerance);
+        (!same).then(|| Difference { path: path.clone(), theirs: theirs.cloned(), own: newest.get(path).cloned() })
     };
-    let only_own = after.keys().filter(|path| !theirs.contains_key(path));
+    let only_own = newest.keys().filter(|path| !theirs.contains_key(path));
     theirs.keys().chain(only_own).filter(|path| !names_the_server(path)).filter_map(differs).collect()
 }
 
-fn same_at(path: &Path, theirs: Option<&Value>, own: [Option<&Value>; 2], tolerance: f64) -> bool {
+fn same_at(path: &Path, theirs: Option<&Value>, own: &[Option<&Value>], tolerance: f64) -> bool {
     let Some(theirs) = theirs.and_then(Value::as_f64) else { return false };
-    let own: Vec<f64> = own.into_iter().flatten().filter_map(Value::as_f64).collect();
+    let own: Vec<f64> = own.iter().flatten().filter_map(|own| own.as_f64()).collect();
     if MOMENTS.contains(&path.last()) {
         return own.iter().any(|own| (theirs - own).abs() <= CLOCKS);
     }
@@ -86,7 +87,7 @@ mod tests {
     use super::*;
 
     fn paths(theirs: &Value, own: &Value) -> Vec<String> {
-        let found = between(&leaves::of(theirs), [&leaves::of(own); 2], 0.05);
+        let found = between(&leaves::of(theirs), &[leaves::of(own)], 0.05);
         found.iter().map(|difference| difference.path.to_string()).collect()
     }
 
@@ -117,7 +118,7 @@ mod tests {
     #[test]
     fn what_one_side_lacks_is_a_difference_on_either_side() {
         assert_eq!(paths(&json!({"a": 1, "b": 2}), &json!({"b": 2, "c": null})), ["a", "c"]);
-        let found = between(&leaves::of(&json!({"a": 1})), [&leaves::of(&json!({"c": 2})); 2], 0.05);
+        let found = between(&leaves::of(&json!({"a": 1})), &[leaves::of(&json!({"c": 2}))], 0.05);
         assert_eq!((found[0].theirs.clone(), found[0].own.clone()), (Some(json!(1)), None));
         assert_eq!((found[1].theirs.clone(), found[1].own.clone()), (None, Some(json!(2))));
     }
@@ -135,11 +136,11 @@ mod tests {
         ];
         for (key, theirs, [before, after], same) in table {
             let [theirs, before, after] = [theirs, before, after].map(|value| leaves::of(&json!({key: value})));
-            assert_eq!(between(&theirs, [&before, &after], 0.05).is_empty(), same, "{key}: {theirs:?}");
+            assert_eq!(between(&theirs, &[before, after], 0.05).is_empty(), same, "{key}: {theirs:?}");
         }
         let (none, some) = (leaves::of(&json!({"b": 1})), leaves::of(&json!({"a": 1, "b": 1})));
         for (theirs, own) in [(&none, [&some, &none]), (&none, [&none, &some]), (&some, [&some, &none])] {
-            assert_eq!(between(theirs, own, 0.05), [], "a path that comes or goes");
+            assert_eq!(between(theirs, &own.map(Clone::clone), 0.05), [], "a path that comes or goes");
         }
     }
 }

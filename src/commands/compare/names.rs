@@ -35,8 +35,8 @@ fn sample(line: &str) -> Option<(String, Option<f64>)> {
 }
 
 /// All differences, as seen from their page: metrics that only we have break nothing.
-/// `own` is what this server showed with and after theirs.
-pub(super) fn between(theirs: &Page, own: [&Page; 2], tolerance: f64) -> Vec<NameDifference> {
+/// `own` is what this server showed around the time of theirs, the newest last.
+pub(super) fn between(theirs: &Page, own: &[&Page], tolerance: f64) -> Vec<NameDifference> {
     theirs.iter().filter_map(|(name, value)| of_name(name, *value, own, tolerance)).collect()
 }
 
@@ -46,18 +46,18 @@ pub(super) fn additional(theirs: &Page, own: &Page) -> usize {
     own.keys().filter(|name| !theirs.contains_key(*name) && !renamed.contains(name)).count()
 }
 
-fn of_name(name: &str, theirs: Option<f64>, own: [&Page; 2], tolerance: f64) -> Option<NameDifference> {
+fn of_name(name: &str, theirs: Option<f64>, own: &[&Page], tolerance: f64) -> Option<NameDifference> {
     let found = |renamed: Option<String>, own: Option<f64>, known: Option<Known>| {
         Some(NameDifference { name: name.to_owned(), theirs, renamed, own, known })
     };
-    let [_, after] = own;
+    let newest = |name: &str| own.last().and_then(|page| page.get(name)).copied().flatten();
     if own.iter().any(|page| page.contains_key(name)) {
-        let value = after.get(name).copied().flatten();
+        let value = newest(name);
         let equal = describes_the_server(name) || same(name, theirs, own, tolerance);
         return if equal { None } else { found(None, value, None) };
     }
-    if let Some(renamed) = own.into_iter().find_map(|page| renamed(name, page)) {
-        let value = after.get(&renamed).copied().flatten();
+    if let Some(renamed) = own.iter().find_map(|page| renamed(name, page)) {
+        let value = newest(&renamed);
         let known = same(&renamed, theirs, own, tolerance).then_some(Known::MetricNames);
         return found(Some(renamed), value, known);
     }
@@ -70,7 +70,7 @@ fn describes_the_server(name: &str) -> bool {
 }
 
 /// Whether our metric `name` has their value.
-fn same(name: &str, theirs: Option<f64>, own: [&Page; 2], tolerance: f64) -> bool {
+fn same(name: &str, theirs: Option<f64>, own: &[&Page], tolerance: f64) -> bool {
     let values: Vec<Option<f64>> = own.iter().filter_map(|page| page.get(name).copied()).collect();
     let Some(theirs) = theirs else { return values.contains(&None) };
     in_range(theirs, &values.into_iter().flatten().collect::<Vec<_>>(), tolerance)
@@ -119,7 +119,7 @@ kdcube_processes{component=\"proc\",status=\"healthy\"} 2
 ";
 
     fn known(theirs: &str, own: &str) -> Vec<(String, Option<Known>)> {
-        let found = between(&page(theirs), [&page(own); 2], 0.05);
+        let found = between(&page(theirs), &[&page(own)], 0.05);
         found.into_iter().map(|difference| (difference.name, difference.known)).collect()
     }
 
@@ -132,7 +132,7 @@ kdcube_processes{component=\"proc\",status=\"healthy\"} 2
 
     #[test]
     fn renamed_metrics_are_found_by_the_three_rules() {
-        let differences = between(&page(THEIRS), [&page(OWN); 2], 0.05);
+        let differences = between(&page(THEIRS), &[&page(OWN)], 0.05);
         let renamed: Vec<_> = differences.iter().map(|found| (found.name.as_str(), found.renamed.as_deref())).collect();
         assert_eq!(
             renamed,
@@ -167,7 +167,7 @@ kdcube_processes{component=\"proc\",status=\"healthy\"} 2
         for (theirs, before, after, same) in
             [("a 15", "a 10", "a 20", true), ("a 15", "", "a 15", true), ("a 30", "a 10", "a 20", false)]
         {
-            let found = between(&page(theirs), [&page(before), &page(after)], 0.05);
+            let found = between(&page(theirs), &[&page(before), &page(after)], 0.05);
             assert_eq!(found.is_empty(), same, "{theirs}: {before}, {after}");
         }
     }

@@ -59,13 +59,14 @@ impl PythonService {
 
 fn answer(stream: &mut TcpStream, state: &Mutex<State>, upstream: u16, rewrite: Rewrite) {
     let head = head(stream);
+    // A client that closed before it sent anything.
+    let Some(path) = head.split(' ').nth(1) else { return };
     let fails = {
         let mut state = state.lock().unwrap();
         state.heard += &head;
         state.requests += 1;
         state.fails.is_some_and(|(first, last)| (first..=last).contains(&state.requests))
     };
-    let path = head.split(' ').nth(1).unwrap_or_default();
     let (status, body) = match path {
         _ if fails => (500, "Internal Server Error".to_owned()),
         "/metrics" => (200, metrics(&get(upstream, path).text())),
