@@ -7,17 +7,16 @@ use std::time::Duration;
 
 use anyhow::Context;
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::base::clock::{Clock, SystemClock};
 use crate::config::{Config, SourceConfig};
-use crate::engine::collector::Collector;
-use crate::engine::database::{self, Database, Pace};
+use crate::engine::database::{self, Database};
 use crate::engine::gateway_store::GatewayStore;
 use crate::engine::proxy_ticker::{ProxyTicker, UpstreamRepliesReader};
 use crate::engine::sample_ticker::SampleTicker;
-use crate::engine::snapshot::{self, SnapshotReader};
+use crate::engine::snapshot::SnapshotReader;
+use crate::engine::station::{Pace, Station};
 use crate::engine::tick::Ticker;
 use crate::outlets::http;
 use crate::outlets::http::access::AccessControl;
@@ -32,26 +31,21 @@ use crate::sources::proxy::Upstreams;
 use crate::sources::redis::RedisSource;
 use crate::sources::redis::updates::watch_gateway_updates;
 use crate::telemetry::Telemetry;
+use crate::telemetry::http::WatchedFiles;
 
 /// How long shutdown waits for responses in progress, and then for the final flush of the sinks: together less than
 /// orchestrators wait before they kill.
 const DRAIN: Duration = Duration::from_secs(4);
 const FINAL_FLUSH: Duration = Duration::from_secs(5);
 
-/// Updates that may wait for the collector; more than a few means that somebody publishes in a loop.
-const UPDATES: usize = 16;
-
 /// A server that has bound its port and not begun.
 pub struct App {
     config: Config,
     listener: TcpListener,
     access: AccessControl,
-    reader: SnapshotReader,
-    collector: Collector,
+    station: Station,
     telemetry: Arc<Telemetry>,
     exports: Arc<Exports>,
-    updates: mpsc::Sender<String>,
-    answers: Option<UpstreamRepliesReader>,
 }
 
 impl App {
@@ -66,16 +60,14 @@ impl App {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let telemetry = Arc::new(Telemetry::default());
         let exports = Arc::new(exports(&config, &telemetry)?);
-        let access = AccessControl::open(&config.access, &telemetry)?;
+        let access = AccessControl::start(&config.access, &telemetry)?;
         // There is no leader election: every replica records and pushes.
         telemetry.set_leader(true);
-        let (publisher, reader) = snapshot::channel(config.engine.sample_interval, config.engine.stale_after);
-        let (updates, published) = mpsc::channel(UPDATES);
-        let database = watched_database(&config, &telemetry);
-        let (ticker, answers) = ticker(&config, clock.as_ref(), &telemetry, database)?;
-        let collector =
-            Collector::new(ticker, clock, publisher, Arc::clone(&telemetry), published, config.engine.sample_interval);
-        Ok(Self { config, listener, access, reader, collector, telemetry, exports, updates, answers })
+        let database = watched_database(&config, &telemetry)?;
+        let (ticker, replies) = ticker(&config, clock.as_ref(), &telemetry, database)?;
+        let pace = Pace { interval: config.engine.sample_interval, stale_after: config.engine.stale_after };
+        let station = Station::new(ticker, replies, clock, Arc::clone(&telemetry), pace);
+        Ok(Self { config, listener, access, station, telemetry, exports })
     }
 
     /// Where the server listens.
@@ -95,7 +87,7 @@ impl App {
     /// What readers see.
     #[must_use]
     pub fn reader(&self) -> SnapshotReader {
-        self.reader.clone()
+        self.station.reader()
     }
 
     /// Runs until `shutdown`, then drains.
@@ -103,12 +95,13 @@ impl App {
     /// # Errors
     /// The collector ends, which it should not.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send + 'static) -> anyhow::Result<()> {
-        let Self { config, listener, access, reader, collector, telemetry, exports, updates, answers } = self;
-        let background = Background::start(&config, collector, updates);
+        let Self { config, listener, access, station, telemetry, exports } = self;
+        let (reader, replies) = (station.reader(), station.replies());
+        let background = Background::start(&config, station);
         let scheduler = scheduled(&config.export, &exports, &reader);
-        let api_config = api_config(config, &access);
-        let state = RouteState::new(reader, Arc::clone(&telemetry), Arc::clone(&exports), api_config);
-        let server = ServerState::new(routes::router(state.passing_on(answers)), access, telemetry);
+        let route_config = route_config(config, &access);
+        let state = RouteState::new(reader, Arc::clone(&telemetry), Arc::clone(&exports), route_config);
+        let server = ServerState::new(routes::router(state.with_upstream_replies(replies)), access, telemetry);
         let ended = tokio::select! {
             () = http::server::serve(listener, server, shutdown, DRAIN) => Ok(()),
             () = background.collector_ended() => Err(anyhow::anyhow!("the collector ended; this is a defect, please report it")),
@@ -132,12 +125,11 @@ fn scheduled(config: &PushConfig, exports: &Arc<Exports>, reader: &SnapshotReade
     Some(tokio::spawn(pushes))
 }
 
-fn api_config(config: Config, access: &AccessControl) -> RouteConfig {
+fn route_config(config: Config, access: &AccessControl) -> RouteConfig {
     RouteConfig {
         mapping: Arc::new(config.mapping),
         scrape_ttl: config.scrape_ttl,
-        tokens: access.tokens(),
-        needs_certificate: access.needs_certificate(),
+        access: access.rule(),
         scheme: config.access.scheme(),
         mode: config.source.mode().as_str(),
         request_timeout: config.request_timeout,
@@ -155,8 +147,13 @@ pub fn exports(config: &Config, telemetry: &Arc<Telemetry>) -> anyhow::Result<Ex
 }
 
 /// The database's answers, asked for in the background, where that is wanted.
-fn watched_database(config: &Config, telemetry: &Arc<Telemetry>) -> Option<Database> {
-    config.postgres.clone().map(|postgres| database::watch(postgres, Arc::clone(telemetry), Pace::default()))
+///
+/// # Errors
+/// The CA file cannot be loaded any more.
+fn watched_database(config: &Config, telemetry: &Arc<Telemetry>) -> anyhow::Result<Option<Database>> {
+    let Some(postgres) = config.postgres.clone() else { return Ok(None) };
+    let watched = database::watch(postgres, Arc::clone(telemetry), database::Pace::default());
+    watched.map(Some).map_err(|errors| anyhow::anyhow!(errors.join("; ")))
 }
 
 /// The same, asked once, for a command that ticks once.
@@ -191,7 +188,12 @@ pub fn ticker(
             (sampler(Box::new(EmbeddedSource::new(clock.now())), gateway, false), None)
         }
         SourceConfig::Proxy(proxy) => {
-            let upstreams = Upstreams::new(proxy).map_err(anyhow::Error::msg)?;
+            if !proxy.tls.paths().is_empty() {
+                telemetry.register_watched_files(WatchedFiles::ProxyTls);
+            }
+            let counts = Arc::clone(telemetry);
+            let reloaded = move |ok| counts.files_reloaded(WatchedFiles::ProxyTls, ok);
+            let upstreams = Upstreams::new(proxy, reloaded).map_err(anyhow::Error::msg)?;
             let (relay, answers) = ProxyTicker::new(upstreams, Arc::clone(telemetry));
             (Box::new(relay), Some(answers))
         }
@@ -202,18 +204,18 @@ pub fn ticker(
 struct Background {
     collector: JoinHandle<()>,
     updates: Option<JoinHandle<()>>,
-    /// Keeps the channel of updates open in modes that have none.
-    _idle: Option<mpsc::Sender<String>>,
 }
 
 impl Background {
-    fn start(config: &Config, collector: Collector, updates: mpsc::Sender<String>) -> Self {
-        let collector = tokio::spawn(collector.run());
-        let SourceConfig::Redis { redis, gateway, .. } = &config.source else {
-            return Self { collector, updates: None, _idle: Some(updates) };
+    fn start(config: &Config, station: Station) -> Self {
+        let updates = match &config.source {
+            SourceConfig::Redis { redis, gateway, .. } => {
+                let watching = watch_gateway_updates(redis.clone(), gateway.scope().clone(), station.updates());
+                Some(tokio::spawn(watching))
+            }
+            SourceConfig::Embedded { .. } | SourceConfig::Proxy(_) => None,
         };
-        let watching = watch_gateway_updates(redis.clone(), gateway.scope().clone(), updates);
-        Self { collector, updates: Some(tokio::spawn(watching)), _idle: None }
+        Self { collector: tokio::spawn(station.run()), updates }
     }
 
     /// Completes only if the collector panicked.

@@ -1,5 +1,5 @@
-//! What a window needs to remember between ticks: latency samples, rolling points, throttling
-//! events and the last word of each SSE worker. Fed by `engine`, read by `monitoring`; pure.
+//! What windows need between ticks: latency samples, rolling points, throttling events, and the last SSE sample of each
+//! worker. Written by `engine`, read by `analysis`; pure.
 
 mod buckets;
 pub mod latency;
@@ -14,7 +14,7 @@ use crate::platform::facts::{Facts, LatencySeries, Point, RollingSeries, SseSamp
 pub use latency::LatencyStats;
 pub use rolling::RollingStats;
 
-/// The spans that values are computed over; bounds inclusive.
+/// A time span up to now; both bounds are inclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Window {
     OneMinute,
@@ -23,7 +23,7 @@ pub enum Window {
 }
 
 impl Window {
-    /// All of them, shortest first.
+    /// Shortest first.
     pub const ALL: [Self; 3] = [Self::OneMinute, Self::FifteenMinutes, Self::OneHour];
 
     /// The word in labels and payloads.
@@ -36,7 +36,6 @@ impl Window {
         }
     }
 
-    /// Its length.
     #[must_use]
     pub const fn seconds(self) -> f64 {
         match self {
@@ -47,14 +46,13 @@ impl Window {
     }
 }
 
-/// Everything remembered between ticks.
 #[derive(Debug)]
 pub struct History {
     latency: BTreeMap<LatencySeries, latency::LatencySamples>,
     rolling: BTreeMap<RollingSeries, rolling::RollingPoints>,
     throttling: throttling::Throttling,
     sse: BTreeMap<WorkerId, SseSample>,
-    /// Samples that the source had to leave behind.
+    /// Samples that the source dropped.
     dropped_before_load: u64,
 }
 
@@ -75,8 +73,8 @@ impl History {
         }
     }
 
-    /// Takes in what a tick brought and forgets what no window reaches any more. The series are taken
-    /// out of the signals: the first tick's may be millions, which are not copied.
+    /// Adds a tick's facts and drops what no window reaches any more. Moves the series out of the facts: the first tick
+    /// may have millions of entries.
     pub fn absorb(&mut self, signals: &mut Facts, now: UnixSeconds) {
         for (series, points) in std::mem::take(&mut signals.latency) {
             if let Some(kept) = self.latency.get_mut(&series) {
@@ -97,8 +95,7 @@ impl History {
         self.dropped_before_load += signals.dropped_before_load;
     }
 
-    /// Adds the points that this tick itself produced, and trims their series as the platform's
-    /// writers do: what is an hour old goes.
+    /// Adds the points that this tick computed, and trims their series to an hour, as the platform's writers do.
     pub fn record(&mut self, now: UnixSeconds, points: &[(RollingSeries, f64)]) {
         for &(series, value) in points {
             let series = self.rolling.entry(series).or_default();
@@ -113,7 +110,7 @@ impl History {
         self.latency.get(&series).map(|series| series.stats(window)).unwrap_or_default()
     }
 
-    /// Means and maximum of one rolling series; points younger than `now` do not count.
+    /// Means and maximum of one rolling series; points after `now` do not count.
     #[must_use]
     pub fn rolling(&self, series: RollingSeries, now: UnixSeconds) -> RollingStats {
         self.rolling.get(&series).map(|series| series.stats(now)).unwrap_or_default()
@@ -125,13 +122,13 @@ impl History {
         &self.throttling
     }
 
-    /// The last published sample of every ingress worker that still heartbeats, quiet ones too; and
-    /// of those that stopped, while what they published is still there.
+    /// The last sample of every ingress worker that heartbeats, including quiet ones, and of stopped ones until their
+    /// sample expires.
     pub fn sse(&self) -> impl Iterator<Item = &SseSample> {
         self.sse.values()
     }
 
-    /// Samples that were dropped because a series reached its limit.
+    /// Samples dropped because a series reached its limit.
     #[must_use]
     pub fn dropped(&self) -> u64 {
         let latency: u64 = self.latency.values().map(latency::LatencySamples::dropped).sum();
@@ -139,7 +136,7 @@ impl History {
         self.dropped_before_load + latency + rolling + self.throttling.dropped()
     }
 
-    /// A worker writes its count only when it changes, so the last one holds while it heartbeats.
+    /// A worker publishes only changes, so its last sample is valid while it heartbeats.
     fn absorb_sse(&mut self, signals: &Facts) {
         let beating = signals.heartbeats.iter().map(|beat| (beat.instance_id.as_str(), beat.process_id));
         let published =
@@ -149,5 +146,83 @@ impl History {
         for sample in &signals.sse {
             self.sse.insert(sample.worker.clone(), sample.clone());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::platform::facts::ThrottlingEvent;
+
+    fn point(at: UnixSeconds) -> Point {
+        Point { at, value: 1.0 }
+    }
+
+    fn event(at: UnixSeconds) -> ThrottlingEvent {
+        ThrottlingEvent { at, detail: None }
+    }
+
+    #[test]
+    fn dropped_samples_of_every_kind_are_counted() {
+        let mut history = History::new(3);
+        let times = || (0..5).map(f64::from);
+        let points = || times().map(point).collect();
+        let mut facts = Facts {
+            latency: [(LatencySeries::QueueWait, points()), (LatencySeries::TaskExec, points())].into(),
+            rolling: [(RollingSeries::QueueDepth, vec![point(1.0); rolling::MOST_POINTS + 4])].into(),
+            throttling_events: times().map(event).collect(),
+            dropped_before_load: 7,
+            ..Facts::default()
+        };
+        history.absorb(&mut facts, 10.0);
+        assert_eq!(history.dropped(), 2 * 2 + 4 + 2 + 7);
+        history.absorb(&mut Facts { dropped_before_load: 1, ..Facts::default() }, 11.0);
+        assert_eq!(history.dropped(), 18);
+    }
+
+    #[test]
+    fn dropped_samples_are_counted_once_and_expired_ones_are_not() {
+        let mut history = History::new(3);
+        let times = || (0..5).map(f64::from);
+        let latency = [(LatencySeries::TaskExec, times().map(point).collect())].into();
+        history
+            .absorb(&mut Facts { latency, throttling_events: times().map(event).collect(), ..Facts::default() }, 10.0);
+        assert_eq!(history.dropped(), 2 + 2);
+        history.absorb(&mut Facts::default(), 200_000.0);
+        assert_eq!(history.dropped(), 4);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_hides_the_future_until_it_comes_again() {
+        let mut history = History::new(100);
+        let series = RollingSeries::QueueDepth;
+        for now in [1000.0, 1010.0, 1020.0] {
+            history.absorb(&mut Facts::default(), now);
+            history.record(now, &[(series, now)]);
+        }
+        assert_eq!(history.rolling(series, 1020.0).one_minute, Some(1010.0));
+        // Set back: the two later points are in the future.
+        history.absorb(&mut Facts::default(), 1005.0);
+        assert_eq!(history.rolling(series, 1005.0).one_minute, Some(1000.0));
+        history.record(1005.0, &[(series, 1005.0)]);
+        assert_eq!(history.rolling(series, 1005.0).max, Some(1005.0));
+        assert_eq!(history.rolling(series, 1020.0).max, Some(1020.0));
+        let newest: Vec<f64> = {
+            let mut facts = Facts { throttling_events: vec![event(1020.0), event(1001.0)], ..Facts::default() };
+            history.absorb(&mut facts, 1005.0);
+            history.throttling().newest(1005.0).map(|(at, _)| *at).collect()
+        };
+        assert_eq!(newest, [1001.0]);
+    }
+
+    #[test]
+    fn a_quiet_worker_keeps_its_sample_while_it_heartbeats() {
+        let worker = WorkerId { instance_id: "i".to_owned(), process_id: 1 };
+        let sample = SseSample { worker, count: 3, sessions: 3, max: 9, at: None };
+        let mut history = History::new(10);
+        history.absorb(&mut Facts { sse: vec![sample.clone()], ..Facts::default() }, 1.0);
+        assert_eq!(history.sse().collect::<Vec<_>>(), [&sample]);
+        history.absorb(&mut Facts::default(), 2.0);
+        assert_eq!(history.sse().count(), 0, "neither heartbeat nor sample");
     }
 }

@@ -6,3 +6,4 @@ pub mod gateway;
 pub mod keys;
 pub mod parse;
 pub mod python;
+pub mod scope;

@@ -1,12 +1,13 @@
-//! A simulated KDCube deployment: for the demo, for trying things out, and for tests and benchmarks.
+//! A simulated KDCube deployment, for the demo, tests and benchmarks. Production needs none of it.
 //!
-//! `deployment` lives and gives facts, `writer` puts facts into Redis as the platform's workers
-//! would, `live` does both by the clock. The server in production needs none of it.
+//! `deployment` simulates and yields facts, `writer` writes facts to Redis as the platform's workers do, `live` does both
+//! by the clock.
 
+mod circuits;
+mod demand;
 pub mod deployment;
 mod fleet;
 pub mod live;
 pub mod source;
 mod tasks;
-mod weather;
 pub mod writer;

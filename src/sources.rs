@@ -1,6 +1,6 @@
-//! Each source turns the outside into [`crate::platform::facts::Facts`], or, `proxy`, into what upstreams
-//! answered; none computes a metric.
+//! Sources read the outside into [`Facts`], or, in proxy mode, into the bodies of upstreams; none computes a metric.
 
+mod error;
 pub mod mode;
 pub mod postgres;
 pub mod proxy;
@@ -13,10 +13,7 @@ use async_trait::async_trait;
 use crate::base::clock::UnixSeconds;
 use crate::platform::facts::{Facts, RollingSeries};
 
-/// Why a tick has no facts: what, where, and what to do; never a secret.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct SourceError(pub String);
+pub use error::SourceError;
 
 /// What a tick cost the source.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -27,23 +24,23 @@ pub struct Cost {
     pub commands: u64,
 }
 
-/// Whether `record` also keeps, beside the points, what the next start of a server needs to know.
+/// Whether `record` also saves what the next start needs, beside the points.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SaveState {
     Yes,
     No,
 }
 
-/// Where facts come from. One tick calls `collect`, then, if it records, `record`.
+/// A source of facts. One tick calls `collect`, then, if it records, `record`.
 #[async_trait]
 pub trait Source: Send {
-    /// Does one short part of what comes before the first `collect`, such as reading a long history;
-    /// whether that was the last part. `collect` does all that is left, however long it takes.
+    /// Does one short part of the work before the first `collect`, such as loading a long history; true after the
+    /// last part. `collect` does all that is left, however long it takes.
     async fn prepare(&mut self, _now: UnixSeconds) -> Result<bool, SourceError> {
         Ok(true)
     }
 
-    /// Reads the facts as of `now`; series hold what was not handed over before.
+    /// Reads the facts as of `now`; series hold the entries that no earlier call returned.
     async fn collect(&mut self, now: UnixSeconds) -> Result<Facts, SourceError>;
 
     /// Appends the tick's own points to the rolling series.
@@ -54,10 +51,10 @@ pub trait Source: Send {
         save_state: SaveState,
     ) -> Result<(), SourceError>;
 
-    /// What the last tick cost, its record included.
+    /// What the last tick cost, including its `record`.
     fn cost(&self) -> Cost;
 
-    /// The longest that a tick takes by the source's own time limits.
+    /// The longest a tick takes by the source's own time limits.
     fn time_limit(&self) -> Duration {
         Duration::ZERO
     }

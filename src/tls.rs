@@ -2,6 +2,7 @@
 
 mod certificate;
 pub mod client;
+pub mod file_error;
 pub(crate) mod pem;
 pub mod server;
 
@@ -9,21 +10,19 @@ use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;
 
-/// Makes ring the process-wide provider, which libraries take when they are given none. Needed before
-/// the first connection; a second call finds it done.
+/// Makes ring the process-wide provider, which libraries use when they are given none. Needed before the
+/// first connection; further calls have no effect.
 pub(crate) fn use_ring() {
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
-/// The certificate authorities that the system trusts. None is no error: then no certificate will do,
-/// and connecting says so.
+/// The system's trust store. An empty one is not an error here: connecting fails and reports it.
 pub(crate) fn system_authorities() -> rustls::RootCertStore {
     let mut roots = rustls::RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     roots
 }
 
-/// The same for those who take one.
 fn ring() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }

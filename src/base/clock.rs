@@ -1,4 +1,4 @@
-//! The one place that reads the wall clock, behind a trait so that tests can freeze it.
+//! The only reader of the wall clock, behind a trait that tests replace.
 //!
 //! Durations inside the program use `tokio::time::Instant`; this is for times that leave it.
 
@@ -7,13 +7,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// Unix time in seconds, with fractions; the platform's own unit.
 pub type UnixSeconds = f64;
 
-/// Tells the time of a tick.
+/// A wall clock.
 pub trait Clock: Send + Sync {
     /// Unix time in seconds.
     fn now(&self) -> UnixSeconds;
 }
 
-/// The machine's clock.
+/// The system's clock.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 
@@ -24,7 +24,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that stands still: for tests and for `snapshot --at`.
+/// A clock that does not move: for tests and for `snapshot --at`.
 #[derive(Debug, Clone, Copy)]
 pub struct FixedClock(pub UnixSeconds);
 

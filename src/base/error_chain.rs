@@ -1,8 +1,8 @@
-//! Errors of libraries: what is at the bottom of them.
+//! The causes of libraries' errors.
 
 use std::error::Error;
 
-/// The innermost cause, which says most.
+/// The innermost cause, which is the most specific.
 pub(crate) fn innermost<'a>(error: &'a (dyn Error + 'a)) -> &'a (dyn Error + 'a) {
     let mut innermost = error;
     while let Some(cause) = innermost.source() {

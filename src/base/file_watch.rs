@@ -1,7 +1,7 @@
-//! Files that others replace while the server runs: looks at them, and tells what they hold now.
+//! Watches files that others replace while the server runs, and reloads them.
 //!
-//! Looks at contents rather than at times: links that are swapped, files that are overwritten and
-//! clocks that jump are all the same to it, and the files are small.
+//! Compares contents rather than times: swapped links, overwritten files and clocks that jump need no cases of their own,
+//! and the files are small.
 
 use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
@@ -11,125 +11,195 @@ use tokio::time::MissedTickBehavior;
 
 use crate::base::files;
 
-/// Time between two looks.
-pub(crate) const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// Time between two polls.
+pub(crate) const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
 type Load<T> = dyn Fn() -> Result<T, Vec<String>> + Send + Sync;
 
-/// Some files, and how what they hold together is judged.
+/// Some files, and how to load what they hold together.
 pub(crate) struct FileWatcher<T> {
     paths: Vec<PathBuf>,
     load: Box<Load<T>>,
     hasher: RandomState,
-    /// Of the contents in use: the contents themselves may be secret.
-    used: u64,
+    /// Of the contents in use. Not the contents: they may be secret.
+    fingerprint: u64,
     pending_error: Option<PendingError>,
 }
 
-/// Contents that could not be used.
+/// Contents that cannot be loaded.
 #[derive(Debug, Clone, Copy)]
 struct PendingError {
-    print: u64,
-    told: bool,
+    fingerprint: u64,
+    reported: bool,
 }
 
 impl<T: Send + 'static> FileWatcher<T> {
-    /// What the files hold now, and the means to notice when that changes.
+    /// Loads the files. Returns their watcher and what they hold now.
     ///
     /// # Errors
-    /// As `load` has them.
+    /// Those of `load`.
     pub(crate) fn begin(
         paths: Vec<PathBuf>,
         load: impl Fn() -> Result<T, Vec<String>> + Send + Sync + 'static,
     ) -> Result<(Self, T), Vec<String>> {
-        let mut followed =
-            Self { paths, load: Box::new(load), hasher: RandomState::new(), used: 0, pending_error: None };
-        // First the print: what changes between the two is seen at the next look.
-        followed.used = followed.print();
-        let held = (followed.load)()?;
-        Ok((followed, held))
+        let mut watcher =
+            Self { paths, load: Box::new(load), hasher: RandomState::new(), fingerprint: 0, pending_error: None };
+        // Before loading: a change between the two is noticed at the next poll.
+        watcher.fingerprint = watcher.current_fingerprint();
+        let loaded = (watcher.load)()?;
+        Ok((watcher, loaded))
     }
 
-    /// Looks for as long as it is polled, and hands on what is new, or what is wrong with it.
-    pub(crate) async fn follow(mut self, mut hear: impl FnMut(Result<T, Vec<String>>)) {
-        let mut looks = tokio::time::interval(LOOK_EVERY);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    /// Polls until it is dropped. Calls `on_change` with new contents, or with the errors of contents that cannot be
+    /// loaded: then the caller keeps the previous ones.
+    pub(crate) async fn follow(mut self, mut on_change: impl FnMut(Result<T, Vec<String>>)) {
+        let mut polls = tokio::time::interval(POLL_INTERVAL);
+        polls.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            looks.tick().await;
-            // A file system can be slow, and a runtime has few threads for those who are.
-            let looked = tokio::task::spawn_blocking(move || {
-                let heard = self.look();
-                (self, heard)
+            polls.tick().await;
+            // A slow file system must not block the runtime's few threads.
+            let polled = tokio::task::spawn_blocking(move || {
+                let change = self.poll();
+                (self, change)
             });
-            // It ends with the runtime, and then nobody needs it.
-            let Ok((back, heard)) = looked.await else { return };
-            self = back;
-            heard.map(&mut hear);
+            // Fails only when the runtime ends.
+            let Ok((watcher, change)) = polled.await else { return };
+            self = watcher;
+            change.map(&mut on_change);
         }
     }
 
-    /// New contents, or new ones that cannot be used. Those get a second look before they are called
-    /// broken: whoever replaces two files may be between them.
-    fn look(&mut self) -> Option<Result<T, Vec<String>>> {
-        let print = self.print();
-        let pending = self.pending_error.take().filter(|pending| pending.print == print);
-        if print == self.used {
+    /// New contents, or the errors of new contents that cannot be loaded. Errors are reported at the second poll with
+    /// the same contents: the first may fall between the writes of two files.
+    fn poll(&mut self) -> Option<Result<T, Vec<String>>> {
+        let fingerprint = self.current_fingerprint();
+        let pending = self.pending_error.take().filter(|pending| pending.fingerprint == fingerprint);
+        if fingerprint == self.fingerprint {
             return None;
         }
-        if let Some(PendingError { told: true, .. }) = pending {
+        if let Some(PendingError { reported: true, .. }) = pending {
             self.pending_error = pending;
             return None;
         }
         match (self.load)() {
-            Ok(held) => {
-                self.used = print;
-                Some(Ok(held))
+            Ok(loaded) => {
+                self.fingerprint = fingerprint;
+                Some(Ok(loaded))
             }
-            Err(problems) => {
-                self.pending_error = Some(PendingError { print, told: pending.is_some() });
-                pending.map(|_| Err(problems))
+            Err(errors) => {
+                self.pending_error = Some(PendingError { fingerprint, reported: pending.is_some() });
+                pending.map(|_| Err(errors))
             }
         }
     }
 
-    fn print(&self) -> u64 {
+    fn current_fingerprint(&self) -> u64 {
         let contents: Vec<_> = self.paths.iter().map(|path| files::read(path)).collect();
         self.hasher.hash_one(contents)
     }
 }
 
+/// Logs why the new contents of `files` are not used.
+pub(crate) fn log_failed_reload(files: &str, errors: &[String]) {
+    for error in errors {
+        tracing::error!(error, "{files} not reloaded; the previous contents stay in use");
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::path::Path;
+    use std::sync::mpsc;
+
     use super::*;
 
-    #[test]
-    fn new_contents_are_told_once_and_broken_ones_at_the_second_look() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("number");
-        let file = path.clone();
-        let load = move || {
-            let text = std::fs::read_to_string(&file).map_err(|error| vec![error.to_string()])?;
-            text.parse::<u8>().map_err(|error| vec![error.to_string()])
+    fn number(path: &Path) -> Result<u8, String> {
+        let text = fs::read_to_string(path).map_err(|error| error.to_string())?;
+        text.parse().map_err(|_| "is not a number".to_owned())
+    }
+
+    /// Watches two files that hold the same number, as a certificate and its key belong together.
+    fn pair(folder: &Path) -> ([PathBuf; 2], FileWatcher<u8>, u8) {
+        let paths = ["certificate", "key"].map(|name| folder.join(name));
+        write(&paths, 1);
+        let [first, second] = paths.clone();
+        let load = move || match (number(&first), number(&second)) {
+            (Ok(first), Ok(second)) if first == second => Ok(first),
+            (Ok(_), Ok(_)) => Err(vec!["do not belong together".to_owned()]),
+            (first, second) => Err([first.err(), second.err()].into_iter().flatten().collect()),
         };
-        std::fs::write(&path, "1").unwrap();
-        let (mut followed, first) = FileWatcher::begin(vec![path.clone()], load).unwrap();
-        assert_eq!((first, followed.look()), (1, None));
-        std::fs::write(&path, "2").unwrap();
-        assert_eq!([followed.look(), followed.look()], [Some(Ok(2)), None]);
-        // Half written, then whole: nobody hears of it.
-        std::fs::write(&path, "x").unwrap();
-        assert_eq!(followed.look(), None);
-        std::fs::write(&path, "3").unwrap();
-        assert_eq!(followed.look(), Some(Ok(3)));
+        let (watcher, loaded) = FileWatcher::begin(paths.to_vec(), load).unwrap();
+        (paths, watcher, loaded)
+    }
+
+    fn write(paths: &[PathBuf], number: u8) {
+        paths.iter().for_each(|path| fs::write(path, number.to_string()).unwrap());
+    }
+
+    #[test]
+    fn new_contents_are_reported_once_and_broken_ones_at_the_second_poll() {
+        let folder = tempfile::tempdir().unwrap();
+        let (paths, mut watcher, first) = pair(folder.path());
+        assert_eq!((first, watcher.poll()), (1, None));
+        write(&paths, 2);
+        assert_eq!([watcher.poll(), watcher.poll()], [Some(Ok(2)), None]);
         // Broken for good, in two ways.
-        std::fs::write(&path, "y").unwrap();
-        let heard = [followed.look(), followed.look(), followed.look()];
-        assert!(matches!(heard, [None, Some(Err(_)), None]), "{heard:?}");
-        std::fs::remove_file(&path).unwrap();
-        let heard = [followed.look(), followed.look(), followed.look()];
-        assert!(matches!(heard, [None, Some(Err(_)), None]), "{heard:?}");
+        fs::write(&paths[0], "y").unwrap();
+        let polled = [watcher.poll(), watcher.poll(), watcher.poll()];
+        assert!(matches!(polled, [None, Some(Err(_)), None]), "{polled:?}");
+        fs::remove_file(&paths[0]).unwrap();
+        let polled = [watcher.poll(), watcher.poll(), watcher.poll()];
+        assert!(matches!(polled, [None, Some(Err(_)), None]), "{polled:?}");
         // Back to what is in use.
-        std::fs::write(&path, "3").unwrap();
-        assert_eq!(followed.look(), None);
+        write(&paths, 2);
+        assert_eq!(watcher.poll(), None);
+    }
+
+    #[test]
+    fn a_poll_between_the_writes_of_two_files_reports_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let (paths, mut watcher, _) = pair(folder.path());
+        write(&paths[..1], 2);
+        assert_eq!(watcher.poll(), None, "the key is still to come");
+        write(&paths[1..], 2);
+        assert_eq!(watcher.poll(), Some(Ok(2)));
+        // Other contents each time: each may be half of a replacement.
+        for number in 3..6 {
+            write(&paths[..1], number);
+            assert_eq!(watcher.poll(), None);
+        }
+        assert_eq!(watcher.poll(), Some(Err(vec!["do not belong together".to_owned()])));
+    }
+
+    #[test]
+    fn a_swapped_link_is_a_change_and_a_rewrite_of_the_same_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let (old, new, link) = (folder.path().join("old"), folder.path().join("new"), folder.path().join("link"));
+        fs::write(&old, "1").unwrap();
+        fs::write(&new, "2").unwrap();
+        std::os::unix::fs::symlink(&old, &link).unwrap();
+        let path = link.clone();
+        let load = move || number(&path).map_err(|error| vec![error]);
+        let (mut watcher, _) = FileWatcher::begin(vec![link.clone()], load).unwrap();
+        fs::write(&old, "1").unwrap();
+        assert_eq!(watcher.poll(), None);
+        // As Kubernetes does it: a new link in the place of the old one.
+        let next = folder.path().join("next");
+        std::os::unix::fs::symlink(&new, &next).unwrap();
+        fs::rename(&next, &link).unwrap();
+        assert_eq!(watcher.poll(), Some(Ok(2)));
+    }
+
+    #[tokio::test]
+    async fn following_reports_a_change_without_blocking() {
+        let folder = tempfile::tempdir().unwrap();
+        let (paths, watcher, _) = pair(folder.path());
+        write(&paths, 7);
+        let (out, changes) = mpsc::channel();
+        let following = tokio::spawn(watcher.follow(move |change| out.send(change).unwrap()));
+        let change = tokio::task::spawn_blocking(move || changes.recv_timeout(Duration::from_secs(10)));
+        assert_eq!(change.await.unwrap(), Ok(Ok(7)));
+        following.abort();
     }
 }

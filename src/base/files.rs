@@ -1,10 +1,10 @@
-//! Small files that others write: read whole, never without end.
+//! Reads small files that others write, up to a limit.
 
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-/// More than any certificate chain or list of tokens needs.
+/// Longer than any certificate chain or list of tokens.
 const LONGEST: u64 = 1024 * 1024;
 
 /// The bytes of a regular file.
@@ -12,13 +12,13 @@ const LONGEST: u64 = 1024 * 1024;
 /// # Errors
 /// Why it cannot be read, as a short phrase.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, String> {
-    let told = |error: std::io::Error| format!("cannot be read: {error}");
-    // A pipe would be waited for, and holds nothing the second time.
-    if !std::fs::metadata(path).map_err(told)?.is_file() {
+    let failed = |error: std::io::Error| format!("cannot be read: {error}");
+    // Reading a pipe could block, and would find nothing the second time.
+    if !std::fs::metadata(path).map_err(failed)?.is_file() {
         return Err("is not a regular file".to_owned());
     }
     let mut bytes = Vec::new();
-    File::open(path).and_then(|file| file.take(LONGEST + 1).read_to_end(&mut bytes)).map_err(told)?;
+    File::open(path).and_then(|file| file.take(LONGEST + 1).read_to_end(&mut bytes)).map_err(failed)?;
     if bytes.len() as u64 > LONGEST {
         return Err(format!("is longer than {LONGEST} bytes"));
     }

@@ -119,7 +119,7 @@ async fn redis(config: &Config, redis: &RedisConfig, scope: &Scope) -> Finding {
 
 /// Both upstreams, with the requests of a tick.
 async fn upstreams(config: &ProxyConfig) -> Vec<Finding> {
-    let mut upstreams = match Upstreams::new(config) {
+    let mut upstreams = match Upstreams::new(config, |_| {}) {
         Ok(upstreams) => upstreams,
         Err(problem) => return vec![finding("upstreams", FindingStatus::Failed, problem)],
     };
@@ -134,7 +134,7 @@ fn upstream_finding(component: Component, answer: &UpstreamReply) -> Finding {
             let variable = ProxyConfig::variable(component);
             finding(what, FindingStatus::Warning, format!("{variable} is not set: its metrics will be absent"))
         }
-        UpstreamReply::Failed(refusal) => finding(what, FindingStatus::Failed, refusal.detail.as_str()),
+        UpstreamReply::Failed(error) => finding(what, FindingStatus::Failed, error.to_string()),
         UpstreamReply::Body(body) => match upstream::read(body, what) {
             Ok(payload) if payload.malformed.is_empty() => {
                 finding(what, FindingStatus::Ok, format!("{} bytes of payload", body.len()))

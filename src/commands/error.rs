@@ -82,7 +82,7 @@ mod tests {
             (reported(&failed).as_str(), failed.exit().code()),
             ("kdcube-metrics: cannot connect: no route\n", 1)
         );
-        let nothing = CommandError::NothingCollected(SourceError("Redis is down".to_owned()));
+        let nothing = CommandError::NothingCollected(SourceError::Upstreams("Redis is down".to_owned()));
         assert_eq!((reported(&nothing).as_str(), nothing.exit().code()), ("kdcube-metrics: Redis is down\n", 2));
         assert_eq!(CommandError::Output(io::ErrorKind::StorageFull.into()).exit().code(), 1);
     }

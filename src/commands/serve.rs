@@ -25,14 +25,15 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Without a token or client certificates, the network has to restrict access.
+/// Without a token or client certificates every client that can connect can read everything: the network has to restrict
+/// access.
 fn warn_if_open(config: &Config) {
     if config.access.is_open() && !config.address.ip().is_loopback() {
         tracing::warn!(
             address = %config.address,
-            "no METRICS_AUTH_TOKEN and no METRICS_TLS_CLIENT_CA_FILE: everyone who can connect to this address can read \
-             every metric and start an export. Internal only means that no public load balancer, ingress or port leads \
-             here and that the network (private subnet, security group, NetworkPolicy) admits only scrapers, \
+            "no METRICS_AUTH_TOKEN and no METRICS_TLS_CLIENT_CA_FILE: every client that can connect to this address can \
+             read every metric and start an export. Internal only means that no public load balancer, ingress or port \
+             leads here and that the network (private subnet, security group, NetworkPolicy) admits only scrapers, \
              autoscalers and probes. Otherwise set a token, or METRICS_BIND=127.0.0.1"
         );
     }

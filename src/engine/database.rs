@@ -1,27 +1,31 @@
-//! The database's answer between ticks: asked in the background, read by ticks without waiting.
+//! PostgreSQL's connection limit: queried in the background, read by ticks without waiting.
 //!
-//! An answer holds for two periods, so that one failed question costs nothing; then it is absent.
-//! How the question is put is `sources::postgres`' matter.
+//! An answer is valid for two periods, which bridges one failed query; then it is absent.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::base::backoff::jittered;
+use crate::base::backoff::Backoff;
+use crate::base::file_watch::{self, FileWatcher};
 use crate::sources::SourceError;
 use crate::sources::postgres::Postgres;
-use crate::sources::postgres::config::PostgresConfig;
+use crate::sources::postgres::authorities::{self, AuthoritiesSender};
+use crate::sources::postgres::config::{Authorities, PostgresConfig};
 use crate::telemetry::Telemetry;
+use crate::telemetry::http::WatchedFiles;
 
-/// When the database is asked.
+/// When to query.
 #[derive(Debug, Clone, Copy)]
 pub struct Pace {
-    /// Time between two questions; an answer holds for two of them.
+    /// Time between two queries; an answer is valid for two periods.
     pub period: Duration,
-    /// Pause after a first failure and after the end of a connection; it doubles with every further
-    /// failure, up to the period.
+    /// Pause after a first failure and after the end of a connection; it doubles with every further failure, up to the
+    /// period.
     pub first_pause: Duration,
 }
 
@@ -31,14 +35,14 @@ impl Default for Pace {
     }
 }
 
-/// The answer and when it was given.
+/// The newest answer and when it came.
 type LimitReply = Option<(i64, Instant)>;
 
-/// What the database said last; cheap to read and never waiting.
+/// Reads the newest answer; cheap, and never waits.
 #[derive(Debug, Clone)]
 pub struct Database {
     answer: watch::Receiver<LimitReply>,
-    holds: Duration,
+    valid_for: Duration,
 }
 
 impl Database {
@@ -46,85 +50,121 @@ impl Database {
     #[must_use]
     pub fn max_connections(&self) -> Option<i64> {
         let answer = *self.answer.borrow();
-        answer.filter(|(_, given)| given.elapsed() <= self.holds).map(|(number, _)| number)
+        answer.filter(|(_, at)| at.elapsed() <= self.valid_for).map(|(number, _)| number)
     }
 }
 
-/// Asks in the background from now on, for as long as anyone holds what is returned.
-#[must_use]
-pub fn watch(config: PostgresConfig, telemetry: Arc<Telemetry>, pace: Pace) -> Database {
+/// Queries in the background until the last clone of the returned reader is dropped. Follows the CA file, if there is
+/// one: a replaced one is used from the next connection on.
+///
+/// # Errors
+/// The CA file cannot be loaded any more.
+pub fn watch(config: PostgresConfig, telemetry: Arc<Telemetry>, pace: Pace) -> Result<Database, Vec<String>> {
     telemetry.register_postgres();
+    let file = config.tls.as_ref().and_then(Authorities::file).map(Path::to_owned);
+    let (postgres, sender) = Postgres::reloadable(config);
+    let mut following = JoinSet::new();
+    if let (Some(file), Some(sender)) = (file, sender) {
+        follow_authorities(file, sender, &telemetry, &mut following)?;
+    }
     let (answers, answer) = watch::channel(None);
-    let mut questions = Questions { postgres: Postgres::new(config), telemetry, pace, answers, was_good: None };
+    let backoff = Backoff::new(pace.first_pause, pace.period);
+    let mut queries = Queries { postgres, telemetry, pace, backoff, answers, was_good: None };
     tokio::spawn(async move {
-        let answers = questions.answers.clone();
+        let _following = following;
+        let answers = queries.answers.clone();
         tokio::select! {
             () = answers.closed() => {}
-            () = questions.run() => {}
+            () = queries.run() => {}
         }
     });
-    Database { answer, holds: pace.period * 2 }
+    Ok(Database { answer, valid_for: pace.period * 2 })
 }
 
-/// Asks once, for a command that ticks once. A failure is logged, and the answer is absent.
+fn follow_authorities(
+    file: PathBuf,
+    sender: AuthoritiesSender,
+    telemetry: &Arc<Telemetry>,
+    following: &mut JoinSet<()>,
+) -> Result<(), Vec<String>> {
+    let path = file.clone();
+    let load =
+        move || authorities::load(&path).map_err(|error| vec![format!("METRICS_POSTGRES_CA_FILE {path:?}: {error}")]);
+    let (watcher, roots) = FileWatcher::begin(vec![file], load)?;
+    sender.replace(roots);
+    let telemetry = Arc::clone(telemetry);
+    telemetry.register_watched_files(WatchedFiles::PostgresCa);
+    following.spawn(watcher.follow(move |change| {
+        telemetry.files_reloaded(WatchedFiles::PostgresCa, change.is_ok());
+        match change {
+            Ok(roots) => {
+                tracing::info!("METRICS_POSTGRES_CA_FILE reloaded; in use from the next connection on");
+                sender.replace(roots);
+            }
+            Err(errors) => file_watch::log_failed_reload("METRICS_POSTGRES_CA_FILE", &errors),
+        }
+    }));
+    Ok(())
+}
+
+/// Queries once, for a command that ticks once. A failure is logged, and the answer is absent.
 pub async fn ask_once(config: PostgresConfig) -> Database {
     let answer = match Postgres::new(config).max_connections().await {
         Ok(number) => Some((number, Instant::now())),
         Err(error) => {
-            tracing::warn!(%error, "PostgreSQL was asked in vain; its limit is absent");
+            tracing::warn!(%error, "query of max_connections failed; the limit is absent");
             None
         }
     };
-    Database { answer: watch::channel(answer).1, holds: Pace::default().period * 2 }
+    Database { answer: watch::channel(answer).1, valid_for: Pace::default().period * 2 }
 }
 
-struct Questions {
+struct Queries {
     postgres: Postgres,
     telemetry: Arc<Telemetry>,
     pace: Pace,
+    backoff: Backoff,
     answers: watch::Sender<LimitReply>,
     was_good: Option<bool>,
 }
 
-impl Questions {
+impl Queries {
     async fn run(&mut self) {
-        let mut pause = self.pace.first_pause;
         loop {
             match self.postgres.max_connections().await {
                 Ok(number) => {
                     self.answered(number);
-                    pause = self.pace.first_pause;
-                    self.rest().await;
+                    self.backoff.reset();
+                    self.wait().await;
                 }
                 Err(error) => {
                     self.failed(&error);
-                    sleep(jittered(pause)).await;
-                    pause = (pause * 2).min(self.pace.period);
+                    sleep(self.backoff.next()).await;
                 }
             }
         }
     }
 
-    /// Waits for the next question, which comes early where the connection ends: the server may have
-    /// started anew, with another limit.
-    async fn rest(&mut self) {
+    /// Waits until the next query. It is due early when the connection ends: the server may have restarted with
+    /// another limit.
+    async fn wait(&mut self) {
         if timeout(self.pace.period, self.postgres.closed()).await.is_ok() {
-            sleep(jittered(self.pace.first_pause)).await;
+            sleep(self.backoff.next()).await;
         }
     }
 
     fn answered(&mut self, number: i64) {
         self.answers.send_replace(Some((number, Instant::now())));
         if self.was_good.replace(true) == Some(false) {
-            tracing::info!(max_connections = number, "PostgreSQL answers again");
+            tracing::info!(max_connections = number, "queries of max_connections work again");
         }
     }
 
     fn failed(&mut self, error: &SourceError) {
         self.telemetry.postgres_failed();
         if self.was_good.replace(false) != Some(false) {
-            let holds = self.pace.period * 2;
-            tracing::warn!(%error, ?holds, "PostgreSQL does not tell its limit; asking on, and its last answer holds");
+            let valid_for = self.pace.period * 2;
+            tracing::warn!(%error, ?valid_for, "query of max_connections failed; retrying, the last answer stays valid");
         }
     }
 }

@@ -1,15 +1,15 @@
-//! Exact order statistics over windows that slide: cheap to move, exact to ask.
+//! Exact order statistics over sliding windows.
 //!
 //! Values are spread over buckets of growing width, some 0.8 % of the value. A window keeps only a
-//! count for each bucket, so moving a sample in or out is an increment. The bucket that a rank falls
-//! in is found from the counts; the exact value is selected among that bucket's values alone.
+//! count for each bucket, so moving a sample in or out is an increment. The counts give the bucket of a rank; the exact
+//! value is selected among that bucket's values alone.
 
 use std::collections::VecDeque;
 
-/// Mantissa bits that tell buckets of one power of two apart.
+/// Mantissa bits that distinguish the buckets of one power of two.
 const MANTISSA_BITS: u32 = 7;
-/// Powers of two that are told apart: 2^-8 to 2^32 (of milliseconds: 4 µs to 50 days). What lies
-/// outside shares the first or the last bucket, and is exact all the same.
+/// Powers of two that have their own buckets: 2^-8 to 2^32 (of milliseconds: 4 µs to 50 days). Values outside share the
+/// first or the last bucket, and are exact too.
 const LOWEST: i32 = -8;
 const HIGHEST: i32 = 32;
 const BUCKETS: usize = ((HIGHEST - LOWEST) as usize) << MANTISSA_BITS;
@@ -26,7 +26,7 @@ pub(super) struct Buckets<const WINDOWS: usize> {
 #[derive(Debug, Clone)]
 struct Bucket {
     values: VecDeque<f64>,
-    /// Bounds of all values since it was empty: equal bounds tell that all values are equal.
+    /// Bounds of all values since it was empty: if they are equal, all values are.
     low: f64,
     high: f64,
 }
@@ -34,7 +34,7 @@ struct Bucket {
 impl Bucket {
     const EMPTY: Self = Self { values: VecDeque::new(), low: f64::INFINITY, high: f64::NEG_INFINITY };
 
-    fn note(&mut self, value: f64) {
+    fn widen(&mut self, value: f64) {
         self.low = self.low.min(value);
         self.high = self.high.max(value);
     }
@@ -57,14 +57,14 @@ impl<const WINDOWS: usize> Buckets<WINDOWS> {
         Self { buckets: vec![Bucket::EMPTY; BUCKETS], counts: std::array::from_fn(|_| vec![0; BUCKETS]) }
     }
 
-    /// Holds these values, oldest first, instead of what it held; no window has any of them yet.
+    /// Replaces all values by these, oldest first; no window counts any of them yet.
     pub(super) fn refill(&mut self, values: impl Iterator<Item = f64> + Clone) {
         let mut sizes = vec![0_usize; BUCKETS];
         for place in values.clone().map(bucket_of) {
             sizes.get_mut(place).into_iter().for_each(|size| *size += 1);
         }
         for (bucket, size) in self.buckets.iter_mut().zip(sizes) {
-            // Room for what comes between two refills, without doubling.
+            // Capacity for what arrives between two refills, without doubling.
             *bucket = Bucket { values: VecDeque::with_capacity(size + size / 8), ..Bucket::EMPTY };
         }
         self.counts.iter_mut().for_each(|counts| counts.fill(0));
@@ -79,7 +79,7 @@ impl<const WINDOWS: usize> Buckets<WINDOWS> {
     /// Adds a value that `later` values of its bucket are newer than.
     pub(super) fn insert(&mut self, value: f64, later: usize) {
         let Some(bucket) = self.buckets.get_mut(bucket_of(value)) else { return };
-        bucket.note(value);
+        bucket.widen(value);
         let place = bucket.values.len().saturating_sub(later);
         bucket.values.insert(place, value);
     }

@@ -1,19 +1,20 @@
 //! One latency series: an hour of samples and exact percentiles over three windows.
 //!
 //! A tick moves only the samples that arrived or left, each at the cost of a counter, so its cost
-//! follows the new samples and not the hour. How percentiles come out is [`super::buckets`]' matter.
+//! follows the new samples and not the hour. `history::buckets` computes the percentiles.
 
 use std::collections::VecDeque;
 
 use super::Window;
 use super::buckets::{Buckets, bucket_of};
 use crate::base::clock::UnixSeconds;
+use crate::base::number;
 use crate::platform::facts::Point;
 
 const WINDOWS: usize = Window::ALL.len();
-/// The window that reaches furthest back; its values are the ones kept.
+/// The longest window; its values are kept.
 const LONGEST: usize = WINDOWS - 1;
-/// More late samples at once than this are sorted in together rather than one by one.
+/// More late samples at once than this are sorted in together, fewer one by one.
 const FEW: usize = 64;
 
 /// Count and percentiles of one series over one window, in the series' unit (milliseconds).
@@ -26,17 +27,17 @@ pub struct LatencyStats {
     pub max: Option<f64>,
 }
 
-/// The samples of the longest window, oldest first, and what each window makes of them.
+/// The samples of the longest window, oldest first, and the statistics of each window.
 #[derive(Debug)]
 pub(super) struct LatencySamples {
     max_samples: usize,
     samples: VecDeque<Point>,
     /// Where each window begins among the samples.
     starts: [usize; WINDOWS],
-    /// Where all windows end: samples behind it lie in the future (their writer's clock runs ahead).
+    /// Where all windows end: samples behind it are in the future (their writer's clock is ahead).
     end: usize,
     buckets: Buckets<WINDOWS>,
-    /// The buckets do not show the samples any more and must be filled anew.
+    /// The buckets do not match the samples and must be refilled.
     stale: bool,
     stats: [LatencyStats; WINDOWS],
     dropped: u64,
@@ -58,8 +59,7 @@ impl LatencySamples {
         }
     }
 
-    /// Adds samples in any order; none may come twice, but two may be equal. They count from the next
-    /// [`Self::advance`].
+    /// Adds samples in any order; each must be new, but two may be equal. They count from the next [`Self::advance`].
     pub(super) fn extend(&mut self, mut points: Vec<Point>) {
         let oldest = self.now - Window::OneHour.seconds();
         points.retain(|point| point.at >= oldest);
@@ -72,7 +72,7 @@ impl LatencySamples {
         }
     }
 
-    /// Sorts many samples in at once; the usual case is a whole history that is in order already.
+    /// Sorts many samples in at once; usually a whole history, already in order.
     fn merge(&mut self, points: Vec<Point>) {
         if self.samples.is_empty() {
             self.samples = points.into();
@@ -91,19 +91,19 @@ impl LatencySamples {
         self.make_room();
         self.samples.insert(position, point);
         if position < self.end {
-            self.came_late(position, point.value);
+            self.count_late(position, point.value);
         }
     }
 
-    /// Grows by an eighth: doubling a history of millions would waste as much again.
+    /// Grows by an eighth: doubling a history of millions would waste half of it.
     fn make_room(&mut self) {
         if self.samples.len() == self.samples.capacity() {
             self.samples.reserve_exact(self.samples.len() / 8 + 64);
         }
     }
 
-    /// A sample was put among those that are counted already.
-    fn came_late(&mut self, position: usize, value: f64) {
+    /// A sample was inserted before samples that are counted already.
+    fn count_late(&mut self, position: usize, value: f64) {
         self.end += 1;
         for window in 0..WINDOWS {
             let Some(start) = self.starts.get_mut(window) else { continue };
@@ -120,7 +120,7 @@ impl LatencySamples {
         }
     }
 
-    /// Moves the windows to `now` and forgets what none of them reaches, or what is over the limit.
+    /// Moves the windows to `now`, and drops what none of them reaches and what is over the limit.
     pub(super) fn advance(&mut self, now: UnixSeconds) {
         self.now = now;
         let first_at = |from: UnixSeconds| self.samples.partition_point(|sample| sample.at < from);
@@ -145,7 +145,7 @@ impl LatencySamples {
         (self.starts, self.end, self.stale) = (starts.map(|start| start.min(end)), end, false);
     }
 
-    /// New samples enter every window, old ones leave each at its own time.
+    /// New samples enter every window; old ones leave each at its own time.
     fn slide(&mut self, starts: [usize; WINDOWS], end: usize) {
         for sample in self.samples.range(self.end..end) {
             self.buckets.append(sample.value);
@@ -157,7 +157,7 @@ impl LatencySamples {
         }
     }
 
-    /// Moves a window's begin forward to `start`.
+    /// Moves the beginning of a window forward to `start`.
     fn leave(&mut self, window: usize, start: usize) {
         let Some(from) = self.starts.get_mut(window) else { return };
         for sample in self.samples.range((*from).min(start)..start) {
@@ -169,11 +169,11 @@ impl LatencySamples {
         *from = (*from).max(start);
     }
 
-    /// Drops samples that no window reaches, and the oldest where there are too many.
+    /// Drops samples that no window reaches, and the oldest beyond the limit.
     fn forget(&mut self, starts: [usize; WINDOWS]) {
         let [.., expired] = starts;
         let excess = self.samples.len().saturating_sub(self.max_samples).max(expired);
-        self.dropped += (excess - expired) as u64;
+        self.dropped += number::count_u64(excess - expired);
         (0..WINDOWS).for_each(|window| self.leave(window, excess.min(self.end)));
         self.samples.drain(..excess);
         self.starts = self.starts.map(|start| start.saturating_sub(excess));
@@ -204,94 +204,4 @@ impl LatencySamples {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    /// The definition, computed the slow way.
-    fn oracle(points: &[Point], now: f64, window: Window) -> LatencyStats {
-        let mut values: Vec<f64> =
-            points.iter().filter(|p| p.at >= now - window.seconds() && p.at <= now).map(|p| p.value).collect();
-        values.sort_by(f64::total_cmp);
-        let n = values.len();
-        let at = |p: usize| (n > 0).then(|| values[(n * p / 100).min(n - 1)]);
-        LatencyStats { count: n, p50: at(50), p95: at(95), p99: at(99), max: values.last().copied() }
-    }
-
-    fn assert_all(series: &LatencySamples, points: &[Point], now: f64) {
-        for window in Window::ALL {
-            assert_eq!(series.stats(window), oracle(points, now, window), "{window:?} at {now}");
-        }
-    }
-
-    #[test]
-    fn percentiles_of_an_empty_window_are_absent_and_zero_is_a_value() {
-        let mut series = LatencySamples::new(10);
-        series.advance(100.0);
-        assert_eq!(series.stats(Window::OneMinute), LatencyStats::default());
-        series.extend(vec![Point { at: 99.0, value: 0.0 }]);
-        series.advance(100.0);
-        assert_eq!(series.stats(Window::OneMinute).p95, Some(0.0));
-    }
-
-    #[test]
-    fn over_the_limit_the_oldest_go_and_are_counted() {
-        let mut series = LatencySamples::new(3);
-        series.extend((0..5).map(|i| Point { at: 100.0 + f64::from(i), value: f64::from(i) }).collect());
-        series.advance(110.0);
-        assert_eq!((series.stats(Window::OneHour).count, series.dropped()), (3, 2));
-        assert_eq!(series.stats(Window::OneHour).p50, Some(3.0));
-    }
-
-    #[test]
-    fn a_sample_from_the_future_counts_once_its_time_comes() {
-        let mut series = LatencySamples::new(10);
-        series.extend(vec![Point { at: 105.0, value: 7.0 }]);
-        series.advance(100.0);
-        assert_eq!(series.stats(Window::OneMinute).count, 0);
-        series.advance(105.0);
-        assert_eq!(series.stats(Window::OneMinute).count, 1);
-    }
-
-    #[test]
-    fn many_late_samples_are_sorted_in() {
-        let mut series = LatencySamples::new(10_000);
-        let points = |from: f64, count: u16| -> Vec<Point> {
-            (0..count).map(|i| Point { at: from + f64::from(i) / 10.0, value: f64::from(i % 97) }).collect()
-        };
-        let (first, late) = (points(10_000.0, 500), points(9_990.05, 300));
-        series.extend(first.clone());
-        series.advance(10_050.0);
-        series.extend(late.clone());
-        series.advance(10_051.0);
-        assert_all(&series, &[first, late].concat(), 10_051.0);
-    }
-
-    proptest! {
-        #[test]
-        fn windows_agree_with_the_definition_in_any_order_of_arrival(
-            batches in proptest::collection::vec(
-                (proptest::collection::vec((-4000.0..10.0_f64, 0.0..50.0_f64), 0..100), 0.0..700.0_f64), 1..20)
-        ) {
-            let mut series = LatencySamples::new(100_000);
-            let mut now = 10_000.0;
-            let mut all: Vec<Point> = Vec::new();
-            for (batch, step) in batches {
-                let points: Vec<Point> =
-                    batch.iter().map(|&(offset, value)| Point { at: now + offset, value: value.round() }).collect();
-                for point in &points {
-                    if point.at >= now - 3600.0 {
-                        all.push(*point);
-                    }
-                }
-                // The series forgets by the time of its last advance, as the engine drives it.
-                series.extend(points);
-                series.advance(now);
-                all.retain(|p| p.at >= now - 3600.0);
-                assert_all(&series, &all, now);
-                now += step;
-            }
-        }
-    }
-}
+mod tests;

@@ -1,12 +1,13 @@
-//! One of the series that this server writes: a point a tick, an hour of them.
+//! One rolling series: an hour of points, one a tick.
 
 use std::collections::VecDeque;
 
 use super::Window;
 use crate::base::clock::UnixSeconds;
+use crate::base::number;
 use crate::platform::facts::Point;
 
-/// Means over the windows and the maximum over the longest; `None` where a window holds no point.
+/// Means over the windows and the maximum over the longest; `None` for a window without points.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct RollingStats {
     pub one_minute: Option<f64>,
@@ -19,7 +20,7 @@ pub struct RollingStats {
 /// Most points of a series: several replicas at the shortest interval stay far below.
 pub const MOST_POINTS: usize = 100_000;
 
-/// Points oldest first; a few hundred, so windows are summed anew (no drift from running sums).
+/// Points, oldest first. There are a few hundred, so windows are summed each time: running sums would drift.
 #[derive(Debug, Default)]
 pub(super) struct RollingPoints {
     points: VecDeque<Point>,
@@ -27,7 +28,7 @@ pub(super) struct RollingPoints {
 }
 
 impl RollingPoints {
-    /// Adds points in any order; none may come twice.
+    /// Adds points in any order; each must be new.
     pub(super) fn extend(&mut self, points: &[Point]) {
         for point in points {
             let end = self.points.partition_point(|kept| kept.at <= point.at);
@@ -35,15 +36,15 @@ impl RollingPoints {
         }
     }
 
-    /// Forgets what no window reaches, and the oldest of too many.
+    /// Drops what no window reaches, and the oldest beyond the limit.
     pub(super) fn expire(&mut self, now: UnixSeconds) {
         let expired = self.points.partition_point(|point| point.at < now - Window::OneHour.seconds());
         let excess = self.points.len().saturating_sub(MOST_POINTS).max(expired);
-        self.dropped += (excess - expired) as u64;
+        self.dropped += number::count_u64(excess - expired);
         self.points.drain(..excess);
     }
 
-    /// Forgets what is an hour old, to the second.
+    /// Drops what is exactly an hour old too.
     pub(super) fn trim(&mut self, now: UnixSeconds) {
         let old = self.points.partition_point(|point| point.at <= now - Window::OneHour.seconds());
         self.points.drain(..old);
@@ -64,11 +65,10 @@ impl RollingPoints {
         }
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "a few thousand points at most")]
     fn mean(&self, now: UnixSeconds, window: Window) -> Option<f64> {
         let (count, sum) =
             self.within(now, window).fold((0_usize, 0.0), |(count, sum), value| (count + 1, sum + value));
-        (count > 0).then(|| sum / count as f64)
+        (count > 0).then(|| sum / number::float(number::count(count)))
     }
 
     fn within(&self, now: UnixSeconds, window: Window) -> impl Iterator<Item = f64> {
@@ -109,7 +109,16 @@ mod tests {
     }
 
     #[test]
-    fn points_older_than_an_hour_go_and_those_of_an_hour_when_one_is_written() {
+    fn a_clock_that_is_set_back_takes_the_windows_back() {
+        let series = series(&[(1000.0, 1.0), (1030.0, 2.0), (1090.0, 9.0)]);
+        assert_eq!(series.stats(1090.0).one_minute, Some(5.5));
+        let back = series.stats(1030.0);
+        assert_eq!((back.one_minute, back.one_hour, back.max), (Some(1.5), Some(1.5), Some(2.0)));
+        assert_eq!(series.stats(999.0), RollingStats::default());
+    }
+
+    #[test]
+    fn points_older_than_an_hour_are_dropped_and_those_of_an_hour_when_one_is_written() {
         let mut series = series(&[(0.0, 5.0), (1.0, 3.0), (2.0, 4.0)]);
         series.expire(3601.0);
         assert_eq!((series.points.len(), series.stats(3601.0).max), (2, Some(4.0)));
@@ -118,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn of_too_many_the_oldest_go_and_are_counted() {
+    fn beyond_the_limit_the_oldest_are_dropped_and_counted() {
         let mut series = RollingPoints::default();
         series.extend(&[Point { at: 1.0, value: 9.0 }; 2]);
         series.extend(&vec![Point { at: 2.0, value: 1.0 }; MOST_POINTS]);

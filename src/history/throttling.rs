@@ -1,7 +1,7 @@
-//! Throttling events of a day: what the periods count of each, and the newest ones as they are shown.
+//! Throttling events of a day: what periods count of each, and the newest ones as consoles show them.
 //!
-//! There may be millions, so a kept event is small: reasons and sessions are shared texts, and only
-//! the newest events keep what consoles show of them.
+//! There may be millions, so a kept event is small: reasons and sessions are shared texts, and only the newest events
+//! keep the part that consoles show.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
@@ -9,15 +9,16 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::base::clock::UnixSeconds;
+use crate::base::number;
 use crate::platform::facts::{ThrottlingDetail, ThrottlingEvent};
 
-/// Events are kept for the longest period that is asked about.
+/// Events are kept for the longest period that is counted.
 const KEPT_SECONDS: f64 = 24.0 * 3600.0;
 
-/// Events that keep what is shown of them: more than are ever shown at once, as some lie ahead.
+/// Events that keep their shown part: more than are shown at once, because some may be in the future.
 pub const SHOWN: usize = 200;
 
-/// Texts that nobody uses any more are looked for when this many came in.
+/// Unused texts are removed after this many new ones.
 const SWEEP_AFTER: usize = 10_000;
 
 /// One event, as periods and windows count it.
@@ -28,7 +29,7 @@ pub struct Throttled {
     pub detail: Option<Detail>,
 }
 
-/// What of a readable event is counted.
+/// The counted part of a readable event.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Detail {
     pub reason: Option<Arc<str>>,
@@ -41,10 +42,10 @@ pub struct Detail {
 pub struct Throttling {
     most: usize,
     events: VecDeque<Throttled>,
-    /// The newest events again, each with what is shown of it.
+    /// The newest events again, each with its shown part.
     shown: VecDeque<(UnixSeconds, Option<Value>)>,
     texts: HashSet<Arc<str>>,
-    /// Texts that came in since the last sweep.
+    /// New texts since the last sweep.
     added: usize,
     dropped: u64,
 }
@@ -60,7 +61,7 @@ impl Throttling {
         &self.events
     }
 
-    /// The newest events up to `end`, newest first, each with what is shown of it.
+    /// The newest events up to `end`, newest first, each with its shown part.
     pub fn newest(&self, end: UnixSeconds) -> impl Iterator<Item = &(UnixSeconds, Option<Value>)> {
         self.shown.iter().rev().skip_while(move |(at, _)| *at > end)
     }
@@ -69,12 +70,12 @@ impl Throttling {
         self.dropped
     }
 
-    /// Takes events in and forgets what no period reaches, and the oldest of too many.
+    /// Adds events, drops what no period reaches, and the oldest beyond the limit.
     pub(super) fn absorb(&mut self, events: Vec<ThrottlingEvent>, now: UnixSeconds) {
         events.into_iter().for_each(|event| self.add(event));
         let expired = self.events.partition_point(|event| event.at < now - KEPT_SECONDS);
         let excess = self.events.len().saturating_sub(self.most).max(expired);
-        self.dropped += (excess - expired) as u64;
+        self.dropped += number::count_u64(excess - expired);
         self.events.drain(..excess);
         self.sweep();
     }
@@ -88,7 +89,7 @@ impl Throttling {
                 (Some(Detail { reason, http_status, session_id }), shown)
             }
         };
-        // Nearly always the back: an event comes late only by its writer's clock skew.
+        // Nearly always the back: events are late only by clock skew.
         let position = self.events.partition_point(|kept| kept.at <= at);
         self.events.insert(position, Throttled { at, detail });
         let position = self.shown.partition_point(|(kept, _)| *kept <= at);
@@ -98,7 +99,7 @@ impl Throttling {
         }
     }
 
-    /// The text, shared with all events that have the same.
+    /// The text, shared by all events that have it.
     fn text(&mut self, text: Option<String>) -> Option<Arc<str>> {
         let text = text?;
         if let Some(known) = self.texts.get(text.as_str()) {
@@ -140,14 +141,14 @@ mod tests {
     }
 
     #[test]
-    fn of_too_many_the_oldest_go_and_are_counted() {
+    fn beyond_the_limit_the_oldest_are_dropped_and_counted() {
         let mut throttling = Throttling::new(2);
         throttling.absorb((1..=5).map(|second| event(f64::from(second), "a")).collect(), 5.0);
         assert_eq!((times(&throttling), throttling.dropped()), (vec![4.0, 5.0], 3));
     }
 
     #[test]
-    fn only_the_newest_keep_what_is_shown_and_the_future_waits() {
+    fn only_the_newest_keep_their_shown_part_and_future_ones_wait() {
         let mut throttling = Throttling::new(10_000);
         throttling.absorb((0..1600).map(|second| event(f64::from(second), "a")).collect(), 1500.0);
         assert_eq!(throttling.shown.len(), SHOWN);
@@ -156,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_are_shared_and_go_with_the_last_event_that_has_them() {
+    fn texts_are_shared_and_dropped_with_their_last_event() {
         let mut throttling = Throttling::new(SWEEP_AFTER);
         throttling.absorb((0..SWEEP_AFTER).map(|n| event(1.0, &format!("s{}", n / 2))).collect(), 1.0);
         assert_eq!(throttling.texts.len(), SWEEP_AFTER / 2);

@@ -1,4 +1,4 @@
-//! The HTTP server under the routes: listener, TLS, access control, connection and request limits.
+//! The HTTP server under the routes: listener, TLS, access control, limits of connections and requests.
 
 pub mod access;
 pub mod auth;
@@ -6,7 +6,8 @@ pub mod config;
 mod connection;
 mod connections;
 pub mod gate;
-mod limits;
+pub(in crate::outlets) mod layers;
+pub(in crate::outlets) mod limits;
 pub mod problem;
 pub mod server;
 mod tls_accept;

@@ -1,11 +1,12 @@
-//! Routes over snapshots: handlers read a snapshot and render it; none touches a source. Who may connect, and how long a
-//! connection lives, is `http`'s.
+//! Routes over snapshots: a handler reads a snapshot and renders it; none queries a source. A route is a file here and a
+//! line in `ROUTES`. Connections, access control and limits are in `http`.
 
 mod exports;
 mod health;
 mod landing;
 mod metrics;
 mod negotiate;
+mod route;
 mod signals;
 mod system;
 mod upstreams;
@@ -14,72 +15,79 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::middleware::from_fn_with_state;
-use axum::routing::get;
-use tower_http::compression::CompressionLayer;
 
 use crate::engine::proxy_ticker::UpstreamRepliesReader;
 use crate::engine::snapshot::{Snapshot, SnapshotReader};
-use crate::outlets::http::auth::Tokens;
-use crate::outlets::http::gate::{self, Gate};
+use crate::outlets::http::gate::{AccessRule, RequestCounter};
+use crate::outlets::http::layers;
 use crate::outlets::http::problem::{self, HttpProblem};
 use crate::outlets::names::Mapping;
 use crate::outlets::push::delivery::Exports;
 use crate::telemetry::Telemetry;
 
 use self::metrics::Scrapes;
+use self::route::{Route, RouteClass};
 pub(crate) use self::upstreams::UpstreamEnvelope;
 
-/// What was configured of the pull side.
+/// Every route, in the order of the page at `/`.
+const ROUTES: &[Route] = &[
+    landing::PAGE,
+    metrics::SCRAPE,
+    signals::SIGNALS,
+    system::COMBINED,
+    system::INGRESS,
+    system::PROC,
+    exports::STATS,
+    exports::EXPORT,
+    health::HEALTH,
+    health::LIVE,
+    health::READY,
+];
+
 #[derive(Debug, Clone)]
 pub struct RouteConfig {
     pub mapping: Arc<Mapping>,
     /// A snapshot older than this is refreshed before it is served.
     pub scrape_ttl: Duration,
-    /// Whoever has one of these may read.
-    pub tokens: Tokens,
-    /// Whoever has no client certificate may only ask for health.
-    pub needs_certificate: bool,
-    /// `http` or `https`, for people to see.
+    /// Applies to every route except health.
+    pub access: AccessRule,
+    /// `http` or `https`, shown on the page at `/`.
     pub scheme: &'static str,
-    /// The word for the mode in payloads.
+    /// The name of the mode in payloads.
     pub mode: &'static str,
-    /// Limit of one request to a dependency; answers get a little more.
+    /// Limit of one request to a dependency; a response may take a little longer.
     pub request_timeout: Duration,
 }
 
-/// What the routes need; cheap to clone.
+/// What the handlers share; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct RouteState {
     reader: SnapshotReader,
     telemetry: Arc<Telemetry>,
     exports: Arc<Exports>,
     scrapes: Arc<Scrapes>,
-    /// What upstreams told, in proxy mode.
-    answers: Option<UpstreamRepliesReader>,
-    gate: Gate,
+    /// The upstreams' newest replies, in proxy mode.
+    replies: Option<UpstreamRepliesReader>,
     config: RouteConfig,
 }
 
 impl RouteState {
-    /// The state of a server that reads from `reader` and pushes through `exports` when asked.
+    /// The state of a server that reads from `reader` and exports through `exports` on demand.
     #[must_use]
     pub fn new(reader: SnapshotReader, telemetry: Arc<Telemetry>, exports: Arc<Exports>, config: RouteConfig) -> Self {
         let scrapes = Arc::new(Scrapes::new(Arc::clone(&config.mapping)));
-        let gate =
-            Gate::new(config.tokens.clone(), config.needs_certificate, config.request_timeout, Arc::clone(&telemetry));
-        Self { reader, telemetry, exports, scrapes, answers: None, gate, config }
+        Self { reader, telemetry, exports, scrapes, replies: None, config }
     }
 
-    /// The same in proxy mode: the system routes pass on what upstreams told.
+    /// In proxy mode the system routes pass the upstreams' bodies on; `None` is every other mode.
     #[must_use]
-    pub fn passing_on(mut self, answers: Option<UpstreamRepliesReader>) -> Self {
-        self.answers = answers;
+    pub fn with_upstream_replies(mut self, replies: Option<UpstreamRepliesReader>) -> Self {
+        self.replies = replies;
         self
     }
 
-    /// The truth, or the answer that there is none.
-    async fn truth(&self) -> Result<Arc<Snapshot>, HttpProblem> {
+    /// A snapshot fresh enough to serve; 503 where there is none.
+    async fn fresh(&self) -> Result<Arc<Snapshot>, HttpProblem> {
         self.reader.fresher_than(self.config.scrape_ttl).await.ok_or_else(|| {
             HttpProblem::unavailable(
                 "there is no fresh snapshot: the source cannot be read; see the log and kdcube_metrics_up",
@@ -88,38 +96,23 @@ impl RouteState {
     }
 }
 
-/// Every route; other paths and methods answer a JSON problem.
+/// Every route with its access rule and limits; other paths and methods get a JSON problem.
 pub fn router(state: RouteState) -> Router {
-    Router::new()
-        .route("/", get(landing::page))
-        .merge(system_routes(&state))
-        .route("/api/v1/signals", get(signals::nested))
-        .route("/api/v1/exports", get(exports::stats))
-        .route("/metrics/export", get(exports::export).post(exports::export))
-        .layer(CompressionLayer::new())
-        // Compressed once a rendering, not once an answer.
-        .route("/metrics", get(metrics::metrics))
-        .route("/health", get(health::health))
-        .route("/healthz", get(health::live))
-        .route("/livez", get(health::live))
-        .route("/-/healthy", get(health::live))
-        .route("/readyz", get(health::ready))
-        .route("/-/ready", get(health::ready))
-        .fallback(problem::not_found)
-        .method_not_allowed_fallback(problem::wrong_method)
-        .layer(from_fn_with_state(state.gate.clone(), gate::pass))
-        .with_state(state)
+    let paths = ROUTES.iter().flat_map(Route::paths).collect();
+    let counter = RequestCounter::new(Arc::clone(&state.telemetry), paths);
+    let classes = RouteClass::ALL.into_iter().map(|class| class_router(class, &state.config));
+    layers::common(classes.fold(Router::new(), Router::merge), counter).with_state(state)
 }
 
-/// The platform's own payload: computed here, or passed on.
-fn system_routes(state: &RouteState) -> Router<RouteState> {
-    let (combined, ingress, proc) = if state.answers.is_some() {
-        (get(upstreams::combined), get(upstreams::ingress), get(upstreams::proc))
-    } else {
-        (get(system::combined), get(system::bare), get(system::bare))
-    };
-    Router::new()
-        .route("/metrics/combined", combined)
-        .route("/metrics/ingress/system", ingress)
-        .route("/metrics/proc/system", proc)
+/// The routes of one class. A path that is not a route is handled like a normal one: it needs access and a permit.
+fn class_router(class: RouteClass, config: &RouteConfig) -> Router<RouteState> {
+    let routes = ROUTES.iter().filter(|route| route.class == class);
+    let router = routes.fold(Router::new(), |router, route| route.add_to(router));
+    let router = router.method_not_allowed_fallback(problem::wrong_method);
+    let router = if class == RouteClass::Normal { router.fallback(problem::not_found) } else { router };
+    let router = layers::limit(router, class.budget(config.request_timeout));
+    if class.needs_access() { layers::require_access(router, &config.access) } else { router }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,4 @@
-//! The name of every key, for one scope. What stands in them is the readers' matter.
+//! The name of every Redis key of one scope.
 
 use crate::platform::facts::{Circuit, LatencySeries, Role, RollingSeries, Scope, WorkerId};
 
@@ -8,7 +8,7 @@ pub struct Keys {
     prefix: String,
 }
 
-/// What the name of a process heartbeat's key says.
+/// The parts of a process heartbeat's key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProcessName {
     pub instance_id: String,
@@ -18,7 +18,6 @@ pub struct ProcessName {
 }
 
 impl Keys {
-    /// The keys of a scope.
     #[must_use]
     pub fn new(scope: &Scope) -> Self {
         Self { prefix: format!("{}:{}:kdcube:", scope.tenant, scope.project) }
@@ -34,7 +33,7 @@ impl Keys {
         self.key(&format!("heartbeat:process:{instance}:{service_type}:{service_name}:{process_id}"))
     }
 
-    /// A pattern of all process heartbeats; what the scope holds of glob characters is escaped.
+    /// A pattern for all process heartbeats; glob characters of the scope are escaped.
     #[must_use]
     pub fn heartbeat_pattern(&self) -> String {
         let mut pattern = String::new();
@@ -47,7 +46,7 @@ impl Keys {
         pattern + "*"
     }
 
-    /// Reads a heartbeat key's name from the right: instance ids may hold colons.
+    /// Splits a heartbeat's key from the right: instance ids may hold colons.
     #[must_use]
     pub fn process_name(&self, key: &str) -> Option<ProcessName> {
         let rest = key.strip_prefix(&self.prefix)?.strip_prefix("heartbeat:process:")?;
@@ -80,7 +79,7 @@ impl Keys {
         self.key(&format!("heartbeat:instance:{instance}:{service_type}:{service_name}"))
     }
 
-    /// The service that a member of the instance index is of.
+    /// Service type and name of a member of the instance index.
     #[must_use]
     pub fn service_of_instance(&self, key: &str) -> Option<(String, String)> {
         let rest = key.strip_prefix(&self.prefix)?.strip_prefix("heartbeat:instance:")?;
@@ -90,10 +89,16 @@ impl Keys {
         Some((service_type.to_owned(), service_name.to_owned()))
     }
 
-    /// What one ingress worker published of its SSE connections.
+    /// An ingress worker's sample of its SSE connections.
     #[must_use]
     pub fn sse(&self, worker: &WorkerId) -> String {
         self.key(&format!("chat:sse:connections:{}:{}", worker.instance_id, worker.process_id))
+    }
+
+    /// The keys of all ingress workers' SSE connections, as a person would search for them.
+    #[must_use]
+    pub fn sse_of_all_workers(&self) -> String {
+        self.key("chat:sse:connections:*")
     }
 
     /// Ready tasks.
@@ -114,7 +119,7 @@ impl Keys {
         self.key(&format!("chat:conversation:mailbox:count:{}", role.as_str()))
     }
 
-    /// The platform's bookkeeping of a queue.
+    /// The platform's statistics of a queue.
     #[must_use]
     pub fn analytics(&self, role: Role) -> String {
         self.key(&format!("chat:prompt:queue:analytics:{}", role.as_str()))
@@ -130,7 +135,7 @@ impl Keys {
         })
     }
 
-    /// A series of our own. The order of pool and component differs between the two pool series.
+    /// A series of this server. The order of pool and component differs between the two pool series.
     #[must_use]
     pub fn rolling(&self, series: RollingSeries) -> String {
         self.key(&match series {
@@ -146,7 +151,7 @@ impl Keys {
         })
     }
 
-    /// What each ingress worker last published of its SSE connections, kept by this server.
+    /// The last SSE sample of each ingress worker, saved by this server.
     #[must_use]
     pub fn sse_count_cache(&self) -> String {
         self.key("metrics:sse:last")
@@ -205,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_are_not_ours_say_nothing() {
+    fn keys_of_another_scope_or_form_have_no_process() {
         for key in ["", "acme:chat:kdcube:heartbeat:process:x", "other:chat:kdcube:heartbeat:process:a:b:c:1"] {
             assert_eq!(keys().process_name(key), None, "{key}");
         }

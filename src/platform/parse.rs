@@ -1,9 +1,10 @@
-//! How each fact is read from the bytes that the platform's workers write (Python `json.dumps`).
+//! Parses each fact from the bytes that the platform's workers write (Python's `json.dumps`).
 //!
-//! Every function takes bytes and gives the fact or what is wrong with them, never the bytes
-//! themselves: a value may hold what must not be logged. Which keys are read is `sources`' matter.
+//! Every function takes bytes and returns the fact or a [`ParseError`], which never quotes them: a value may hold
+//! secrets. Which keys are read is decided in `sources::redis`.
 
 mod circuit;
+mod error;
 mod heartbeat;
 mod throttling;
 
@@ -13,27 +14,28 @@ use super::facts::{Point, QueueAnalytics, SseSample, WorkerId};
 use crate::base::clock::UnixSeconds;
 use crate::base::number::whole;
 
-pub use circuit::circuit_stats;
+pub use circuit::{circuit_state, circuit_stats};
+pub use error::ParseError;
 pub use heartbeat::heartbeat;
 pub use throttling::throttling_event;
 
-/// Largest value that is read at all: the platform's own are a few kilobytes. Longer ones come cut.
+/// Longest value that is parsed: the platform's own are a few kilobytes. Longer ones arrive truncated.
 pub const MAX_VALUE_BYTES: usize = 64 * 1024;
 
 /// Longest member of a series, time and value, and longest name in a throttling event.
 const LONGEST_NAME: usize = 256;
 
-/// What is wrong with a value, in words, without the value.
-pub type ParseError = String;
+/// The form of a series member.
+const MEMBER: &str = "of the form \"time:value\"";
 
-/// What an ingress worker published of its SSE connections; null counts are 0, as their writer means
-/// them, and a sample whose time is no number is one without a time.
+/// An ingress worker's sample of its SSE connections. Null counts are 0, as their writer means them; a time that is
+/// not a number is treated as missing.
 ///
 /// # Errors
 /// Not a JSON object, or a count that is not a number.
 pub fn sse_sample(bytes: &[u8], worker: &WorkerId) -> Result<SseSample, ParseError> {
     let object = object(bytes)?;
-    let count = |field| counted(&object, field).map(|count| count.max(0));
+    let count = |field: &'static str| counted(&object, field).map(|count| count.max(0));
     Ok(SseSample {
         worker: worker.clone(),
         count: count("count")?,
@@ -43,7 +45,7 @@ pub fn sse_sample(bytes: &[u8], worker: &WorkerId) -> Result<SseSample, ParseErr
     })
 }
 
-/// A role's queue bookkeeping.
+/// The platform's statistics of a role's queue.
 ///
 /// # Errors
 /// Not a JSON object, or a known field of the wrong type.
@@ -61,13 +63,13 @@ pub fn queue_analytics(bytes: &[u8]) -> Result<QueueAnalytics, ParseError> {
 /// Too long, no `:`, or a value that is not a finite number.
 pub fn series_member(member: &[u8], score: UnixSeconds) -> Result<Point, ParseError> {
     if member.len() > LONGEST_NAME {
-        return Err(format!("is longer than {LONGEST_NAME} bytes; expected \"time:value\""));
+        return Err(ParseError::TooLong(LONGEST_NAME));
     }
-    let text = std::str::from_utf8(member).map_err(|_| "is not UTF-8")?;
-    let (_, value) = text.split_once(':').ok_or("has no ':'; expected \"time:value\"")?;
-    let value: f64 = value.trim().parse().map_err(|_| "value is not a number; expected \"time:value\"")?;
+    let text = std::str::from_utf8(member).map_err(|_| ParseError::NotUtf8)?;
+    let (_, value) = text.split_once(':').ok_or(ParseError::BadText { expected: MEMBER })?;
+    let value: f64 = value.trim().parse().map_err(|_| ParseError::BadText { expected: MEMBER })?;
     if !value.is_finite() || !score.is_finite() {
-        return Err("is not finite".to_owned());
+        return Err(ParseError::NotFinite);
     }
     Ok(Point { at: score, value })
 }
@@ -77,8 +79,8 @@ pub fn series_member(member: &[u8], score: UnixSeconds) -> Result<Point, ParseEr
 /// # Errors
 /// Not a whole number.
 pub fn counter(bytes: &[u8]) -> Result<i64, ParseError> {
-    let text = std::str::from_utf8(bytes).map_err(|_| "is not UTF-8")?;
-    text.trim().parse().map_err(|_| "is not a whole number".to_owned())
+    let text = std::str::from_utf8(bytes).map_err(|_| ParseError::NotUtf8)?;
+    text.trim().parse().map_err(|_| ParseError::BadText { expected: "a whole number" })
 }
 
 /// The text of a value that must be UTF-8.
@@ -87,59 +89,61 @@ pub fn counter(bytes: &[u8]) -> Result<i64, ParseError> {
 /// Too long, or not UTF-8.
 pub fn utf8(bytes: &[u8]) -> Result<&str, ParseError> {
     if bytes.len() > MAX_VALUE_BYTES {
-        return Err(format!("is longer than {MAX_VALUE_BYTES} bytes, the most that is read"));
+        return Err(ParseError::TooLong(MAX_VALUE_BYTES));
     }
-    std::str::from_utf8(bytes).map_err(|_| "is not UTF-8".to_owned())
+    std::str::from_utf8(bytes).map_err(|_| ParseError::NotUtf8)
 }
 
 fn object(bytes: &[u8]) -> Result<Map<String, Value>, ParseError> {
     match serde_json::from_str(utf8(bytes)?) {
         Ok(Value::Object(object)) => Ok(object),
-        Ok(_) => Err("is not a JSON object".to_owned()),
-        // The message is kept to the position: serde's own text may quote the value.
-        Err(error) => Err(format!("is not JSON (line {}, column {})", error.line(), error.column())),
+        Ok(_) => Err(ParseError::NotAnObject),
+        // Only the position: serde's own text may quote the value.
+        Err(error) => Err(ParseError::NotJson { line: error.line(), column: error.column() }),
     }
 }
 
-fn required_text(object: &Map<String, Value>, field: &str) -> Result<String, ParseError> {
+fn required_text(object: &Map<String, Value>, field: &'static str) -> Result<String, ParseError> {
     match object.get(field) {
         Some(Value::String(text)) if !text.is_empty() => Ok(text.clone()),
-        _ => Err(format!("field {field} is missing or not a text")),
+        Some(_) => Err(ParseError::BadField { field, expected: "a non-empty text" }),
+        None => Err(ParseError::MissingField(field)),
     }
 }
 
 /// A finite number; null and missing are `None`.
-fn number(object: &Map<String, Value>, field: &str) -> Result<Option<f64>, ParseError> {
+fn number(object: &Map<String, Value>, field: &'static str) -> Result<Option<f64>, ParseError> {
     match object.get(field) {
         None | Some(Value::Null) => Ok(None),
         Some(value) => match value.as_f64() {
             Some(number) if number.is_finite() => Ok(Some(number)),
-            _ => Err(format!("field {field} is not a number")),
+            _ => Err(ParseError::BadField { field, expected: "a number" }),
         },
     }
 }
 
 /// A whole number, also when written as `3.0`; null and missing are `None`.
-fn integer(object: &Map<String, Value>, field: &str) -> Result<Option<i64>, ParseError> {
+fn integer(object: &Map<String, Value>, field: &'static str) -> Result<Option<i64>, ParseError> {
     if let Some(whole) = object.get(field).and_then(Value::as_i64) {
         return Ok(Some(whole));
     }
     let Some(float) = number(object, field)? else { return Ok(None) };
-    let value = whole(float).ok_or_else(|| format!("field {field} is not a whole number"))?;
+    let value = whole(float).ok_or(ParseError::BadField { field, expected: "a whole number" })?;
     Ok(Some(value))
 }
 
-/// A number of things as Python's `int` takes it: a fraction is cut off, digits in a text are read;
-/// null and missing are 0.
-fn counted(object: &Map<String, Value>, field: &str) -> Result<i64, ParseError> {
+/// A count as Python's `int` takes it: a fraction is dropped, digits in a text are read; null and missing are 0.
+fn counted(object: &Map<String, Value>, field: &'static str) -> Result<i64, ParseError> {
     match object.get(field) {
         None | Some(Value::Null) => Ok(0),
-        Some(Value::String(text)) => text.trim().parse().map_err(|_| format!("field {field} is not a number")),
+        Some(Value::String(text)) => {
+            text.trim().parse().map_err(|_| ParseError::BadField { field, expected: "a number" })
+        }
         Some(value) => match (value.as_i64(), value.as_f64()) {
             (Some(whole), _) => Ok(whole),
-            #[expect(clippy::cast_possible_truncation, reason = "cutting the fraction off is what is wanted")]
+            #[expect(clippy::cast_possible_truncation, reason = "dropping the fraction is intended")]
             (None, Some(float)) if float.is_finite() => Ok(float as i64),
-            _ => Err(format!("field {field} is not a number")),
+            _ => Err(ParseError::BadField { field, expected: "a number" }),
         },
     }
 }

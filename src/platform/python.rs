@@ -1,4 +1,4 @@
-//! Numbers and JSON as the platform's writers (Python) put them into Redis.
+//! Numbers and JSON as the platform's workers (Python) write them to Redis.
 
 use std::io;
 
@@ -48,7 +48,7 @@ pub fn python_json(value: &Value) -> String {
     String::from_utf8(out).unwrap_or_default()
 }
 
-/// What an ingress worker publishes of its SSE connections.
+/// An ingress worker's sample of its SSE connections, as JSON.
 #[must_use]
 pub fn sse_json(sample: &SseSample) -> String {
     python_json(&json!({
@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn floats_read_as_python_writes_them() {
+    fn floats_are_written_as_by_python() {
         let cases = [
             (0.0, "0.0"),
             (-0.0, "-0.0"),
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn json_is_as_pythons_dumps() {
+    fn json_is_written_as_by_pythons_dumps() {
         let value = json!({"a": [1, 2.0, 1e16, null, true], "ü": "é\u{1F600}\"\n/", "e": {}, "l": []});
         let expected = r#"{"a": [1, 2.0, 1e+16, null, true], "\u00fc": "\u00e9\ud83d\ude00\"\n/", "e": {}, "l": []}"#;
         assert_eq!(python_json(&value), expected);

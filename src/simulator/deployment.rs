@@ -1,23 +1,21 @@
-//! The deployment: advanced by the clock it is given, it gives the facts of the moment.
+//! The simulated deployment: advanced to a time, it returns the facts of that time.
 //!
-//! Seeded, so that the same times give the same facts. What arrives is `weather`'s matter, who
-//! works on it `tasks`' and `fleet`'s.
+//! Seeded: the same times give the same facts. `demand` decides what arrives; `tasks` and `fleet` process it.
 
 use std::collections::BTreeMap;
 
 use fastrand::Rng;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
+use super::circuits;
+use super::demand::{Demand, exponential, long_tailed};
 use super::fleet::SimulatedFleet;
 use super::tasks::Tasks;
-use super::weather::{Weather, exponential, long_tailed};
 use crate::base::clock::UnixSeconds;
 use crate::base::number::count;
-use crate::platform::facts::{
-    Circuit, CircuitFacts, Facts, LatencySeries, Point, Role, ThrottlingDetail, ThrottlingEvent,
-};
+use crate::platform::facts::{Circuit, Facts, LatencySeries, Point, Role, ThrottlingDetail, ThrottlingEvent};
 
 /// How large the deployment is.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -38,18 +36,18 @@ impl Default for Shape {
     }
 }
 
-/// Tasks that a processor executes at once: the platform's default.
+/// Tasks that a processor runs at once: the platform's default.
 const SLOTS: usize = 5;
-/// Tasks that may wait for each processor before anonymous ones are turned away.
+/// Waiting tasks for each processor, above which anonymous ones are rejected.
 const QUEUED_PER_WORKER: i64 = 6;
 /// The simulation's step; what happens within one happens at its end.
 const STEP_SECONDS: f64 = 0.1;
-/// A clock that jumps further is followed by this much at most.
+/// Longest time simulated at once: a longer jump of the clock skips the rest.
 const LONGEST_SECONDS: f64 = 7200.0;
-/// Hours that the request counters are kept.
+/// Number of hourly request counters that are kept.
 const HOURS: usize = 48;
 
-/// A deployment and all that it has not told yet.
+/// A deployment, with the series entries that no call returned yet.
 #[derive(Debug)]
 pub struct Deployment {
     rate: f64,
@@ -57,7 +55,7 @@ pub struct Deployment {
     started: UnixSeconds,
     now: UnixSeconds,
     next_arrival: UnixSeconds,
-    weather: Weather,
+    demand: Demand,
     fleet: SimulatedFleet,
     tasks: Tasks,
     requests: Vec<Point>,
@@ -71,7 +69,7 @@ impl Deployment {
     #[must_use]
     pub fn new(shape: Shape, now: UnixSeconds) -> Self {
         let mut rng = Rng::with_seed(shape.seed);
-        let weather = Weather::new(&mut rng, now);
+        let demand = Demand::new(&mut rng, now);
         let workers = usize::try_from(shape.proc).unwrap_or(usize::MAX);
         let slots = count(SLOTS);
         Self {
@@ -80,7 +78,7 @@ impl Deployment {
             started: now,
             now,
             next_arrival: now,
-            weather,
+            demand,
             fleet: SimulatedFleet::new(shape.ingress, shape.proc, slots, now),
             tasks: Tasks::new(workers, SLOTS),
             requests: Vec::new(),
@@ -90,21 +88,21 @@ impl Deployment {
         }
     }
 
-    /// Lives on until `now` and tells the facts: state whole, series since the last call.
+    /// Simulates until `now` and returns the facts: the complete state, and series since the last call.
     pub fn advance(&mut self, now: UnixSeconds) -> Facts {
         self.now = self.now.max(now - LONGEST_SECONDS);
         while self.now + STEP_SECONDS <= now {
             self.now += STEP_SECONDS;
             self.step();
         }
-        self.tell()
+        self.facts()
     }
 
     fn step(&mut self) {
-        let demand = self.weather.demand(&mut self.rng, self.now);
+        let demand = self.demand.factor(&mut self.rng, self.now);
         self.fleet.advance(&mut self.rng, self.now, demand);
         let pause = 1.0 / (self.rate * demand).max(1e-9);
-        // After a pause in arrivals they begin anew rather than all at once.
+        // Arrivals missed in a pause are skipped: they must not all come at once.
         self.next_arrival = self.next_arrival.max(self.now - STEP_SECONDS);
         while self.next_arrival <= self.now {
             self.arrival();
@@ -113,20 +111,20 @@ impl Deployment {
         self.tasks.work(&mut self.rng, self.now);
     }
 
-    /// A user's message: some REST requests, and a task unless it is turned away.
+    /// A user's message: some REST requests, and a task unless it is throttled.
     fn arrival(&mut self) {
         let at = self.next_arrival;
         *self.hourly.entry(hour(at)).or_default() += 1;
         self.total_requests += 1;
-        let busy = if self.weather.is_burst(at) { 2.0 } else { 1.0 };
+        let busy = if self.demand.is_burst(at) { 2.0 } else { 1.0 };
         for _ in 0..self.rng.u8(1..=3) {
             self.requests.push(Point { at, value: long_tailed(&mut self.rng, 25.0 * busy, 0.7) });
         }
         let role = Tasks::pick_role(&mut self.rng);
-        let crowded = self.tasks.waiting() > QUEUED_PER_WORKER * self.workers();
+        let overloaded = self.tasks.waiting() > QUEUED_PER_WORKER * self.workers();
         match () {
-            () if crowded && role == Role::Anonymous => self.turn_away(at, role, "anonymous_backpressure", 503),
-            () if self.rng.f64() < 0.002 * busy => self.turn_away(at, role, "hourly_rate_limit", 429),
+            () if overloaded && role == Role::Anonymous => self.throttle(at, role, "anonymous_backpressure", 503),
+            () if self.rng.f64() < 0.002 * busy => self.throttle(at, role, "hourly_rate_limit", 429),
             () => self.tasks.arrive(role, at),
         }
     }
@@ -135,8 +133,8 @@ impl Deployment {
         count(self.tasks.loads().count())
     }
 
-    /// Notes a throttled request in the words of the platform.
-    fn turn_away(&mut self, at: UnixSeconds, role: Role, reason: &str, status: i64) {
+    /// Adds a throttling event as the platform writes it.
+    fn throttle(&mut self, at: UnixSeconds, role: Role, reason: &str, status: i64) {
         let session = format!("s-{}", self.rng.u16(0..50));
         let shown = json!({
             "timestamp": at, "event_id": format!("{:032x}", self.rng.u128(..)), "reason": reason, "http_status": status,
@@ -152,7 +150,7 @@ impl Deployment {
         self.events.push(ThrottlingEvent { at, detail: Some(detail) });
     }
 
-    fn tell(&mut self) -> Facts {
+    fn facts(&mut self) -> Facts {
         while self.hourly.len() > HOURS {
             self.hourly.pop_first();
         }
@@ -171,36 +169,16 @@ impl Deployment {
             latency: latency.into(),
             throttling_events: std::mem::take(&mut self.events),
             hourly_requests: self.hourly.clone(),
-            circuits: Circuit::ALL.into_iter().map(|circuit| (circuit, self.closed(circuit))).collect(),
+            circuits: Circuit::ALL
+                .into_iter()
+                .map(|circuit| (circuit, circuits::closed(circuit, self.started, self.now, self.total_requests)))
+                .collect(),
             ..Facts::default()
         }
     }
-
-    fn closed(&self, circuit: Circuit) -> CircuitFacts {
-        let mut stats = Map::new();
-        for (field, value) in [
-            ("name", json!(circuit.as_str())),
-            ("state", json!("closed")),
-            ("failure_count", json!(0)),
-            ("success_count", json!(self.total_requests)),
-            ("last_failure_time", Value::Null),
-            ("last_success_time", json!(self.now)),
-            ("total_requests", json!(self.total_requests)),
-            ("total_failures", json!(0)),
-            ("opened_at", Value::Null),
-            ("last_state_change", json!(self.started)),
-            ("consecutive_failures", json!(0)),
-            ("consecutive_successes", json!(self.total_requests)),
-            ("current_window_failures", json!(0)),
-            ("half_open_calls", json!(0)),
-        ] {
-            stats.insert(field.to_owned(), value);
-        }
-        CircuitFacts { state: Some("closed".to_owned()), stats: Some(stats), window_failures: 0, half_open_calls: None }
-    }
 }
 
-/// The counter of the hour, UTC as in the platform's containers.
+/// The name of the hourly counter; UTC as in the platform's containers.
 #[expect(clippy::cast_possible_truncation, reason = "whole seconds of a clock")]
 fn hour(at: UnixSeconds) -> String {
     let time = Timestamp::from_second(at as i64).unwrap_or(Timestamp::UNIX_EPOCH);
@@ -220,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn an_hour_has_everything_that_a_day_has() {
+    fn an_hour_has_samples_of_everything() {
         let (_, signals) = hour_of(Shape::default());
         assert_eq!((signals.heartbeats.len(), signals.sse.len()), (5, 2));
         assert!(signals.latency.values().all(|points| points.len() > 5_000), "tasks arrive, wait and are executed");
@@ -231,13 +209,13 @@ mod tests {
     }
 
     #[test]
-    fn the_same_seed_tells_the_same() {
+    fn the_same_seed_gives_the_same_facts() {
         assert_eq!(hour_of(Shape::default()).1, hour_of(Shape::default()).1);
         assert_ne!(hour_of(Shape { seed: 2, ..Shape::default() }).1, hour_of(Shape::default()).1);
     }
 
     #[test]
-    fn series_are_told_once_and_the_rest_whole() {
+    fn series_are_returned_once_and_the_state_completely() {
         let (mut deployment, _) = hour_of(Shape::default());
         let signals = deployment.advance(START + 3600.0);
         assert!(signals.latency.values().all(Vec::is_empty) && signals.throttling_events.is_empty());
@@ -245,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_deployment_is_no_accident() {
+    fn a_deployment_may_be_empty() {
         let (_, signals) = hour_of(Shape { ingress: 0, proc: 0, rate: 0.0, seed: 1 });
         assert_eq!((signals.heartbeats.len(), signals.sse.len()), (0, 0));
     }

@@ -1,13 +1,13 @@
-//! The processes: who heartbeats, with which load, pools and streams.
+//! The processes: their heartbeats, with load and pools, and their SSE streams.
 
 use fastrand::Rng;
 
 use crate::base::clock::UnixSeconds;
 use crate::platform::facts::{Component, HealthWord, Heartbeat, PoolUse, Pools, SseSample, WorkerId};
 
-/// Workers beat this often; ages in the facts follow from it.
+/// Interval of the workers' heartbeats; ages in the facts follow from it.
 pub(super) const BEAT_SECONDS: f64 = 10.0;
-/// Streams that an ingress worker accepts.
+/// SSE streams that an ingress worker accepts.
 const SSE_LIMIT: i64 = 200;
 /// Requests that an ingress process works on at once.
 const INGRESS_SLOTS: i64 = 20;
@@ -17,18 +17,18 @@ const INGRESS_SLOTS: i64 = 20;
 struct Ingress {
     id: WorkerId,
     streams: i64,
-    /// When the streams last changed: only then is their number published.
+    /// When the number of streams last changed: only then it is published.
     changed: UnixSeconds,
     load: i64,
 }
 
-/// All processes of the deployment, one an instance.
+/// All processes, one an instance.
 #[derive(Debug)]
 pub(super) struct SimulatedFleet {
     ingress: Vec<Ingress>,
     proc: u32,
     slots: i64,
-    /// The last beat of all.
+    /// The last heartbeat of all.
     beat: UnixSeconds,
 }
 
@@ -43,7 +43,7 @@ impl SimulatedFleet {
         Self { ingress: (1..=ingress).map(worker).collect(), proc, slots, beat: now }
     }
 
-    /// Streams follow demand at their own pace; loads follow it at once.
+    /// Streams follow demand slowly; loads follow it at once.
     pub(super) fn advance(&mut self, rng: &mut Rng, now: UnixSeconds, demand: f64) {
         if now - self.beat >= BEAT_SECONDS {
             self.beat = now;
@@ -60,7 +60,7 @@ impl SimulatedFleet {
         }
     }
 
-    /// The heartbeats as of the last beat, ordered as a source gives them.
+    /// The last heartbeats, in the order of [`crate::platform::facts::Facts`].
     pub(super) fn heartbeats(&self, loads: impl Iterator<Item = i64>) -> Vec<Heartbeat> {
         let ingress = self.ingress.iter().map(|worker| {
             let WorkerId { instance_id, process_id } = worker.id.clone();
@@ -103,7 +103,7 @@ impl SimulatedFleet {
     }
 }
 
-/// The word that the platform's writers choose.
+/// The status that the platform's workers report.
 const fn health(load: i64, capacity: i64) -> HealthWord {
     match () {
         () if load >= capacity => HealthWord::Unhealthy,

@@ -1,4 +1,4 @@
-//! The deployment by the clock: writes to a Redis what the platform's workers would, when they would.
+//! Runs a simulated deployment by the clock: writes to Redis what the platform's workers would, when they would.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,13 +15,14 @@ use crate::platform::facts::{Facts, LatencySeries, Point, Scope, SseSample, Work
 use crate::platform::keys::Keys;
 use crate::sources::SourceError;
 use crate::sources::redis::config::RedisConfig;
+use crate::sources::redis::errors::first_refusal;
 use crate::sources::redis::link::Link;
 
-/// How often the simulated workers write.
+/// Interval of the simulated workers' writes.
 const STEP: Duration = Duration::from_secs(1);
-/// Members of one ZADD, and keys of one pipeline, when a past is made up.
+/// Members of one ZADD, and keys of one pipeline, of a generated history.
 const BATCH: usize = 5_000;
-/// A made-up past reaches this far back.
+/// A generated history reaches this far back.
 const PAST_SECONDS: f64 = 3590.0;
 
 /// A deployment that writes to one scope of a Redis.
@@ -30,7 +31,7 @@ pub struct Simulation {
     link: Link,
     deployment: Deployment,
     next_beat: UnixSeconds,
-    /// What each ingress worker last published: only a change is written.
+    /// The last sample of each ingress worker: only changes are written.
     published: BTreeMap<WorkerId, SseSample>,
 }
 
@@ -50,7 +51,7 @@ impl Simulation {
     /// Writes `samples` entries of each latency series, spread over the last hour.
     ///
     /// # Errors
-    /// Redis cannot be reached or refuses.
+    /// Redis cannot be reached or refuses the commands.
     pub async fn write_past(&mut self, samples: usize, now: UnixSeconds) -> Result<(), SourceError> {
         let mut written = 0;
         while written < samples {
@@ -64,10 +65,10 @@ impl Simulation {
         Ok(())
     }
 
-    /// Writes keys of no concern, to see what they cost.
+    /// Writes unrelated keys, to measure what they cost.
     ///
     /// # Errors
-    /// Redis cannot be reached or refuses.
+    /// Redis cannot be reached or refuses the commands.
     pub async fn write_unrelated(&mut self, keys: usize) -> Result<(), SourceError> {
         for start in (0..keys).step_by(BATCH) {
             let mut pipeline = Pipeline::new();
@@ -80,7 +81,7 @@ impl Simulation {
         Ok(())
     }
 
-    /// Writes a step a second for as long as it is polled; trouble is told and does not end it.
+    /// Writes a step a second until it is dropped. Errors are logged and do not end it.
     pub async fn run(&mut self, clock: &dyn Clock) {
         let mut cadence = tokio::time::interval(STEP);
         loop {
@@ -94,7 +95,7 @@ impl Simulation {
     /// Writes what the workers write at `now`.
     ///
     /// # Errors
-    /// Redis cannot be reached or refuses.
+    /// Redis cannot be reached or refuses the commands.
     pub async fn step(&mut self, now: UnixSeconds) -> Result<(), SourceError> {
         let mut signals = self.deployment.advance(now);
         if now >= self.next_beat {
@@ -111,12 +112,11 @@ impl Simulation {
 
     async fn send(&mut self, pipeline: &Pipeline) -> Result<(), SourceError> {
         let values = self.link.run(pipeline).await?;
-        let refused = values.into_iter().find_map(|value| value.extract_error().err());
-        refused.map_or(Ok(()), |error| Err(self.link.refused(&error.to_string())))
+        first_refusal(&values).map_or(Ok(()), |error| Err(self.link.refused(error)))
     }
 }
 
-/// Evenly spread times; values that are all different, so that percentiles have work to do.
+/// Evenly spread times, and values that all differ: the worst case for percentiles.
 fn past_point(number: usize, samples: usize, now: UnixSeconds) -> Point {
     let at = now - PAST_SECONDS * (1.0 - float(count(number)) / float(count(samples)));
     let scattered = number.wrapping_mul(2_654_435_761) % 1_000_000;

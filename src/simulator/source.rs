@@ -1,4 +1,4 @@
-//! Facts from a deployment simulated in save_state: no Redis needed.
+//! A source that simulates its deployment in memory; needs no Redis.
 
 use async_trait::async_trait;
 
@@ -7,15 +7,14 @@ use crate::platform::facts::{Facts, RollingSeries};
 use crate::simulator::deployment::{Deployment, Shape};
 use crate::sources::{Cost, SaveState, Source, SourceError};
 
-/// How far back the simulation begins, so that the first answers have something to tell.
+/// How far back the simulation begins, so that the first windows are not empty.
 const WARM_UP_SECONDS: f64 = 900.0;
 
-/// A simulated deployment as a source.
 #[derive(Debug)]
 pub struct EmbeddedSource(Deployment);
 
 impl EmbeddedSource {
-    /// A deployment that has run for a while at `now`.
+    /// A deployment that has been running for a while at `now`.
     #[must_use]
     pub fn new(now: UnixSeconds) -> Self {
         Self(Deployment::new(Shape::default(), now - WARM_UP_SECONDS))
@@ -28,12 +27,12 @@ impl Source for EmbeddedSource {
         Ok(self.0.advance(now))
     }
 
-    /// The history remembers the points; nobody else reads them.
+    /// History keeps the points, and there is no other reader.
     async fn record(
         &mut self,
         _now: UnixSeconds,
         _points: &[(RollingSeries, f64)],
-        _memory: SaveState,
+        _save_state: SaveState,
     ) -> Result<(), SourceError> {
         Ok(())
     }

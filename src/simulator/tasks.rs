@@ -1,10 +1,10 @@
-//! Tasks: they arrive by role, wait in their queue, and are executed by processor slots.
+//! Tasks: they arrive by role, wait in their role's queue, and run in processor slots.
 
 use std::collections::VecDeque;
 
 use fastrand::Rng;
 
-use super::weather::long_tailed;
+use super::demand::long_tailed;
 use crate::base::clock::UnixSeconds;
 use crate::base::number::{count, float};
 use crate::platform::facts::{PerRole, Point, QueueAnalytics, QueueDepth, Role};
@@ -12,10 +12,10 @@ use crate::platform::facts::{PerRole, Point, QueueAnalytics, QueueDepth, Role};
 /// Median time of a task's execution.
 const EXECUTION_SECONDS: f64 = 2.0;
 
-/// Who is served first.
+/// The order in which waiting roles are served.
 const PRIORITY: [Role; 5] = [Role::Privileged, Role::Paid, Role::Registered, Role::External, Role::Anonymous];
 
-/// Share of all tasks, in the order of [`Role::ALL`].
+/// Share of all tasks.
 const SHARES: [(Role, f64); 5] = [
     (Role::Anonymous, 0.4),
     (Role::External, 0.05),
@@ -32,7 +32,7 @@ struct Running {
     ends: UnixSeconds,
 }
 
-/// What a role's queue has seen.
+/// Statistics of a role's queue.
 #[derive(Debug, Clone, Copy, Default)]
 struct RoleWaits {
     started: i64,
@@ -52,7 +52,7 @@ pub(super) struct Tasks {
 }
 
 impl Tasks {
-    /// `workers` processes that execute `slots` tasks each at once.
+    /// `workers` processes that run `slots` tasks each at once.
     pub(super) fn new(workers: usize, slots: usize) -> Self {
         Self {
             waiting: PerRole::default(),
@@ -64,7 +64,7 @@ impl Tasks {
         }
     }
 
-    /// Whose task arrives next.
+    /// The role of the next task.
     pub(super) fn pick_role(rng: &mut Rng) -> Role {
         let mut draw = rng.f64();
         for (role, share) in SHARES {
@@ -80,7 +80,7 @@ impl Tasks {
         self.waiting.get_mut(role).push_back(at);
     }
 
-    /// Ends what has ended by `now` and starts what can start.
+    /// Ends the tasks that are done by `now` and starts waiting ones.
     pub(super) fn work(&mut self, rng: &mut Rng, now: UnixSeconds) {
         for worker in &mut self.workers {
             worker.retain(|task| {
@@ -103,17 +103,17 @@ impl Tasks {
         }
     }
 
-    /// Tasks that each process works on.
+    /// Running tasks of each process.
     pub(super) fn loads(&self) -> impl Iterator<Item = i64> {
         self.workers.iter().map(|worker| count(worker.len()))
     }
 
-    /// Tasks that wait.
+    /// Waiting tasks.
     pub(super) fn waiting(&self) -> i64 {
         self.waiting.iter().map(|(_, queue)| count(queue.len())).sum()
     }
 
-    /// The depths as the platform counts them: claimed tasks are in the queue until they are done.
+    /// The depths as the platform counts them: a claimed task stays in flight until it is done.
     pub(super) fn depths(&self) -> PerRole<Option<QueueDepth>> {
         let mut depths = PerRole::default();
         for role in Role::ALL {

@@ -1,6 +1,4 @@
-//! Facts into Redis, byte for byte as the platform's workers write them.
-//!
-//! The opposite of `sources::redis`: what is written here reads back as the same facts.
+//! Writes facts to Redis, byte for byte as the platform's workers do. [`crate::sources::redis`] reads the same facts back.
 
 use std::iter::once;
 
@@ -16,7 +14,7 @@ use crate::platform::facts::{
 use crate::platform::keys::Keys;
 use crate::platform::python::{python_float, python_json, sse_json};
 
-/// How long the platform's workers let things live.
+/// Expiry of what the platform's workers write.
 const HEARTBEAT_SECONDS: u64 = 30;
 const INDEX_SECONDS: u64 = 75;
 const SSE_SECONDS: u64 = 60;
@@ -25,7 +23,7 @@ const SERIES_EXPIRE: u64 = 3660;
 const DAY_SECONDS: u64 = 86_400;
 const DAY: f64 = 86_400.0;
 
-/// Writes one scope's facts as of a time.
+/// Collects the commands of one scope.
 #[derive(Debug)]
 pub struct Writer<'a> {
     keys: &'a Keys,
@@ -33,7 +31,7 @@ pub struct Writer<'a> {
     pipeline: Pipeline,
 }
 
-/// The commands that leave `signals` in Redis as of `now`. An unknown queue is left as it is.
+/// The commands that write `signals` as of `now`. An unknown queue is left as it is.
 #[must_use]
 pub fn commands(keys: &Keys, signals: &Facts, now: UnixSeconds) -> Pipeline {
     let mut writer = Writer { keys, now, pipeline: Pipeline::new() };
@@ -79,7 +77,7 @@ impl Writer<'_> {
         self.pipeline.cmd("EXPIRE").arg(index).arg(INDEX_SECONDS).ignore();
     }
 
-    /// Its key has expired; the index still names it.
+    /// Only in the index: its key has expired.
     fn departed(&mut self, departed: &Departed) {
         let Departed { instance_id, service_type, service_name, process_id, last_seen } = departed;
         let process = process_id.map_or_else(|| "None".to_owned(), |id| id.to_string());
@@ -132,7 +130,7 @@ impl Writer<'_> {
         self.pipeline.cmd("EXPIRE").arg(key).arg(SERIES_EXPIRE).ignore();
     }
 
-    /// Forgets what is older than `seconds`, as the platform's writers do after each addition.
+    /// Removes entries older than `seconds`, as the platform's workers do after each addition.
     fn trim(&mut self, key: &str, seconds: f64) {
         let oldest = python_float(self.now - seconds);
         self.pipeline.cmd("ZREMRANGEBYSCORE").arg(key).arg(0).arg(oldest).ignore();
@@ -144,7 +142,7 @@ impl Writer<'_> {
             Some(ThrottlingDetail { reason, http_status, session_id, shown: None }) => python_json(&json!({
                 "timestamp": event.at, "reason": reason, "http_status": http_status, "session_id": session_id,
             })),
-            // A member that is no JSON counts too; its text only has to be of its own.
+            // A member that is not JSON counts too; it only has to be unique.
             None => format!("event at {}", event.at),
         };
         let key = self.keys.throttling_events();
@@ -154,8 +152,8 @@ impl Writer<'_> {
 
     fn circuit(&mut self, circuit: Circuit, facts: &CircuitFacts) {
         let key = |part| self.keys.circuit(circuit, part);
-        if let Some(state) = &facts.state {
-            self.pipeline.set(key("state"), state).ignore();
+        if let Some(state) = facts.state {
+            self.pipeline.set(key("state"), state.as_str()).ignore();
         }
         if let Some(stats) = &facts.stats {
             self.pipeline.set(key("stats"), python_json(&Value::Object(stats.clone()))).ignore();

@@ -1,33 +1,32 @@
-//! Asks PostgreSQL what it can take: `max_connections`, over one connection that is kept.
+//! Queries PostgreSQL's `max_connections` over one connection that stays open.
 //!
-//! The answer can only change when the server starts anew, which ends the connection: kept open, it
-//! tells of that at once, and it holds its place when the server has none left. When questions are
-//! asked is `engine::database`'s matter.
+//! The limit changes only when the server restarts, which ends the connection: an open one notices that at once, and
+//! keeps its slot when the server has none left. `engine::database` decides when to query.
 
+pub(crate) mod authorities;
 pub mod config;
+mod errors;
 
 use std::future::pending;
 
-use rustls::{ClientConfig, RootCertStore};
 use secrecy::ExposeSecret;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::{Client, Connection, Error, NoTls, SimpleQueryMessage};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use self::authorities::AuthoritiesSender;
 use super::SourceError;
-use crate::sources::postgres::config::{Authorities, PostgresConfig};
+use crate::sources::postgres::config::PostgresConfig;
 
-/// Longest part of the server's words that is passed on.
-const LONGEST_WORDS: usize = 300;
-
-/// A PostgreSQL server that can be asked.
+/// A client of one PostgreSQL server.
 pub struct Postgres {
     config: PostgresConfig,
     /// `None` = no TLS.
-    tls: Option<MakeRustlsConnect>,
+    tls: Option<watch::Receiver<MakeRustlsConnect>>,
     session: Option<Session>,
 }
 
@@ -45,52 +44,64 @@ impl Drop for Session {
 }
 
 impl Postgres {
-    /// Connects when first asked.
+    /// Connects at the first query.
     #[must_use]
     pub fn new(config: PostgresConfig) -> Self {
-        let tls = config.tls.as_ref().map(connector);
-        Self { config, tls, session: None }
+        Self::reloadable(config).0
     }
 
-    /// Asks for `max_connections`, within the configured limit.
+    /// With the means to replace the certificate authorities of later connections; `None` without TLS.
+    pub(crate) fn reloadable(config: PostgresConfig) -> (Self, Option<AuthoritiesSender>) {
+        let (sender, tls) = config.tls.as_ref().map(AuthoritiesSender::new).unzip();
+        (Self { config, tls, session: None }, sender)
+    }
+
+    /// Queries `max_connections`, within the configured time limit.
     ///
     /// # Errors
-    /// The server cannot be reached, refuses, or answers oddly; the next question connects anew.
+    /// The server cannot be reached, refuses, or its answer cannot be read; the next query reconnects.
     pub async fn max_connections(&mut self) -> Result<i64, SourceError> {
         let limit = self.config.timeout;
-        let why = match timeout(limit, self.ask()).await {
-            Ok(Ok(number)) => return Ok(number),
-            Ok(Err(why)) => why,
-            Err(_) => format!("no answer within {limit:?}"),
-        };
-        self.session = None;
-        Err(SourceError(format!("PostgreSQL at {}: {why}", self.config.place())))
+        let timed_out = SourceError::TimedOut { server: self.server(), limit, advice: errors::RUNNING };
+        let answer = timeout(limit, self.query()).await.unwrap_or(Err(timed_out));
+        if answer.is_err() {
+            self.session = None;
+        }
+        answer
     }
 
-    async fn ask(&mut self) -> Result<i64, String> {
+    async fn query(&mut self) -> Result<i64, SourceError> {
         let session = match self.session.take() {
             Some(session) => session,
-            None => self.connect().await.map_err(|error| describe(&error))?,
+            None => self.connect().await.map_err(|error| errors::not_connected(self.server(), &error))?,
         };
         let session = self.session.insert(session);
-        let answer = session.client.simple_query("SHOW max_connections").await.map_err(|error| describe(&error))?;
+        let answer = session.client.simple_query("SHOW max_connections").await;
+        let answer = answer.map_err(|error| errors::failed(self.server(), &error))?;
         let row = answer.iter().find_map(|message| match message {
             SimpleQueryMessage::Row(row) => row.get(0),
             _ => None,
         });
         let number = row.and_then(|text| text.trim().parse().ok()).filter(|number| *number > 0);
-        number.ok_or_else(|| "its answer to SHOW max_connections is not a number above 0".to_owned())
+        number.ok_or_else(|| SourceError::BadReply {
+            server: self.server(),
+            problem: "its answer to SHOW max_connections is not a number above 0".to_owned(),
+        })
+    }
+
+    fn server(&self) -> String {
+        format!("PostgreSQL at {}", self.config.place())
     }
 
     /// Completes when the open connection ends; never while there is none.
     pub async fn closed(&mut self) {
         let Some(session) = &mut self.session else { return pending().await };
-        // A panic of the driver ends the connection like anything else.
+        // A panic of the driver ends the connection too.
         let _ = (&mut session.driver).await;
         self.session = None;
     }
 
-    /// The server's version, where a connection is open and it told.
+    /// The server's version, if a connection is open and the server reported it.
     #[must_use]
     pub fn version(&self) -> Option<&str> {
         self.session.as_ref()?.version.as_deref()
@@ -98,9 +109,10 @@ impl Postgres {
 
     async fn connect(&self) -> Result<Session, Error> {
         let config = self.library_config();
-        match &self.tls {
+        let tls = self.tls.as_ref().map(|tls| tls.borrow().clone());
+        match tls {
             None => config.connect(NoTls).await.map(|(client, connection)| drive(client, connection)),
-            Some(tls) => config.connect(tls.clone()).await.map(|(client, connection)| drive(client, connection)),
+            Some(tls) => config.connect(tls).await.map(|(client, connection)| drive(client, connection)),
         }
     }
 
@@ -123,50 +135,7 @@ where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let version = connection.parameter("server_version").map(str::to_owned);
-    // Why a connection ended is told to the question that finds it so.
+    // The next query reports why a connection ended.
     let driver = tokio::spawn(async move { drop(connection.await) });
     Session { client, version, driver }
-}
-
-fn connector(authorities: &Authorities) -> MakeRustlsConnect {
-    crate::tls::use_ring();
-    let roots = match authorities {
-        Authorities::Own(roots) => RootCertStore::clone(roots),
-        Authorities::System => crate::tls::system_authorities(),
-    };
-    MakeRustlsConnect::new(ClientConfig::builder().with_root_certificates(roots).with_no_client_auth())
-}
-
-/// The error in words, with what to do where that is clear; no word of it holds the password.
-fn describe(error: &Error) -> String {
-    let words = match error.as_db_error() {
-        Some(error) => format!("{} ({})", error.message(), error.code().code()),
-        None => causes(error),
-    };
-    let words: String = words.chars().take(LONGEST_WORDS).collect();
-    let advice = match error.code().map(tokio_postgres::error::SqlState::code) {
-        Some("28P01" | "28000") => "; are POSTGRES_USER and POSTGRES_PASSWORD right, and may the user connect?",
-        Some("3D000") => "; is POSTGRES_DATABASE right?",
-        Some(_) => "",
-        None if words.contains("certificate") => {
-            "; METRICS_POSTGRES_CA_FILE names who signs the server's, and POSTGRES_HOST must be its name"
-        }
-        None if words.contains("password") => "; set POSTGRES_PASSWORD",
-        None => "; is it running, and are POSTGRES_HOST, POSTGRES_PORT and POSTGRES_SSL right?",
-    };
-    words + advice
-}
-
-/// The error and what it came from, unless one says the other's words again.
-fn causes(error: &Error) -> String {
-    let mut words = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        let more = error.to_string();
-        if !words.contains(&more) {
-            words = format!("{words}: {more}");
-        }
-        cause = error.source();
-    }
-    words
 }

@@ -1,13 +1,12 @@
-//! Asks ingress and processor for `/monitoring/system`, both at once.
+//! Requests `/monitoring/system` of ingress and processor, both at once. `payload::upstream` parses the bodies.
 //!
-//! Here is what an answer is. One upstream is `upstream`'s matter, who is asked in what way
-//! `client`'s, how a body is taken in `body`'s, when not to ask `circuit`'s. What an answer means is
-//! for `monitoring::upstream` to say.
+//! `upstream` is one of them, `breaker` its circuit breaker, `client` the HTTP client, `body` reads a response's body.
 
 mod body;
 mod breaker;
 mod client;
 pub mod config;
+mod error;
 mod upstream;
 
 use std::time::Duration;
@@ -21,37 +20,29 @@ use crate::base::clock::UnixSeconds;
 use crate::platform::facts::Component;
 use crate::sources::proxy::config::ProxyConfig;
 
-/// What came of asking one upstream.
+pub use error::UpstreamError;
+
+/// The result of a request to one upstream.
 #[derive(Debug, Clone)]
 pub enum UpstreamReply {
     NotConfigured,
-    /// Its body, as it was sent.
+    /// Its body, unchanged.
     Body(Bytes),
     Failed(UpstreamError),
 }
 
-/// Why an upstream told nothing: what, where and what to do, and never a secret.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{detail}")]
-pub struct UpstreamError {
-    /// Its HTTP status, where it answered with an error.
-    pub status: Option<u16>,
-    pub detail: String,
-}
-
-/// What both sides told in one tick.
+/// Both upstreams' results of one tick.
 #[derive(Debug, Clone)]
 pub struct UpstreamReplies {
     pub ingress: UpstreamReply,
     pub proc: UpstreamReply,
-    /// When they were asked.
+    /// When the requests were sent.
     pub at: Instant,
-    /// The same on the wall clock.
+    /// The same time as Unix time.
     pub taken_at: UnixSeconds,
 }
 
 impl UpstreamReplies {
-    /// One side's answer.
     #[must_use]
     pub const fn of(&self, component: Component) -> &UpstreamReply {
         match component {
@@ -70,31 +61,32 @@ pub struct Upstreams {
 }
 
 impl Upstreams {
-    /// Upstreams that are connected to when they are first asked.
+    /// Connects at the first request. Follows the certificate files, if there are some, and calls `on_reload` after
+    /// each change with whether the new ones are used. Needs a runtime.
     ///
     /// # Errors
-    /// The files of the configuration cannot be read or hold no certificates.
-    pub fn new(config: &ProxyConfig) -> Result<Self, String> {
+    /// The certificate files cannot be read or hold no certificates.
+    pub fn new(config: &ProxyConfig, on_reload: impl Fn(bool) + Send + 'static) -> Result<Self, String> {
         let upstream = |component| config.endpoint(component).map(|endpoint| Upstream::new(component, endpoint));
         Ok(Self {
-            client: UpstreamClient::new(config)?,
+            client: UpstreamClient::new(config, on_reload)?,
             ingress: upstream(Component::Ingress),
             proc: upstream(Component::Proc),
             limit: config.timeout,
         })
     }
 
-    /// The longest that asking takes: a request, and another one with a newer token.
+    /// The longest that [`Self::ask`] takes: a request, and another one with a newer token.
     pub(crate) fn time_limit(&self) -> Duration {
         self.limit * 2
     }
 
-    /// Asks whoever is configured.
+    /// Requests the payload of each configured upstream.
     pub async fn ask(&mut self, now: UnixSeconds) -> UpstreamReplies {
         let at = Instant::now();
-        if self.client.refresh() {
-            // Another certificate may let us in.
-            [&mut self.ingress, &mut self.proc].into_iter().flatten().for_each(Upstream::forgive);
+        if self.client.was_reloaded() {
+            // The upstreams may accept the new certificate.
+            [&mut self.ingress, &mut self.proc].into_iter().flatten().for_each(Upstream::close_circuit);
         }
         let (ingress, proc) =
             tokio::join!(ask(self.ingress.as_mut(), &self.client), ask(self.proc.as_mut(), &self.client));
@@ -106,6 +98,6 @@ async fn ask(upstream: Option<&mut Upstream>, client: &UpstreamClient) -> Upstre
     let Some(upstream) = upstream else { return UpstreamReply::NotConfigured };
     match upstream.ask(client).await {
         Ok(body) => UpstreamReply::Body(body),
-        Err(refusal) => UpstreamReply::Failed(refusal),
+        Err(error) => UpstreamReply::Failed(error),
     }
 }

@@ -1,10 +1,10 @@
-//! Reads one scope's facts from Redis in at most three pipelined round trips a tick, and writes the
-//! tick's own points back.
+//! Reads one scope's facts from Redis in at most three pipelined round trips a tick, and writes the tick's points back.
 //!
-//! Here is the order of a tick. Names of keys are `keys`' matter, processes `fleet`'s, series
-//! `tail`'s, small facts `state`'s, the connection `link`'s, and that no value is too long `cut`'s.
+//! This file has the order of a tick. `link` holds the connection, `stream` its transport, `truncate` bounds its values;
+//! `fleet` reads processes, `series` the series (each by `tail`), `state` the small facts.
 
 pub mod config;
+pub(crate) mod errors;
 mod fleet;
 pub(crate) mod link;
 pub mod probe;
@@ -22,11 +22,12 @@ mod values;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use redis::{Pipeline, Value};
+use redis::Pipeline;
 
+use self::errors::{error_text, first_refusal, server_refusal};
 use self::fleet::{FleetQuery, FleetReader, FleetReplies};
 use self::link::Link;
-use self::replies::{Replies, refusal};
+use self::replies::Replies;
 use self::series::SeriesReader;
 use self::sse_cache::SseCountCache;
 use super::{Cost, SaveState, Source, SourceError};
@@ -36,14 +37,14 @@ use crate::platform::keys::Keys;
 use crate::platform::python::python_float;
 use crate::sources::redis::config::RedisConfig;
 
-/// Own series are kept this long, as the platform's writers keep theirs.
+/// The rolling series are kept this long, as the platform's writers keep theirs.
 const SERIES_SECONDS: f64 = 3600.0;
 /// And expire this long after the last point.
 const SERIES_EXPIRE: u64 = 3660;
-/// A tick connects, asks twice and writes; each has the time limit of one request, and one is to spare.
+/// Requests of the longest tick, each with its own time limit: connect, two reads, a write, and one in reserve.
 const REQUESTS: u32 = 5;
 
-/// How much was read before the first tick.
+/// How much of the work before the first tick is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Prepared {
     Nothing,
@@ -51,7 +52,7 @@ enum Prepared {
     All,
 }
 
-/// One scope's Redis.
+/// Reads one scope.
 pub struct RedisSource {
     keys: Keys,
     link: Link,
@@ -66,8 +67,7 @@ pub struct RedisSource {
 }
 
 impl RedisSource {
-    /// A source that connects when it is first asked. It hands over no more of a series at once than
-    /// `most` entries.
+    /// Connects on first use. One `collect` returns at most `most` entries of a series.
     #[must_use]
     pub fn new(config: RedisConfig, scope: &Scope, most: usize) -> Self {
         let keys = Keys::new(scope);
@@ -85,17 +85,16 @@ impl RedisSource {
         }
     }
 
-    /// One round trip; an answer that concerns the whole server is an error.
+    /// One round trip. An error that concerns the whole server is an error; that of one key is a reply.
     async fn ask(&mut self, pipeline: &Pipeline, optional: Option<usize>) -> Result<Replies, SourceError> {
         let values = self.link.run(pipeline).await?;
-        match refusal(&values, optional) {
-            Some(why) => Err(self.link.refused(&why)),
+        match server_refusal(&values, optional) {
+            Some(error) => Err(self.link.refused(error)),
             None => Ok(Replies::new(values)),
         }
     }
 
-    /// Reads the next part of the retention of every series, a page or a few of each, so that no
-    /// command is long.
+    /// Reads the next pages of every series' retention: only a few, to keep each command short.
     async fn load_series(&mut self, now: UnixSeconds) -> Result<(), SourceError> {
         let mut pipeline = Pipeline::new();
         let asked = self.series.ask(now, &mut pipeline);
@@ -107,7 +106,7 @@ impl RedisSource {
         Ok(())
     }
 
-    /// Looks for processes that no index names: later steps go with the ticks, one with each.
+    /// Scans for processes that no index names, before the first tick; later steps run with the ticks, one in each.
     async fn scan(&mut self) -> Result<(), SourceError> {
         let Some(round) = self.fleet.first_scan() else {
             self.prepared = Prepared::All;
@@ -120,7 +119,7 @@ impl RedisSource {
         Ok(())
     }
 
-    /// The round of every tick: what was there last time, the small facts, and the series.
+    /// The first round trip of a tick: the known processes, the small facts, and the series.
     async fn first_round(
         &mut self,
         now: UnixSeconds,
@@ -163,7 +162,7 @@ impl RedisSource {
         Ok(())
     }
 
-    /// On the first tick nothing is known, so what was found is followed up before it replies.
+    /// The first tick knows no process before, so it also reads what its first two round trips found.
     async fn follow_up(&mut self, signals: &mut Facts, reading: &mut FleetReplies) -> Result<(), SourceError> {
         let services = self.fleet.next_round(&self.keys, reading, &FleetQuery::default());
         self.round(&services, signals, reading).await?;
@@ -185,14 +184,6 @@ impl RedisSource {
         }
         pipeline
     }
-}
-
-/// What the server said to the first command that it refused.
-fn first_refusal(values: &[Value]) -> Option<String> {
-    values.iter().find_map(|value| match value {
-        Value::ServerError(error) => Some(replies::error_text(error)),
-        _ => None,
-    })
 }
 
 #[async_trait]
@@ -222,7 +213,7 @@ impl Source for RedisSource {
         if self.first {
             self.sse_cache.restore(&mut signals, |worker| self.fleet.is_heartbeating(worker));
         }
-        self.sse_cache.note(&signals, |worker| self.fleet.is_heartbeating(worker));
+        self.sse_cache.update(&signals, |worker| self.fleet.is_heartbeating(worker));
         self.series.drain_into(&mut signals);
         self.first = false;
         self.cost = self.link.cost();
@@ -244,8 +235,8 @@ impl Source for RedisSource {
         self.cost = self.link.cost();
         let values = answer.inspect_err(|_| self.sse_cache.lost())?;
         let (points, sse_cache) = values.split_at(of_points.min(values.len()));
-        self.sse_cache.written(first_refusal(sse_cache), now);
-        first_refusal(points).map_or(Ok(()), |why| Err(self.link.refused(&why)))
+        self.sse_cache.written(first_refusal(sse_cache).map(error_text), now);
+        first_refusal(points).map_or(Ok(()), |error| Err(self.link.refused(error)))
     }
 
     fn cost(&self) -> Cost {

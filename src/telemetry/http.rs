@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Telemetry, locked};
 use crate::base::clock::UnixSeconds;
+use crate::base::number;
 
 /// Why the server closed a connection early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,6 +37,9 @@ impl CloseReason {
 pub enum WatchedFiles {
     Tls,
     Tokens,
+    /// Certificates for upstreams, in proxy mode.
+    ProxyTls,
+    PostgresCa,
 }
 
 impl WatchedFiles {
@@ -45,6 +49,8 @@ impl WatchedFiles {
         match self {
             Self::Tls => "tls",
             Self::Tokens => "tokens",
+            Self::ProxyTls => "proxy_tls",
+            Self::PostgresCa => "postgres_ca",
         }
     }
 }
@@ -87,7 +93,7 @@ impl Telemetry {
 
     /// The number of connections that are open now.
     pub fn set_open_connections(&self, connections: usize) {
-        locked(&self.http).open_connections = connections as u64;
+        locked(&self.http).open_connections = number::count_u64(connections);
     }
 
     /// The server closed a connection early.

@@ -1,4 +1,4 @@
-//! What a certificate says for people: whose it is, and until when.
+//! A certificate's name and validity period, for people.
 
 use x509_cert::Certificate;
 use x509_cert::der::Decode;
@@ -7,17 +7,16 @@ use x509_cert::ext::pkix::name::GeneralName;
 
 use crate::base::clock::UnixSeconds;
 
-/// Whose a certificate is, and when it holds.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Validity {
-    /// The names that clients know the server by, or the subject where there is none.
+    /// Its DNS names, or the subject where there are none.
     pub name: String,
     pub not_before: UnixSeconds,
     pub not_after: UnixSeconds,
 }
 
 impl Validity {
-    /// Reads a certificate in DER; `None` if it is none.
+    /// Parses DER; `None` if it is not a certificate.
     pub(super) fn of(der: &[u8]) -> Option<Self> {
         let certificate = Certificate::from_der(der).ok()?;
         let body = &certificate.tbs_certificate;
@@ -29,7 +28,7 @@ impl Validity {
         })
     }
 
-    /// Days until it ends, as a clock shows them at `now`; negative when it has ended.
+    /// Whole days from `now` until it expires; negative if it has expired.
     #[must_use]
     pub fn days_left(&self, now: UnixSeconds) -> f64 {
         ((self.not_after - now) / 86_400.0).floor()

@@ -1,4 +1,4 @@
-//! Certificates in PEM, and those of authorities as what a peer's are held against.
+//! Certificates in PEM, and trust stores of them.
 
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
@@ -7,17 +7,17 @@ use rustls::pki_types::pem::PemObject;
 /// The certificates in a PEM text, at least one.
 ///
 /// # Errors
-/// What is wrong with it, as a short phrase.
+/// A short phrase.
 pub(crate) fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
     let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     let certificates = read.map_err(|error| format!("is not PEM: {error}"))?;
     if certificates.is_empty() { Err("holds no certificate".to_owned()) } else { Ok(certificates) }
 }
 
-/// These and no others are trusted.
+/// A trust store of these certificates only.
 ///
 /// # Errors
-/// Which of them cannot be used.
+/// A short phrase that gives the position of the one that cannot be used.
 pub(crate) fn roots(certificates: Vec<CertificateDer<'static>>) -> Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
     for (place, certificate) in (1..).zip(certificates) {

@@ -1,4 +1,4 @@
-//! The front door: who gets in, and what is told to whom.
+//! Access control: tokens and their reload, the warning without any, and the security headers.
 
 mod crowd;
 
@@ -11,7 +11,7 @@ use crate::support::{GATEWAY, Server, eventually, program, request};
 const EMBEDDED: (&str, &str) = ("METRICS_MODE", "embedded");
 
 #[test]
-fn only_a_token_opens_the_routes() {
+fn every_route_but_health_needs_a_token() {
     let server = Server::start(&[EMBEDDED, ("METRICS_AUTH_TOKEN", "hunter2,hunter3")]);
     let ask = |path: &str, headers: &[(&str, &str)]| request(server.port(), "GET", path, headers);
     for path in
@@ -39,7 +39,7 @@ fn only_a_token_opens_the_routes() {
 }
 
 #[test]
-fn tokens_that_are_no_tokens_stop_the_start() {
+fn invalid_tokens_stop_the_start() {
     let folder = tempfile::tempdir().unwrap();
     let (empty, binary) = (folder.path().join("empty"), folder.path().join("binary"));
     std::fs::write(&empty, "\n").unwrap();
@@ -61,7 +61,7 @@ fn tokens_that_are_no_tokens_stop_the_start() {
 }
 
 #[test]
-fn a_file_of_tokens_is_read_again_when_it_changes() {
+fn a_token_file_is_reloaded_when_it_changes() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("tokens");
     std::fs::write(&file, "hunter2\n").unwrap();
@@ -73,11 +73,11 @@ fn a_file_of_tokens_is_read_again_when_it_changes() {
     eventually("the second token", seen, || ask("hunter3").status == 200);
     assert_eq!(ask("hunter2").status, 200);
     std::fs::write(&file, "hunter3\n").unwrap();
-    eventually("the end of the first", seen, || ask("hunter2").status == 401);
-    // Neither nothing nor no file opens the door.
+    eventually("the first token to be rejected", seen, || ask("hunter2").status == 401);
+    // An empty file and a missing one keep the previous tokens.
     let failed = || ask("hunter3").text().contains(r#"kdcube_metrics_reloads_total{files="tokens",result="failed"} 1"#);
     std::fs::write(&file, "").unwrap();
-    eventually("the judgement", seen, failed);
+    eventually("the failed reload", seen, failed);
     assert_eq!((server.get("/metrics").status, ask("hunter3").status), (401, 200));
     std::fs::remove_file(&file).unwrap();
     std::fs::write(&file, "hunter4").unwrap();
@@ -88,7 +88,7 @@ fn a_file_of_tokens_is_read_again_when_it_changes() {
 }
 
 #[test]
-fn an_open_door_on_the_network_is_warned_of_once() {
+fn a_server_open_to_the_network_warns_once() {
     let anywhere = ("METRICS_BIND", "0.0.0.0");
     let warnings = |variables: &[(&str, &str)]| Server::ready(variables).log().matches("Internal only means").count();
     assert_eq!(warnings(&[EMBEDDED, anywhere]), 1);

@@ -1,11 +1,10 @@
-//! The Redis contract, to the letter: what the simulated workers write, and what the server asks and
-//! writes itself.
+//! The Redis contract, byte for byte: what the simulated workers write, and which commands the server sends.
 
 use std::collections::BTreeSet;
 
 use kdcube_metrics::platform::facts::{
-    Circuit, CircuitFacts, Departed, Facts, HealthWord, Heartbeat, LatencySeries, PerRole, Point, PoolUse, Pools,
-    QueueAnalytics, QueueDepth, RollingSeries, SseSample, ThrottlingDetail, ThrottlingEvent, WorkerId,
+    Circuit, CircuitFacts, CircuitState, Departed, Facts, HealthWord, Heartbeat, LatencySeries, PerRole, Point,
+    PoolUse, Pools, QueueAnalytics, QueueDepth, RollingSeries, SseSample, ThrottlingDetail, ThrottlingEvent, WorkerId,
 };
 use kdcube_metrics::platform::keys::Keys;
 use kdcube_metrics::simulator::writer;
@@ -53,14 +52,17 @@ fn signals() -> Facts {
         latency: [(LatencySeries::IngressRest, vec![Point { at: NOW - 10.376_544, value: 1532.0 }])].into(),
         throttling_events: vec![ThrottlingEvent { at: NOW - 20.0, detail: Some(detail) }],
         hourly_requests: [("2026-01-01_00".to_owned(), 3)].into(),
-        circuits: [(Circuit::Backpressure, CircuitFacts { state: Some("open".into()), ..CircuitFacts::default() })]
-            .into(),
+        circuits: [(
+            Circuit::Backpressure,
+            CircuitFacts { state: Some(CircuitState::Open), ..CircuitFacts::default() },
+        )]
+        .into(),
         ..Facts::default()
     }
 }
 
 #[test]
-fn the_simulated_workers_write_what_the_platforms_do() {
+fn the_simulated_workers_write_what_the_platforms_workers_do() {
     let server = RedisServer::start();
     let mut connection = server.connection();
     writer::commands(&Keys::new(&scope()), &signals(), NOW).query::<()>(&mut connection).unwrap();
@@ -131,7 +133,7 @@ fn logged(server: &RedisServer) -> Vec<Vec<String>> {
 }
 
 #[tokio::test]
-async fn the_server_asks_for_little_at_a_time_and_writes_its_own_keys_only() {
+async fn the_server_reads_in_small_pieces_and_writes_only_its_own_keys() {
     let server = RedisServer::start_with(&["--slowlog-log-slower-than", "0", "--slowlog-max-len", "100000"]);
     for process in 0..700 {
         beat(&server, "ingress-1", "rest", process);

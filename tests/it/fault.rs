@@ -1,4 +1,4 @@
-//! What goes wrong with a request, on demand.
+//! Faults of a request, on demand.
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
@@ -6,17 +6,17 @@ use std::time::Duration;
 
 pub(crate) enum Fault {
     None,
-    /// This status and code.
+    /// Answers with this status and body.
     Answer(u16, &'static str),
-    /// It is taken, and the answer comes this much later.
+    /// Processes the request and answers this much later.
     Late(Duration),
-    /// The connection ends in the middle of the body.
+    /// Closes the connection in the middle of the body.
     Reset,
-    /// Nothing is taken and no answer comes.
+    /// Never answers.
     Hang,
 }
 
-/// What happens to the next requests, in order; nothing to those after.
+/// The faults of the next requests, in order; none after those.
 #[derive(Default)]
 pub(crate) struct Mishaps(Mutex<VecDeque<Fault>>);
 
@@ -25,7 +25,7 @@ impl Mishaps {
         self.0.lock().unwrap().extend(mishaps);
     }
 
-    /// From now on nothing goes wrong any more.
+    /// Drops the faults that are left.
     #[cfg(feature = "cloudwatch")]
     pub(crate) fn clear(&self) {
         self.0.lock().unwrap().clear();

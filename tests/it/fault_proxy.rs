@@ -1,4 +1,4 @@
-//! Something between us and a real server, such as a proxy or a load balancer: hands requests on, or has a fault.
+//! An HTTP proxy in front of a real server that forwards requests or injects faults.
 
 use std::io;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::fault::{Fault, Mishaps};
 use crate::support::{free_port, raw};
 
-/// The door; closes when its runtime ends.
+/// Runs until its runtime ends.
 pub(crate) struct FaultyProxy {
     pub(crate) port: u16,
     pub(crate) mishaps: Mishaps,
@@ -28,15 +28,15 @@ pub(crate) struct FaultyProxy {
 impl FaultyProxy {
     pub(crate) async fn before(behind: u16) -> Arc<Self> {
         let port = free_port();
-        let door = Arc::new(Self { port, mishaps: Mishaps::default(), behind, requests: AtomicUsize::new(0) });
+        let proxy = Arc::new(Self { port, mishaps: Mishaps::default(), behind, requests: AtomicUsize::new(0) });
         let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
-        let opened = Arc::clone(&door);
+        let own = Arc::clone(&proxy);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(Arc::clone(&opened).serve(stream));
+                tokio::spawn(Arc::clone(&own).serve(stream));
             }
         });
-        door
+        proxy
     }
 
     pub(crate) fn url(&self) -> String {
@@ -50,17 +50,17 @@ impl FaultyProxy {
 
     async fn serve(self: Arc<Self>, stream: TcpStream) {
         let service = service_fn(move |request| Arc::clone(&self).answer(request));
-        // A fault ends the connection with an error, as meant.
+        // An injected fault ends the connection with an error.
         let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
     }
 
     async fn answer(self: Arc<Self>, request: Request<Incoming>) -> io::Result<Response<Body>> {
         self.requests.fetch_add(1, Ordering::SeqCst);
         match self.mishaps.next() {
-            Fault::None => self.hand_on(request).await,
+            Fault::None => self.forward(request).await,
             Fault::Answer(status, text) => Ok(Response::builder().status(status).body(Body::from(text)).unwrap()),
             Fault::Late(pause) => {
-                let answer = self.hand_on(request).await;
+                let answer = self.forward(request).await;
                 tokio::time::sleep(pause).await;
                 answer
             }
@@ -72,7 +72,7 @@ impl FaultyProxy {
         }
     }
 
-    async fn hand_on(&self, request: Request<Incoming>) -> io::Result<Response<Body>> {
+    async fn forward(&self, request: Request<Incoming>) -> io::Result<Response<Body>> {
         let (head, body) = request.into_parts();
         let body = to_bytes(Body::new(body), usize::MAX).await.map_err(io::Error::other)?;
         let headers = head.headers.iter().filter(|(name, _)| !matches!(name.as_str(), "host" | "connection"));

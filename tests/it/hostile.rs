@@ -1,4 +1,4 @@
-//! Clients that mean harm or are broken: the server says so in JSON, and goes on.
+//! Malicious and broken clients: they get JSON problems, and the server keeps serving.
 
 mod crowd;
 mod slow;
@@ -13,11 +13,14 @@ fn server() -> Server {
 }
 
 #[test]
-fn odd_requests_get_a_problem() {
+fn invalid_requests_get_a_problem() {
     let server = server();
-    for (method, path, status) in
-        [("GET", "/nowhere", 404), ("GET", "/metrics/", 404), ("POST", "/metrics", 405), ("DELETE", "/health", 405)]
-    {
+    for (method, path, status) in [
+        ("GET", "/nowhere", 404),
+        ("GET", "/metrics/other", 404),
+        ("POST", "/metrics", 405),
+        ("DELETE", "/health", 405),
+    ] {
         let answer = request(server.port(), method, path, &[]);
         assert_eq!(answer.status, status, "{method} {path}");
         assert_eq!(answer.headers["content-type"], "application/problem+json");
@@ -51,7 +54,7 @@ fn heads_have_a_limit() {
 }
 
 #[test]
-fn idle_connections_keep_nobody_out() {
+fn idle_connections_do_not_block_others() {
     let server = server();
     // Twice as many as may be open.
     let idle: Vec<TcpStream> =

@@ -1,5 +1,5 @@
-//! A Redis that means harm, is slow, or refuses: the server stays up and small, answers health in
-//! time, and recovers by itself.
+//! A Redis that holds huge values, is slow, or refuses commands: the server stays up and small, answers health checks in
+//! time, and recovers.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use crate::support::{GATEWAY, RedisServer, Server, eventually, free_port, progra
 const P: &str = "acme:chat:kdcube";
 const LIMIT: Duration = Duration::from_secs(20);
 const MEGABYTE: u64 = 1 << 20;
-/// What a value has that should not be there.
+/// Size of a value that no deployment has.
 const HUGE: u64 = 50 * MEGABYTE;
 
 fn ask<T: redis::FromRedisValue>(connection: &mut redis::Connection, words: &[&str]) -> T {
@@ -59,7 +59,7 @@ fn sent(connection: &mut redis::Connection) -> u64 {
     info.lines().find_map(|line| line.strip_prefix("total_net_output_bytes:")?.parse().ok()).unwrap()
 }
 
-/// Health is told at once, whatever Redis does, and ticks go on being tried.
+/// Health checks are answered at once, whatever Redis does, and ticks continue.
 fn is_healthy(server: &Server) {
     let began = Instant::now();
     assert_eq!(server.get("/health").status, 200);
@@ -69,7 +69,7 @@ fn is_healthy(server: &Server) {
 }
 
 #[test]
-fn values_of_50_megabytes_cost_themselves_and_nothing_else() {
+fn values_of_50_megabytes_are_malformed_and_affect_nothing_else() {
     let redis = RedisServer::start();
     let mut connection = redis.connection();
     let now = seconds(&mut connection);
@@ -112,7 +112,7 @@ fn values_of_50_megabytes_cost_themselves_and_nothing_else() {
     eventually("the update's count", LIMIT, || malformed(&server, "gateway_config") > updates);
     assert!(server.peak_memory() < 64 * MEGABYTE, "{} MiB", server.peak_memory() / MEGABYTE);
 
-    // One that has become sane is read again.
+    // A value of normal size is read again.
     beat(&mut connection, "big", "proc", 1);
     let processes =
         || server.get("/metrics/combined").json()["system"]["components"]["proc"]["actual_processes"].take();
@@ -120,7 +120,7 @@ fn values_of_50_megabytes_cost_themselves_and_nothing_else() {
 }
 
 #[test]
-fn a_slow_redis_delays_ticks_and_nobody_else() {
+fn a_slow_redis_delays_only_ticks() {
     let redis = RedisServer::start();
     beat(&mut redis.connection(), "proc-1", "proc", 51);
     let relay = SlowProxy::to(redis.port());
@@ -146,7 +146,7 @@ fn a_slow_redis_delays_ticks_and_nobody_else() {
 }
 
 #[test]
-fn a_redis_that_refuses_the_password_is_asked_again_until_it_does_not() {
+fn a_refused_password_is_retried_until_it_is_accepted() {
     let redis = RedisServer::start();
     let mut admin = redis.connection();
     ask::<()>(&mut admin, &["CONFIG", "SET", "requirepass", "another"]);
@@ -193,21 +193,21 @@ fn writes_are_refused(redis: &RedisServer, refuse: &[&str], word: &str, allow: &
 }
 
 #[test]
-fn a_replica_that_takes_no_writes_is_read() {
+fn a_read_only_replica_is_read() {
     let redis = RedisServer::start();
     let nobody = free_port().to_string();
     writes_are_refused(&redis, &["REPLICAOF", "127.0.0.1", &nobody], "READONLY", &["REPLICAOF", "NO", "ONE"]);
 }
 
 #[test]
-fn a_redis_without_memory_left_is_read() {
+fn a_redis_that_is_out_of_memory_is_read() {
     let redis = RedisServer::start_with(&["--maxmemory-policy", "noeviction"]);
     let set = |bytes| ["CONFIG", "SET", "maxmemory", bytes];
     writes_are_refused(&redis, &set("1"), "OOM", &set("0"));
 }
 
 #[test]
-fn a_redis_that_is_loading_is_waited_for() {
+fn a_redis_that_is_loading_is_retried() {
     // Slows the loading down and lets it answer meanwhile.
     let slow = ["--key-load-delay", "10000", "--loading-process-events-interval-bytes", "1024"];
     let mut redis = RedisServer::start_with(&slow);

@@ -1,4 +1,4 @@
-//! PostgreSQL's limit: how it arrives, what outages do to it, and who is trusted to tell it.
+//! PostgreSQL's connection limit: queries, outages, TLS, and the CA file.
 
 use std::path::Path;
 use std::process::Output;
@@ -75,8 +75,8 @@ fn the_limit_arrives_and_outages_cost_no_tick() {
     postgres.restart();
     eventually("the new limit", Duration::from_secs(30), || metric("kdcube_db_connections_max") == Some(41.0));
     let log = server.log();
-    assert_eq!(log.matches("does not tell its limit").count(), 1, "once, not once a question: {log}");
-    assert!(log.contains("answers again") && !log.contains(PASSWORD), "{log}");
+    assert_eq!(log.matches("query of max_connections failed").count(), 1, "once, not once a query: {log}");
+    assert!(log.contains("queries of max_connections work again") && !log.contains(PASSWORD), "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -94,7 +94,7 @@ async fn an_answer_that_is_too_old_is_absent_until_there_is_a_new_one() {
         timeout: Duration::from_secs(1),
     };
     let pace = Pace { period: Duration::from_millis(500), first_pause: Duration::from_millis(50) };
-    let database = database::watch(config, Arc::new(Telemetry::default()), pace);
+    let database = database::watch(config, Arc::new(Telemetry::default()), pace).unwrap();
     assert_eq!(database.max_connections(), None);
     let limit = Duration::from_secs(10);
     eventually("an answer", limit, || database.max_connections() == Some(37));
@@ -110,7 +110,7 @@ async fn an_answer_that_is_too_old_is_absent_until_there_is_a_new_one() {
 }
 
 #[test]
-fn a_check_says_what_it_reached_or_why_it_did_not() {
+fn a_check_reports_the_server_or_why_it_failed() {
     let mut postgres = PostgresServer::start();
     let port = postgres.port().to_string();
     let variables = variables(&port);
@@ -136,7 +136,7 @@ fn a_check_says_what_it_reached_or_why_it_did_not() {
 }
 
 #[test]
-fn commands_that_tick_once_ask_once() {
+fn commands_that_tick_once_query_once() {
     let postgres = PostgresServer::start();
     let port = postgres.port().to_string();
     let variables = variables(&port);
@@ -156,19 +156,50 @@ fn commands_that_tick_once_ask_once() {
     assert!(found["max_connections"].is_null() && began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
 }
 
-#[test]
-fn only_a_server_that_can_prove_who_it_is_is_asked() {
-    let authority = Authority::new();
+/// A server that accepts TLS only, with a certificate of this authority.
+fn tls_server(authority: &Authority) -> PostgresServer {
     authority.issue("server");
     let copy = |folder: &Path, name: &str| std::fs::copy(authority.path(name), folder.join(name)).unwrap();
-    let postgres = PostgresServer::start_with(|folder| {
+    PostgresServer::start_with(|folder| {
         copy(folder, "server.pem");
         copy(folder, "server.key");
         let (folder, hba) = (folder.display(), folder.join("hba"));
         std::fs::write(&hba, "local all all scram-sha-256\nhostssl all all 127.0.0.1/32 scram-sha-256\n").unwrap();
         let files = format!("ssl_cert_file = '{folder}/server.pem'\nssl_key_file = '{folder}/server.key'\n");
         format!("ssl = on\n{files}hba_file = '{folder}/hba'\n")
-    });
+    })
+}
+
+#[test]
+fn a_replaced_ca_file_is_used_for_the_next_connection() {
+    let (authority, other) = (Authority::new(), Authority::new());
+    let postgres = tls_server(&authority);
+    let port = postgres.port().to_string();
+    let ca = postgres.folder().join("ca.pem");
+    std::fs::copy(other.certificate(), &ca).unwrap();
+    let more = [("POSTGRES_SSL", "1"), ("METRICS_POSTGRES_CA_FILE", ca.to_str().unwrap())];
+    let server = Server::ready(&[&variables(&port)[..], &more].concat());
+    let metric = |name: &str| value(&server.get("/metrics").text(), name);
+    let reloads =
+        |result: &str| metric(&format!("kdcube_metrics_reloads_total{{files=\"postgres_ca\",result=\"{result}\"}}"));
+    let limit = Duration::from_secs(30);
+    eventually("an error", limit, || metric("kdcube_metrics_postgres_errors_total") >= Some(1.0));
+    assert_eq!((reloads("ok"), reloads("failed"), metric("kdcube_db_connections_max")), (Some(0.0), Some(0.0), None));
+
+    std::fs::copy(authority.certificate(), &ca).unwrap();
+    eventually("the limit", limit, || metric("kdcube_db_connections_max") == Some(37.0));
+    assert_eq!((reloads("ok"), reloads("failed")), (Some(1.0), Some(0.0)));
+
+    std::fs::write(&ca, "no certificate").unwrap();
+    eventually("the failed reload", limit, || reloads("failed") == Some(1.0));
+    assert!(server.log().contains("METRICS_POSTGRES_CA_FILE not reloaded"), "{}", server.log());
+    assert_eq!(metric("kdcube_db_connections_max"), Some(37.0), "the open connection and the previous CA stay");
+}
+
+#[test]
+fn only_a_server_with_a_valid_certificate_is_queried() {
+    let authority = Authority::new();
+    let postgres = tls_server(&authority);
     let port = postgres.port().to_string();
     let variables = variables(&port);
     let (tls, own) = (("POSTGRES_SSL", "1"), authority.certificate());

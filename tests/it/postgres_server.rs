@@ -1,4 +1,4 @@
-//! A real PostgreSQL: a cluster of its own on a free port, with a user that may connect and no more.
+//! A real PostgreSQL: its own cluster on a free port, with a user that may only connect.
 
 use std::net::TcpStream;
 use std::os::unix::fs::MetadataExt;

@@ -1,5 +1,5 @@
-//! The Redis user of docs/security.md, made by the command that stands there: it is enough for
-//! everything, and for nothing else.
+//! The Redis user of docs/security.md, created by the command in that page: it may do everything the server does, and
+//! nothing else.
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -12,7 +12,7 @@ const USER: &str = "kdcube-metrics";
 const P: &str = "acme:chat:kdcube";
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// Runs the document's command; the URL of the user that it makes.
+/// Runs the page's command. Returns the URL for the user that it creates.
 fn make_user(redis: &RedisServer) -> String {
     let document = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/security.md")).unwrap();
     let section = document.split("\n## ").find(|section| section.starts_with("The Redis user\n")).unwrap();
@@ -29,7 +29,7 @@ fn ask<T: redis::FromRedisValue>(redis: &RedisServer, words: &[&str]) -> T {
     redis::cmd(words[0]).arg(&words[1..]).query(&mut redis.connection()).unwrap()
 }
 
-/// What Redis would answer the user, without doing it.
+/// Redis' answer to the user, without executing the command.
 fn would(redis: &RedisServer, words: &[&str]) -> String {
     ask(redis, &[&["ACL", "DRYRUN", USER], words].concat())
 }

@@ -1,4 +1,4 @@
-//! Where Redis can be: behind TLS, and behind sentinels that move it.
+//! Redis behind TLS, and behind sentinels that fail over.
 
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
@@ -34,7 +34,7 @@ fn a_redis_behind_tls_is_reached_if_its_certificate_is_trusted() {
     assert_eq!(stranger.status.code(), Some(2), "{}", String::from_utf8_lossy(&stranger.stderr));
 }
 
-/// A sentinel that watches the server at `port` and moves quickly.
+/// A sentinel of the server at `watched` that fails over quickly.
 fn sentinel(folder: &TempDir, watched: u16) -> (Killed, u16) {
     let (port, config) = (free_port(), folder.path().join("sentinel.conf"));
     let text = format!(
@@ -56,7 +56,7 @@ fn replicas_known(port: u16) -> usize {
 }
 
 #[test]
-fn the_server_follows_when_sentinels_move_the_master() {
+fn the_server_follows_a_failover() {
     let mut master = RedisServer::start();
     let replica = RedisServer::start_with(&["--replicaof", "127.0.0.1", &master.port().to_string()]);
     let folder = tempfile::tempdir().unwrap();
@@ -65,7 +65,7 @@ fn the_server_follows_when_sentinels_move_the_master() {
     let url = format!("redis+sentinel://127.0.0.1:{port}/main/0");
     let server = Server::ready(&[("REDIS_URL", &url)]);
     master.stop();
-    // A sentinel that makes a master of it cuts its connections, so a question may fail.
+    // Promotion closes the replica's connections, so a command may fail.
     let ask = |command: redis::Cmd| command.query::<redis::Value>(&mut replica.try_connection()?).ok();
     let role = || match ask(redis::cmd("ROLE")) {
         Some(redis::Value::Array(mut role)) => role.swap_remove(0),

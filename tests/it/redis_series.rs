@@ -1,4 +1,4 @@
-//! Series in a real Redis: each entry is handed over once, however many there are and however late.
+//! Series in a real Redis: each entry is returned once, however many there are and however late they come.
 
 use std::collections::HashMap;
 
@@ -19,7 +19,7 @@ fn values(signals: &Facts) -> Vec<f64> {
     signals.latency.get(&EXEC).into_iter().flatten().map(|point| point.value).collect()
 }
 
-/// Adds entries of these times, each of a value of its own.
+/// Adds entries at these times, each with a different value.
 fn add_all(server: &RedisServer, key: &str, times: impl Iterator<Item = f64>) {
     let times: Vec<f64> = times.collect();
     for (batch, times) in times.chunks(5_000).enumerate() {
@@ -32,8 +32,8 @@ fn add_all(server: &RedisServer, key: &str, times: impl Iterator<Item = f64>) {
     }
 }
 
-/// Ticks until nothing new comes; how often each value was handed over.
-async fn handed_over(source: &mut RedisSource, from: f64) -> HashMap<u64, usize> {
+/// Ticks until no entries come any more; counts how often each value was returned.
+async fn returned(source: &mut RedisSource, from: f64) -> HashMap<u64, usize> {
     let mut seen = HashMap::new();
     let mut now = from;
     loop {
@@ -47,7 +47,7 @@ async fn handed_over(source: &mut RedisSource, from: f64) -> HashMap<u64, usize>
 }
 
 #[tokio::test]
-async fn a_series_is_handed_over_once_also_what_comes_late() {
+async fn each_entry_is_returned_once_even_if_it_is_late() {
     let server = RedisServer::start();
     let key = exec_key();
     let add = |at: f64, value: f64| run(&server, &[&["ZADD", &key, &at.to_string(), &format!("{at}:{value}")]]);
@@ -70,7 +70,7 @@ async fn a_series_is_handed_over_once_also_what_comes_late() {
 }
 
 #[tokio::test]
-async fn a_clock_that_is_set_back_has_nothing_counted_twice() {
+async fn a_clock_that_is_set_back_counts_nothing_twice() {
     let server = RedisServer::start();
     add_all(&server, &exec_key(), (0..1_000).map(|index| NOW - 1000.0 + f64::from(index)));
     let mut source = source(&server.url());
@@ -100,17 +100,17 @@ async fn an_hour_is_loaded_in_pages() {
 }
 
 #[tokio::test]
-async fn a_crowd_of_one_moment_stops_nothing() {
+async fn many_entries_of_one_score_are_all_read() {
     let server = RedisServer::start();
     // More of one time than a reading takes, and more within the overlap.
     add_all(&server, &exec_key(), (0..50_000).map(|_| NOW - 20.0));
     add_all(&server, &exec_key(), (0..45_000).map(|index| NOW - 1.0 + f64::from(index) * 1e-5));
     let mut source = source(&server.url());
-    let seen = handed_over(&mut source, NOW).await;
+    let seen = returned(&mut source, NOW).await;
     assert!(seen.values().all(|times| *times <= 2), "the two crowds share their values");
     assert_eq!(seen.values().sum::<usize>(), 95_000);
     add_all(&server, &exec_key(), (0..30_000).map(|index| NOW + 4.0 + f64::from(index) * 1e-5));
-    let seen = handed_over(&mut source, NOW + 5.0).await;
+    let seen = returned(&mut source, NOW + 5.0).await;
     assert_eq!((seen.len(), seen.values().sum::<usize>()), (30_000, 30_000));
     add_all(&server, &exec_key(), std::iter::once(NOW + 4.0));
     add_all(&server, &exec_key(), std::iter::once(NOW + 6.5));
@@ -119,7 +119,7 @@ async fn a_crowd_of_one_moment_stops_nothing() {
 }
 
 #[tokio::test]
-async fn no_more_is_handed_over_than_history_holds_and_what_is_left_is_counted() {
+async fn no_more_is_returned_than_history_holds_and_the_rest_is_counted() {
     let server = RedisServer::start();
     add_all(&server, &exec_key(), (0..3_000).map(|index| NOW - 3000.0 + f64::from(index)));
     add_all(&server, &format!("{P}:throttling:events"), (0..3_000).map(|index| NOW - 3000.0 + f64::from(index)));
@@ -134,7 +134,7 @@ async fn no_more_is_handed_over_than_history_holds_and_what_is_left_is_counted()
 }
 
 #[tokio::test]
-async fn only_the_newest_events_keep_what_is_shown_of_them() {
+async fn only_the_newest_events_keep_their_shown_part() {
     let server = RedisServer::start();
     let event = |number: i32| {
         format!(
@@ -153,7 +153,7 @@ async fn only_the_newest_events_keep_what_is_shown_of_them() {
 }
 
 #[tokio::test]
-async fn own_points_are_not_handed_over_and_those_of_others_are() {
+async fn only_points_of_other_servers_are_returned() {
     let server = RedisServer::start();
     let mut source = source(&server.url());
     source.collect(NOW).await.unwrap();

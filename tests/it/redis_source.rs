@@ -1,9 +1,9 @@
-//! The Redis source against real servers: what it reads, what it costs, and how it fails and heals.
+//! The Redis source against real servers: what it reads, what that costs, and how it fails and recovers.
 
 use std::time::{Duration, Instant};
 
 use kdcube_metrics::platform::facts::{
-    Circuit, Facts, InputKind, LatencySeries, Role, RollingSeries, Scope, Unreadable,
+    Circuit, CircuitState, Facts, InputKind, LatencySeries, Role, RollingSeries, Scope, Unreadable,
 };
 use kdcube_metrics::sources::redis::RedisSource;
 use kdcube_metrics::sources::redis::config::RedisConfig;
@@ -61,7 +61,7 @@ pub(crate) fn beat(server: &RedisServer, instance: &str, service: &str, pid: i64
 }
 
 #[tokio::test]
-async fn a_key_of_the_wrong_type_loses_itself_and_nothing_else() {
+async fn a_key_of_the_wrong_type_affects_nothing_else() {
     let server = RedisServer::start();
     beat(&server, "proc-1", "proc", 51);
     for key in [
@@ -104,7 +104,7 @@ async fn a_key_of_the_wrong_type_loses_itself_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn values_that_cannot_be_read_are_told_with_their_keys_but_not_shown() {
+async fn malformed_values_are_reported_by_key_and_not_quoted() {
     let server = RedisServer::start();
     beat(&server, "ingress-1", "rest", 41);
     let mut connection = server.connection();
@@ -138,6 +138,39 @@ async fn values_that_cannot_be_read_are_told_with_their_keys_but_not_shown() {
 }
 
 #[tokio::test]
+async fn a_circuit_whose_text_is_malformed_is_unreadable_unless_its_state_is_known() {
+    let server = RedisServer::start();
+    let key = |circuit: Circuit, part: &str| format!("{P}:circuit_breaker:{}:{part}", circuit.as_str());
+    run(
+        &server,
+        &[
+            // The statistics are valid, but lag behind a state that nobody can read.
+            &["SET", &key(Circuit::Authentication, "state"), "ajar"],
+            &["SET", &key(Circuit::Authentication, "stats"), &circuit_stats("authentication", "open")],
+            // Neither a state nor valid statistics.
+            &["SET", &key(Circuit::RateLimiter, "stats"), "{}"],
+            // A valid state needs no statistics.
+            &["SET", &key(Circuit::Backpressure, "state"), "half_open"],
+            &["SET", &key(Circuit::Backpressure, "stats"), "{}"],
+        ],
+    );
+    let facts = source(&server.url()).collect(NOW).await.unwrap();
+    let malformed = [Circuit::Authentication, Circuit::RateLimiter].map(Unreadable::CircuitState);
+    assert_eq!(facts.unreadable, malformed.into());
+    assert!(facts.circuits[&Circuit::Authentication].stats.is_some());
+    assert_eq!(facts.circuits[&Circuit::Backpressure].state, Some(CircuitState::HalfOpen));
+}
+
+fn circuit_stats(name: &str, state: &str) -> String {
+    let stats = serde_json::json!({
+        "name": name, "state": state, "failure_count": 1, "success_count": 0, "last_failure_time": NOW,
+        "last_success_time": null, "total_requests": 1, "total_failures": 1, "opened_at": NOW,
+        "last_state_change": NOW, "consecutive_failures": 1, "consecutive_successes": 0,
+    });
+    stats.to_string()
+}
+
+#[tokio::test]
 async fn two_thousand_processes_take_three_round_trips_at_most() {
     let server = RedisServer::start();
     let mut connection = server.connection();
@@ -163,7 +196,7 @@ async fn two_thousand_processes_take_three_round_trips_at_most() {
 }
 
 #[tokio::test]
-async fn an_index_of_made_up_services_does_not_make_ticks_dear() {
+async fn an_index_of_made_up_services_does_not_make_ticks_expensive() {
     let server = RedisServer::start();
     beat(&server, "proc-1", "proc", 51);
     let mut pipeline = redis::pipe();
@@ -179,7 +212,7 @@ async fn an_index_of_made_up_services_does_not_make_ticks_dear() {
 }
 
 #[tokio::test]
-async fn a_process_that_stopped_recently_is_seen_to_be_gone() {
+async fn a_process_that_stopped_recently_is_departed() {
     let server = RedisServer::start();
     beat(&server, "a:b", "proc", 5);
     let mut source = source(&server.url());
@@ -192,7 +225,7 @@ async fn a_process_that_stopped_recently_is_seen_to_be_gone() {
 }
 
 #[tokio::test]
-async fn processes_are_found_without_indexes_among_keys_of_no_concern() {
+async fn processes_are_found_without_indexes_among_unrelated_keys() {
     let server = RedisServer::start();
     beat(&server, "ingress-1", "rest", 41);
     run(
@@ -215,7 +248,7 @@ async fn processes_are_found_without_indexes_among_keys_of_no_concern() {
 }
 
 #[tokio::test]
-async fn a_process_that_no_index_names_is_there_from_the_first_tick() {
+async fn a_process_that_no_index_names_is_found_in_the_first_tick() {
     let server = RedisServer::start();
     beat(&server, "ingress-1", "rest", 41);
     beat(&server, "proc-1", "proc", 51);
@@ -226,7 +259,7 @@ async fn a_process_that_no_index_names_is_there_from_the_first_tick() {
 }
 
 #[tokio::test]
-async fn a_heartbeat_key_of_another_type_is_no_process_that_stopped() {
+async fn a_heartbeat_key_of_another_type_is_not_departed() {
     let server = RedisServer::start();
     let key = format!("{P}:heartbeat:process:odd:chat:proc:1");
     run(&server, &[&["RPUSH", &key, "x"]]);
@@ -240,7 +273,7 @@ async fn a_heartbeat_key_of_another_type_is_no_process_that_stopped() {
 }
 
 #[tokio::test]
-async fn what_a_worker_published_is_read_until_the_index_forgets_it() {
+async fn a_workers_sample_is_read_until_the_index_drops_the_worker() {
     let server = RedisServer::start();
     beat(&server, "ingress-1", "rest", 41);
     run(&server, &[&["SET", &format!("{P}:chat:sse:connections:ingress-1:41"), "{\"count\": 3}"]]);
@@ -256,7 +289,7 @@ async fn what_a_worker_published_is_read_until_the_index_forgets_it() {
 }
 
 #[tokio::test]
-async fn a_restart_a_hang_and_an_outage_cost_ticks_and_nothing_else() {
+async fn after_a_hang_an_outage_and_a_restart_the_source_recovers() {
     let mut server = RedisServer::start();
     let mut source = source(&server.url());
     source.collect(NOW).await.unwrap();
@@ -285,7 +318,7 @@ async fn recovers(source: &mut RedisSource, now: f64) -> Facts {
 }
 
 #[tokio::test]
-async fn what_is_recorded_reads_as_the_platform_writes_it_and_is_kept_an_hour() {
+async fn recorded_points_have_the_platforms_form_and_are_kept_an_hour() {
     let server = RedisServer::start();
     let key = format!("{P}:metrics:queue_depth:proc");
     run(&server, &[&["ZADD", &key, &(NOW - 3599.9).to_string(), "keep:1.0", &(NOW - 3600.0).to_string(), "drop:1.0"]]);
@@ -299,7 +332,7 @@ async fn what_is_recorded_reads_as_the_platform_writes_it_and_is_kept_an_hour() 
 }
 
 #[tokio::test]
-async fn a_user_may_lack_what_only_older_platforms_and_restarts_need() {
+async fn permissions_for_older_platforms_and_restarts_are_optional() {
     let server = RedisServer::start();
     let user = ["ACL", "SETUSER", "metrics", "on", ">pw", "~*", "&*", "+@all", "-scan", "-hset", "-hdel"];
     run(&server, &[&user]);
@@ -319,7 +352,7 @@ async fn a_user_may_lack_what_only_older_platforms_and_restarts_need() {
 }
 
 #[tokio::test]
-async fn a_unix_socket_will_do() {
+async fn a_unix_socket_works() {
     let server = RedisServer::start();
     beat(&server, "proc-1", "proc", 51);
     let url = format!("unix://{}", server.socket().display());
@@ -327,7 +360,7 @@ async fn a_unix_socket_will_do() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn published_configurations_are_heard_also_after_an_outage() {
+async fn published_configurations_arrive_even_after_an_outage() {
     let mut server = RedisServer::start();
     let (sender, mut received) = tokio::sync::mpsc::channel(4);
     let task = tokio::spawn(watch_gateway_updates(config(&server.url()), scope(), sender));

@@ -1,12 +1,12 @@
-//! What the simulator's writer leaves in Redis reads back as the same facts.
+//! Facts survive the way through Redis (the simulator's writer, then the source) and through JSON.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use kdcube_metrics::platform::facts::{
-    Circuit, CircuitFacts, Departed, Facts, HealthWord, Heartbeat, InputKind, LatencySeries, PerRole, Point, PoolUse,
-    Pools, QueueAnalytics, QueueDepth, Role, RollingSeries, Scope, SseSample, ThrottlingDetail, ThrottlingEvent,
-    WorkerId,
+    Circuit, CircuitFacts, CircuitState, Component, Departed, Facts, HealthWord, Heartbeat, InputKind, LatencySeries,
+    Malformed, PerRole, Point, Pool, PoolUse, Pools, QueueAnalytics, QueueDepth, Role, RollingSeries, Scope, SseSample,
+    ThrottlingDetail, ThrottlingEvent, Unreadable, WorkerId,
 };
 use kdcube_metrics::platform::keys::Keys;
 use kdcube_metrics::simulator::writer;
@@ -173,10 +173,10 @@ fn events() -> impl Strategy<Value = Vec<ThrottlingEvent>> {
 }
 
 fn circuits() -> impl Strategy<Value = BTreeMap<Circuit, CircuitFacts>> {
-    let states = || select(vec!["closed", "open", "half_open"]).prop_map(str::to_owned);
+    let states = || select(CircuitState::ALL.to_vec());
     let stats = option::of((0..100_i64, finite(), states()).prop_map(|(failures, at, state)| {
         let stats = json!({
-            "name": "x", "state": state, "failure_count": failures, "success_count": 0, "last_failure_time": at,
+            "name": "x", "state": state.as_str(), "failure_count": failures, "success_count": 0, "last_failure_time": at,
             "last_success_time": null, "total_requests": failures, "total_failures": failures, "opened_at": at,
             "last_state_change": at, "consecutive_failures": 0, "consecutive_successes": 0,
         });
@@ -222,8 +222,7 @@ fn written_and_read(server: &RedisServer, scope: &Scope, signals: &Facts) -> Fac
     runtime.block_on(async { RedisSource::new(config, scope, 1000).collect(NOW).await }).unwrap()
 }
 
-/// A series without a point and a circuit without a fact leave no trace in Redis; an event that is
-/// no JSON is told to be none.
+/// Empty series and circuits leave nothing in Redis; an event that is not JSON is also reported as malformed.
 fn without_empty(mut signals: Facts) -> Facts {
     signals.latency.retain(|_, points| !points.is_empty());
     signals.rolling.retain(|_, points| !points.is_empty());
@@ -243,6 +242,51 @@ fn difference(written: &Facts, read: &Facts) -> Option<String> {
     let around =
         |lines: &[&str]| lines.iter().skip(place.saturating_sub(8)).take(12).copied().collect::<Vec<_>>().join("\n");
     Some(format!("written:\n{}\nread:\n{}", around(&written), around(&read)))
+}
+
+prop_compose! {
+    /// What the writer does not write, and what only a recording holds.
+    fn findings()(
+        problems in vec(("[a-zé:]{1,8}", "[a-zé ]{1,8}"), 0..5),
+        unlisted in option::of(1..u64::MAX),
+        series in select(LatencySeries::ALL.to_vec()),
+        role in select(Role::ALL.to_vec()),
+        circuit in select(Circuit::ALL.to_vec()),
+        dropped_before_load in any::<u64>(),
+    ) -> Facts {
+        let kind = InputKind::SeriesMember;
+        Facts {
+            malformed: problems.into_iter().map(|(key, problem)| Malformed { kind, key, problem }).collect(),
+            malformed_unlisted: unlisted.map(|number| (kind, number)).into_iter().collect(),
+            unreadable: [
+                Unreadable::Latency(series), Unreadable::Analytics(role), Unreadable::Circuit(circuit),
+                Unreadable::Throttling, Unreadable::HourlyRequests,
+            ].into(),
+            dropped_before_load,
+            ..Facts::default()
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(Config { cases: 48, failure_persistence: None, ..Config::default() })]
+
+    #[test]
+    fn facts_read_back_from_json_are_the_same(facts in signals(), findings in findings()) {
+        let Facts { malformed, malformed_unlisted, unreadable, dropped_before_load, .. } = findings;
+        let facts = Facts { malformed, malformed_unlisted, unreadable, dropped_before_load, ..facts };
+        let read: Facts = serde_json::from_slice(&serde_json::to_vec(&facts).unwrap()).unwrap();
+        let difference = difference(&facts, &read);
+        prop_assert!(difference.is_none(), "{}", difference.unwrap_or_default());
+    }
+}
+
+#[test]
+fn a_recording_without_newer_fields_is_read() {
+    let facts: Facts = serde_json::from_str(r#"{"rolling": {"pool_in_use:proc:redis_sync": [[1.5, 2.0]]}}"#).unwrap();
+    let series = RollingSeries::PoolInUse(Component::Proc, Pool::RedisSync);
+    assert_eq!(facts.rolling, [(series, vec![Point { at: 1.5, value: 2.0 }])].into());
+    assert!(serde_json::from_str::<Facts>(r#"{"rolling": {"pool_in_use:proc": []}}"#).is_err());
 }
 
 #[test]

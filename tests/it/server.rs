@@ -1,4 +1,4 @@
-//! The server as its users meet it: every route over a real Redis, outages, and the end.
+//! The server as its users see it: every route over a real Redis, outages, and shutdown.
 
 use std::io::{Read, Write};
 use std::process::{Command, Stdio};
@@ -18,7 +18,7 @@ pub(crate) fn simulate(redis: &RedisServer) -> Killed {
     simulator
 }
 
-/// What promtool finds in a scrape.
+/// The complaints of promtool about a scrape.
 fn promtool(text: &str) -> String {
     let mut child = Command::new("promtool")
         .args(["check", "metrics"])
@@ -33,7 +33,7 @@ fn promtool(text: &str) -> String {
 }
 
 #[test]
-fn a_simulated_deployment_shows_live_on_every_route() {
+fn every_route_serves_a_simulated_deployment() {
     let redis = RedisServer::start();
     let _simulator = simulate(&redis);
     let server = Server::ready(&[("REDIS_URL", &redis.url())]);
@@ -64,6 +64,8 @@ fn a_simulated_deployment_shows_live_on_every_route() {
     for route in ["/livez", "/healthz", "/-/healthy", "/readyz", "/-/ready"] {
         assert_eq!(server.get(route).status, 200, "{route}");
     }
+    let redirect = server.get("/health/?x=1");
+    assert_eq!((redirect.status, redirect.headers["location"].as_str()), (307, "/health?x=1"));
     let page = server.get("/").text();
     assert!(page.contains("/api/v1/signals") && page.contains("proc.queue.pressure_ratio"), "{page}");
 }
@@ -122,7 +124,7 @@ fn renamed_metrics_are_served_under_their_names() {
 }
 
 #[test]
-fn an_outage_is_told_and_ends_by_itself() {
+fn an_outage_is_reported_and_the_server_recovers() {
     let mut redis = RedisServer::start();
     let server = Server::ready(&[
         ("REDIS_URL", &redis.url()),
@@ -153,7 +155,7 @@ fn an_outage_is_told_and_ends_by_itself() {
 }
 
 #[test]
-fn a_redis_that_hangs_does_not_hang_the_answers() {
+fn a_redis_that_hangs_does_not_hang_the_responses() {
     let redis = RedisServer::start();
     let server = Server::ready(&[("REDIS_URL", &redis.url()), ("METRICS_STALE_AFTER_SEC", "1")]);
     redis.hang(true);
@@ -194,7 +196,7 @@ fn a_published_configuration_applies_without_a_restart() {
 }
 
 #[test]
-fn windows_do_not_depend_on_how_often_somebody_looks() {
+fn windows_do_not_depend_on_how_often_clients_scrape() {
     let redis = RedisServer::start();
     let server = Server::ready(&[
         ("REDIS_URL", &redis.url()),
@@ -214,9 +216,9 @@ fn windows_do_not_depend_on_how_often_somebody_looks() {
 }
 
 #[test]
-fn it_stops_at_once_when_told_to() {
+fn sigterm_stops_it_at_once() {
     let server = Server::ready(&[("METRICS_MODE", "embedded")]);
-    // A connection that is idle does not hold the stop up.
+    // An idle connection does not delay the shutdown.
     let _idle = std::net::TcpStream::connect(("127.0.0.1", server.port())).unwrap();
     let (code, took, log) = server.terminate();
     assert_eq!(code, Some(0), "{log}");
@@ -236,7 +238,7 @@ fn a_port_in_use_stops_the_start() {
 }
 
 #[test]
-fn a_healthcheck_asks_the_server_on_this_machine() {
+fn a_healthcheck_queries_the_server_on_this_machine() {
     let server = Server::ready(&[("METRICS_MODE", "embedded")]);
     let check =
         |port: u16| program(&[("METRICS_PORT", &port.to_string())], &["healthcheck"]).output().unwrap().status.code();

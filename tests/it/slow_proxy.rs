@@ -1,4 +1,4 @@
-//! Stands between a client and a server and lets answers wait: a slow network, or a server that hangs.
+//! A TCP proxy that delays responses: a slow network, or a server that hangs.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// Relays until the test process ends.
+/// Runs until the test process ends.
 pub(crate) struct SlowProxy {
     port: u16,
-    /// Milliseconds that every piece of an answer waits.
+    /// Delay of every piece of a response, in milliseconds.
     delay: Arc<AtomicU64>,
 }
 
@@ -21,7 +21,7 @@ impl SlowProxy {
         let own = Arc::clone(&delay);
         std::thread::spawn(move || {
             for client in listener.incoming() {
-                // A server that is gone closes the client's connection too.
+                // If the server is gone, dropping the client's connection closes it.
                 if let (Ok(client), Ok(server)) = (client, TcpStream::connect(("127.0.0.1", server))) {
                     relay(client, server, &own);
                 }
@@ -34,12 +34,12 @@ impl SlowProxy {
         self.port
     }
 
-    /// From now on every piece of an answer waits this long, also what waits already.
+    /// Delays every piece of a response this long, including those that wait already.
     pub(crate) fn delay(&self, delay: Duration) {
         self.delay.store(u64::try_from(delay.as_millis()).unwrap(), Ordering::Relaxed);
     }
 
-    /// Answers do not come any more.
+    /// Holds back all responses.
     pub(crate) fn hang(&self) {
         self.delay(Duration::from_hours(1));
     }

@@ -1,4 +1,4 @@
-//! Real servers for tests: started on free ports in folders of their own, killed when dropped.
+//! Real servers for tests: each on a free port in its own directory, killed when dropped.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -13,8 +13,7 @@ use tempfile::TempDir;
 /// How long a server may take to start.
 const START: Duration = Duration::from_secs(10);
 
-/// A port that nobody listens on right now, below those that the system gives to clients, and never
-/// the same twice: tests run side by side.
+/// A free port below the ephemeral range, and never the same twice: tests run in parallel.
 pub(crate) fn free_port() -> u16 {
     const FIRST: u32 = 12_000;
     const PORTS: u32 = 20_000;

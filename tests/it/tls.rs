@@ -1,4 +1,4 @@
-//! The front door with TLS: what it serves, and files that stop the start.
+//! TLS: every route over HTTPS, files that stop the start, and the documented scrape configuration.
 
 mod clients;
 mod renewal;
@@ -20,12 +20,12 @@ fn value(metrics: &Answer, series: &str) -> Option<f64> {
     metrics.text().lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok())
 }
 
-fn told(output: &Output) -> String {
+fn text_of(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
 #[test]
-fn everything_is_served_over_tls_and_says_so() {
+fn every_route_is_served_over_tls() {
     let authority = Authority::new();
     let pair = authority.issue("server");
     let (server, client) = (serve(&pair, &[]), authority.client(None));
@@ -41,7 +41,7 @@ fn everything_is_served_over_tls_and_says_so() {
         let mut client = Command::new("openssl");
         client.args(["s_client", "-alpn", "h2,http/1.1", "-CAfile", &authority.certificate(), version]);
         let output = client.args(["-connect", &format!("127.0.0.1:{port}")]).stdin(Stdio::null()).output().unwrap();
-        (output.status.success(), told(&output))
+        (output.status.success(), text_of(&output))
     };
     for version in ["-tls1_2", "-tls1_3"] {
         let (good, text) = handshake(version);
@@ -60,11 +60,11 @@ fn everything_is_served_over_tls_and_says_so() {
     assert_eq!(program(&variables, &["healthcheck"]).output().unwrap().status.code(), Some(0));
     assert_eq!(program(&variables[..3], &["healthcheck"]).output().unwrap().status.code(), Some(1), "not over http");
     let demo = program(&variables, &["demo", "--for", "1s", "--port", "0"]).output().unwrap();
-    assert!(told(&demo).contains("https://127.0.0.1:"), "{}", told(&demo));
+    assert!(text_of(&demo).contains("https://127.0.0.1:"), "{}", text_of(&demo));
 }
 
 #[test]
-fn files_that_cannot_be_used_stop_the_start_with_a_line_each() {
+fn invalid_files_stop_the_start_with_a_line_each() {
     let authority = Authority::new();
     let (pair, other) = (authority.issue("server"), authority.issue("other"));
     let (garbage, broken) = (authority.path("garbage"), authority.path("broken"));
@@ -102,7 +102,7 @@ fn files_that_cannot_be_used_stop_the_start_with_a_line_each() {
 }
 
 #[test]
-fn a_check_tells_how_long_the_certificate_holds() {
+fn a_check_reports_when_the_certificate_expires() {
     let authority = Authority::new();
     let port = free_port().to_string();
     let check = |pair: &Pair| {
@@ -112,7 +112,7 @@ fn a_check_tells_how_long_the_certificate_holds() {
             .env("METRICS_TLS_KEY_FILE", &pair.key)
             .output()
             .unwrap();
-        (output.status.code(), told(&output))
+        (output.status.code(), text_of(&output))
     };
     let (code, text) = check(&authority.issue("server"));
     assert_eq!(code, Some(0), "{text}");
@@ -124,8 +124,8 @@ fn a_check_tells_how_long_the_certificate_holds() {
     assert!(code == Some(0) && text.contains("warning"), "{text}");
     let ended = authority.issue_for("ended", 0);
     let late = serve(&ended, &[]);
-    eventually("a word of it", Duration::from_secs(5), || late.log().contains("has ended"));
-    eventually("its end", Duration::from_secs(5), || check(&ended).0 == Some(1));
+    eventually("the log line", Duration::from_secs(5), || late.log().contains("has expired"));
+    eventually("its expiry", Duration::from_secs(5), || check(&ended).0 == Some(1));
 }
 
 #[test]

@@ -1,9 +1,10 @@
-//! Access and TLS as `check` reports them: the required credentials, and the dates of the certificate.
+//! What `check` reports on access and TLS: what clients need, and when the certificate expires.
 
 use super::{Finding, FindingStatus, finding};
 use crate::base::clock::UnixSeconds;
 use crate::config::Config;
 use crate::outlets::http::config::AccessConfig;
+use crate::tls::file_error::lines;
 use crate::tls::server::{self, TlsFiles, Validity};
 
 /// Days before expiry from which `check` warns: the certificate should have been renewed by then.
@@ -18,23 +19,23 @@ pub(super) fn findings(config: &Config, now: UnixSeconds) -> Vec<Finding> {
     found
 }
 
-fn credentials(access: &AccessConfig, loopback: bool) -> Finding {
-    let tokens = match (access.tokens.len(), &access.token_file) {
+fn credentials(config: &AccessConfig, loopback: bool) -> Finding {
+    let tokens = match (config.tokens.len(), &config.token_file) {
         (0, _) => None,
         (1, _) => Some("a token".to_owned()),
         (n, _) => Some(format!("one of {n} tokens")),
     };
-    let followed = access.token_file.as_ref().map(|path| format!(" of {}, reloaded when it changes", path.display()));
+    let followed = config.token_file.as_ref().map(|path| format!(" of {}, reloaded when it changes", path.display()));
     let tokens = tokens.map(|tokens| tokens + &followed.unwrap_or_default());
-    let certificate = access.needs_certificate().then(|| "a client certificate".to_owned());
+    let certificate = config.needs_certificate().then(|| "a client certificate".to_owned());
     let needed: Vec<String> = [certificate, tokens].into_iter().flatten().collect();
     match needed.is_empty() {
         false => finding("access", FindingStatus::Ok, format!("requires {}", needed.join(" and "))),
-        true if loopback => finding("access", FindingStatus::Ok, "open to this machine"),
+        true if loopback => finding("access", FindingStatus::Ok, "open, but only to this machine"),
         true => finding(
             "access",
             FindingStatus::Warning,
-            "open to everyone who can connect: no METRICS_AUTH_TOKEN, no METRICS_TLS_CLIENT_CA_FILE",
+            "open to every client that can connect: no METRICS_AUTH_TOKEN, no METRICS_TLS_CLIENT_CA_FILE",
         ),
     }
 }
@@ -43,9 +44,11 @@ fn tls(files: &TlsFiles, now: UnixSeconds) -> Finding {
     match server::load(files) {
         Ok(identity) => match identity.certificate {
             Some(certificate) => dates(&certificate, now),
-            None => finding("tls", FindingStatus::Warning, "the certificate is valid, but its dates cannot be read"),
+            None => {
+                finding("tls", FindingStatus::Warning, "the certificate can be used, but its dates cannot be parsed")
+            }
         },
-        Err(problems) => finding("tls", FindingStatus::Failed, problems.join("; ")),
+        Err(errors) => finding("tls", FindingStatus::Failed, lines(errors).join("; ")),
     }
 }
 
@@ -66,7 +69,7 @@ fn dates(certificate: &Validity, now: UnixSeconds) -> Finding {
     finding("tls", outcome, format!("the certificate of {name} is valid until {ends}, {left:.0} days"))
 }
 
-/// The day in UTC; certificates do not reach beyond what a calendar has.
+/// The day in UTC; `?` beyond the range of the calendar.
 #[expect(clippy::cast_possible_truncation, reason = "whole seconds are enough")]
 fn day(at: UnixSeconds) -> String {
     jiff::Timestamp::from_second(at as i64).map_or_else(|_| "?".to_owned(), |at| at.strftime("%Y-%m-%d").to_string())

@@ -11,6 +11,7 @@ use super::names::{self, Page};
 use crate::base::endpoint::Endpoint;
 use crate::base::error_chain;
 use crate::tls::client::{self, UpstreamTls};
+use crate::tls::file_error::TlsFileError;
 
 /// The Python service reads every key of the deployment for each request.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -41,7 +42,8 @@ pub(in crate::commands) enum FetchError {
 /// A file of certificates cannot be used.
 pub(super) fn build(tls: &UpstreamTls) -> Result<reqwest::Client, FetchError> {
     let builder = reqwest::Client::builder().no_proxy().redirect(Policy::none()).timeout(TIMEOUT);
-    client::build(tls, builder).map_err(|problems| FetchError::Tls(problems.join("; ")))
+    let text = |problems: Vec<TlsFileError>| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+    client::build(tls, builder).map_err(|problems| FetchError::Tls(text(problems)))
 }
 
 /// One of the two servers.

@@ -1,4 +1,4 @@
-//! Bearer tokens: who may read.
+//! Bearer tokens.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,13 +8,13 @@ use secrecy::{ExposeSecret, SecretString};
 use subtle::{Choice, ConstantTimeEq};
 use tokio::sync::watch;
 
-/// The accepted tokens, several while they are rotated; none = everyone may read.
+/// The accepted tokens, several during a rotation; none = no token is needed.
 #[derive(Clone)]
 pub struct Tokens(watch::Receiver<Arc<[SecretString]>>);
 
 impl From<Vec<SecretString>> for Tokens {
     fn from(tokens: Vec<SecretString>) -> Self {
-        Self::followed(tokens).1
+        Self::channel(tokens).1
     }
 }
 
@@ -24,38 +24,37 @@ impl fmt::Debug for Tokens {
     }
 }
 
-/// Replaces tokens while requests are answered.
+/// Replaces the tokens of a running server.
 pub(super) struct TokenSender(watch::Sender<Arc<[SecretString]>>);
 
 impl TokenSender {
-    /// From now on these are accepted and no others.
+    /// From now on only these are accepted.
     pub(super) fn replace(&self, tokens: Vec<SecretString>) {
         self.0.send_replace(tokens.into());
     }
 }
 
 impl Tokens {
-    /// These for now, and the one who may replace them.
-    pub(super) fn followed(tokens: Vec<SecretString>) -> (TokenSender, Self) {
-        let (keeper, tokens) = watch::channel(tokens.into());
-        (TokenSender(keeper), Self(tokens))
+    /// These tokens, and the sender that replaces them.
+    pub(super) fn channel(tokens: Vec<SecretString>) -> (TokenSender, Self) {
+        let (sender, tokens) = watch::channel(tokens.into());
+        (TokenSender(sender), Self(tokens))
     }
 
-    /// Whether a request with these headers may pass.
+    /// Whether a request with these headers is authorized.
     pub(super) fn admit(&self, headers: &HeaderMap) -> bool {
         let known = Arc::clone(&self.0.borrow());
         known.is_empty() || bearer(headers).is_some_and(|token| holds(&known, token))
     }
 }
 
-/// Every token is compared, each in constant time, so that the time tells nothing but a length.
+/// Compares every token, each in constant time: the duration reveals nothing but a length.
 fn holds(known: &[SecretString], token: &[u8]) -> bool {
     let compare = |known: &SecretString| known.expose_secret().as_bytes().ct_eq(token);
     known.iter().map(compare).fold(Choice::from(0), |any, one| any | one).into()
 }
 
-/// The token of the one `Authorization` header. Of several, somebody in between may have checked
-/// another one than we would.
+/// The token of the one `Authorization` header. Of several, a proxy may have checked another one than we would.
 fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
     let mut all = headers.get_all(header::AUTHORIZATION).into_iter();
     let (Some(only), None) = (all.next(), all.next()) else { return None };
@@ -78,8 +77,8 @@ mod tests {
     }
 
     #[test]
-    fn one_header_with_one_of_the_tokens_passes() {
-        let (keeper, tokens) = Tokens::followed(vec!["hunter2".into(), "hunter3".into()]);
+    fn one_header_with_one_of_the_tokens_is_admitted() {
+        let (sender, tokens) = Tokens::channel(vec!["hunter2".into(), "hunter3".into()]);
         for good in [&b"Bearer hunter2"[..], b"bearer hunter3", b"BEARER   hunter2  "] {
             assert!(tokens.admit(&headers(&[good])), "{good:?}");
         }
@@ -99,13 +98,13 @@ mod tests {
         for bad in bad {
             assert!(!tokens.admit(&headers(bad)), "{bad:?}");
         }
-        keeper.replace(vec!["hunter4".into()]);
+        sender.replace(vec!["hunter4".into()]);
         assert!(tokens.admit(&headers(&[b"Bearer hunter4"])) && !tokens.admit(&headers(&[b"Bearer hunter2"])));
         assert_eq!(format!("{tokens:?}"), "Tokens(1)");
     }
 
     #[test]
-    fn without_tokens_everyone_passes() {
+    fn without_tokens_every_request_is_admitted() {
         assert!(Tokens::from(Vec::new()).admit(&HeaderMap::new()));
     }
 }

@@ -1,4 +1,4 @@
-//! One connection: a handshake where there is to be one, then requests and answers within limits.
+//! One connection: the TLS handshake if there is TLS, then HTTP/1.1 within limits.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -20,72 +20,82 @@ use tower::ServiceExt;
 
 use super::access::AccessControl;
 use super::connections::ConnectionSlot;
-use super::gate::Certified;
+use super::gate::ClientVerified;
 use super::limits::{HANDSHAKE_TIME, HEAD_TIME, MAX_BUFFER, MAX_HEAD, MAX_HEADERS};
-use super::tls_accept;
+use super::tls_accept::{self, AcceptError, TlsConnection};
 use crate::telemetry::Telemetry;
 use crate::telemetry::http::CloseReason;
 
-/// What every connection leads into.
+/// What all connections share.
 pub struct ServerState {
     router: Router,
-    door: AccessControl,
+    access: AccessControl,
     telemetry: Arc<Telemetry>,
-    /// True when the server stops.
+    /// Becomes true when the server stops.
     closing: watch::Sender<bool>,
 }
 
 impl ServerState {
-    /// Routes behind a door.
     #[must_use]
-    pub fn new(router: Router, door: AccessControl, telemetry: Arc<Telemetry>) -> Self {
-        Self { router, door, telemetry, closing: watch::Sender::new(false) }
+    pub fn new(router: Router, access: AccessControl, telemetry: Arc<Telemetry>) -> Self {
+        Self { router, access, telemetry, closing: watch::Sender::new(false) }
     }
 
     pub(super) const fn telemetry(&self) -> &Arc<Telemetry> {
         &self.telemetry
     }
 
-    /// Ends handshakes; requests end by themselves.
+    /// Ends handshakes in progress; requests in flight are drained.
     pub(super) fn close(&self) {
         self.closing.send_replace(true);
     }
 }
 
-/// What is known of a client.
+/// The client of a connection, as far as TLS knows it.
 #[derive(Clone)]
 struct ClientIdentity {
-    certified: bool,
-    /// The TLS identity that it was accepted with.
+    /// It presented a certificate that verified.
+    verified: bool,
+    /// The TLS configuration that it was accepted with.
     accepted: Option<Arc<ServerConfig>>,
 }
 
-/// A handshake where there is to be one, then HTTP until one side has had enough.
+/// The handshake if there is TLS, then HTTP until one side closes.
 pub(super) async fn serve_connection(
     stream: TcpStream,
     slot: &Arc<ConnectionSlot>,
     server: &Arc<ServerState>,
     watcher: Watcher,
 ) {
-    let Some(identity) = server.door.tls() else {
-        let client = ClientIdentity { certified: false, accepted: None };
-        return http(tls_accept::socket(stream), client, slot, server, watcher).await;
+    let Some(config) = server.access.tls() else {
+        let client = ClientIdentity { verified: false, accepted: None };
+        return http(tls_accept::with_write_timeout(stream), client, slot, server, watcher).await;
     };
-    let mut closing = server.closing.subscribe();
-    let accepted = tokio::select! {
-        accepted = timeout(HANDSHAKE_TIME, tls_accept::accept_tls(stream, Arc::clone(&identity))) => accepted,
-        _ = closing.wait_for(|closing| *closing) => return,
-    };
-    match accepted.unwrap_or_else(|_| Err(format!("no handshake within {HANDSHAKE_TIME:?}"))) {
-        Ok(Some(accepted)) => {
-            let client = ClientIdentity { certified: accepted.certified, accepted: Some(identity) };
-            http(accepted.stream, client, slot, server, watcher).await;
+    match handshake(stream, &config, server).await {
+        Ok(TlsConnection { stream, verified }) => {
+            let client = ClientIdentity { verified, accepted: Some(config) };
+            http(stream, client, slot, server, watcher).await;
         }
-        Ok(None) => {}
+        // A probe of the port, or the server is stopping: neither is a failed handshake.
+        Err(AcceptError::ClosedByClient | AcceptError::Stopping) => {}
         Err(error) => {
             server.telemetry.connection_closed_early(CloseReason::Handshake);
-            tracing::debug!(error, "a connection did not become one of TLS");
+            tracing::debug!(%error, "TLS handshake failed");
         }
+    }
+}
+
+async fn handshake(
+    stream: TcpStream,
+    config: &Arc<ServerConfig>,
+    server: &ServerState,
+) -> Result<TlsConnection, AcceptError> {
+    let mut closing = server.closing.subscribe();
+    tokio::select! {
+        accepted = timeout(HANDSHAKE_TIME, tls_accept::accept_tls(stream, Arc::clone(config))) => {
+            accepted.unwrap_or(Err(AcceptError::TimedOut))
+        }
+        _ = closing.wait_for(|closing| *closing) => Err(AcceptError::Stopping),
     }
 }
 
@@ -98,16 +108,16 @@ async fn http<S>(
 ) where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
-    let answer = service_fn(|request| answer(Arc::clone(server), Arc::clone(slot), client.clone(), request));
+    let service = service_fn(|request| respond(Arc::clone(server), Arc::clone(slot), client.clone(), request));
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME);
     http.max_header_size(MAX_HEAD).max_headers(MAX_HEADERS).max_buf_size(MAX_BUFFER);
-    if let Err(error) = watcher.watch(http.serve_connection(TokioIo::new(stream), answer)).await {
-        tracing::debug!(%error, "a connection ended badly");
+    if let Err(error) = watcher.watch(http.serve_connection(TokioIo::new(stream), service)).await {
+        tracing::debug!(%error, "connection closed with an error");
     }
 }
 
-async fn answer(
+async fn respond(
     server: Arc<ServerState>,
     slot: Arc<ConnectionSlot>,
     client: ClientIdentity,
@@ -115,19 +125,18 @@ async fn answer(
 ) -> Result<Response<Body>, Infallible> {
     let _busy = slot.busy();
     let mut request = request.map(Body::new);
-    request.extensions_mut().insert(Certified(client.certified));
+    request.extensions_mut().insert(ClientVerified(client.verified));
     let mut response = server.router.clone().oneshot(request).await?;
-    if client.is_outdated(&server.door) {
+    if client.is_outdated(&server.access) {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     Ok(response)
 }
 
 impl ClientIdentity {
-    /// Whether it was accepted with an identity that has been replaced: it must come again, or a
-    /// certificate that is trusted no more would be as good as long as its connection lasts.
-    fn is_outdated(&self, door: &AccessControl) -> bool {
-        let now = door.tls();
-        self.accepted.as_ref().zip(now).is_some_and(|(then, now)| !Arc::ptr_eq(then, &now))
+    /// Whether its TLS configuration has been replaced. It must reconnect: otherwise a certificate that is no longer
+    /// trusted would stay valid for as long as the connection lasts.
+    fn is_outdated(&self, access: &AccessControl) -> bool {
+        self.accepted.as_ref().zip(access.tls()).is_some_and(|(then, now)| !Arc::ptr_eq(then, &now))
     }
 }

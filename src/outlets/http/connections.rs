@@ -1,8 +1,7 @@
-//! Who is connected: at most so many, and when full an idle one goes.
+//! The open connections: bounded, and when full an idle one is evicted for a new one.
 //!
-//! It is one of the address that has most, the longest idle of these. A client that opens
-//! connections and says nothing so keeps nobody out but itself: an orchestrator's probe is answered
-//! even while thousands of connections are opened.
+//! Evicted is the longest idle connection of the address that has most. A client that opens connections
+//! and sends nothing can only evict its own: a probe is answered even while thousands are opened.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
@@ -16,10 +15,10 @@ use tokio::time::Instant;
 use crate::telemetry::Telemetry;
 use crate::telemetry::http::CloseReason;
 
-/// A connection is busy while its last request is unanswered: this stands for "idle since".
+/// In place of "idle since": a request is in flight.
 const BUSY: u64 = u64::MAX;
 
-/// The connections that are open.
+/// Hands out the slots.
 #[derive(Debug)]
 pub(super) struct Connections {
     limit: usize,
@@ -29,15 +28,14 @@ pub(super) struct Connections {
     telemetry: Arc<Telemetry>,
 }
 
-/// The open ones by id, which grow, and how many each address has: a flood of new connections must
-/// not make each of them dear.
+/// The open connections by ascending id, and how many each address has: counted as they come and go, because counting
+/// at each eviction would make a flood of new connections expensive.
 #[derive(Debug, Default)]
 struct Open {
     by_id: BTreeMap<u64, Arc<HttpConnection>>,
     held: HashMap<IpAddr, u32>,
 }
 
-/// One of them.
 #[derive(Debug)]
 pub(super) struct HttpConnection {
     from: IpAddr,
@@ -46,7 +44,7 @@ pub(super) struct HttpConnection {
     evict: Notify,
 }
 
-/// A slot among the connections, given back when dropped.
+/// One open connection's slot, freed when dropped.
 #[derive(Debug)]
 pub(super) struct ConnectionSlot {
     connections: Arc<Connections>,
@@ -60,8 +58,7 @@ impl Connections {
         Arc::new(Self { limit, start, open: Mutex::default(), next, telemetry })
     }
 
-    /// A slot for a new connection. When there is none, an idle one is told to go; when all are busy
-    /// there is no slot, and the new connection is closed.
+    /// A slot for a new connection, evicting an idle one if all are taken; `None` when all are busy.
     pub(super) fn admit(self: &Arc<Self>, from: IpAddr) -> Option<ConnectionSlot> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if open.by_id.len() >= self.limit && !self.evict(&mut open) {
@@ -75,9 +72,9 @@ impl Connections {
         Some(ConnectionSlot { connections: Arc::clone(self), id, connection })
     }
 
-    /// Makes room if somebody is idle.
+    /// Evicts an idle connection if there is one.
     fn evict(&self, open: &mut Open) -> bool {
-        let evicted = open.spare().and_then(|id| open.remove(id));
+        let evicted = open.evictable().and_then(|id| open.remove(id));
         self.telemetry.connection_closed_early(if evicted.is_some() { CloseReason::Idle } else { CloseReason::Full });
         evicted.inspect(|connection| connection.evict.notify_one()).is_some()
     }
@@ -105,27 +102,27 @@ impl Open {
     }
 
     /// The longest idle connection of the address that has most of all that have an idle one.
-    fn spare(&self) -> Option<u64> {
+    fn evictable(&self) -> Option<u64> {
         let rank = |connection: &HttpConnection| {
             let since = connection.idle_since.load(Relaxed);
             (since != BUSY).then(|| (self.held.get(&connection.from).copied(), Reverse(since)))
         };
         let idle = self.by_id.iter().filter_map(|(id, connection)| Some((rank(connection)?, *id)));
-        // Of two that became idle at once the older one goes.
+        // Of two that became idle at once, the older one.
         idle.max_by_key(|(rank, id)| (*rank, Reverse(*id))).map(|(_, id)| id)
     }
 }
 
 impl ConnectionSlot {
-    /// Completes when the slot is needed by somebody else.
+    /// Completes when the connection must close for a new one.
     pub(super) async fn evicted(&self) {
         self.connection.evict.notified().await;
     }
 
-    /// Marks the connection busy until the answer is dropped.
-    pub(super) fn busy(self: &Arc<Self>) -> Busy {
+    /// Marks the connection busy until the guard is dropped.
+    pub(super) fn busy(self: &Arc<Self>) -> BusyGuard {
         self.connection.idle_since.store(BUSY, Relaxed);
-        Busy(Arc::clone(self))
+        BusyGuard(Arc::clone(self))
     }
 }
 
@@ -137,15 +134,55 @@ impl Drop for ConnectionSlot {
     }
 }
 
-/// A request is being answered.
 #[derive(Debug)]
-pub(super) struct Busy(Arc<ConnectionSlot>);
+pub(super) struct BusyGuard(Arc<ConnectionSlot>);
 
-impl Drop for Busy {
+impl Drop for BusyGuard {
     fn drop(&mut self) {
         self.0.connection.idle_since.store(self.0.connections.now(), Relaxed);
     }
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::telemetry::Observed;
+
+    const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+    const THERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1));
+
+    async fn is_evicted(slot: &ConnectionSlot) -> bool {
+        tokio::time::timeout(Duration::from_millis(1), slot.evicted()).await.is_ok()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_longest_idle_is_evicted_and_the_busy_are_not() {
+        let telemetry = Arc::new(Telemetry::default());
+        let connections = Connections::new(2, Arc::clone(&telemetry));
+        let busy = Arc::new(connections.admit(HERE).unwrap());
+        let working = busy.busy();
+        tokio::time::advance(Duration::from_secs(1)).await;
+        let idle = connections.admit(HERE).unwrap();
+        tokio::time::advance(Duration::from_secs(1)).await;
+        let third = Arc::new(connections.admit(HERE).expect("the idle one is evicted"));
+        assert!(is_evicted(&idle).await);
+        let _also_working = third.busy();
+        assert!(connections.admit(HERE).is_none(), "all are busy");
+        drop(working);
+        assert!(connections.admit(HERE).is_some());
+        let http = telemetry.own_state(Observed::default()).http;
+        assert_eq!(CloseReason::ALL.map(|reason| http.closed_early(reason)), [1, 2, 0], "full, idle, handshake");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_address_with_most_connections_is_evicted_from() {
+        let connections = Connections::new(3, Arc::default());
+        let probe = connections.admit(HERE).unwrap();
+        tokio::time::advance(Duration::from_secs(1)).await;
+        let crowd = [THERE, "::ffff:10.0.0.1".parse().unwrap()].map(|from| connections.admit(from).unwrap());
+        let newcomer = connections.admit(THERE).unwrap();
+        assert!(is_evicted(&crowd[0]).await && !is_evicted(&probe).await && !is_evicted(&newcomer).await);
+    }
+}

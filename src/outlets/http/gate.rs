@@ -1,161 +1,133 @@
-//! What every request passes: certificate, token, limits, time, counting, and the headers of every answer.
+//! Access control and counting of requests: the middleware that is ours. Limits and headers are in `layers`.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use tokio::sync::Semaphore;
 
 use super::auth::Tokens;
-use super::limits::{EXPORT_REQUESTS, HEALTH_TIME, MARGIN, MAX_BODY};
-use super::limits::{MAX_EXPORT_ASKERS, MAX_IN_FLIGHT};
 use super::problem::HttpProblem;
 use crate::telemetry::Telemetry;
 
-/// The label of requests to paths that are no route: paths themselves would be without bound.
+/// The label of requests to paths that are not routes: labelling with the path itself would be unbounded.
 const OTHER: &str = "other";
 
-/// Whether the client's connection has shown a certificate that holds; the server says so of every request.
+/// Request extension: whether the connection's client presented a certificate that verified.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Certified(pub(super) bool);
+pub(super) struct ClientVerified(pub(super) bool);
 
-/// The route that pushes.
-const EXPORT: &str = "/metrics/export";
-
-/// Routes that answer without token and certificate, so that orchestrators need none, and at once,
-/// whoever else waits.
-const HEALTH: &[&str] = &["/health", "/healthz", "/livez", "/readyz", "/-/healthy", "/-/ready"];
-
-const ROUTES: &[&str] = &[
-    "/",
-    "/metrics",
-    "/metrics/combined",
-    EXPORT,
-    "/metrics/ingress/system",
-    "/metrics/proc/system",
-    "/api/v1/exports",
-    "/api/v1/signals",
-];
-
-/// What the gate needs to know; cheap to clone.
+/// What a request to any route but health needs; cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Gate {
+pub struct AccessRule {
     tokens: Tokens,
     needs_certificate: bool,
-    request_timeout: Duration,
-    telemetry: Arc<Telemetry>,
-    /// One permit for each request in flight, and of those for each that waits for an export.
-    permits: Arc<Semaphore>,
-    export_permits: Arc<Semaphore>,
 }
 
-impl Gate {
-    /// A gate that admits whoever has one of `tokens` and, where needed, a client certificate.
+/// Why a request is rejected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum AccessRejection {
+    NoCertificate,
+    NoToken,
+    InvalidToken,
+}
+
+impl AccessRule {
+    /// Needs one of the tokens, if there are any, and where wanted a client certificate.
     #[must_use]
-    pub fn new(tokens: Tokens, needs_certificate: bool, request_timeout: Duration, telemetry: Arc<Telemetry>) -> Self {
-        let [permits, export_permits] = [MAX_IN_FLIGHT, MAX_EXPORT_ASKERS].map(|most| Arc::new(Semaphore::new(most)));
-        Self { tokens, needs_certificate, request_timeout, telemetry, permits, export_permits }
+    pub const fn new(tokens: Tokens, needs_certificate: bool) -> Self {
+        Self { tokens, needs_certificate }
     }
-}
 
-pub async fn pass(State(state): State<Gate>, request: Request, next: Next) -> Response {
-    let route = label(request.uri().path());
-    let mut response = match refuse(&state, route, &request) {
-        Some(response) => response,
-        None => answer(&state, route, request, next).await,
-    };
-    state.telemetry.http_request(route, response.status().as_u16());
-    harden(response.headers_mut());
-    response
-}
-
-fn label(path: &str) -> &'static str {
-    HEALTH.iter().chain(ROUTES).find(|route| **route == path).copied().unwrap_or(OTHER)
-}
-
-fn refuse(config: &Gate, route: &str, request: &Request) -> Option<Response> {
-    if !HEALTH.contains(&route) {
-        let certified = request.extensions().get().is_some_and(|Certified(certified)| *certified);
-        if config.needs_certificate && !certified {
-            return Some(uncertified());
+    fn check(&self, request: &Request) -> Result<(), AccessRejection> {
+        let verified = request.extensions().get().is_some_and(|ClientVerified(verified)| *verified);
+        if self.needs_certificate && !verified {
+            return Err(AccessRejection::NoCertificate);
         }
-        if !config.tokens.admit(request.headers()) {
-            return Some(unauthorized(request.headers()));
+        self.check_token(request.headers())
+    }
+
+    fn check_token(&self, headers: &HeaderMap) -> Result<(), AccessRejection> {
+        match self.tokens.admit(headers) {
+            true => Ok(()),
+            false if headers.contains_key(header::AUTHORIZATION) => Err(AccessRejection::InvalidToken),
+            false => Err(AccessRejection::NoToken),
         }
     }
-    let length = request.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.parse::<usize>().ok()?;
-    let too_long = || HttpProblem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("a body may have {MAX_BODY} bytes"));
-    (length > MAX_BODY).then(|| too_long().into_response())
 }
 
-fn uncertified() -> Response {
-    let detail = "this route needs a client certificate of an authority in METRICS_TLS_CLIENT_CA_FILE";
-    HttpProblem::new(StatusCode::FORBIDDEN, detail).into_response()
+impl AccessRejection {
+    const fn status(self) -> StatusCode {
+        match self {
+            Self::NoCertificate => StatusCode::FORBIDDEN,
+            Self::NoToken | Self::InvalidToken => StatusCode::UNAUTHORIZED,
+        }
+    }
+
+    const fn detail(self) -> &'static str {
+        match self {
+            Self::NoCertificate => {
+                "this route needs a client certificate of an authority in METRICS_TLS_CLIENT_CA_FILE"
+            }
+            Self::NoToken | Self::InvalidToken => {
+                "this route needs `Authorization: Bearer <token>` with a token of METRICS_AUTH_TOKEN"
+            }
+        }
+    }
+
+    /// RFC 6750 distinguishes an invalid token from none.
+    const fn challenge(self) -> Option<&'static str> {
+        match self {
+            Self::NoCertificate => None,
+            Self::NoToken => Some("Bearer realm=\"kdcube-metrics\""),
+            Self::InvalidToken => Some("Bearer realm=\"kdcube-metrics\", error=\"invalid_token\""),
+        }
+    }
 }
 
-/// RFC 6750 tells a wrong token from none.
-fn unauthorized(headers: &HeaderMap) -> Response {
-    let detail = "this route needs `Authorization: Bearer <token>` with a token of METRICS_AUTH_TOKEN";
-    let mut response = HttpProblem::new(StatusCode::UNAUTHORIZED, detail).into_response();
-    let challenge = if headers.contains_key(header::AUTHORIZATION) {
-        "Bearer realm=\"kdcube-metrics\", error=\"invalid_token\""
-    } else {
-        "Bearer realm=\"kdcube-metrics\""
-    };
-    response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+impl IntoResponse for AccessRejection {
+    fn into_response(self) -> Response {
+        let mut response = HttpProblem::new(self.status(), self.detail()).into_response();
+        if let Some(challenge) = self.challenge() {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
+        response
+    }
+}
+
+/// Rejects a request that the rule does not admit, before anything else is done with it.
+pub(super) async fn check_access(State(rule): State<AccessRule>, request: Request, next: Next) -> Response {
+    match rule.check(&request) {
+        Ok(()) => next.run(request).await,
+        Err(rejection) => rejection.into_response(),
+    }
+}
+
+/// Counts responses by route and status.
+#[derive(Debug, Clone)]
+pub(in crate::outlets) struct RequestCounter {
+    telemetry: Arc<Telemetry>,
+    paths: Arc<[&'static str]>,
+}
+
+impl RequestCounter {
+    /// `paths` are the labels.
+    pub(in crate::outlets) fn new(telemetry: Arc<Telemetry>, paths: Arc<[&'static str]>) -> Self {
+        Self { telemetry, paths }
+    }
+
+    /// A redirect from a slash counts for the route that it leads to.
+    fn label(&self, matched: Option<&MatchedPath>) -> &'static str {
+        let matched = matched.map_or("", MatchedPath::as_str);
+        let is_it = |path: &&str| matched == *path || matched.strip_suffix('/') == Some(*path);
+        self.paths.iter().copied().find(is_it).unwrap_or(OTHER)
+    }
+}
+
+pub(super) async fn count(State(counter): State<RequestCounter>, request: Request, next: Next) -> Response {
+    let label = counter.label(request.extensions().get());
+    let response = next.run(request).await;
+    counter.telemetry.http_request(label, response.status().as_u16());
     response
-}
-
-async fn answer(state: &Gate, route: &str, request: Request, next: Next) -> Response {
-    let time_limit = time_limit(route, state.request_timeout);
-    if HEALTH.contains(&route) {
-        return within(time_limit, request, next).await;
-    }
-    let permits = if route == EXPORT { &state.export_permits } else { &state.permits };
-    // Not awaited: a queue would only make everybody late.
-    match permits.try_acquire() {
-        Ok(_permit) => within(time_limit, request, next).await,
-        Err(_) => overloaded(),
-    }
-}
-
-/// How long an answer may take.
-fn time_limit(route: &str, request_timeout: Duration) -> Duration {
-    match route {
-        EXPORT => request_timeout * EXPORT_REQUESTS + MARGIN,
-        health if HEALTH.contains(&health) => HEALTH_TIME,
-        _ => request_timeout + MARGIN,
-    }
-}
-
-async fn within(limit: Duration, request: Request, next: Next) -> Response {
-    let late = || HttpProblem::unavailable(format!("no answer within {limit:?}")).into_response();
-    tokio::time::timeout(limit, next.run(request)).await.unwrap_or_else(|_| late())
-}
-
-fn overloaded() -> Response {
-    let mut response = HttpProblem::unavailable("too many requests are under way already").into_response();
-    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-    response
-}
-
-/// Nothing here may be cached, sniffed, framed, embedded by another site, or run as a script.
-fn harden(headers: &mut HeaderMap) {
-    const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; \
-                          frame-ancestors 'none'";
-    const ALWAYS: [(HeaderName, &str); 7] = [
-        (header::CACHE_CONTROL, "no-store"),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::CONTENT_SECURITY_POLICY, POLICY),
-        (header::X_FRAME_OPTIONS, "DENY"),
-        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
-        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
-        (header::REFERRER_POLICY, "no-referrer"),
-    ];
-    for (name, value) in ALWAYS {
-        headers.insert(name, HeaderValue::from_static(value));
-    }
 }

@@ -1,4 +1,4 @@
-//! Answers that are problems: `application/problem+json`, RFC 9457.
+//! Error responses: `application/problem+json`, RFC 9457.
 
 use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
@@ -18,13 +18,13 @@ impl HttpProblem {
         Self { status, detail: detail.into() }
     }
 
-    /// There is no truth to serve now.
+    /// 503.
     pub(in crate::outlets) fn unavailable(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, detail)
     }
 
-    /// The same as bytes of HTTP, for who gets no further than the socket.
-    pub(in crate::outlets) fn on_the_wire(&self) -> String {
+    /// The same as raw HTTP/1.1, for clients that are answered before HTTP is served on the connection.
+    pub(in crate::outlets) fn to_http1(&self) -> String {
         let body = self.body();
         format!(
             "HTTP/1.1 {}\r\ncontent-type: {CONTENT_TYPE}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
@@ -34,7 +34,7 @@ impl HttpProblem {
     }
 
     fn body(&self) -> String {
-        let title = self.status.canonical_reason().unwrap_or("HttpProblem");
+        let title = self.status.canonical_reason().unwrap_or("Error");
         let status = self.status.as_u16();
         json!({"type": "about:blank", "title": title, "status": status, "detail": self.detail}).to_string()
     }

@@ -1,5 +1,4 @@
-//! The server under the routes: accepts, limits and drains connections. What happens on one of them is
-//! `conversation`'s matter.
+//! The server under the routes: accepts, limits and drains connections. Serving one of them is in `connection`.
 
 use std::io;
 use std::net::SocketAddr;
@@ -15,17 +14,17 @@ use super::connection::serve_connection;
 use super::connections::Connections;
 use super::limits::MAX_CONNECTIONS;
 
-/// Connections that may wait to be accepted. With the usual 128 a burst makes everybody else's
-/// connection wait a second for its next attempt.
+/// Connections that may wait to be accepted. With the usual 128, a burst makes other clients wait a
+/// second for their retransmitted SYN.
 const BACKLOG: u32 = 4096;
 
-/// Pause when the operating system cannot give a connection, as when file descriptors run out.
+/// Pause after a failed accept, as when file descriptors run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Listens on an address; a port that was left a moment ago can be taken again.
+/// Listens on an address, also if its port was in use a moment ago (`SO_REUSEADDR`).
 ///
 /// # Errors
-/// The operating system does not give it.
+/// The operating system's, such as an address in use.
 pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     socket.set_reuseaddr(true)?;
@@ -33,7 +32,7 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-/// Serves until `shutdown`, then lets answers that are under way finish within `drain`.
+/// Serves until `shutdown`, then lets requests in flight finish within `drain`.
 pub async fn serve(listener: TcpListener, server: ServerState, shutdown: impl Future<Output = ()>, drain: Duration) {
     let connections = Connections::new(MAX_CONNECTIONS, Arc::clone(server.telemetry()));
     let (server, graceful) = (Arc::new(server), GracefulShutdown::new());
@@ -44,7 +43,7 @@ pub async fn serve(listener: TcpListener, server: ServerState, shutdown: impl Fu
             accepted = listener.accept() => match accepted {
                 Ok((stream, from)) => admit(stream, from, &connections, &server, graceful.watcher()),
                 Err(error) => {
-                    tracing::debug!(%error, "a connection could not be accepted");
+                    tracing::debug!(%error, "accept failed");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             },
@@ -53,11 +52,11 @@ pub async fn serve(listener: TcpListener, server: ServerState, shutdown: impl Fu
     drop(listener);
     server.close();
     if timeout(drain, graceful.shutdown()).await.is_err() {
-        tracing::warn!("connections were still open after {drain:?} and are cut");
+        tracing::warn!("connections still open after {drain:?} are closed");
     }
 }
 
-/// Gives the connection a task, or closes it when every slot is busy.
+/// Spawns a task for the connection, or closes it when every slot is busy.
 fn admit(
     stream: TcpStream,
     from: SocketAddr,
@@ -66,16 +65,16 @@ fn admit(
     watcher: Watcher,
 ) {
     let Some(slot) = connections.admit(from.ip()) else {
-        tracing::debug!("every connection is busy; a new one is closed");
+        tracing::debug!("all connections are busy: a new one is closed");
         return;
     };
-    // Answers are written at once: waiting to fill a packet would only delay them.
+    // Responses are written whole, so Nagle's algorithm would only delay them.
     let _ = stream.set_nodelay(true);
     let (slot, server) = (Arc::new(slot), Arc::clone(server));
     tokio::spawn(async move {
         tokio::select! {
             () = serve_connection(stream, &slot, &server, watcher) => {},
-            () = slot.evicted() => tracing::debug!("an idle connection made room for a new one"),
+            () = slot.evicted() => tracing::debug!("an idle connection was evicted"),
         }
     });
 }

@@ -1,5 +1,6 @@
-//! TLS handshakes: from a socket to a connection that HTTP is spoken over, or a word to who speaks it plainly.
+//! Accepts TLS connections, and answers plain HTTP on the TLS port with 400.
 
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,55 +13,65 @@ use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::limits::{MAX_HEAD, WRITE_TIME};
+use super::limits::{HANDSHAKE_TIME, MAX_HEAD, WRITE_TIME};
 use super::problem::HttpProblem;
 
-/// A socket whose writes give up.
+/// A socket with a limit for its writes.
 pub(super) type Socket = Pin<Box<TimeoutStream<TcpStream>>>;
 
-/// How long somebody who speaks HTTP to the TLS port may take to take the answer.
-const GOODBYE: Duration = Duration::from_secs(1);
+/// Time limit of the response to plain HTTP on the TLS port.
+const PLAIN_HTTP_TIME: Duration = Duration::from_secs(1);
 
-/// A connection, and whether its client has shown a certificate that holds.
 pub(super) struct TlsConnection {
     pub(super) stream: TlsStream<Socket>,
-    pub(super) certified: bool,
+    /// The client presented a certificate, and it verified.
+    pub(super) verified: bool,
 }
 
-/// The socket with a limit for its writes: a client that takes nothing of its answer is let go.
-pub(super) fn socket(stream: TcpStream) -> Socket {
+/// Why a socket did not become a TLS connection.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum AcceptError {
+    #[error("the client closed the connection without sending anything")]
+    ClosedByClient,
+    #[error("the server is stopping")]
+    Stopping,
+    #[error("the client speaks HTTP without TLS")]
+    PlainHttp,
+    #[error("no handshake within {HANDSHAKE_TIME:?}")]
+    TimedOut,
+    #[error(transparent)]
+    Failed(#[from] io::Error),
+}
+
+/// Bounds how long a client that reads nothing keeps a response in memory.
+pub(super) fn with_write_timeout(stream: TcpStream) -> Socket {
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(WRITE_TIME));
     Box::pin(stream)
 }
 
-/// Shakes hands; `None` when the client went away without a word, as a probe of the port does.
-///
-/// # Errors
-/// Why this is no TLS connection.
-pub(super) async fn accept_tls(stream: TcpStream, config: Arc<ServerConfig>) -> Result<Option<TlsConnection>, String> {
+/// The handshake, without a time limit for the client's side of it.
+pub(super) async fn accept_tls(stream: TcpStream, config: Arc<ServerConfig>) -> Result<TlsConnection, AcceptError> {
     let mut first = [0];
-    let [letter] = match stream.peek(&mut first).await {
-        Ok(0) => return Ok(None),
-        Ok(_) => first,
-        Err(error) => return Err(error.to_string()),
-    };
-    // A handshake begins with byte 22, a request of HTTP with its method.
-    if letter.is_ascii_uppercase() {
-        let _ = tokio::time::timeout(GOODBYE, tell_to_use_tls(stream)).await;
-        return Err("the client speaks HTTP without TLS".to_owned());
+    if stream.peek(&mut first).await? == 0 {
+        return Err(AcceptError::ClosedByClient);
     }
-    let stream = TlsAcceptor::from(config).accept(socket(stream)).await.map_err(|error| error.to_string())?;
-    // rustls has verified whatever certificates a connection has.
-    let certified = stream.get_ref().1.peer_certificates().is_some();
-    Ok(Some(TlsConnection { stream, certified }))
+    // A handshake begins with byte 22, an HTTP request with its method.
+    if first[0].is_ascii_uppercase() {
+        let _ = tokio::time::timeout(PLAIN_HTTP_TIME, respond_use_tls(stream)).await;
+        return Err(AcceptError::PlainHttp);
+    }
+    let stream = TlsAcceptor::from(config).accept(with_write_timeout(stream)).await?;
+    // rustls has verified the certificates of a connection that has some.
+    let verified = stream.get_ref().1.peer_certificates().is_some();
+    Ok(TlsConnection { stream, verified })
 }
 
-async fn tell_to_use_tls(mut stream: TcpStream) -> std::io::Result<()> {
+async fn respond_use_tls(mut stream: TcpStream) -> io::Result<()> {
     let problem = HttpProblem::new(StatusCode::BAD_REQUEST, "this port speaks TLS: use https://");
-    stream.write_all(problem.on_the_wire().as_bytes()).await?;
+    stream.write_all(problem.to_http1().as_bytes()).await?;
     stream.shutdown().await?;
-    // What is left unread when a socket closes takes the answer with it.
+    // Closing a socket with unread data resets the connection, and the client would lose the response.
     let (mut rest, mut length) = ([0; 1024], 0);
     while length < MAX_HEAD {
         match stream.read(&mut rest).await? {

@@ -1,16 +1,35 @@
-//! The push side, asked and looked at: `/metrics/export` and `/api/v1/exports`.
+//! The push side over HTTP: `/metrics/export` starts an export, `/api/v1/exports` reports on them.
 
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use axum::routing::get;
 use serde_json::json;
 
 use super::RouteState;
+use super::route::{Route, RouteClass};
+use crate::outlets::http::layers::compression;
 use crate::outlets::push::delivery::ExportOutcome;
 
-/// One export to every enabled sink, now: 200 all delivered, 207 some, 502 none.
-pub(super) async fn export(State(state): State<RouteState>) -> Response {
+pub(super) const STATS: Route = Route {
+    path: "/api/v1/exports",
+    aliases: &[],
+    class: RouteClass::Normal,
+    summary: "statistics of each enabled sink",
+    methods: || get(stats).layer(compression()),
+};
+
+pub(super) const EXPORT: Route = Route {
+    path: "/metrics/export",
+    aliases: &[],
+    class: RouteClass::Export,
+    summary: "exports to every enabled sink now",
+    methods: || get(export).post(export).layer(compression()),
+};
+
+/// One export to every enabled sink: 200 all delivered, 207 some, 502 none.
+async fn export(State(state): State<RouteState>) -> Response {
     let report = state.exports.on_demand(&state.reader, state.config.scrape_ttl).await;
     let status = match report.status {
         ExportOutcome::Ok => StatusCode::OK,
@@ -20,7 +39,7 @@ pub(super) async fn export(State(state): State<RouteState>) -> Response {
     (status, Json(report)).into_response()
 }
 
-/// What is known of every enabled sink since the start.
-pub(super) async fn stats(State(state): State<RouteState>) -> Response {
+/// Statistics of each enabled sink since the start.
+async fn stats(State(state): State<RouteState>) -> Response {
     Json(json!({"sinks": state.exports.stats()})).into_response()
 }

@@ -1,8 +1,8 @@
 //! `/metrics`: rendered once for many scrapes.
 //!
-//! A body is kept by format and encoding until there is another snapshot, the source goes up or
-//! down, or the server's own numbers have aged. While nothing is true only those are served: a
-//! series whose fact is gone is gone from the next scrape.
+//! A body is cached by format and encoding until there is another snapshot, the source goes up or
+//! down, or the server's own numbers have aged. Without a fresh snapshot only those are served: a
+//! series whose fact is gone is absent from the next scrape.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -11,100 +11,110 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
+use axum::routing::get;
 use tokio::time::Instant;
 
+use super::route::{Route, RouteClass};
 use super::{RouteState, negotiate};
 use crate::base::gzip;
 use crate::catalog::{self, own};
-use crate::engine::snapshot::{Snapshot, SnapshotReader};
+use crate::engine::snapshot::{Snapshot, SnapshotId, SnapshotReader};
 use crate::outlets::exposition::{self, TextFormat};
 use crate::outlets::names::Mapping;
 use crate::telemetry::{Observed, Telemetry};
 
+pub(super) const SCRAPE: Route = Route {
+    path: "/metrics",
+    aliases: &[],
+    class: RouteClass::Normal,
+    summary: "Prometheus text, or OpenMetrics on request",
+    // Without the compression layer: it is compressed once per rendering, not once per response.
+    methods: || get(scrape),
+};
+
 /// The server's own numbers may be this old.
 const OWN_TTL: Duration = Duration::from_millis(100);
 
-/// The renderings at hand: text and OpenMetrics, plain and gzipped.
+/// The cached renderings: text and OpenMetrics, plain and gzipped.
 #[derive(Debug)]
 pub(super) struct Scrapes {
     mapping: Arc<Mapping>,
-    kept: [Mutex<Option<CachedBody>>; 4],
+    cached: [Mutex<Option<CachedBody>>; 4],
 }
 
-/// One rendering, and what it was made of.
+/// One rendering and its inputs.
 #[derive(Debug)]
 struct CachedBody {
-    snapshot: Option<String>,
+    snapshot: Option<SnapshotId>,
     up: bool,
     made: Instant,
     body: Bytes,
 }
 
-/// What a rendering is made of.
 struct ScrapeInputs {
-    truth: Option<Arc<Snapshot>>,
+    snapshot: Option<Arc<Snapshot>>,
     observed: Observed,
 }
 
 impl ScrapeInputs {
-    fn read(reader: &SnapshotReader, truth: Option<Arc<Snapshot>>) -> Self {
-        let up = reader.is_up() && truth.is_some();
+    fn read(reader: &SnapshotReader, snapshot: Option<Arc<Snapshot>>) -> Self {
+        let up = reader.is_up() && snapshot.is_some();
         let snapshot_age_seconds = reader.latest().map(|snapshot| snapshot.age().as_secs_f64());
-        Self { truth, observed: Observed { up, snapshot_age_seconds } }
+        Self { snapshot, observed: Observed { up, snapshot_age_seconds } }
     }
 
-    fn are_in(&self, kept: &CachedBody) -> bool {
-        let snapshot = self.truth.as_ref().map(|snapshot| snapshot.id.as_str());
-        kept.made.elapsed() < OWN_TTL && kept.snapshot.as_deref() == snapshot && kept.up == self.observed.up
+    fn are_of(&self, cached: &CachedBody) -> bool {
+        let snapshot = self.snapshot.as_ref().map(|snapshot| snapshot.id);
+        cached.made.elapsed() < OWN_TTL && cached.snapshot == snapshot && cached.up == self.observed.up
     }
 }
 
-pub(super) async fn metrics(State(state): State<RouteState>, headers: HeaderMap) -> Response {
-    let format = negotiate::format(&headers);
-    let gzip = negotiate::gzip(&headers);
-    let facts = ScrapeInputs::read(&state.reader, state.reader.fresher_than(state.config.scrape_ttl).await);
-    let body = state.scrapes.body(format, gzip, &facts, &state.telemetry);
+async fn scrape(State(state): State<RouteState>, accept: HeaderMap) -> Response {
+    let format = negotiate::format(&accept);
+    let gzip = negotiate::gzip(&accept);
+    let inputs = ScrapeInputs::read(&state.reader, state.reader.fresher_than(state.config.scrape_ttl).await);
+    let body = state.scrapes.body(format, gzip, &inputs, &state.telemetry);
     let mut response = body.into_response();
-    let answer = response.headers_mut();
-    answer.insert(header::CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
-    answer.insert(header::VARY, HeaderValue::from_static("accept, accept-encoding"));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
+    headers.insert(header::VARY, HeaderValue::from_static("accept, accept-encoding"));
     if gzip {
-        answer.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
     response
 }
 
 impl Scrapes {
     pub(super) fn new(mapping: Arc<Mapping>) -> Self {
-        Self { mapping, kept: Default::default() }
+        Self { mapping, cached: Default::default() }
     }
 
-    /// The kept body, or a new one; askers of the same rendering wait for one of them to make it.
-    fn body(&self, format: TextFormat, zipped: bool, facts: &ScrapeInputs, telemetry: &Telemetry) -> Bytes {
-        let [text, text_gzip, open, open_gzip] = &self.kept;
+    /// The cached body, or a new one; concurrent scrapes of the same rendering wait for one of them to make it.
+    fn body(&self, format: TextFormat, zipped: bool, inputs: &ScrapeInputs, telemetry: &Telemetry) -> Bytes {
+        let [text, text_gzip, open, open_gzip] = &self.cached;
         let slot = match (format, zipped) {
             (TextFormat::Text, false) => text,
             (TextFormat::Text, true) => text_gzip,
             (TextFormat::OpenMetrics, false) => open,
             (TextFormat::OpenMetrics, true) => open_gzip,
         };
-        let mut kept = slot.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(kept) = kept.as_ref().filter(|kept| facts.are_in(kept)) {
-            return kept.body.clone();
+        let mut cached = slot.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(cached) = cached.as_ref().filter(|cached| inputs.are_of(cached)) {
+            return cached.body.clone();
         }
-        let text = self.render(format, facts, telemetry);
+        let text = self.render(format, inputs, telemetry);
         let body = Bytes::from(if zipped { gzip::compress(&text) } else { text.into_bytes() });
-        let snapshot = facts.truth.as_ref().map(|snapshot| snapshot.id.clone());
-        *kept = Some(CachedBody { snapshot, up: facts.observed.up, made: Instant::now(), body: body.clone() });
+        let snapshot = inputs.snapshot.as_ref().map(|snapshot| snapshot.id);
+        *cached = Some(CachedBody { snapshot, up: inputs.observed.up, made: Instant::now(), body: body.clone() });
         body
     }
 
-    fn render(&self, format: TextFormat, facts: &ScrapeInputs, telemetry: &Telemetry) -> String {
-        let mut samples = match &facts.truth {
-            Some(snapshot) => catalog::samples(&snapshot.monitoring),
+    fn render(&self, format: TextFormat, inputs: &ScrapeInputs, telemetry: &Telemetry) -> String {
+        let mut samples = match &inputs.snapshot {
+            Some(snapshot) => catalog::samples(&snapshot.state),
             None => Vec::new(),
         };
-        samples.extend(own::samples(&telemetry.own_state(facts.observed)));
+        samples.extend(own::samples(&telemetry.own_state(inputs.observed)));
         exposition::render(&samples, &self.mapping, format)
     }
 }

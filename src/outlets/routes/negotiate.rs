@@ -4,11 +4,11 @@ use axum::http::{HeaderMap, HeaderName, header};
 
 use crate::outlets::exposition::TextFormat;
 
-/// The format a scraper likes best; plain text unless it asks for OpenMetrics 1.0 at least as much.
+/// The format that the scraper prefers; plain text unless it asks for OpenMetrics 1.0 at least as much.
 pub(super) fn format(headers: &HeaderMap) -> TextFormat {
     let (mut open, mut text) = (0.0_f32, 0.0_f32);
     for (media, quality) in preferences(headers, &header::ACCEPT) {
-        match what(media) {
+        match name_of(media) {
             "application/openmetrics-text" if is_version_1(media) => open = open.max(quality),
             "text/plain" => text = text.max(quality),
             _ => {}
@@ -17,8 +17,8 @@ pub(super) fn format(headers: &HeaderMap) -> TextFormat {
     if open > 0.0 && open >= text { TextFormat::OpenMetrics } else { TextFormat::Text }
 }
 
-/// A member without its parameters.
-fn what(member: &str) -> &str {
+/// A list member without its parameters.
+fn name_of(member: &str) -> &str {
     member.split(';').next().unwrap_or_default().trim()
 }
 
@@ -27,13 +27,13 @@ fn is_version_1(media: &str) -> bool {
     version.is_none_or(|version| matches!(version.trim_matches('"'), "1.0.0" | "1.0"))
 }
 
-/// Whether the client takes gzip.
+/// Whether the client accepts gzip.
 pub(super) fn gzip(headers: &HeaderMap) -> bool {
-    let named = |name: &str| preferences(headers, &header::ACCEPT_ENCODING).find(|(coding, _)| what(coding) == name);
+    let named = |name: &str| preferences(headers, &header::ACCEPT_ENCODING).find(|(coding, _)| name_of(coding) == name);
     named("gzip").or_else(|| named("*")).is_some_and(|(_, quality)| quality > 0.0)
 }
 
-/// The members of a list header, each with its `q`: from 0 to 1, and 0 for what is no such number.
+/// The members of a list header, each with its `q` from 0 to 1; 0 where `q` is invalid.
 fn preferences<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = (&'a str, f32)> + use<'a> {
     let lists = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
     lists
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn a_scraper_gets_what_it_likes_best() {
+    fn a_scraper_gets_the_format_that_it_prefers() {
         let prometheus = "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,\
                           text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
         for (accept, expected) in [
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn gzip_only_for_those_who_take_it() {
+    fn gzip_only_for_clients_that_accept_it() {
         for (accept, expected) in [
             ("gzip", true),
             ("br, gzip;q=0.5", true),
@@ -109,7 +109,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_liked_better_is_given(open in 1..1000_u32, text in 1..1000_u32, space in "[ ]{0,2}") {
+        fn the_higher_quality_wins(open in 1..1000_u32, text in 1..1000_u32, space in "[ ]{0,2}") {
             let quality = |thousandths: u32| f64::from(thousandths) / 1000.0;
             let (o, t) = (quality(open), quality(text));
             let accept = format!("text/plain{space};{space}q={t},{space}application/openmetrics-text;q={o}");

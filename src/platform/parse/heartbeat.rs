@@ -20,14 +20,13 @@ pub fn heartbeat(bytes: &[u8]) -> Result<Heartbeat, ParseError> {
         port: integer(&object, "port")?,
         load: integer(&object, "current_load")?.unwrap_or(0),
         capacity: integer(&object, "max_capacity")?.unwrap_or(0),
-        last_heartbeat: number(&object, "last_heartbeat")?
-            .ok_or("field last_heartbeat is missing; expected Unix seconds")?,
+        last_heartbeat: number(&object, "last_heartbeat")?.ok_or(ParseError::MissingField("last_heartbeat"))?,
         health: health(object.get("health_status")),
         pools: object.get("metadata").and_then(|metadata| metadata.get("pools")).map(pools).unwrap_or_default(),
     })
 }
 
-/// `ServiceHealth.HEALTHY` or the bare word in any case; the whole word, for UNHEALTHY contains HEALTHY.
+/// `ServiceHealth.HEALTHY` or the bare word in any case. Compares the whole word: UNHEALTHY contains HEALTHY.
 fn health(value: Option<&Value>) -> HealthWord {
     let word = match value {
         Some(Value::String(text)) => text.rsplit('.').next().unwrap_or_default(),
@@ -42,7 +41,7 @@ fn health(value: Option<&Value>) -> HealthWord {
     }
 }
 
-/// Pools are reported by the libraries in use, so a part that is absent or odd is simply not reported.
+/// Pools come from the libraries in use, which differ by version: a part that is absent or of another type is missing.
 fn pools(value: &Value) -> Pools {
     let redis = |name| {
         value.get("redis").and_then(|redis| redis.get(name)).and_then(|pool| pool_use(pool, "max_connections", "total"))
@@ -84,9 +83,9 @@ mod tests {
     #[test]
     fn a_heartbeat_of_the_wrong_type_says_which_field() {
         let json = br#"{"instance_id":"a","service_type":"chat","service_name":"proc","last_heartbeat":"yesterday"}"#;
-        assert_eq!(heartbeat(json).unwrap_err(), "field last_heartbeat is not a number");
-        assert!(heartbeat(b"not json").unwrap_err().starts_with("is not JSON"));
-        assert_eq!(heartbeat(b"[]").unwrap_err(), "is not a JSON object");
-        assert!(heartbeat(br#"{"instance_id":"a"}"#).unwrap_err().contains("service_type"));
+        assert_eq!(heartbeat(json).unwrap_err().to_string(), "field last_heartbeat is not a number");
+        assert!(matches!(heartbeat(b"not json"), Err(ParseError::NotJson { line: 1, .. })));
+        assert_eq!(heartbeat(b"[]"), Err(ParseError::NotAnObject));
+        assert_eq!(heartbeat(br#"{"instance_id":"a"}"#), Err(ParseError::MissingField("service_type")));
     }
 }

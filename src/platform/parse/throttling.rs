@@ -1,4 +1,4 @@
-//! A throttled request, and whether consoles can show it.
+//! Throttled requests, and whether consoles can show them.
 
 use serde_json::{Map, Value};
 
@@ -6,7 +6,7 @@ use super::{LONGEST_NAME, object};
 use crate::base::clock::UnixSeconds;
 use crate::platform::facts::{ThrottlingDetail, ThrottlingEvent};
 
-/// Fields that consoles rely on.
+/// Fields that consoles need.
 const FIELDS: [&str; 9] = [
     "timestamp",
     "event_id",
@@ -19,10 +19,10 @@ const FIELDS: [&str; 9] = [
     "retry_after",
 ];
 
-/// Fields that may be left out, for null.
+/// Fields that may be missing; shown as null.
 const OPTIONAL: [&str; 2] = ["queue_stats", "rate_limit_stats"];
 
-/// Reasons that consoles know.
+/// Reasons that consoles can show.
 const REASONS: [&str; 7] = [
     "session_rate_limit",
     "hourly_rate_limit",
@@ -33,7 +33,7 @@ const REASONS: [&str; 7] = [
     "paid_backpressure",
 ];
 
-/// A throttled request. A member that is no JSON object still counts as an event, without detail.
+/// A throttled request. A member that is not a JSON object still counts as an event, without detail.
 #[must_use]
 pub fn throttling_event(member: &[u8], score: UnixSeconds) -> ThrottlingEvent {
     let detail = object(member).ok().map(|object| ThrottlingDetail {
@@ -45,7 +45,7 @@ pub fn throttling_event(member: &[u8], score: UnixSeconds) -> ThrottlingEvent {
     ThrottlingEvent { at: score, detail }
 }
 
-/// A text that is kept for a day, so not a long one.
+/// A short text: it is kept for a day.
 fn text(object: &Map<String, Value>, field: &str) -> Option<String> {
     object.get(field).and_then(Value::as_str).filter(|text| text.len() <= LONGEST_NAME).map(str::to_owned)
 }
@@ -57,7 +57,7 @@ fn whole(value: &Value) -> Option<i64> {
     value.as_i64().or_else(float)
 }
 
-/// The event as consoles show it: whole, and with a reason that they know.
+/// The event as consoles show it: with all fields, and with a reason they can show.
 fn shown(mut object: Map<String, Value>) -> Option<Value> {
     let known = object.get("reason").and_then(Value::as_str).is_some_and(|reason| REASONS.contains(&reason));
     if !known || !FIELDS.iter().all(|field| object.contains_key(*field)) {
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_out_is_shown_as_null() {
+    fn missing_optional_fields_are_shown_as_null() {
         let whole = detail(WHOLE);
         let shown = whole.shown.unwrap();
         assert_eq!(
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_that_consoles_do_not_understand_counts_and_is_not_shown() {
+    fn an_event_that_consoles_cannot_show_still_counts() {
         let odd = detail(&WHOLE.replace("hourly_rate_limit", "full_moon"));
         assert_eq!((odd.reason.as_deref(), odd.http_status, odd.shown), (Some("full_moon"), Some(429), None));
         let short = detail(r#"{"reason": "burst_rate_limit", "http_status": 429}"#);

@@ -1,15 +1,15 @@
 //! The connection to PostgreSQL: address, credentials and TLS. `sources::postgres` connects.
 
 use std::net::Ipv6Addr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::RootCertStore;
 use secrecy::SecretString;
 
+use super::authorities;
 use crate::settings::{FromSetting, Setting, Settings, setting};
-use crate::tls::pem;
 
 const ENABLED: &Setting = setting("METRICS_ENABLE_PG_POOL");
 const HOST: &Setting = setting("POSTGRES_HOST");
@@ -42,8 +42,18 @@ pub struct PostgresConfig {
 pub enum Authorities {
     /// The system trust store.
     System,
-    /// Only these.
-    Own(Arc<RootCertStore>),
+    /// Those of this file and no others; the file is watched.
+    Own { file: PathBuf, roots: Arc<RootCertStore> },
+}
+
+impl Authorities {
+    /// The file to watch.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        match self {
+            Self::Own { file, .. } => Some(file),
+            Self::System => None,
+        }
+    }
 }
 
 impl PostgresConfig {
@@ -126,19 +136,14 @@ fn read_tls(settings: &mut Settings) -> Option<Option<Authorities>> {
             settings.reject(CA_FILE, "has no effect without POSTGRES_SSL=1: nothing would be verified");
             None
         }
-        (true, Some(file)) => match authorities(Path::new(&file)) {
-            Ok(roots) => Some(Some(Authorities::Own(Arc::new(roots)))),
+        (true, Some(file)) => match authorities::load(Path::new(&file)) {
+            Ok(roots) => Some(Some(Authorities::Own { file: file.into(), roots: Arc::new(roots) })),
             Err(problem) => {
                 settings.reject(CA_FILE, &problem);
                 None
             }
         },
     }
-}
-
-fn authorities(file: &Path) -> Result<RootCertStore, String> {
-    let text = std::fs::read(file).map_err(|error| format!("cannot be read: {error}"))?;
-    pem::certificates(&text).and_then(pem::roots)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Takes a body in, up to a limit; unpacks gzip, up to the same limit.
+//! Reads a response's body, up to a limit; decompresses gzip, up to the same limit.
 
 use std::io::Read;
 
@@ -7,13 +7,13 @@ use flate2::read::GzDecoder;
 use reqwest::Response;
 use reqwest::header::CONTENT_ENCODING;
 
-/// Longest body, packed and unpacked.
+/// Longest body, compressed and decompressed.
 const MOST: usize = 16 * 1024 * 1024;
 
-/// The body of an answer, unpacked.
+/// The decompressed body.
 ///
 /// # Errors
-/// It is too long, breaks off, or is packed otherwise than was asked for.
+/// It is too long, breaks off, or has a coding that was not asked for.
 pub(super) async fn take(mut response: Response) -> Result<Bytes, String> {
     let coding = response.headers().get(CONTENT_ENCODING).map(|coding| coding.as_bytes().to_ascii_lowercase());
     let mut body = Vec::new();
@@ -25,16 +25,16 @@ pub(super) async fn take(mut response: Response) -> Result<Bytes, String> {
     }
     match coding.as_deref() {
         None | Some(b"identity") => Ok(body.into()),
-        Some(b"gzip" | b"x-gzip") => unpack(&body),
-        Some(other) => Err(format!("is packed as {:?}; accepted: gzip", String::from_utf8_lossy(other))),
+        Some(b"gzip" | b"x-gzip") => decompress(&body),
+        Some(other) => Err(format!("has the coding {:?}; accepted: gzip", String::from_utf8_lossy(other))),
     }
 }
 
-fn unpack(packed: &[u8]) -> Result<Bytes, String> {
+fn decompress(compressed: &[u8]) -> Result<Bytes, String> {
     let mut body = Vec::new();
-    // One byte more than may be, so that too much shows.
+    // One byte more than allowed: more than that shows that it is too long.
     let most = u64::try_from(MOST).unwrap_or(u64::MAX).saturating_add(1);
-    GzDecoder::new(packed).take(most).read_to_end(&mut body).map_err(|error| format!("is no gzip: {error}"))?;
+    GzDecoder::new(compressed).take(most).read_to_end(&mut body).map_err(|error| format!("is not gzip: {error}"))?;
     if body.len() > MOST { Err(too_long()) } else { Ok(body.into()) }
 }
 
@@ -51,7 +51,7 @@ mod tests {
 
     use super::*;
 
-    fn packed(bytes: usize) -> Vec<u8> {
+    fn compressed(bytes: usize) -> Vec<u8> {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
         let zeros = [0; 64 * 1024];
         for _ in 0..bytes / zeros.len() {
@@ -61,10 +61,10 @@ mod tests {
     }
 
     #[test]
-    fn a_bomb_is_refused_where_a_large_body_is_not() {
-        assert_eq!(unpack(&packed(MOST)).unwrap().len(), MOST);
-        let bomb = packed(64 * MOST);
-        assert!(bomb.len() < MOST && unpack(&bomb).unwrap_err().contains("16 MB"));
-        assert!(unpack(b"hello").unwrap_err().contains("no gzip"));
+    fn a_gzip_bomb_is_rejected_and_a_large_body_is_not() {
+        assert_eq!(decompress(&compressed(MOST)).unwrap().len(), MOST);
+        let bomb = compressed(64 * MOST);
+        assert!(bomb.len() < MOST && decompress(&bomb).unwrap_err().contains("16 MB"));
+        assert!(decompress(b"hello").unwrap_err().contains("not gzip"));
     }
 }

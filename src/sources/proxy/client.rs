@@ -1,65 +1,61 @@
-//! The HTTP client that all upstreams are asked with: its certificates, its headers, and where it
-//! does not follow.
-
-use std::fs;
-use std::path::PathBuf;
-use std::time::SystemTime;
+//! The HTTP client of all upstreams: its certificates, its headers, and which redirects it follows.
 
 use reqwest::header::{ACCEPT, ACCEPT_ENCODING, HeaderMap, HeaderValue};
 use reqwest::redirect::{Action, Attempt, Policy};
 use reqwest::{RequestBuilder, Url};
 use secrecy::ExposeSecret;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use crate::base::endpoint::Endpoint;
+use crate::base::file_watch::{self, FileWatcher};
 use crate::base::{error_chain, files};
 use crate::sources::proxy::config::{AuthHeader, AuthValue, ProxyConfig, header_value};
-use crate::tls::client::{self, UpstreamTls};
+use crate::tls::client;
+use crate::tls::file_error::lines;
 
-/// Redirects that are followed on one server.
+/// Redirects that are followed, on one server.
 const MOST_REDIRECTS: usize = 5;
 
-/// The client, built anew when one of its files changes.
+/// The client, rebuilt when one of its certificate files changes.
 pub(super) struct UpstreamClient {
     config: ProxyConfig,
-    stamps: Vec<Stamp>,
-    http: reqwest::Client,
+    http: watch::Receiver<reqwest::Client>,
+    _following: JoinSet<()>,
 }
 
-/// When a file was last written, and its length; `None` for one that cannot be looked at.
-type Stamp = Option<(SystemTime, u64)>;
-
 impl UpstreamClient {
-    /// # Errors
-    /// A file cannot be read or does not hold what it should.
-    pub(super) fn new(config: &ProxyConfig) -> Result<Self, String> {
-        Ok(Self { http: build(config)?, stamps: stamps(&config.tls), config: config.clone() })
-    }
-
-    /// Reads certificates anew if they have changed; whether new ones are in force now. Those that
-    /// cannot be read leave the old ones in force: a key may be written before its certificate is.
-    pub(super) fn refresh(&mut self) -> bool {
-        let stamps = stamps(&self.config.tls);
-        if stamps == self.stamps {
-            return false;
-        }
-        self.stamps = stamps;
-        match build(&self.config) {
-            Ok(http) => {
-                self.http = http;
-                tracing::info!("the certificates for upstreams have changed and are in force");
-                true
-            }
-            Err(problem) => {
-                tracing::warn!(problem, "the certificates for upstreams have changed; the old ones stay in force");
-                false
-            }
-        }
-    }
-
-    /// The header that lets us in, as it is now.
+    /// Needs a runtime if there are files to follow.
     ///
     /// # Errors
-    /// Its file cannot be read or holds no such value.
+    /// A file cannot be read or does not hold what it should.
+    pub(super) fn new(config: &ProxyConfig, on_reload: impl Fn(bool) + Send + 'static) -> Result<Self, String> {
+        let own = config.clone();
+        let (watcher, first) =
+            FileWatcher::begin(config.tls.paths(), move || build(&own)).map_err(|errors| errors.join("; "))?;
+        let (clients, http) = watch::channel(first);
+        let mut following = JoinSet::new();
+        if !config.tls.paths().is_empty() {
+            following.spawn(watcher.follow(move |change| {
+                on_reload(change.is_ok());
+                replace(&clients, change);
+            }));
+        }
+        Ok(Self { config: config.clone(), http, _following: following })
+    }
+
+    /// Whether the certificates were replaced since the last call.
+    pub(super) fn was_reloaded(&mut self) -> bool {
+        // An error: there are no files to follow.
+        let reloaded = self.http.has_changed().unwrap_or(false);
+        self.http.mark_unchanged();
+        reloaded
+    }
+
+    /// The current value of the authentication header.
+    ///
+    /// # Errors
+    /// Its file cannot be read, or holds what no header may hold.
     pub(super) fn token(&self) -> Result<Option<HeaderValue>, String> {
         let Some(AuthHeader { value, .. }) = &self.config.auth else { return Ok(None) };
         let unfit = |_| "METRICS_AUTH_HEADER_VALUE: cannot be the value of a header".to_owned();
@@ -75,19 +71,29 @@ impl UpstreamClient {
 
     /// A request for `url`, which is one of `endpoint`'s.
     pub(super) fn get(&self, url: Url, endpoint: &Endpoint, token: Option<&HeaderValue>) -> RequestBuilder {
-        let mut request = self.http.get(url).headers(self.config.headers.clone());
+        let mut request = self.http.borrow().get(url).headers(self.config.headers.clone());
         if let Some((user, password)) = &endpoint.user {
             request = request.basic_auth(user, Some(password.expose_secret()));
         }
         if let Some((AuthHeader { name, .. }, token)) = self.config.auth.as_ref().zip(token) {
-            // Not `header`, which would add a second one to those above.
+            // Not `header`, which would add to those above instead of replacing one.
             request = request.headers(HeaderMap::from_iter([(name.clone(), token.clone())]));
         }
         request
     }
 }
 
-fn build(config: &ProxyConfig) -> Result<reqwest::Client, String> {
+fn replace(clients: &watch::Sender<reqwest::Client>, change: Result<reqwest::Client, Vec<String>>) {
+    match change {
+        Ok(http) => {
+            clients.send_replace(http);
+            tracing::info!("certificates for upstreams reloaded");
+        }
+        Err(errors) => file_watch::log_failed_reload("certificates for upstreams", &errors),
+    }
+}
+
+fn build(config: &ProxyConfig) -> Result<reqwest::Client, Vec<String>> {
     let accepted = [(ACCEPT, "application/json"), (ACCEPT_ENCODING, "gzip")];
     let headers = accepted.map(|(name, value)| (name, HeaderValue::from_static(value))).into_iter().collect();
     let builder = reqwest::Client::builder()
@@ -95,28 +101,19 @@ fn build(config: &ProxyConfig) -> Result<reqwest::Client, String> {
         .default_headers(headers)
         .redirect(Policy::custom(on_the_same_server))
         .timeout(config.timeout);
-    client::build(&config.tls, builder).map_err(|problems| problems.join("; "))
+    client::build(&config.tls, builder).map_err(lines)
 }
 
-/// A redirect elsewhere would take the headers that let us in with it.
+/// A redirect to another server would send it the credentials.
 fn on_the_same_server(attempt: Attempt<'_>) -> Action {
     let here = attempt.previous().last().map(Url::origin);
     if here.as_ref() != Some(&attempt.url().origin()) {
-        return attempt.error("it redirects to another server, which is not followed: the token would leak");
+        return attempt.error("it redirects to another server, which is not followed: that would leak the token");
     }
     if attempt.previous().len() > MOST_REDIRECTS {
-        return attempt.error("it redirects again and again");
+        return attempt.error("it redirects too often");
     }
     attempt.follow()
-}
-
-fn stamps(tls: &UpstreamTls) -> Vec<Stamp> {
-    let identity = tls.identity.iter().flat_map(|(certificate, key)| [certificate, key]);
-    let stamp = |path: &PathBuf| {
-        let metadata = fs::metadata(path).ok()?;
-        Some((metadata.modified().ok()?, metadata.len()))
-    };
-    tls.authorities.iter().chain(identity).map(stamp).collect()
 }
 
 /// The innermost cause of an error, without the URL.

@@ -11,6 +11,7 @@ use crate::base::endpoint::Endpoint;
 use crate::platform::facts::Component;
 use crate::settings::{FromSetting, Setting, Settings, setting};
 use crate::tls::client::{self, UpstreamTls};
+use crate::tls::file_error::lines;
 
 const INGRESS_URL: &Setting = setting("METRICS_INGRESS_BASE_URL");
 const PROC_URL: &Setting = setting("METRICS_PROC_BASE_URL");
@@ -149,7 +150,8 @@ fn tls(settings: &mut Settings) -> Option<UpstreamTls> {
     let files = UpstreamTls { authorities, identity: certificate.zip(key) };
     // Loaded once here, so that unusable files stop the start together with all other errors.
     if files != UpstreamTls::default() {
-        settings.ok_or_record(client::build(&files, reqwest::Client::builder()), &[CA_FILE, CERT_FILE, KEY_FILE])?;
+        let files_of = &[CA_FILE, CERT_FILE, KEY_FILE];
+        settings.ok_or_record(client::build(&files, reqwest::Client::builder()).map_err(lines), files_of)?;
     }
     Some(files)
 }

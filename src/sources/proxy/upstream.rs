@@ -1,7 +1,4 @@
-//! One upstream: asked once a tick, again at once when its token turns out to be renewed, and left
-//! alone for a while when it keeps failing.
-
-use std::time::Duration;
+//! One upstream: one request a tick, a second one if its token was renewed meanwhile, none while its circuit is open.
 
 use bytes::Bytes;
 use reqwest::header::HeaderValue;
@@ -15,18 +12,17 @@ use crate::base::endpoint::Endpoint;
 use crate::platform::facts::Component;
 use crate::sources::proxy::config::ProxyConfig;
 
-/// Where it is asked, behind its base URL.
+/// Appended to its base URL.
 const PATH: [&str; 2] = ["monitoring", "system"];
 
-/// A component's server.
 pub(super) struct Upstream {
     component: Component,
     endpoint: Endpoint,
     url: Url,
     breaker: Breaker,
-    /// The last failure, told again while the breaker is open.
+    /// The last failure, repeated while the circuit is open.
     last: Option<UpstreamError>,
-    /// What it was asked with when it failed: with another token it may let us in.
+    /// The token of the last request: another one closes the circuit.
     token: Option<HeaderValue>,
 }
 
@@ -36,15 +32,16 @@ impl Upstream {
         Self { component, endpoint, url, breaker: Breaker::default(), last: None, token: None }
     }
 
-    /// Asks again at once, however often it failed.
-    pub(super) fn forgive(&mut self) {
+    /// Allows the next request, however many failed.
+    pub(super) fn close_circuit(&mut self) {
         self.breaker.succeeded();
     }
 
     pub(super) async fn ask(&mut self, client: &UpstreamClient) -> Result<Bytes, UpstreamError> {
-        let token = client.token().map_err(|detail| UpstreamError { status: None, detail })?;
-        if let Some(rest) = self.breaker.rest().filter(|_| token == self.token) {
-            return Err(self.still(rest));
+        let token = client.token().map_err(UpstreamError::NoToken)?;
+        let open = self.breaker.open_for().filter(|_| token == self.token);
+        if let Some((left, last)) = open.zip(self.last.clone()) {
+            return Err(UpstreamError::CircuitOpen { last: Box::new(last), left });
         }
         let answer = self.request(client, token).await;
         match &answer {
@@ -52,18 +49,18 @@ impl Upstream {
                 self.breaker.succeeded();
                 self.last = None;
             }
-            Err(refusal) => {
+            Err(error) => {
                 self.breaker.failed();
-                self.last = Some(refusal.clone());
+                self.last = Some(error.clone());
             }
         }
         answer
     }
 
-    /// A token that was renewed between reading and asking is worth a second request.
+    /// A token that was renewed between reading it and the request gets a second request.
     async fn request(&mut self, client: &UpstreamClient, token: Option<HeaderValue>) -> Result<Bytes, UpstreamError> {
         let answer = self.once(client, token.as_ref()).await;
-        let denied = answer.as_ref().is_err_and(|refusal| refusal.status == Some(401));
+        let denied = answer.as_ref().is_err_and(|error| error.status() == Some(StatusCode::UNAUTHORIZED));
         let renewed = if denied { client.token().ok().filter(|renewed| *renewed != token) } else { None };
         match renewed {
             Some(renewed) => {
@@ -84,13 +81,21 @@ impl Upstream {
         if response.status() != StatusCode::OK {
             return Err(self.refused(&response));
         }
-        body::take(response).await.map_err(|problem| self.refusal(None, &format!("its body {problem}")))
+        body::take(response).await.map_err(|problem| UpstreamError::BadReply {
+            upstream: self.name(),
+            problem: format!("its body {problem}"),
+        })
     }
 
     fn unreachable(&self, error: reqwest::Error) -> UpstreamError {
-        let what = if error.is_redirect() { "cannot be used" } else { "cannot be reached" };
-        let advice = format!("is {} right?", ProxyConfig::variable(self.component));
-        self.refusal(None, &format!("{what} ({}); {advice}", client::cause(error)))
+        let (upstream, variable) = (self.name(), ProxyConfig::variable(self.component));
+        let redirected = error.is_redirect();
+        let cause = client::cause(error);
+        if redirected {
+            UpstreamError::Redirected { upstream, cause, variable }
+        } else {
+            UpstreamError::Unreachable { upstream, cause, variable }
+        }
     }
 
     fn refused(&self, response: &Response) -> UpstreamError {
@@ -99,20 +104,14 @@ impl Upstream {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
                 "check METRICS_AUTH_HEADER_VALUE, METRICS_HEADERS_JSON and the client certificate"
             }
-            StatusCode::NOT_FOUND => "does it serve /monitoring/system behind its base URL?",
+            StatusCode::NOT_FOUND => "does it serve /monitoring/system under its base URL?",
             _ if status.is_server_error() => "see its log",
             _ => "it should answer 200 with JSON",
         };
-        let error = status.is_client_error() || status.is_server_error();
-        self.refusal(error.then_some(status.as_u16()), &format!("answers {status}; {advice}"))
+        UpstreamError::Status { upstream: self.name(), status, advice }
     }
 
-    fn still(&self, rest: Duration) -> UpstreamError {
-        let (status, detail) = self.last.as_ref().map_or((None, "failed"), |last| (last.status, last.detail.as_str()));
-        UpstreamError { status, detail: format!("{detail} (left alone for another {rest:.1?})") }
-    }
-
-    fn refusal(&self, status: Option<u16>, what: &str) -> UpstreamError {
-        UpstreamError { status, detail: format!("{} at {}: {what}", self.component.as_str(), self.url) }
+    fn name(&self) -> String {
+        format!("{} at {}", self.component.as_str(), self.url)
     }
 }

@@ -1,29 +1,33 @@
-//! One connection to Redis: made when needed, dropped when it cannot be trusted any more, and made
-//! again with growing pauses. What is asked over it is its callers' matter.
+//! One connection to Redis: opened when needed, dropped after an error, and reopened with backoff.
 
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType};
-use redis::{AsyncConnectionConfig, Client, ConnectionAddr, Pipeline, RedisConnectionInfo, RedisError, TlsMode, Value};
+use redis::{
+    AsyncConnectionConfig, Client, ConnectionAddr, Pipeline, RedisConnectionInfo, RedisError, ServerError, TlsMode,
+    Value,
+};
 use secrecy::ExposeSecret;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
+use super::errors;
 use super::stream::{self, Stream};
 use super::truncate::{ByteBudget, TruncatingStream};
+use crate::base::backoff::Backoff;
 use crate::sources::redis::config::{RedisConfig, SentinelAddress};
 use crate::sources::{Cost, SourceError};
 
-/// Pause after a first failure; doubles up to [`LONGEST_PAUSE`].
+/// Pauses between attempts to connect.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
-/// A connection that heals itself.
+/// A connection that reopens itself.
 pub(crate) struct Link {
     config: RedisConfig,
     connection: Option<RedisConnection>,
-    pause: Duration,
+    backoff: Backoff,
     /// No attempt before this.
     not_before: Option<Instant>,
     cost: Cost,
@@ -38,7 +42,7 @@ struct RedisConnection {
 
 impl Drop for RedisConnection {
     fn drop(&mut self) {
-        // By itself it would wait for answers that may never come.
+        // It would wait for answers that may never come.
         self.driver.abort();
     }
 }
@@ -48,13 +52,13 @@ impl Link {
         Self {
             config,
             connection: None,
-            pause: FIRST_PAUSE,
+            backoff: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE),
             not_before: None,
             cost: Cost { round_trips: 0, commands: 0 },
         }
     }
 
-    /// What was asked since the last call of [`Self::reset_cost`].
+    /// The cost since the last call of [`Self::reset_cost`].
     pub(super) const fn cost(&self) -> Cost {
         self.cost
     }
@@ -63,8 +67,8 @@ impl Link {
         self.cost = Cost { round_trips: 0, commands: 0 };
     }
 
-    /// Sends all commands in one round trip and gives one value a command; a command that the
-    /// server refuses gives [`Value::ServerError`] and leaves the others alone.
+    /// Sends all commands in one round trip and returns one value a command: [`Value::ServerError`] for one that the
+    /// server refuses, which does not affect the others.
     pub(crate) async fn run(&mut self, commands: &Pipeline) -> Result<Vec<Value>, SourceError> {
         if commands.is_empty() {
             return Ok(Vec::new());
@@ -77,66 +81,75 @@ impl Link {
         self.cost.commands += commands.len() as u64;
         match answer {
             Ok(Ok(values)) => {
-                self.pause = FIRST_PAUSE;
+                self.backoff.reset();
                 Ok(values)
             }
-            Ok(Err(error)) => Err(self.lost(&describe(&error))),
-            // Answers may still come; on this connection they would be taken for those of later questions.
-            Err(_) => Err(self.lost(&format!("no answer within {limit:?}"))),
+            Ok(Err(error)) => {
+                self.lost();
+                Err(errors::failed(self.server(), &error))
+            }
+            // A late answer on this connection would be taken for that of a later request.
+            Err(_) => {
+                self.lost();
+                Err(SourceError::TimedOut { server: self.server(), limit, advice: errors::RUNNING })
+            }
         }
     }
 
-    /// The answers are errors of the server as a whole (loading, no permission, …).
-    pub(crate) fn refused(&self, why: &str) -> SourceError {
-        SourceError(format!("Redis at {} refuses: {why}", self.config.redacted()))
+    /// An answer that is an error of the server as a whole (loading, no permission, …).
+    pub(crate) fn refused(&self, error: &ServerError) -> SourceError {
+        errors::refused(self.server(), error)
+    }
+
+    fn server(&self) -> String {
+        format!("Redis at {}", self.config.redacted())
     }
 
     async fn connection(&mut self) -> Result<&mut RedisConnection, SourceError> {
-        if self.connection.is_none() {
-            if let Some(not_before) = self.not_before.filter(|at| *at > Instant::now()) {
-                let wait = not_before - Instant::now();
-                return Err(SourceError(format!(
-                    "Redis at {} was lost; trying again in {wait:.1?}",
-                    self.config.redacted()
-                )));
-            }
-            let connection = match timeout(self.config.timeout, connect(&self.config)).await {
-                Ok(Ok(connection)) => connection,
-                Ok(Err(error)) => return Err(self.lost(&format!("cannot connect: {}", describe(&error)))),
-                Err(_) => return Err(self.lost(&format!("cannot connect within {:?}", self.config.timeout))),
-            };
-            self.connection = Some(connection);
+        let connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => self.reconnect().await?,
+        };
+        Ok(self.connection.insert(connection))
+    }
+
+    async fn reconnect(&mut self) -> Result<RedisConnection, SourceError> {
+        let retry_in = self.not_before.map(|at| at.saturating_duration_since(Instant::now()));
+        if let Some(retry_in) = retry_in.filter(|left| !left.is_zero()) {
+            return Err(SourceError::BackingOff { server: self.server(), retry_in });
         }
-        self.connection.as_mut().ok_or_else(|| SourceError("no connection".to_owned()))
+        let limit = self.config.timeout;
+        let error = match timeout(limit, connect(&self.config)).await {
+            Ok(Ok(connection)) => return Ok(connection),
+            Ok(Err(error)) => errors::not_connected(self.server(), &error),
+            Err(_) => {
+                let cause = format!("no connection within {limit:?}");
+                SourceError::Unreachable { server: self.server(), cause, advice: errors::RUNNING }
+            }
+        };
+        self.lost();
+        Err(error)
     }
 
-    /// Gives the connection up and says when the next attempt may be.
-    fn lost(&mut self, why: &str) -> SourceError {
+    /// Drops the connection and schedules the next attempt.
+    fn lost(&mut self) {
         self.connection = None;
-        // Full jitter, so that replicas do not return in step.
-        self.not_before = Some(Instant::now() + self.pause.mul_f64(fastrand::f64()));
-        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
-        SourceError(format!("Redis at {}: {why}; is it running, and is REDIS_URL right?", self.config.redacted()))
+        self.not_before = Some(Instant::now() + self.backoff.next());
     }
 }
 
-/// The error in words; the library's own text never holds the password.
-fn describe(error: &RedisError) -> String {
-    error.to_string()
-}
-
-/// A way to the configured address that lets no long value through, and who to be there.
+/// The transport to the configured address, which truncates long values, with the credentials kept separately.
 pub(super) async fn open(
     config: &RedisConfig,
 ) -> Result<(TruncatingStream<Box<dyn Stream>>, ByteBudget, RedisConnectionInfo), RedisError> {
     let client = client(config).await?;
     let info = client.get_connection_info();
     let (stream, budget) = TruncatingStream::new(stream::open(info.addr()).await?);
-    // Old servers do not know that command, and a user may lack the permission.
+    // Old servers do not have that command, and a user may lack the permission.
     Ok((stream, budget, info.redis_settings().clone().set_skip_set_lib_name()))
 }
 
-/// A client for the configured address; with sentinels, for the master they name now.
+/// A client for the configured address; with sentinels, for the master they name at this moment.
 async fn client(config: &RedisConfig) -> Result<Client, RedisError> {
     crate::tls::use_ring();
     match config.sentinel() {
@@ -147,11 +160,11 @@ async fn client(config: &RedisConfig) -> Result<Client, RedisError> {
 
 async fn connect(config: &RedisConfig) -> Result<RedisConnection, RedisError> {
     let (stream, budget, user) = open(config).await?;
-    // The link has a limit of its own: the library's would leave a late answer in the way of the next.
+    // `run` has its own limit: after the library's, a late answer would be taken for the next one.
     let settings = AsyncConnectionConfig::new().set_response_timeout(None);
     let (mut redis, driver) = MultiplexedConnection::new_with_config(&user, stream, settings).await?;
     let connection = RedisConnection { redis: redis.clone(), budget, driver: tokio::spawn(driver) };
-    // A user without this permission may read all the same.
+    // A user may lack this permission: reading works without it.
     let _ = redis::cmd("CLIENT").arg("SETNAME").arg(&config.client_name).query_async::<()>(&mut redis).await;
     Ok(connection)
 }

@@ -1,4 +1,4 @@
-//! What `check` wants to know of a Redis: which it is, and whether the scope can be read.
+//! Probes a Redis for `check`: its version and role, and whether the scope can be read.
 
 use std::fmt;
 
@@ -8,12 +8,11 @@ use super::{Prepared, RedisSource};
 use crate::base::clock::UnixSeconds;
 use crate::sources::{Source, SourceError};
 
-/// What was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProbeReport {
-    /// The server's version, where it tells.
+    /// The server's version, if it reports one.
     pub version: Option<String>,
-    /// `master` or `slave`, where it tells.
+    /// `master` or `slave`, if it reports one.
     pub role: Option<String>,
     /// Processes of the scope that heartbeat.
     pub processes: usize,
@@ -37,14 +36,14 @@ impl RedisSource {
     /// Connects and reads the scope once.
     ///
     /// # Errors
-    /// Redis cannot be reached, or refuses.
+    /// Redis cannot be reached, or refuses the commands.
     pub async fn probe(&mut self, now: UnixSeconds) -> Result<ProbeReport, SourceError> {
-        // The past does not matter here, processes that no index names do.
+        // Skips the history, but not the scan for processes that no index names.
         self.prepared = Prepared::Series;
         let signals = self.collect(now).await?;
         let mut pipeline = Pipeline::new();
         pipeline.cmd("INFO");
-        // A user may lack this permission and be all right otherwise.
+        // A user may lack this permission and still have all that the server needs.
         let info = match self.link.run(&pipeline).await?.pop() {
             Some(Value::BulkString(bytes)) => String::from_utf8_lossy(&bytes).into_owned(),
             Some(Value::VerbatimString { text, .. }) => text,

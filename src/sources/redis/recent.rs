@@ -1,17 +1,17 @@
-//! Which members of a sorted set were handed over lately, so that none is handed over twice.
+//! The members of a sorted set that were returned recently, to return none twice.
 //!
-//! Remembers scores and hashes, and no more of them than a bound. What is forgotten is told, so that
-//! nobody reads it again.
+//! Keeps scores and hashes, up to a bound. Reports up to which score it has forgotten, so that nothing below is read
+//! again.
 
 use std::collections::{HashSet, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use crate::base::clock::UnixSeconds;
 
-/// Most members that are remembered: five minutes of 700 a second.
+/// Most members that are kept: five minutes of 700 a second.
 const MOST: usize = 200_000;
 
-/// The members handed over lately, by score.
+/// The recent members, by score.
 #[derive(Debug, Default)]
 pub(super) struct Recent {
     members: VecDeque<(UnixSeconds, u64)>,
@@ -20,7 +20,7 @@ pub(super) struct Recent {
 }
 
 impl Recent {
-    /// Notes the member; false if it was noted already.
+    /// Adds the member; false if it was there already.
     pub(super) fn is_new(&mut self, member: &[u8], score: UnixSeconds) -> bool {
         let mut hasher = DefaultHasher::new();
         (member, score.to_bits()).hash(&mut hasher);
@@ -45,12 +45,12 @@ impl Recent {
         self.members.get(end.checked_sub(count)?).map(|(score, _)| *score)
     }
 
-    /// Members up to this score were forgotten, all of them.
+    /// All members up to this score were forgotten.
     pub(super) const fn forgotten_up_to(&self) -> Option<UnixSeconds> {
         self.forgotten
     }
 
-    /// Forgets members below `horizon`, and the oldest of too many with all of their score.
+    /// Forgets members below `horizon`, and the oldest beyond the bound, with all others of their score.
     pub(super) fn forget(&mut self, horizon: UnixSeconds) {
         let expired = self.members.partition_point(|(score, _)| *score < horizon);
         let excess = self.members.len().saturating_sub(MOST);
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_room_is_told() {
+    fn members_beyond_the_bound_are_forgotten_and_reported() {
         let mut recent = Recent::default();
         for number in 0..MOST + 10 {
             recent.is_new(&number.to_le_bytes(), (number / 100) as f64);

@@ -1,8 +1,7 @@
-//! All series that are followed: latency, throttling events, and our own rolling points.
+//! All series: latency, throttling events, and this server's rolling points, each followed by a [`Tail`].
 //!
-//! Parses members and keeps them until a whole tick succeeded, so that a tick that fails half-way
-//! loses none, and no more of them than history can hold. How one sorted set is followed is `tail`'s
-//! matter.
+//! Keeps parsed members until a whole tick succeeds: one that fails half-way drops none. Keeps no more than history can
+//! hold.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,12 +20,12 @@ use crate::platform::parse;
 
 const HOUR: f64 = 3600.0;
 const DAY: f64 = 24.0 * HOUR;
-/// Entries beyond the limit that are borne with, so that trimming is rare.
+/// Entries allowed beyond the limit, to trim rarely.
 const SLACK: usize = 100_000;
-/// Unreadable members of a tick that are listed one by one.
+/// Malformed members of a tick that are listed one by one.
 const LISTED: usize = 1000;
 
-/// What a followed set holds.
+/// The contents of a sorted set.
 #[derive(Debug, Clone, Copy)]
 enum Holds {
     Latency(LatencySeries),
@@ -34,7 +33,6 @@ enum Holds {
     Throttling,
 }
 
-/// Follows every series.
 #[derive(Debug)]
 pub(super) struct SeriesReader {
     tails: Vec<(Holds, Tail)>,
@@ -46,7 +44,7 @@ pub(super) struct SeriesReader {
     malformed: Vec<Malformed>,
     unlisted: BTreeMap<InputKind, u64>,
     dropped_before_load: u64,
-    /// Series that the last reading did not get at.
+    /// Series that the last read could not read.
     unreadable: BTreeSet<Unreadable>,
 }
 
@@ -70,7 +68,7 @@ impl SeriesReader {
         }
     }
 
-    /// Whether more is there than the last reading took.
+    /// Whether the last read left entries for the next.
     pub(super) fn is_behind(&self) -> bool {
         self.tails.iter().any(|(_, tail)| tail.is_behind())
     }
@@ -90,13 +88,13 @@ impl SeriesReader {
                 }
                 Err(problem) => {
                     self.unreadable.extend(holds.fact());
-                    self.note_malformed(holds.kind(), &key, problem);
+                    self.record_malformed(holds.kind(), &key, problem);
                 }
             }
         }
     }
 
-    /// Notes a point that this server wrote itself.
+    /// Records a point that this server wrote itself.
     pub(super) fn wrote(&mut self, series: RollingSeries, member: &str, at: UnixSeconds) {
         let own = |holds: &Holds| matches!(holds, Holds::Rolling(known) if *known == series);
         if let Some((_, tail)) = self.tails.iter_mut().find(|(holds, _)| own(holds)) {
@@ -127,19 +125,19 @@ impl SeriesReader {
         for (member, score) in members {
             match parse::series_member(&member, score) {
                 Ok(point) => points.push(point),
-                Err(problem) => self.note_malformed(holds.kind(), key, problem),
+                Err(error) => self.record_malformed(holds.kind(), key, error.to_string()),
             }
         }
         points
     }
 
-    /// What is shown of an event is large, so only the newest keep it.
+    /// The shown part of an event is large: only the newest keep it.
     fn keep_events(&mut self, key: &str, members: Vec<Member>) {
         let shown_from = self.throttling.len().saturating_sub(SHOWN);
         for (member, score) in members {
             let event = parse::throttling_event(&member, score);
             if event.detail.is_none() {
-                self.note_malformed(InputKind::ThrottlingEvent, key, "is not a JSON object".to_owned());
+                self.record_malformed(InputKind::ThrottlingEvent, key, "is not a JSON object".to_owned());
             }
             self.throttling.push(event);
         }
@@ -149,7 +147,7 @@ impl SeriesReader {
         self.dropped_before_load += trimmed(&mut self.throttling, self.most, SLACK);
     }
 
-    fn note_malformed(&mut self, kind: InputKind, key: &str, problem: String) {
+    fn record_malformed(&mut self, kind: InputKind, key: &str, problem: String) {
         if self.malformed.len() < LISTED {
             self.malformed.push(Malformed { kind, key: key.to_owned(), problem });
         } else {
@@ -157,7 +155,7 @@ impl SeriesReader {
         }
     }
 
-    /// Hands over what was read since the last time.
+    /// Moves what was read since the last call into the facts.
     pub(super) fn drain_into(&mut self, signals: &mut Facts) {
         self.dropped_before_load += self.latency.values_mut().map(|points| trimmed(points, self.most, 0)).sum::<u64>();
         self.dropped_before_load +=
@@ -175,7 +173,7 @@ impl SeriesReader {
     }
 }
 
-/// Drops the first entries, which are the oldest, where there are more than `most` and `slack`; how many.
+/// Drops the first entries, which are the oldest, if there are more than `most` and `slack`. Returns their number.
 fn trimmed<T>(entries: &mut Vec<T>, most: usize, slack: usize) -> u64 {
     let excess = entries.len().saturating_sub(most);
     if excess <= slack {
@@ -186,7 +184,7 @@ fn trimmed<T>(entries: &mut Vec<T>, most: usize, slack: usize) -> u64 {
 }
 
 impl Holds {
-    /// What is not known when it cannot be read. Of our own series we have the points in any case.
+    /// What is unknown if it cannot be read. The rolling series' own points are in history in any case.
     const fn fact(self) -> Option<Unreadable> {
         match self {
             Self::Latency(series) => Some(Unreadable::Latency(series)),

@@ -1,10 +1,9 @@
-//! The small facts that are read whole on every tick: queues, analytics, circuits, hourly counters
-//! and the saved gateway configuration.
+//! The small facts, read completely in every tick: queues, analytics, circuits, hourly counters and the saved gateway
+//! configuration.
 
 use std::collections::BTreeMap;
 
-use redis::Pipeline;
-use redis::Value;
+use redis::{Pipeline, Value};
 
 use super::replies::Replies;
 use super::values::ask_beginning;
@@ -12,7 +11,7 @@ use crate::platform::facts::{Circuit, CircuitFacts, Facts, InputKind, PerRole, Q
 use crate::platform::keys::Keys;
 use crate::platform::parse;
 
-/// Adds the questions; [`take`] takes the replies in the same order.
+/// Adds the commands; [`take`] takes the replies in the same order.
 pub(super) fn ask(keys: &Keys, pipeline: &mut Pipeline) {
     for role in Role::ALL {
         pipeline.cmd("LLEN").arg(keys.queue(role));
@@ -30,7 +29,7 @@ pub(super) fn ask(keys: &Keys, pipeline: &mut Pipeline) {
     ask_beginning(&keys.gateway_config(), pipeline);
 }
 
-/// Fills in what the replies say.
+/// Adds the replies to the facts.
 pub(super) fn take(keys: &Keys, replies: &mut Replies, signals: &mut Facts) {
     signals.queues = PerRole::default();
     for role in Role::ALL {
@@ -54,7 +53,7 @@ pub(super) fn take(keys: &Keys, replies: &mut Replies, signals: &mut Facts) {
         replies.parsed(InputKind::GatewayConfig, &key, |bytes| parse::utf8(bytes).map(str::to_owned));
 }
 
-/// A role's depth; unknown as soon as one part of it cannot be read. A missing list is an empty one.
+/// A role's depth; unknown if any part of it cannot be read. A missing list is an empty one.
 fn queue(keys: &Keys, role: Role, replies: &mut Replies) -> Option<QueueDepth> {
     let ready = replies.integer(InputKind::QueueDepth, &keys.queue(role));
     let inflight = replies.integer(InputKind::QueueDepth, &keys.inflight(role));
@@ -67,13 +66,15 @@ fn queue(keys: &Keys, role: Role, replies: &mut Replies) -> Option<QueueDepth> {
 }
 
 fn take_circuit(keys: &Keys, circuit: Circuit, replies: &mut Replies, signals: &mut Facts) {
-    let (kind, refused) = (InputKind::Circuit, replies.refused);
-    let text = |bytes: &[u8]| parse::utf8(bytes).map(str::to_owned);
-    let state = replies.parsed(kind, &keys.circuit(circuit, "state"), text);
+    let (kind, refused, unparsed) = (InputKind::Circuit, replies.refused, replies.unparsed());
+    let state = replies.parsed(kind, &keys.circuit(circuit, "state"), parse::circuit_state);
+    let bad_state = replies.unparsed() > unparsed;
     let stats = replies.parsed(kind, &keys.circuit(circuit, "stats"), parse::circuit_stats);
-    // The statistics tell the state by themselves, and without them the state does.
+    // One readable key is enough, but not beside a malformed state, which the statistics lag behind.
     if replies.refused > refused && stats.is_none() && state.is_none() {
         signals.unreadable.insert(Unreadable::Circuit(circuit));
+    } else if bad_state || (state.is_none() && replies.unparsed() > unparsed) {
+        signals.unreadable.insert(Unreadable::CircuitState(circuit));
     }
     let facts = CircuitFacts {
         state,
@@ -92,8 +93,8 @@ fn hourly_requests(keys: &Keys, replies: &mut Replies) -> BTreeMap<String, i64> 
     let pairs: Vec<(Value, Value)> = std::iter::from_fn(|| Some((items.next()?, items.next()?))).collect();
     let read = |pair: (Value, Value)| match pair {
         (Value::BulkString(hour), Value::BulkString(count)) => {
-            let hour = replies.noted(InputKind::HourlyRequests, &key, parse::utf8(&hour).map(str::to_owned))?;
-            Some((hour, replies.noted(InputKind::HourlyRequests, &key, parse::counter(&count))?))
+            let hour = replies.ok_or_record(InputKind::HourlyRequests, &key, parse::utf8(&hour).map(str::to_owned))?;
+            Some((hour, replies.ok_or_record(InputKind::HourlyRequests, &key, parse::counter(&count))?))
         }
         _ => None,
     };

@@ -1,4 +1,4 @@
-//! Opens the bytes' way to Redis: TCP, TLS or a socket of this machine. What they mean is `link`'s matter.
+//! Opens the transport to Redis: TCP, TLS or a Unix socket.
 
 use std::io::{Error, Result};
 use std::sync::Arc;
@@ -11,7 +11,6 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-/// Bytes both ways.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
@@ -21,7 +20,7 @@ pub(super) async fn open(address: &ConnectionAddr) -> Result<Box<dyn Stream>> {
     match address {
         ConnectionAddr::Tcp(host, port) => Ok(Box::new(tcp(host, *port).await?)),
         ConnectionAddr::TcpTls { host, port, insecure: false, .. } => Ok(Box::new(tls(host, *port).await?)),
-        ConnectionAddr::TcpTls { .. } => Err(Error::other("TLS without verification is not offered")),
+        ConnectionAddr::TcpTls { .. } => Err(Error::other("TLS without verification is not supported")),
         ConnectionAddr::Unix(path) => Ok(Box::new(UnixStream::connect(path).await?)),
         _ => Err(Error::other("this kind of address is not supported")),
     }
@@ -29,7 +28,7 @@ pub(super) async fn open(address: &ConnectionAddr) -> Result<Box<dyn Stream>> {
 
 async fn tcp(host: &str, port: u16) -> Result<TcpStream> {
     let stream = TcpStream::connect((host, port)).await?;
-    // A pipeline goes out as it is; waiting for more would only delay it.
+    // A pipeline is sent as a whole; waiting for more data would only delay it.
     stream.set_nodelay(true)?;
     Ok(stream)
 }

@@ -1,31 +1,30 @@
-//! Follows one sorted set by score: hands each member over once, also members that come late.
+//! Follows one sorted set by score and returns each member once, late members included.
 //!
-//! A tick asks for what lies after a cursor, with a small overlap, and for the *number* of members
-//! well before it. If more are there than were handed over, some came late (their writer's clock
-//! runs behind), and the next tick reads that stretch again. So the usual cost is that of the new
-//! members alone. A reading that its pages cut short goes on where it ended.
+//! A tick reads the members after a cursor, with a small overlap, and *counts* those in a longer stretch before it. If
+//! there are more than were returned, some are late (their writer's clock is behind), and the next tick reads that stretch
+//! again. So the usual cost is that of the new members alone. A read that ran out of pages continues in the next one.
 
 use redis::{Pipeline, Value};
 
+use super::errors::error_text;
 use super::recent::Recent;
-use super::replies::error_text;
 use super::truncate::TRUNCATED_BYTES;
 use crate::base::clock::UnixSeconds;
 
-/// Members asked for in one command: Redis replies in a few milliseconds.
+/// Members read by one command, which takes Redis a few milliseconds.
 pub(super) const PAGE: usize = 5000;
-/// Read again on every tick, but no more than so many members of it.
+/// Seconds that every tick reads again, and most members of them.
 const OVERLAP: f64 = 2.0;
 const OVERLAP_MEMBERS: usize = 1000;
-/// How far back late members are noticed.
+/// Seconds before the cursor in which late members are noticed.
 pub(super) const HORIZON: f64 = 300.0;
-/// Members further ahead than this wait until their time is nearer: a clock that runs so far ahead is
-/// wrong, and what it wrote must not push out the present.
+/// Members further in the future than this are not read yet: their writer's clock is wrong, and they must not push out
+/// the present.
 const AHEAD: f64 = 300.0;
-/// Most pages of one reading while the history is loaded, so that little of it is held at once, and
-/// later of large members.
+/// Most pages of one read while the history is loaded, so that little of it is in memory at once; and of large members
+/// always.
 pub(super) const FEW_PAGES: usize = 4;
-/// Most pages of one reading later, so that what arrives in a tick can be read in a tick.
+/// Most pages of one read later, so that one tick can read what arrives between two.
 pub(super) const MOST_PAGES: usize = 16;
 
 /// A member with its score.
@@ -35,42 +34,42 @@ pub(super) type Member = (Vec<u8>, UnixSeconds);
 #[derive(Debug)]
 pub(super) struct Tail {
     key: String,
-    /// How far back the first reading goes, seconds.
+    /// How far back the first read goes, seconds.
     retention: f64,
-    /// Everything up to here was read; `None` before the first reading.
+    /// Everything up to here was read; `None` before the first read.
     cursor: Option<UnixSeconds>,
-    /// Where a reading that was cut short goes on.
+    /// Where a read that ran out of pages continues.
     resume: Option<ReadPosition>,
-    /// Whether a reading has reached the end yet.
+    /// Whether a read has reached the end yet.
     loaded: bool,
     most_pages: usize,
-    /// Pages to ask for: what the last reading needed, or more when that was not enough.
+    /// Pages of the next read: as many as the last one needed, or more if it ran out of them.
     pages: usize,
     recent: Recent,
-    /// Late members were noticed: read the whole horizon again.
+    /// Late members were noticed: the next read covers the whole horizon.
     reread: bool,
-    /// Where the newest member stands that came cut, because it is too long: reading on begins behind
-    /// it, so that it comes over the network once and not on every tick.
+    /// The score of the newest member that is too long. Reading continues behind it: otherwise the overlap would transfer
+    /// it in every tick.
     oversized_at: Option<UnixSeconds>,
 }
 
-/// Where a reading begins.
+/// Where a read begins.
 #[derive(Debug, Clone, Copy)]
 struct ReadPosition {
     from: UnixSeconds,
-    /// Members of exactly `from` were handed over and forgotten.
+    /// Members of exactly `from` were returned and forgotten.
     exclusive: bool,
-    /// Members to pass over, all of score `from`.
+    /// Members of score `from` to skip.
     skip: usize,
 }
 
-/// Where in a pipeline's replies a tail's own stand, and what was asked.
+/// One tail's part of a pipeline.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Asked {
     pages: usize,
-    /// Members that were handed over in the stretch that is counted.
+    /// Members that were returned from the counted stretch.
     expected: Option<usize>,
-    place: ReadPosition,
+    start: ReadPosition,
 }
 
 impl Tail {
@@ -93,42 +92,42 @@ impl Tail {
         &self.key
     }
 
-    /// Whether the last reading was cut short by its pages.
+    /// Whether the last read ran out of pages.
     pub(super) const fn is_behind(&self) -> bool {
         self.resume.is_some()
     }
 
-    /// Notes a member that this server wrote itself: it is not handed over.
+    /// Records a member that this server wrote itself: it is not returned.
     pub(super) fn wrote(&mut self, member: &[u8], score: UnixSeconds) {
         self.recent.is_new(member, score);
     }
 
-    /// Adds this tick's questions to a pipeline.
+    /// Adds this tick's commands to a pipeline.
     pub(super) fn ask(&self, now: UnixSeconds, pipeline: &mut Pipeline) -> Asked {
         let oldest = now - self.retention;
-        let place = self.place(oldest);
+        let start = self.start(oldest);
         for page in 0..self.pages {
-            let range = pipeline.cmd("ZRANGEBYSCORE").arg(&self.key).arg(place.bound()).arg(now + AHEAD);
-            range.arg("WITHSCORES").arg("LIMIT").arg(place.skip + page * PAGE).arg(PAGE);
+            let range = pipeline.cmd("ZRANGEBYSCORE").arg(&self.key).arg(start.bound()).arg(now + AHEAD);
+            range.arg("WITHSCORES").arg("LIMIT").arg(start.skip + page * PAGE).arg(PAGE);
         }
-        Asked { pages: self.pages, expected: self.ask_count(oldest, place, pipeline), place }
+        Asked { pages: self.pages, expected: self.ask_count(oldest, start, pipeline), start }
     }
 
-    fn place(&self, oldest: UnixSeconds) -> ReadPosition {
+    fn start(&self, oldest: UnixSeconds) -> ReadPosition {
         match (self.resume, self.cursor) {
-            (Some(place), _) if place.from >= oldest => place,
+            (Some(resume), _) if resume.from >= oldest => resume,
             (_, None) => ReadPosition { from: oldest, exclusive: false, skip: 0 },
             (_, Some(cursor)) if self.reread => self.remembered(cursor - HORIZON, oldest),
             (_, Some(cursor)) => {
                 let crowded = self.recent.back(OVERLAP_MEMBERS, cursor).unwrap_or(f64::NEG_INFINITY);
-                let place = self.remembered((cursor - OVERLAP).max(crowded), oldest);
-                let oversized_at = self.oversized_at.filter(|at| *at >= place.from);
-                oversized_at.map_or(place, |from| ReadPosition { from, exclusive: true, skip: 0 })
+                let start = self.remembered((cursor - OVERLAP).max(crowded), oldest);
+                let oversized_at = self.oversized_at.filter(|at| *at >= start.from);
+                oversized_at.map_or(start, |from| ReadPosition { from, exclusive: true, skip: 0 })
             }
         }
     }
 
-    /// A place no further back than what was handed over is remembered.
+    /// A position no further back than the returned members are remembered.
     fn remembered(&self, from: UnixSeconds, oldest: UnixSeconds) -> ReadPosition {
         let from = from.max(oldest);
         match self.recent.forgotten_up_to() {
@@ -137,7 +136,7 @@ impl Tail {
         }
     }
 
-    /// Asks for the number of members between the horizon and where the reading begins.
+    /// Counts the members between the horizon and where the read begins.
     fn ask_count(&self, oldest: UnixSeconds, until: ReadPosition, pipeline: &mut Pipeline) -> Option<usize> {
         let cursor = self.cursor.filter(|_| !self.reread && self.resume.is_none())?;
         let start = self.remembered(cursor - HORIZON, oldest);
@@ -145,10 +144,10 @@ impl Tail {
         Some(self.recent.between(start.from, until.from))
     }
 
-    /// Takes the replies; gives the members that were not handed over before, by score.
+    /// Takes the replies; returns the members that were not returned before, by score.
     ///
     /// # Errors
-    /// The server's own words, for a key of another type.
+    /// The server's error, for a key of another type.
     pub(super) fn take(
         &mut self,
         asked: Asked,
@@ -164,7 +163,7 @@ impl Tail {
         let oversized_at =
             members.iter().rev().find(|(member, score)| member.len() >= TRUNCATED_BYTES && *score <= now);
         self.oversized_at = oversized_at.map_or(self.oversized_at, |(_, score)| Some(*score));
-        self.move_on(asked, now, &members);
+        self.advance(asked, now, &members);
         members.retain(|(member, score)| self.recent.is_new(member, *score));
         if let Some(cursor) = self.cursor {
             self.recent.forget(cursor - HORIZON);
@@ -176,8 +175,8 @@ impl Tail {
     }
 
     /// Moves the cursor, never past `now`: one member from the future must not hide the present.
-    fn move_on(&mut self, asked: Asked, now: UnixSeconds, members: &[Member]) {
-        let ReadPosition { from, exclusive, skip } = asked.place;
+    fn advance(&mut self, asked: Asked, now: UnixSeconds, members: &[Member]) {
+        let ReadPosition { from, exclusive, skip } = asked.start;
         let reached = members.last().map_or(from, |(_, score)| *score);
         self.cursor = Some(self.cursor.map_or(reached, |cursor| cursor.max(reached)).min(now));
         self.reread = false;
@@ -201,7 +200,7 @@ impl ReadPosition {
     }
 }
 
-/// The members of one answer to ZRANGEBYSCORE … WITHSCORES.
+/// The members of one reply to ZRANGEBYSCORE … WITHSCORES.
 fn page_members(value: Value) -> Result<Vec<Member>, String> {
     match value {
         Value::Array(items) => {
@@ -221,7 +220,7 @@ fn bytes(value: Value) -> Option<Vec<u8>> {
     }
 }
 
-/// A score, in whatever form the protocol version gives it.
+/// A score, as either protocol version sends it.
 pub(super) fn number(value: &Value) -> Option<f64> {
     match value {
         Value::BulkString(bytes) => {

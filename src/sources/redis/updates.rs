@@ -1,5 +1,5 @@
-//! Listens for gateway configurations that an admin publishes. What is done with one is the
-//! engine's matter; a message that is missed is found on the next tick, in the saved copy.
+//! Listens for gateway configurations that an administrator publishes. A missed message does no harm: the next tick
+//! reads the saved copy.
 
 use std::time::Duration;
 
@@ -8,29 +8,38 @@ use redis::aio::PubSub;
 use tokio::sync::mpsc;
 
 use super::link;
-use crate::base::backoff::jittered;
+use crate::base::backoff::Backoff;
 use crate::platform::facts::Scope;
 use crate::platform::keys::Keys;
 use crate::sources::redis::config::RedisConfig;
 
-/// Pause before the subscription is made again, half of it by chance.
-const PAUSE: Duration = Duration::from_secs(5);
+/// Pauses before subscribing again.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
-/// Hands the text of every message on, until nobody takes it any more.
+/// Sends the text of every message to `out`, until its receiver is dropped.
 pub async fn watch_gateway_updates(config: RedisConfig, scope: Scope, out: mpsc::Sender<String>) {
     let channel = Keys::new(&scope).gateway_updates();
+    let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
     while !out.is_closed() {
-        if let Err(error) = listen(&config, &channel, &out).await {
-            tracing::debug!(%error, "no subscription to configuration updates");
+        if let Err(error) = listen(&config, &channel, &out, &mut backoff).await {
+            tracing::debug!(%error, "not subscribed to gateway configuration updates; will retry");
         }
-        tokio::time::sleep(jittered(PAUSE)).await;
+        tokio::time::sleep(backoff.next()).await;
     }
 }
 
-async fn listen(config: &RedisConfig, channel: &str, out: &mpsc::Sender<String>) -> Result<(), redis::RedisError> {
+/// Forwards messages until the connection ends.
+async fn listen(
+    config: &RedisConfig,
+    channel: &str,
+    out: &mpsc::Sender<String>,
+    backoff: &mut Backoff,
+) -> Result<(), redis::RedisError> {
     let (stream, budget, user) = link::open(config).await?;
     let mut subscription = PubSub::new(&user, stream).await?;
     subscription.subscribe(channel).await?;
+    backoff.reset();
     let mut messages = subscription.on_message();
     while let Some(message) = messages.next().await {
         budget.renew();

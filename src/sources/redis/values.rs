@@ -1,5 +1,5 @@
-//! The values of many keys at once: MGET, except for keys whose value was too long the last time.
-//! Those are asked for in part, each by itself, so that they cost no more than any other.
+//! The values of many keys at once: MGET, except for keys whose value was too long the last time. Of those only the
+//! beginning is fetched, each by its own command.
 
 use std::collections::HashSet;
 
@@ -9,9 +9,9 @@ use super::replies::Replies;
 use super::truncate::TRUNCATED_BYTES;
 use crate::platform::facts::InputKind;
 
-/// Keys of one MGET: keeps a single command short.
+/// Keys of one MGET, to keep a single command short.
 const MGET_KEYS: usize = 500;
-/// More long values than this are not remembered: nobody has them by accident.
+/// Most keys that are remembered as long; a deployment has none.
 const MOST_LONG: usize = 1000;
 
 /// Remembers which values are too long.
@@ -21,12 +21,12 @@ pub(super) struct Values {
 }
 
 impl Values {
-    /// The keys that are asked for whole, and those in part.
+    /// The keys to fetch completely, and those of which only the beginning is fetched.
     fn ordered<'a>(&self, keys: &'a [String]) -> (Vec<&'a String>, Vec<&'a String>) {
         keys.iter().partition(|key| !self.long.contains(*key))
     }
 
-    /// Adds the questions.
+    /// Adds the commands.
     pub(super) fn ask(&self, keys: &[String], pipeline: &mut Pipeline) {
         let (whole, parts) = self.ordered(keys);
         for chunk in whole.chunks(MGET_KEYS) {
@@ -48,7 +48,7 @@ impl Values {
         let mut values = Vec::with_capacity(keys.len());
         for chunk in whole.chunks(MGET_KEYS) {
             let answered = replies.list(kind, "MGET").into_iter().map(bytes);
-            // Keeps values beside their keys when a chunk was not answered.
+            // A chunk that has no reply must not shift the values of the next.
             let answered = answered.chain(std::iter::repeat(None));
             values.extend(chunk.iter().map(ToString::to_string).zip(answered));
         }
@@ -66,8 +66,8 @@ impl Values {
     }
 }
 
-/// Asks for a string, but not for more of it than is read: a value that is too long costs no more
-/// than any other, and the command no more than GET.
+/// Fetches a string, but no more of it than is parsed: a value that is too long costs no more than any other, and the
+/// command no more than GET.
 pub(super) fn ask_beginning(key: &str, pipeline: &mut Pipeline) {
     pipeline.cmd("GETRANGE").arg(key).arg(0).arg(TRUNCATED_BYTES - 1);
 }

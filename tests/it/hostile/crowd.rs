@@ -1,4 +1,4 @@
-//! Ten thousand connections that say nothing: they make room for each other, and keep nobody out.
+//! Ten thousand connections that send nothing: they evict each other, and no other client.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
@@ -10,12 +10,12 @@ use crate::support::{Answer, Killed, Server, eventually};
 
 const CROWD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/hostile/crowd.py");
 
-/// What a probe may take while the crowd comes: it may be one of those whose connection the operating
-/// system has to try again, after one second and after three. No client is late for the server's sake.
+/// Time limit of a probe while the crowd connects: its SYN may be dropped and retransmitted after one second and after
+/// three. The server itself delays no client.
 const IN_TIME: Duration = Duration::from_secs(5);
 
-/// Opens the crowd's connections, each with these first bytes, while `ask` is asked for health; it
-/// holds them until dropped.
+/// Opens the crowd's connections, each with these first bytes, while `ask` requests health; they stay open until
+/// dropped.
 fn crowd(port: u16, first: &str, ask: impl Fn() -> Answer + Sync) -> Killed {
     let arguments = [CROWD, &port.to_string(), "10000", first];
     let mut crowd = Command::new("python3")
@@ -43,7 +43,7 @@ fn crowd(port: u16, first: &str, ask: impl Fn() -> Answer + Sync) -> Killed {
     crowd
 }
 
-/// What the crowd costs while it is there, and that nothing of it stays.
+/// Memory and connections are bounded while the crowd is connected, and freed afterwards.
 fn assert_bounded(crowd: Killed, server: &Server, metrics: &dyn Fn() -> Answer) {
     let began = Instant::now();
     let open = || -> Option<f64> {
@@ -53,18 +53,18 @@ fn assert_bounded(crowd: Killed, server: &Server, metrics: &dyn Fn() -> Answer) 
     assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
     assert!(server.memory() < 100, "{} MiB", server.memory());
     drop(crowd);
-    eventually("the end of all others", Duration::from_secs(15), || open() == Some(1.0));
+    eventually("the other connections to close", Duration::from_secs(15), || open() == Some(1.0));
 }
 
 #[test]
-fn ten_thousand_idle_connections_keep_nobody_out() {
+fn ten_thousand_idle_connections_do_not_block_others() {
     let server = Server::ready(&[("METRICS_MODE", "embedded")]);
     let crowd = crowd(server.port(), "", || server.get("/livez"));
     assert_bounded(crowd, &server, &|| server.get("/metrics"));
 }
 
 #[test]
-fn ten_thousand_unfinished_handshakes_keep_nobody_out() {
+fn ten_thousand_unfinished_handshakes_do_not_block_others() {
     let authority = Authority::new();
     let (pair, client) = (authority.issue("server"), authority.client(None));
     let server = Server::start(&[

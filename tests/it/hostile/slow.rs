@@ -1,4 +1,4 @@
-//! Clients that take their time: with the head, with the body, with the answer.
+//! Slow clients: they send a head or body slowly, or do not read the response.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -37,12 +37,12 @@ fn closed(stream: &TcpStream) -> bool {
 }
 
 #[test]
-fn heads_that_come_byte_by_byte_are_cut() {
+fn a_head_that_arrives_byte_by_byte_times_out() {
     let server = server();
     let mut slow: Vec<TcpStream> = (0..200).map(|_| connect(&server)).collect();
     let began = Instant::now();
     let mut head = b"GET /metrics HTTP/1.1\r\nHost: x\r\nX: ".iter().chain(std::iter::repeat(&b'x'));
-    eventually("the end of all of them", Duration::from_secs(20), || {
+    eventually("all of them to be closed", Duration::from_secs(20), || {
         let byte = *head.next().unwrap();
         slow.retain_mut(|stream| !closed(stream) && stream.write_all(&[byte]).is_ok());
         health_in_time(&server);
@@ -65,12 +65,12 @@ fn a_body_is_not_waited_for() {
 }
 
 #[test]
-fn a_body_without_end_is_not_taken() {
+fn a_body_without_end_is_not_read() {
     let server = server();
     let mut stream = connect(&server);
     stream.write_all(b"POST /metrics/export HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n").unwrap();
     let chunk = format!("10000\r\n{}\r\n", "x".repeat(0x10000));
-    // What the two sockets buffer is taken, and then it is over.
+    // The two socket buffers fill up, and then the connection is closed.
     let taken = (0..2_000).take_while(|_| stream.write_all(chunk.as_bytes()).is_ok()).count();
     assert!(taken < 1_000, "{taken} chunks of 64 KiB");
     assert!(server.memory() < 100, "{} MiB", server.memory());
@@ -78,7 +78,7 @@ fn a_body_without_end_is_not_taken() {
 }
 
 #[test]
-fn garbage_behind_a_request_ends_the_connection() {
+fn garbage_after_a_request_closes_the_connection() {
     let server = server();
     for garbage in [&b"\0\xff\xfe GARBAGE\r\n\r\n"[..], b"{\"not\": \"http\"}\r\n\r\n", &[b'x'; 100_000]] {
         let mut stream = connect(&server);
@@ -88,16 +88,16 @@ fn garbage_behind_a_request_ends_the_connection() {
         let mut answers = Vec::new();
         let _ = stream.read_to_end(&mut answers);
         let answers = String::from_utf8_lossy(&answers).into_owned();
-        // A reset may take away what was answered; nothing else may come.
+        // A reset may discard responses; nothing else may arrive.
         assert!(answers.matches("HTTP/1.1 200").count() <= 3, "{answers}");
         assert!(answers.is_empty() || answers.matches("HTTP/1.1 4").count() <= 1, "{answers}");
     }
-    eventually("their end", Duration::from_secs(15), || open_connections(&server) == Some(1.0));
+    eventually("them to be closed", Duration::from_secs(15), || open_connections(&server) == Some(1.0));
     health_in_time(&server);
 }
 
 #[test]
-fn answers_that_nobody_takes_are_given_up() {
+fn responses_that_are_not_read_time_out() {
     let server = server();
     let requests = b"GET /metrics/combined HTTP/1.1\r\nHost: x\r\n\r\n".repeat(20_000);
     let deaf: Vec<TcpStream> = (0..20)
@@ -110,13 +110,13 @@ fn answers_that_nobody_takes_are_given_up() {
         .collect();
     assert!(open_connections(&server) > Some(20.0));
     health_in_time(&server);
-    eventually("their end", Duration::from_secs(25), || open_connections(&server) == Some(1.0));
+    eventually("them to be closed", Duration::from_secs(25), || open_connections(&server) == Some(1.0));
     assert!(server.memory() < 100, "{} MiB", server.memory());
     drop(deaf);
 }
 
 #[test]
-fn heads_that_never_end_are_not_collected() {
+fn heads_that_never_end_are_not_buffered() {
     let server = server();
     let giant = vec![b'x'; 1_000_000];
     let held: Vec<TcpStream> = (0..300)

@@ -1,4 +1,4 @@
-//! Upstreams that hang, break off, lead away, swell or babble: the server stays up and recovers.
+//! Upstreams that hang, reset, redirect elsewhere, or send too much or nonsense: the server stays up and recovers.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -11,48 +11,48 @@ use flate2::write::GzEncoder;
 use super::{PROXY, SOON};
 use crate::support::{Server, eventually, free_port};
 
-/// What an upstream sends to everybody who asks; `None`: nothing, and it does not hang up.
-type Says = Arc<Mutex<Option<Vec<u8>>>>;
+/// The response to every request; `None`: none, and the connection stays open.
+type Response = Arc<Mutex<Option<Vec<u8>>>>;
 
-/// An upstream that says what it is told to say.
+/// An upstream with a scripted response.
 struct Upstream {
     port: u16,
-    says: Says,
-    /// Heads of requests, as they came.
-    heard: Arc<Mutex<Vec<String>>>,
+    response: Response,
+    /// Heads of the requests so far.
+    heads: Arc<Mutex<Vec<String>>>,
 }
 
 impl Upstream {
     fn start() -> Self {
         let port = free_port();
         let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
-        let (says, heard) = (Says::default(), Arc::<Mutex<Vec<String>>>::default());
-        let (said, hears) = (Arc::clone(&says), Arc::clone(&heard));
+        let (response, heads) = (Response::default(), Arc::<Mutex<Vec<String>>>::default());
+        let (own_response, own_heads) = (Arc::clone(&response), Arc::clone(&heads));
         std::thread::spawn(move || {
             let mut hanging = Vec::new();
             for stream in listener.incoming() {
                 let mut stream = stream.unwrap();
-                hears.lock().unwrap().push(head(&mut stream));
-                match said.lock().unwrap().as_deref() {
-                    // Whoever asked may have gone before all is sent.
+                own_heads.lock().unwrap().push(head(&mut stream));
+                match own_response.lock().unwrap().as_deref() {
+                    // The client may close before all is sent.
                     Some(answer) => drop(stream.write_all(answer)),
                     None => hanging.push(stream),
                 }
             }
         });
-        Self { port, says, heard }
+        Self { port, response, heads }
     }
 
     fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    fn say(&self, answer: Vec<u8>) {
-        *self.says.lock().unwrap() = Some(answer);
+    fn respond(&self, answer: Vec<u8>) {
+        *self.response.lock().unwrap() = Some(answer);
     }
 
     fn hang(&self) {
-        *self.says.lock().unwrap() = None;
+        *self.response.lock().unwrap() = None;
     }
 }
 
@@ -103,9 +103,9 @@ fn ask_one(upstream: &Upstream) -> Server {
 }
 
 #[test]
-fn whatever_an_upstream_sends_the_server_stays_and_recovers() {
+fn whatever_an_upstream_sends_the_server_stays_up_and_recovers() {
     let upstream = Upstream::start();
-    upstream.say(good());
+    upstream.respond(good());
     let server = ask_one(&upstream);
     let deep = [&b"{\"a\":"[..], &vec![b'['; 1_000_000], b"}"].concat();
     let hostile = [
@@ -121,14 +121,14 @@ fn whatever_an_upstream_sends_the_server_stays_and_recovers() {
         ),
         ("a large body", answer("", &vec![b' '; 20_000_000])),
         ("a bomb", bomb()),
-        ("an unknown packing", answer("Content-Encoding: br\r\n", b"{}")),
-        ("a redirect in a circle", redirect("/monitoring/system")),
+        ("an unknown coding", answer("Content-Encoding: br\r\n", b"{}")),
+        ("a redirect loop", redirect("/monitoring/system")),
         ("a giant head", [b"HTTP/1.1 200 OK\r\nX: ".as_slice(), &vec![b'x'; 1_000_000], b"\r\n\r\n{}"].concat()),
     ];
     for (what, bytes) in hostile {
-        upstream.say(good());
+        upstream.respond(good());
         eventually("recovery", Duration::from_secs(40), || server.get("/metrics/proc/system").status == 200);
-        upstream.say(bytes);
+        upstream.respond(bytes);
         eventually(what, SOON, || server.get("/metrics/proc/system").status == 502);
         let problem = server.get("/metrics/proc/system").text();
         assert!(problem.contains("proc") && !problem.contains("hunter2") && problem.len() < 1000, "{what}: {problem}");
@@ -139,29 +139,29 @@ fn whatever_an_upstream_sends_the_server_stays_and_recovers() {
 }
 
 #[test]
-fn a_token_is_not_taken_to_another_server() {
+fn a_redirect_to_another_server_is_not_followed() {
     let (upstream, other) = (Upstream::start(), Upstream::start());
-    other.say(good());
-    upstream.say(redirect(&format!("{}/monitoring/system", other.url())));
+    other.respond(good());
+    upstream.respond(redirect(&format!("{}/monitoring/system", other.url())));
     let server = ask_one(&upstream);
     eventually("a refusal", SOON, || server.get("/metrics/proc/system").status == 502);
     let problem = server.get("/metrics/proc/system").text();
     assert!(problem.contains("redirects to another server"), "{problem}");
-    assert_eq!(other.heard.lock().unwrap().len(), 0);
-    assert!(upstream.heard.lock().unwrap()[0].contains("x-key: hunter2"));
+    assert_eq!(other.heads.lock().unwrap().len(), 0);
+    assert!(upstream.heads.lock().unwrap()[0].contains("x-key: hunter2"));
 }
 
 #[test]
-fn an_upstream_that_hangs_is_given_up_and_then_left_alone() {
+fn a_hanging_upstream_times_out_and_opens_its_circuit() {
     let upstream = Upstream::start();
     upstream.hang();
     let server = ask_one(&upstream);
-    eventually("given up", SOON, || server.get("/metrics/proc/system").text().contains("no answer in time"));
+    eventually("the timeout", SOON, || server.get("/metrics/proc/system").text().contains("no answer in time"));
     let began = Instant::now();
     assert_eq!((server.get("/health").status, server.get("/livez").status), (200, 200));
     assert!(began.elapsed() < Duration::from_millis(500), "{:?}", began.elapsed());
-    eventually("left alone", SOON, || server.get("/metrics/proc/system").text().contains("left alone"));
-    upstream.say(good());
+    eventually("the open circuit", SOON, || server.get("/metrics/proc/system").text().contains("next request in"));
+    upstream.respond(good());
     eventually("recovery", Duration::from_secs(40), || server.get("/readyz").status == 200);
     assert!(server.get("/metrics").text().contains("kdcube_proc_queue_total 3\n"));
 }

@@ -13,7 +13,7 @@ use crate::support::{Killed, eventually, free_port};
 pub(super) struct Nginx {
     folder: TempDir,
     port: u16,
-    /// What stands in the server besides its locations.
+    /// TLS directives of the server.
     tls: Option<String>,
     process: Option<Killed>,
 }
@@ -32,7 +32,7 @@ impl Nginx {
     fn run(locations: &str, tls: Option<String>) -> Self {
         let mut nginx = Self { folder: tempfile::tempdir().unwrap(), port: free_port(), tls, process: None };
         fs::create_dir(nginx.folder.path().join("files")).unwrap();
-        // Its workers are somebody else when it is started by root.
+        // Started by root, its workers run as another user.
         Command::new("chmod").args(["-R", "a+rX"]).arg(nginx.folder.path()).status().unwrap();
         nginx.serve(locations);
         nginx

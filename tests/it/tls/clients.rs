@@ -1,4 +1,4 @@
-//! Clients: with a certificate, without, with a wrong one, and those that speak no TLS.
+//! Clients with a certificate, without, with an invalid one, and without TLS.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -15,7 +15,7 @@ fn health_in_time(client: &Https, port: u16) {
 }
 
 #[test]
-fn only_a_client_certificate_opens_the_routes() {
+fn every_route_but_health_needs_a_client_certificate() {
     let (authority, stranger) = (Authority::new(), Authority::new());
     let pair = authority.issue("server");
     let server =
@@ -33,18 +33,18 @@ fn only_a_client_certificate_opens_the_routes() {
     assert_eq!(friend.get(port, "/metrics").status, 401, "a certificate is no token");
     assert_eq!(friend.ask(port, "/metrics", "Authorization: Bearer hunter2\r\n").unwrap().status, 200);
 
-    // Certificates that are not the authority's, or hold no more, get nothing at all.
+    // With another authority's certificate, or an expired one, the handshake fails.
     let impostor = authority.client(Some(&stranger.issue("friend")));
     assert!(impostor.ask(port, "/health", "").is_err());
     let late = authority.client(Some(&authority.issue_for("late", 0)));
-    eventually("its end", Duration::from_secs(5), || late.ask(port, "/health", "").is_err());
+    eventually("its expiry", Duration::from_secs(5), || late.ask(port, "/health", "").is_err());
     health_in_time(&nobody, port);
     let metrics = friend.ask(port, "/metrics", "Authorization: Bearer hunter2\r\n").unwrap();
     assert!(value(&metrics, "kdcube_metrics_refused_connections_total{reason=\"handshake\"}").unwrap() >= 2.0);
 }
 
 #[test]
-fn clients_that_do_not_speak_tls_are_told_or_cut() {
+fn clients_without_tls_get_a_400_or_time_out() {
     let authority = Authority::new();
     let (server, client) = (serve(&authority.issue("server"), &[]), authority.client(None));
     let port = server.port();
@@ -64,7 +64,7 @@ fn clients_that_do_not_speak_tls_are_told_or_cut() {
     }
     health_in_time(&client, port);
 
-    // Who says nothing, or not enough, has ten seconds.
+    // A client that sends nothing, or not enough, has ten seconds.
     for stream in [&mut silent, &mut halfway] {
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         let _ = stream.read_to_end(&mut Vec::new());
@@ -77,7 +77,7 @@ fn clients_that_do_not_speak_tls_are_told_or_cut() {
 }
 
 #[test]
-fn a_handshake_that_hangs_does_not_hold_the_stop_up() {
+fn a_handshake_that_hangs_does_not_delay_the_shutdown() {
     let server = serve(&Authority::new().issue("server"), &[]);
     let mut halfway = TcpStream::connect(("127.0.0.1", server.port())).unwrap();
     halfway.write_all(b"\x16\x03\x01\x02\x00\x01\x00").unwrap();

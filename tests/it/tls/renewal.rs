@@ -7,10 +7,10 @@ use super::{serve, value};
 use crate::authority::{Authority, Pair};
 use crate::support::{Answer, eventually};
 
-/// How long a change of files may take to be seen: two looks, and a loaded machine.
+/// Time limit for a reload: two checks of the files, and a loaded machine.
 const SEEN: Duration = Duration::from_secs(15);
 
-/// Puts other files in a pair's place, each at once, as orchestrators do.
+/// Replaces the files of a pair, each atomically, as orchestrators do.
 fn replace(pair: &Pair, with: &Pair) {
     for (from, to) in [(&with.certificate, &pair.certificate), (&with.key, &pair.key)] {
         let beside = format!("{to}.new");
@@ -20,7 +20,7 @@ fn replace(pair: &Pair, with: &Pair) {
 }
 
 #[test]
-fn a_new_pair_is_shown_without_a_restart_and_a_broken_one_is_not() {
+fn a_new_pair_is_used_without_a_restart_and_a_mismatch_is_not() {
     let authority = Authority::new();
     let (pair, next) = (authority.issue("server"), authority.issue_for("next", 60));
     let original = Pair { certificate: authority.path("original.pem"), key: authority.path("original.key") };
@@ -37,22 +37,22 @@ fn a_new_pair_is_shown_without_a_restart_and_a_broken_one_is_not() {
     eventually("the new certificate", SEEN, || ends() > first);
     assert_eq!(reloads("ok"), 1.0);
 
-    // A key of another certificate: the pair before it stays in use.
+    // A key of another certificate: the previous pair stays in use.
     std::fs::copy(&original.key, &pair.key).unwrap();
-    eventually("the judgement", SEEN, || reloads("failed") > 0.0);
-    let judged = Instant::now();
-    eventually("two more looks", SEEN, || judged.elapsed() > Duration::from_secs(5));
+    eventually("the failed reload", SEEN, || reloads("failed") > 0.0);
+    let failed = Instant::now();
+    eventually("two more checks", SEEN, || failed.elapsed() > Duration::from_secs(5));
     assert_eq!((reloads("ok"), reloads("failed"), ends() > first), (1.0, 1.0, true));
     let log = server.log();
-    assert_eq!(log.matches("is not the key of").count(), 1, "once, not at every look: {log}");
+    assert_eq!(log.matches("is not the key of").count(), 1, "once, not at every check: {log}");
 
     std::fs::copy(&original.certificate, &pair.certificate).unwrap();
-    eventually("the pair before", SEEN, || ends() == first);
+    eventually("the previous pair", SEEN, || ends() == first);
     assert_eq!(client.get(server.port(), "/health").status, 200);
 }
 
 #[test]
-fn an_authority_that_is_replaced_ends_open_connections() {
+fn a_replaced_authority_closes_open_connections() {
     let (authority, next) = (Authority::new(), Authority::new());
     let (pair, trusted) = (authority.issue("server"), authority.path("trusted.pem"));
     std::fs::copy(authority.certificate(), &trusted).unwrap();
@@ -67,7 +67,7 @@ fn an_authority_that_is_replaced_ends_open_connections() {
     };
     assert_eq!(ask(), Some(false));
     std::fs::copy(next.certificate(), &trusted).unwrap();
-    eventually("the last answer", SEEN, || ask() == Some(true));
+    eventually("the last response", SEEN, || ask() == Some(true));
     assert_eq!(ask(), None);
-    assert!(friend.ask(server.port(), "/health", "").is_err(), "it is trusted no more");
+    assert!(friend.ask(server.port(), "/health", "").is_err(), "it is no longer trusted");
 }

@@ -1,4 +1,4 @@
-//! How busy it is: a daily shape, bursts, and chance.
+//! Demand: a daily curve, bursts, and chance.
 
 use std::f64::consts::TAU;
 
@@ -6,28 +6,27 @@ use fastrand::Rng;
 
 use crate::base::clock::UnixSeconds;
 
-/// A simulated day, short enough to be watched.
+/// A simulated day, short enough to watch.
 const DAY_SECONDS: f64 = 1200.0;
 /// Between the ends of two bursts, on average.
 const CALM_SECONDS: f64 = 150.0;
 const BURST_SECONDS: f64 = 15.0;
-/// How much a burst multiplies what arrives.
+/// Arrivals in a burst, relative to the time around it.
 const BURST_FACTOR: f64 = 2.5;
 
-/// The demand on the deployment.
 #[derive(Debug)]
-pub(super) struct Weather {
-    /// The next burst, or the one that is on.
+pub(super) struct Demand {
+    /// When the current burst began, or the next one begins.
     burst: UnixSeconds,
 }
 
-impl Weather {
+impl Demand {
     pub(super) fn new(rng: &mut Rng, now: UnixSeconds) -> Self {
         Self { burst: now + exponential(rng, CALM_SECONDS) }
     }
 
-    /// What arrives at `now` over what arrives on average.
-    pub(super) fn demand(&mut self, rng: &mut Rng, now: UnixSeconds) -> f64 {
+    /// Arrivals at `now`, relative to the average.
+    pub(super) fn factor(&mut self, rng: &mut Rng, now: UnixSeconds) -> f64 {
         if now > self.burst + BURST_SECONDS {
             self.burst = now + exponential(rng, CALM_SECONDS);
         }
@@ -40,14 +39,14 @@ impl Weather {
     }
 }
 
-/// A waiting time of this mean without memory.
+/// An exponentially distributed time of this mean.
 pub(super) fn exponential(rng: &mut Rng, mean: f64) -> f64 {
     -mean * (1.0 - rng.f64()).ln()
 }
 
-/// A positive value around `median`, now and then far above it, as latencies are.
+/// A log-normally distributed value around `median`, sometimes far above it, as latencies are.
 pub(super) fn long_tailed(rng: &mut Rng, median: f64, spread: f64) -> f64 {
-    // Box and Muller's normal variate.
+    // A normal variate by Box and Muller.
     let normal = (-2.0 * (1.0 - rng.f64()).ln()).sqrt() * (TAU * rng.f64()).cos();
     median * (spread * normal).exp()
 }

@@ -1,0 +1,73 @@
+//! One route: its paths and handlers, and the class from which access and limits follow.
+
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::Uri;
+use axum::response::Redirect;
+use axum::routing::{MethodRouter, any};
+
+use super::RouteState;
+use crate::outlets::http::limits::Budget;
+
+/// Declared by the file that holds its handlers and listed once, in `routes.rs`: the router, access rule, limits, metric
+/// label and the page at `/` all follow from it.
+pub(super) struct Route {
+    pub(super) path: &'static str,
+    /// Other paths with the same answer.
+    pub(super) aliases: &'static [&'static str],
+    pub(super) class: RouteClass,
+    /// What it answers, for the page at `/`.
+    pub(super) summary: &'static str,
+    pub(super) methods: fn() -> MethodRouter<RouteState>,
+}
+
+/// Access and budget together, so that no route can be public and use up what others need.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RouteClass {
+    /// Public, and answered at once however many requests are in flight: probes must neither need a token nor wait.
+    Health,
+    /// Needs access; may wait for one request to a dependency.
+    Normal,
+    /// Needs access; starts an export, which takes longer. A GET has an effect: the page does not link to it.
+    Export,
+}
+
+impl RouteClass {
+    pub(super) const ALL: [Self; 3] = [Self::Health, Self::Normal, Self::Export];
+
+    pub(super) const fn needs_access(self) -> bool {
+        !matches!(self, Self::Health)
+    }
+
+    pub(super) fn budget(self, request_timeout: Duration) -> Budget {
+        match self {
+            Self::Health => Budget::health(),
+            Self::Normal => Budget::normal(request_timeout),
+            Self::Export => Budget::export(request_timeout),
+        }
+    }
+}
+
+impl Route {
+    pub(super) fn paths(&self) -> impl Iterator<Item = &'static str> {
+        std::iter::once(self.path).chain(self.aliases.iter().copied())
+    }
+
+    /// Adds every path and, for each, a redirect from the path with a slash at its end.
+    pub(super) fn add_to(&self, router: Router<RouteState>) -> Router<RouteState> {
+        self.paths().fold(router, |router, path| {
+            let router = router.route(path, (self.methods)());
+            if path == "/" { router } else { router.route(&format!("{path}/"), any(without_slash)) }
+        })
+    }
+}
+
+/// 307, which keeps the method; the query stays.
+async fn without_slash(uri: Uri) -> Redirect {
+    let path = uri.path().trim_end_matches('/');
+    match uri.query() {
+        Some(query) => Redirect::temporary(&format!("{path}?{query}")),
+        None => Redirect::temporary(path),
+    }
+}

@@ -1,0 +1,131 @@
+//! What follows from the list of routes: answers, labels, access, redirects, limits and the page.
+
+use axum::body::{Body, to_bytes};
+use axum::http::{Request, StatusCode, header};
+use axum::response::Response;
+use tower::ServiceExt;
+
+use super::*;
+use crate::base::clock::SystemClock;
+use crate::engine::snapshot;
+use crate::outlets::http::auth::Tokens;
+use crate::telemetry::Observed;
+
+const TOKEN: &str = "Bearer hunter2";
+
+struct Routes {
+    router: Router,
+    telemetry: Arc<Telemetry>,
+    _publisher: snapshot::Publisher,
+}
+
+impl Routes {
+    /// Without a snapshot and without sinks; routes that need access need [`TOKEN`].
+    fn new() -> Self {
+        let telemetry = Arc::new(Telemetry::default());
+        let (publisher, reader) = snapshot::channel(Duration::from_secs(1), Duration::from_secs(10));
+        let exports = Exports::new(Vec::new(), &telemetry, Arc::new(SystemClock), Duration::from_secs(1));
+        let config = RouteConfig {
+            mapping: Arc::default(),
+            scrape_ttl: Duration::from_secs(1),
+            access: AccessRule::new(Tokens::from(vec!["hunter2".into()]), false),
+            scheme: "http",
+            mode: "redis",
+            request_timeout: Duration::from_secs(1),
+        };
+        let state = RouteState::new(reader, Arc::clone(&telemetry), Arc::new(exports), config);
+        Self { router: router(state), telemetry, _publisher: publisher }
+    }
+
+    async fn send(&self, method: &str, uri: &str, token: Option<&str>) -> Response {
+        let request = Request::builder().method(method).uri(uri);
+        let request = token.into_iter().fold(request, |request, token| request.header(header::AUTHORIZATION, token));
+        self.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
+    }
+
+    fn counted(&self, label: &'static str, status: StatusCode) -> u64 {
+        let requests = self.telemetry.own_state(Observed::default()).http.requests;
+        requests.get(&(label, status.as_u16())).copied().unwrap_or(0)
+    }
+}
+
+fn paths() -> impl Iterator<Item = (&'static Route, &'static str)> {
+    ROUTES.iter().flat_map(|route| route.paths().map(move |path| (route, path)))
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_path_answers_under_its_own_label() {
+    for (_, path) in paths() {
+        let routes = Routes::new();
+        let status = routes.send("GET", path, Some(TOKEN)).await.status();
+        assert!(![StatusCode::NOT_FOUND, StatusCode::METHOD_NOT_ALLOWED].contains(&status), "{path}: {status}");
+        assert_eq!(routes.counted(path, status), 1, "{path}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn health_is_public_and_everything_else_needs_access() {
+    let public: Vec<&str> = paths().filter(|(route, _)| !route.class.needs_access()).map(|(_, path)| path).collect();
+    assert_eq!(public, ["/health", "/livez", "/healthz", "/-/healthy", "/readyz", "/-/ready"]);
+    let routes = Routes::new();
+    for (route, path) in paths() {
+        for uri in [path.to_owned(), format!("{path}/")] {
+            let rejected = routes.send("GET", &uri, None).await.status() == StatusCode::UNAUTHORIZED;
+            assert_eq!(rejected, route.class != RouteClass::Health, "{uri}");
+        }
+    }
+    for (method, uri) in [("GET", "/nowhere"), ("GET", "/health/nowhere"), ("POST", "/metrics"), ("GET", "//")] {
+        assert_eq!(routes.send(method, uri, None).await.status(), StatusCode::UNAUTHORIZED, "{method} {uri}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slash_at_the_end_redirects_to_the_path_without_it() {
+    let routes = Routes::new();
+    for (_, path) in paths().filter(|(_, path)| *path != "/") {
+        for method in ["GET", "HEAD", "POST", "DELETE"] {
+            for query in ["", "?a=1&b=/"] {
+                let response = routes.send(method, &format!("{path}/{query}"), Some(TOKEN)).await;
+                assert_eq!(response.status(), StatusCode::TEMPORARY_REDIRECT, "{method} {path}/");
+                assert_eq!(response.headers()[header::LOCATION], format!("{path}{query}"));
+            }
+        }
+        assert_eq!(routes.counted(path, StatusCode::TEMPORARY_REDIRECT), 8, "{path}");
+    }
+    // Never to another host, and only from one slash.
+    for uri in ["//metrics/", "/metrics//", "//evil.example/", "/%2Fmetrics/"] {
+        assert_eq!(routes.send("GET", uri, Some(TOKEN)).await.status(), StatusCode::NOT_FOUND, "{uri}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn other_paths_and_methods_get_a_problem() {
+    let routes = Routes::new();
+    for (method, uri, status, label) in [
+        ("GET", "/nowhere", StatusCode::NOT_FOUND, "other"),
+        ("GET", "/metrics/other", StatusCode::NOT_FOUND, "other"),
+        ("POST", "/metrics", StatusCode::METHOD_NOT_ALLOWED, "/metrics"),
+        ("DELETE", "/health", StatusCode::METHOD_NOT_ALLOWED, "/health"),
+        ("PUT", "/metrics/export", StatusCode::METHOD_NOT_ALLOWED, "/metrics/export"),
+    ] {
+        let before = routes.counted(label, status);
+        let response = routes.send(method, uri, Some(TOKEN)).await;
+        assert_eq!(response.status(), status, "{method} {uri}");
+        assert_eq!(response.headers()[header::CONTENT_TYPE], "application/problem+json");
+        assert_eq!(response.headers()[header::CACHE_CONTROL], "no-store");
+        assert_eq!(routes.counted(label, status), before + 1);
+    }
+}
+
+#[tokio::test]
+async fn the_page_lists_every_route_and_links_to_all_that_have_no_effect() {
+    let page = Routes::new().send("GET", "/", Some(TOKEN)).await;
+    let page = to_bytes(page.into_body(), 1_000_000).await.unwrap();
+    let page = String::from_utf8_lossy(&page);
+    for (route, path) in paths() {
+        assert!(page.contains(path) && page.contains(route.summary), "{path}");
+    }
+    let links = ROUTES.iter().filter(|route| page.contains(&format!("href=\"{}\"", route.path)));
+    assert_eq!(links.count(), ROUTES.len() - 1);
+    assert!(!page.contains("href=\"/metrics/export\""), "a link would export");
+}

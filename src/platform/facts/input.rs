@@ -1,0 +1,67 @@
+//! Inputs that could not be read: which kind, where, and which facts are unknown because of it.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Circuit, LatencySeries, Role};
+
+/// Kinds of input; the `kind` label of the malformed counter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InputKind {
+    Heartbeat,
+    SseSample,
+    QueueDepth,
+    QueueAnalytics,
+    SeriesMember,
+    ThrottlingEvent,
+    HourlyRequests,
+    Circuit,
+    GatewayConfig,
+    Index,
+    /// A field of an upstream's payload.
+    Upstream,
+}
+
+impl InputKind {
+    /// The label value.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Heartbeat => "heartbeat",
+            Self::SseSample => "sse_sample",
+            Self::QueueDepth => "queue_depth",
+            Self::QueueAnalytics => "queue_analytics",
+            Self::SeriesMember => "series_member",
+            Self::ThrottlingEvent => "throttling_event",
+            Self::HourlyRequests => "hourly_requests",
+            Self::Circuit => "circuit",
+            Self::GatewayConfig => "gateway_config",
+            Self::Index => "index",
+            Self::Upstream => "upstream",
+        }
+    }
+}
+
+/// One input that could not be read: it is skipped and counted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Malformed {
+    pub kind: InputKind,
+    /// The key it came from, or the upstream and the path in its payload.
+    pub key: String,
+    /// What is wrong with it, without the value itself: that may be secret.
+    pub problem: String,
+}
+
+/// A fact that exists and cannot be read, such as a key of another type: what follows from it is unknown, not zero.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unreadable {
+    Analytics(Role),
+    Latency(LatencySeries),
+    Throttling,
+    HourlyRequests,
+    /// Neither its state nor its statistics.
+    Circuit(Circuit),
+    /// A malformed state, where the platform shows the one in the statistics, or `closed`.
+    CircuitState(Circuit),
+}

@@ -1,0 +1,123 @@
+//! Processes: the heartbeats of those that run, with their connection pools, and those that stopped recently.
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::clock::UnixSeconds;
+
+/// The two kinds of workers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Component {
+    Ingress,
+    Proc,
+}
+
+impl Component {
+    pub const ALL: [Self; 2] = [Self::Ingress, Self::Proc];
+
+    /// The word in keys, labels and payloads.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ingress => "ingress",
+            Self::Proc => "proc",
+        }
+    }
+
+    /// The service name in heartbeats; the service type is `chat` for both.
+    #[must_use]
+    pub const fn service_name(self) -> &'static str {
+        match self {
+            Self::Ingress => "rest",
+            Self::Proc => "proc",
+        }
+    }
+}
+
+/// A process's own health status, as the word it wrote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HealthWord {
+    Healthy,
+    /// Load at 80 % of capacity or more.
+    Degraded,
+    /// Load at capacity: saturated rather than dead.
+    Unhealthy,
+    /// An unknown word, or none at all.
+    Unknown,
+    /// JSON `null`, which the platform shows as `none`.
+    Null,
+}
+
+/// One process's heartbeat.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Heartbeat {
+    pub instance_id: String,
+    pub service_type: String,
+    pub service_name: String,
+    pub process_id: Option<i64>,
+    pub port: Option<i64>,
+    /// Requests being worked on.
+    pub load: i64,
+    /// Requests it can work on at once.
+    pub capacity: i64,
+    pub last_heartbeat: UnixSeconds,
+    pub health: HealthWord,
+    pub pools: Pools,
+}
+
+/// The connection pools that are followed over time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Pool {
+    Postgres,
+    RedisAsync,
+    RedisAsyncDecode,
+    RedisSync,
+}
+
+impl Pool {
+    pub const ALL: [Self; 4] = [Self::Postgres, Self::RedisAsync, Self::RedisAsyncDecode, Self::RedisSync];
+
+    /// The word in keys, labels and payloads.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Postgres => "postgres",
+            Self::RedisAsync => "redis_async",
+            Self::RedisAsyncDecode => "redis_async_decode",
+            Self::RedisSync => "redis_sync",
+        }
+    }
+}
+
+/// The connection pools a heartbeat reports; each may be missing.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Pools {
+    pub postgres: Option<PoolUse>,
+    pub redis_async: Option<PoolUse>,
+    pub redis_async_decode: Option<PoolUse>,
+    pub redis_sync: Option<PoolUse>,
+}
+
+/// One pool of one process; every number is connections, each may be missing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct PoolUse {
+    /// The configured ceiling: `max_size` (Postgres) or `max_connections` (Redis, 2^31 when uncapped).
+    pub max: Option<f64>,
+    /// Connections open now: `size` (Postgres) or `total` (Redis).
+    pub size: Option<f64>,
+    pub available: Option<f64>,
+    pub in_use: Option<f64>,
+}
+
+/// A process that an index still names although its heartbeat has expired: it stopped recently.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Departed {
+    pub instance_id: String,
+    pub service_type: String,
+    pub service_name: String,
+    pub process_id: Option<i64>,
+    /// The index score: its last heartbeat.
+    pub last_seen: UnixSeconds,
+}

@@ -1,0 +1,92 @@
+//! Task queues: one a role, with its depth and the platform's own statistics.
+
+use serde::{Deserialize, Serialize};
+
+/// The role of the user a task belongs to; each role has its own queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    Anonymous,
+    External,
+    Registered,
+    Paid,
+    Privileged,
+}
+
+impl Role {
+    /// In the platform's order.
+    pub const ALL: [Self; 5] = [Self::Anonymous, Self::External, Self::Registered, Self::Paid, Self::Privileged];
+
+    /// The word in keys, labels and payloads.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Anonymous => "anonymous",
+            Self::External => "external",
+            Self::Registered => "registered",
+            Self::Paid => "paid",
+            Self::Privileged => "privileged",
+        }
+    }
+}
+
+/// One role's tasks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueueDepth {
+    pub ready: i64,
+    pub inflight: i64,
+    pub continuations: i64,
+}
+
+impl QueueDepth {
+    /// All tasks of the role, waiting or claimed. A continuation counter that lags may be negative: it then
+    /// offsets tasks that are already counted as ready.
+    #[must_use]
+    pub fn total(self) -> i64 {
+        self.ready.saturating_add(self.inflight).saturating_add(self.continuations).max(0)
+    }
+}
+
+/// One value for each role.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct PerRole<T> {
+    pub anonymous: T,
+    pub external: T,
+    pub registered: T,
+    pub paid: T,
+    pub privileged: T,
+}
+
+impl<T> PerRole<T> {
+    pub const fn get(&self, role: Role) -> &T {
+        match role {
+            Role::Anonymous => &self.anonymous,
+            Role::External => &self.external,
+            Role::Registered => &self.registered,
+            Role::Paid => &self.paid,
+            Role::Privileged => &self.privileged,
+        }
+    }
+
+    pub const fn get_mut(&mut self, role: Role) -> &mut T {
+        match role {
+            Role::Anonymous => &mut self.anonymous,
+            Role::External => &mut self.external,
+            Role::Registered => &mut self.registered,
+            Role::Paid => &mut self.paid,
+            Role::Privileged => &mut self.privileged,
+        }
+    }
+
+    /// Roles with their values, in [`Role::ALL`] order.
+    pub fn iter(&self) -> impl Iterator<Item = (Role, &T)> {
+        Role::ALL.into_iter().map(|role| (role, self.get(role)))
+    }
+}
+
+/// The platform's own statistics of a role's queue; a missing field is 0, as its writer means it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct QueueAnalytics {
+    pub avg_wait_seconds: f64,
+    pub throughput_last_hour: i64,
+}

@@ -1,0 +1,100 @@
+//! Timed values: the latency series that workers write, and the rolling series that this server writes.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Component, Pool};
+use crate::base::clock::UnixSeconds;
+
+/// One timed value of a series; a pair of numbers in a recording, which may hold millions.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(from = "(f64, f64)", into = "(f64, f64)")]
+pub struct Point {
+    pub at: UnixSeconds,
+    pub value: f64,
+}
+
+impl From<(f64, f64)> for Point {
+    fn from((at, value): (f64, f64)) -> Self {
+        Self { at, value }
+    }
+}
+
+impl From<Point> for (f64, f64) {
+    fn from(Point { at, value }: Point) -> Self {
+        (at, value)
+    }
+}
+
+/// The latency series that workers append to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LatencySeries {
+    /// Ingress REST requests, milliseconds.
+    IngressRest,
+    /// A task's wait in its queue, milliseconds.
+    QueueWait,
+    /// A task's execution, milliseconds.
+    TaskExec,
+}
+
+impl LatencySeries {
+    pub const ALL: [Self; 3] = [Self::IngressRest, Self::QueueWait, Self::TaskExec];
+}
+
+/// The series that this server writes: one point a tick. By its [`fmt::Display`] name in a recording.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum RollingSeries {
+    /// Total SSE connections.
+    SseConnections,
+    /// Queue total over capacity, a ratio.
+    QueuePressure,
+    /// Tasks in all queues.
+    QueueDepth,
+    /// Percent of a component's pool in use.
+    PoolUtilization(Component, Pool),
+    /// Connections of a component's pool in use.
+    PoolInUse(Component, Pool),
+}
+
+impl RollingSeries {
+    /// All 19.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let pools = Component::ALL.into_iter().flat_map(|component| {
+            Pool::ALL
+                .into_iter()
+                .flat_map(move |pool| [Self::PoolUtilization(component, pool), Self::PoolInUse(component, pool)])
+        });
+        [Self::SseConnections, Self::QueuePressure, Self::QueueDepth].into_iter().chain(pools)
+    }
+}
+
+impl fmt::Display for RollingSeries {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SseConnections => f.write_str("sse_connections"),
+            Self::QueuePressure => f.write_str("queue_pressure"),
+            Self::QueueDepth => f.write_str("queue_depth"),
+            Self::PoolUtilization(component, pool) => {
+                write!(f, "pool_utilization:{}:{}", component.as_str(), pool.as_str())
+            }
+            Self::PoolInUse(component, pool) => write!(f, "pool_in_use:{}:{}", component.as_str(), pool.as_str()),
+        }
+    }
+}
+
+impl From<RollingSeries> for String {
+    fn from(series: RollingSeries) -> Self {
+        series.to_string()
+    }
+}
+
+impl TryFrom<String> for RollingSeries {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<Self, String> {
+        Self::all().find(|series| series.to_string() == name).ok_or_else(|| format!("{name:?} is not a rolling series"))
+    }
+}

@@ -1,0 +1,25 @@
+//! Why a value cannot be read.
+
+/// What is wrong with a value. Never quotes the value: it may hold secrets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ParseError {
+    /// It may have been truncated on the way, and is not read in any case.
+    #[error("is longer than {0} bytes, the most that is read")]
+    TooLong(usize),
+    #[error("is not UTF-8")]
+    NotUtf8,
+    #[error("is not JSON (line {line}, column {column})")]
+    NotJson { line: usize, column: usize },
+    #[error("is not a JSON object")]
+    NotAnObject,
+    #[error("field {0} is missing")]
+    MissingField(&'static str),
+    #[error("field {field} is not {expected}")]
+    BadField { field: &'static str, expected: &'static str },
+    /// A text of another form, such as a series member without its time.
+    #[error("is not {expected}")]
+    BadText { expected: &'static str },
+    /// A NaN or an infinity where a number of something is expected.
+    #[error("is not finite")]
+    NotFinite,
+}

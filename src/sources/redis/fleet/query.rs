@@ -1,0 +1,64 @@
+//! What one round trip reads of the processes.
+
+use redis::Pipeline;
+
+use super::super::values::{Values, ask_beginning};
+use crate::platform::keys::Keys;
+
+/// Most members read of one index; far above any fleet.
+const INDEX_MEMBERS: usize = 50_000;
+
+/// What one round trip reads.
+#[derive(Debug, Default)]
+pub(in super::super) struct FleetQuery {
+    pub(super) services: Vec<(String, String)>,
+    pub(super) instances: bool,
+    /// The COUNT of a SCAN step, if there is one.
+    pub(super) scan: Option<usize>,
+    /// Heartbeats that the last tick read.
+    pub(super) heartbeats: Vec<String>,
+    /// Heartbeats that it did not read: read one by one, which distinguishes a key that is gone from one of another
+    /// type.
+    pub(super) new: Vec<String>,
+    pub(super) sse: Vec<String>,
+}
+
+impl FleetQuery {
+    pub(in super::super) const fn is_empty(&self) -> bool {
+        self.services.is_empty()
+            && self.heartbeats.is_empty()
+            && self.new.is_empty()
+            && self.sse.is_empty()
+            && self.scan.is_none()
+    }
+
+    /// The index of the SCAN's reply: a user may lack the permission for it.
+    pub(in super::super) fn scan_at(&self) -> Option<usize> {
+        self.scan.map(|_| self.services.len() + usize::from(self.instances))
+    }
+
+    /// Adds the commands. `cursor` is the SCAN's.
+    pub(super) fn ask(&self, keys: &Keys, cursor: u64, values: &Values, pipeline: &mut Pipeline) {
+        for (service_type, service_name) in &self.services {
+            ask_index(&keys.process_index(service_type, service_name), pipeline);
+        }
+        if self.instances {
+            ask_index(&keys.instance_index(), pipeline);
+        }
+        if let Some(count) = self.scan {
+            let scan = pipeline.cmd("SCAN").arg(cursor).arg("MATCH").arg(keys.heartbeat_pattern());
+            scan.arg("COUNT").arg(count);
+        }
+        values.ask(&self.heartbeats, pipeline);
+        for key in &self.new {
+            ask_beginning(key, pipeline);
+        }
+        values.ask(&self.sse, pipeline);
+    }
+}
+
+fn ask_index(key: &str, pipeline: &mut Pipeline) {
+    // Newest first: the limit drops the oldest.
+    let range = pipeline.cmd("ZREVRANGEBYSCORE").arg(key).arg("+inf").arg("-inf").arg("WITHSCORES");
+    range.arg("LIMIT").arg(0).arg(INDEX_MEMBERS);
+}
