@@ -9,7 +9,8 @@ use super::{Analysis, Inputs, SystemState};
 use crate::analysis::state::Reading;
 use crate::history::History;
 use crate::platform::facts::{
-    Circuit, CircuitFacts, Component, Departed, Facts, InputKind, LatencySeries, Malformed, Point, QueueDepth, Role, RollingSeries, WorkerId,
+    Circuit, CircuitFacts, Component, Departed, Facts, InputKind, LatencySeries, Malformed, Point, QueueDepth, Role,
+    RollingSeries, WorkerId,
 };
 use crate::platform::gateway::{GatewayConfig, GatewayContext, SavedGatewayConfig};
 use crate::platform::parse;

@@ -7,6 +7,7 @@ use super::{ParsedPayload, Sides, merge, read, state};
 use crate::analysis::SystemState;
 use crate::analysis::recorded::Case;
 use crate::analysis::state::Cause;
+use crate::analysis::state::Quality;
 use crate::catalog::{self, Sample};
 use crate::payload::shapes::SystemPayload;
 
@@ -47,7 +48,12 @@ fn recorded_payloads_give_the_metrics_of_redis_mode() {
         let direct: Vec<&Sample> = direct.iter().filter(|sample| sample.metric.key != "proc_queue_tasks").collect();
         let names = |samples: &[Sample]| samples.iter().map(series).collect::<Vec<_>>();
         assert_eq!(names(&upstream), direct.iter().map(|sample| series(sample)).collect::<Vec<_>>(), "{}", case.name);
+        let quality = case.state().quality;
         for (sent, own) in upstream.iter().zip(direct) {
+            // On partial input the own hint holds; an upstream does not say that its input was partial.
+            if quality != Quality::Ok && own.metric.key == "autoscaler_decision" {
+                continue;
+            }
             // The payload rounds windows to two decimals, those of percentages to one.
             let rounding = if sent.metric.key.ends_with("_window") { 0.005_001 } else { 1e-9 };
             assert!((sent.value - own.value).abs() <= rounding, "{}: {sent:?} and {own:?}", case.name);
