@@ -5,6 +5,7 @@
 use crate::settings::{Group, Setting, setting};
 
 const MODE: &Setting = setting("METRICS_MODE");
+const CLIENT_EVENTS: &Setting = setting("METRICS_CLIENT_EVENTS");
 const TLS_CERT_FILE: &Setting = setting("METRICS_TLS_CERT_FILE");
 const EXPORT_INTERVAL: &Setting = setting("METRICS_EXPORT_INTERVAL_SEC");
 const RUN_ONCE: &Setting = setting("METRICS_RUN_ONCE");
@@ -90,7 +91,7 @@ pub(super) const COMMANDS: [(&str, Uses); 9] = [
             except: &[SCRAPE_TTL],
         },
     ),
-    ("healthcheck", Uses { groups: &[Group::Server], besides: &[TLS_CERT_FILE], except: &[] }),
+    ("healthcheck", Uses { groups: &[Group::Server], besides: &[TLS_CERT_FILE], except: &[CLIENT_EVENTS] }),
     ("simulate", Uses::groups(&[Group::Redis])),
     ("catalog", Uses::NOTHING),
     ("settings", Uses::NOTHING),

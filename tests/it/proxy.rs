@@ -1,7 +1,7 @@
 //! Proxy mode against a second server behind nginx, which checks a header or a certificate, and against recorded payloads.
 
 mod hostile;
-mod nginx;
+pub(crate) mod nginx;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

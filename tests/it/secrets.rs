@@ -17,7 +17,7 @@ use crate::support::{Answer, RedisServer, Server, eventually, free_port, program
 /// The modes that everything is done in.
 const WAYS: [&str; 3] = ["redis", "proxy", "embedded"];
 
-const ROUTES: [&str; 16] = [
+const ROUTES: [&str; 17] = [
     "/",
     "/metrics",
     "/metrics/combined",
@@ -26,6 +26,7 @@ const ROUTES: [&str; 16] = [
     "/metrics/export",
     "/api/v1/signals",
     "/api/v1/exports",
+    "/api/events/client",
     "/health",
     "/healthz",
     "/livez",
