@@ -5,6 +5,7 @@
 
 pub mod client_events;
 pub mod exports;
+pub mod gateway_config;
 pub mod histogram;
 pub mod http;
 pub mod logging;
@@ -21,6 +22,7 @@ use crate::base::log_throttle::LogThrottle;
 use crate::platform::facts::InputKind;
 use client_events::ClientEventCounts;
 use exports::SinkCounts;
+use gateway_config::GatewayConfigInfo;
 use http::HttpCounts;
 use process::ProcessStats;
 use sources::SourceCounts;
@@ -45,6 +47,7 @@ pub struct Telemetry {
     /// By name of the sink.
     exports: Mutex<BTreeMap<&'static str, SinkCounts>>,
     leader: Mutex<Option<bool>>,
+    gateway_config: Mutex<Option<GatewayConfigInfo>>,
     malformed_log: LogThrottle<InputKind>,
     record_log: LogThrottle<()>,
 }
@@ -62,6 +65,8 @@ pub struct OwnState {
     pub exports: BTreeMap<&'static str, SinkCounts>,
     /// Whether this replica records and pushes; `None` before that is decided.
     pub leader: Option<bool>,
+    /// `None` before the first tick and in proxy mode.
+    pub gateway_config: Option<GatewayConfigInfo>,
     pub process: ProcessStats,
 }
 
@@ -84,6 +89,7 @@ impl Default for Telemetry {
             client_events: Mutex::default(),
             exports: Mutex::default(),
             leader: Mutex::default(),
+            gateway_config: Mutex::default(),
             malformed_log: LogThrottle::new(QUIET),
             record_log: LogThrottle::new(QUIET),
         }
@@ -103,6 +109,7 @@ impl Telemetry {
             client_events: locked(&self.client_events).clone(),
             exports: locked(&self.exports).clone(),
             leader: *locked(&self.leader),
+            gateway_config: *locked(&self.gateway_config),
             process: ProcessStats::read(),
         }
     }

@@ -12,13 +12,14 @@ use super::{FromSetting, Layers, Origin, Setting, SettingError, Variables};
 pub struct Settings {
     layers: Layers,
     errors: Vec<SettingError>,
+    warnings: Vec<String>,
 }
 
 impl Settings {
     /// Reads from these layers. Nothing else is read, so tests do not touch the environment.
     #[must_use]
     pub const fn new(layers: Layers) -> Self {
-        Self { layers, errors: Vec::new() }
+        Self { layers, errors: Vec::new(), warnings: Vec::new() }
     }
 
     /// Settings from environment variables alone.
@@ -119,6 +120,17 @@ impl Settings {
     #[must_use]
     pub fn unknown(&self) -> &[String] {
         self.layers.unknown()
+    }
+
+    /// Records something odd that does not stop the start, in one line without secrets.
+    pub fn warn(&mut self, text: impl Into<String>) {
+        self.warnings.push(text.into());
+    }
+
+    /// All warnings so far.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     /// All errors so far.
