@@ -2,6 +2,7 @@
 //! line in `ROUTES`. Connections, access control and limits are in `http`.
 
 mod client_events;
+mod console;
 mod exports;
 mod health;
 mod landing;
@@ -40,6 +41,8 @@ const ROUTES: &[Route] = &[
     system::COMBINED,
     system::INGRESS,
     system::PROC,
+    console::SYSTEM,
+    console::CIRCUIT_BREAKERS,
     exports::STATS,
     exports::EXPORT,
     client_events::EVENTS,

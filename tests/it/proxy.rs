@@ -93,6 +93,35 @@ fn the_upstreams_metrics_are_exported_unchanged() {
 }
 
 #[test]
+fn a_server_can_be_the_upstream_of_another_as_ingress_is() {
+    let redis = RedisServer::start();
+    let upstream = frozen(&redis);
+    let url = format!("http://127.0.0.1:{}", upstream.port());
+    let server =
+        Server::ready(&[PROXY, ("METRICS_INGRESS_BASE_URL", url.as_str()), ("METRICS_PROC_BASE_URL", url.as_str())]);
+
+    let (there, here) = (facts(&upstream.get("/metrics")), facts(&server.get("/metrics")));
+    assert!(there.keys().any(|name| name.starts_with("kdcube_circuit")), "{there:?}");
+    let sent = |name: &&String| !name.starts_with("kdcube_proc_queue_tasks");
+    for name in there.keys().filter(sent) {
+        assert_eq!(here.get(name), there.get(name), "{name}");
+    }
+    let scalars = |server: &Server| {
+        let mut signals = server.get("/api/v1/signals").json();
+        let fields = signals.as_object_mut().unwrap();
+        fields.retain(|key, _| key != "snapshot" && key != "families");
+        signals
+    };
+    assert_eq!(scalars(&server), scalars(&upstream));
+    let console = upstream.get("/monitoring/system");
+    assert_eq!(console.json()["gateway_configuration"]["tenant_id"], "acme");
+    assert!(server.get("/monitoring/system").body == console.body, "it is forwarded unchanged");
+    let circuits = upstream.get("/admin/circuit-breakers").json();
+    assert!(circuits["summary"]["total_circuits"].as_u64() > Some(0) && circuits == console.json()["circuit_breakers"]);
+    assert_eq!(server.get("/admin/circuit-breakers").json(), circuits);
+}
+
+#[test]
 fn a_renewed_token_is_used_at_once() {
     let redis = RedisServer::start();
     let upstream = frozen(&redis);
