@@ -130,6 +130,7 @@ fn route_config(config: Config, access: &AccessControl) -> RouteConfig {
         mapping: Arc::new(config.mapping),
         scrape_ttl: config.scrape_ttl,
         access: access.rule(),
+        client_events: config.client_events,
         scheme: config.access.scheme(),
         mode: config.source.mode().as_str(),
         request_timeout: config.request_timeout,

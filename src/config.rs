@@ -12,6 +12,7 @@ use crate::engine::config::EngineConfig;
 use crate::outlets::http::config::{self as http, AccessConfig};
 use crate::outlets::names::Mapping;
 use crate::outlets::push::config::PushConfig;
+use crate::outlets::routes;
 use crate::settings::{Setting, Settings, setting};
 pub use crate::sources::mode::Mode;
 use crate::sources::postgres::config::PostgresConfig;
@@ -34,6 +35,8 @@ pub struct Config {
     pub engine: EngineConfig,
     pub address: SocketAddr,
     pub access: AccessConfig,
+    /// Whether browsers may send their log events.
+    pub client_events: bool,
     pub log: LogConfig,
     /// The age from which a scrape waits for a new snapshot.
     pub scrape_ttl: Duration,
@@ -72,6 +75,7 @@ impl Config {
         let engine = EngineConfig::read(settings);
         let address = http::read_address(settings);
         let access = AccessConfig::read(settings);
+        let client_events = routes::read_client_events(settings);
         let log = LogConfig::read(settings);
         let scrape_ttl = settings.get(SCRAPE_TTL);
         let mapping = Mapping::read(settings);
@@ -85,6 +89,7 @@ impl Config {
             engine: engine?,
             address: address?,
             access: access?,
+            client_events: client_events?,
             log: log?,
             scrape_ttl: scrape_ttl?,
             mapping: mapping?,

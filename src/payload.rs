@@ -5,4 +5,4 @@ pub mod shapes;
 pub mod upstream;
 mod view;
 
-pub use view::system;
+pub use view::{circuit_breakers, console, system};

@@ -3,6 +3,7 @@
 //! One file per subject: its counts as plain numbers, and the reports that change them.
 //! [`Telemetry::own_state`] copies all of them at once; which metrics are read from the copy is up to the catalog.
 
+pub mod client_events;
 pub mod exports;
 pub mod gateway_config;
 pub mod histogram;
@@ -19,6 +20,7 @@ use std::time::Duration;
 
 use crate::base::log_throttle::LogThrottle;
 use crate::platform::facts::InputKind;
+use client_events::ClientEventCounts;
 use exports::SinkCounts;
 use gateway_config::GatewayConfigInfo;
 use http::HttpCounts;
@@ -40,6 +42,8 @@ pub struct Telemetry {
     /// By name of the upstream.
     upstreams: Mutex<BTreeMap<&'static str, UpstreamCounts>>,
     http: Mutex<HttpCounts>,
+    /// `None` = they are not received.
+    client_events: Mutex<Option<ClientEventCounts>>,
     /// By name of the sink.
     exports: Mutex<BTreeMap<&'static str, SinkCounts>>,
     leader: Mutex<Option<bool>>,
@@ -56,6 +60,8 @@ pub struct OwnState {
     pub sources: SourceCounts,
     pub upstreams: BTreeMap<&'static str, UpstreamCounts>,
     pub http: HttpCounts,
+    /// `None` = they are not received.
+    pub client_events: Option<ClientEventCounts>,
     pub exports: BTreeMap<&'static str, SinkCounts>,
     /// Whether this replica records and pushes; `None` before that is decided.
     pub leader: Option<bool>,
@@ -82,6 +88,7 @@ impl Default for Telemetry {
             sources: Mutex::default(),
             upstreams: Mutex::default(),
             http: Mutex::default(),
+            client_events: Mutex::default(),
             exports: Mutex::default(),
             leader: Mutex::default(),
             gateway_config: Mutex::default(),
@@ -101,6 +108,7 @@ impl Telemetry {
             sources: locked(&self.sources).clone(),
             upstreams: locked(&self.upstreams).clone(),
             http: locked(&self.http).clone(),
+            client_events: locked(&self.client_events).clone(),
             exports: locked(&self.exports).clone(),
             leader: *locked(&self.leader),
             gateway_config: *locked(&self.gateway_config),

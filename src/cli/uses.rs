@@ -5,6 +5,7 @@
 use crate::settings::{Group, Setting, setting};
 
 const MODE: &Setting = setting("METRICS_MODE");
+const CLIENT_EVENTS: &Setting = setting("METRICS_CLIENT_EVENTS");
 const TLS_CERT_FILE: &Setting = setting("METRICS_TLS_CERT_FILE");
 const EXPORT_INTERVAL: &Setting = setting("METRICS_EXPORT_INTERVAL_SEC");
 const RUN_ONCE: &Setting = setting("METRICS_RUN_ONCE");
@@ -95,13 +96,13 @@ pub(super) const COMMANDS: [(&str, Uses); 10] = [
             except: &[SCRAPE_TTL],
         },
     ),
-    ("healthcheck", Uses { groups: &[Group::Server], besides: &[TLS_CERT_FILE], except: &[] }),
+    ("healthcheck", Uses { groups: &[Group::Server], besides: &[TLS_CERT_FILE], except: &[CLIENT_EVENTS] }),
     (
         "compare",
         Uses {
             groups: &[Group::Server],
             besides: &[AUTH_TOKEN, TLS_CERT_FILE, PROXY_CA_FILE, PROXY_CERT_FILE, PROXY_KEY_FILE],
-            except: &[],
+            except: &[CLIENT_EVENTS],
         },
     ),
     ("simulate", Uses::groups(&[Group::Redis])),

@@ -1,6 +1,8 @@
 //! Routes over snapshots: a handler reads a snapshot and renders it; none queries a source. A route is a file here and a
 //! line in `ROUTES`. Connections, access control and limits are in `http`.
 
+mod client_events;
+mod console;
 mod exports;
 mod health;
 mod landing;
@@ -25,6 +27,8 @@ use crate::outlets::names::Mapping;
 use crate::outlets::push::delivery::Exports;
 use crate::telemetry::Telemetry;
 
+use self::client_events::ClientEvents;
+pub(crate) use self::client_events::read_switch as read_client_events;
 use self::metrics::Scrapes;
 use self::route::{Route, RouteClass};
 pub(crate) use self::upstreams::UpstreamEnvelope;
@@ -37,8 +41,11 @@ const ROUTES: &[Route] = &[
     system::COMBINED,
     system::INGRESS,
     system::PROC,
+    console::SYSTEM,
+    console::CIRCUIT_BREAKERS,
     exports::STATS,
     exports::EXPORT,
+    client_events::EVENTS,
     health::HEALTH,
     health::LIVE,
     health::READY,
@@ -49,8 +56,10 @@ pub struct RouteConfig {
     pub mapping: Arc<Mapping>,
     /// A snapshot older than this is refreshed before it is served.
     pub scrape_ttl: Duration,
-    /// Applies to every route except health.
+    /// Applies to every route except health and client events.
     pub access: AccessRule,
+    /// Whether browsers may send their log events.
+    pub client_events: bool,
     /// `http` or `https`, shown on the page at `/`.
     pub scheme: &'static str,
     /// The name of the mode in payloads.
@@ -68,6 +77,8 @@ pub struct RouteState {
     scrapes: Arc<Scrapes>,
     /// The upstreams' newest replies, in proxy mode.
     replies: Option<UpstreamRepliesReader>,
+    /// `None` = they are not received.
+    client_events: Option<Arc<ClientEvents>>,
     config: RouteConfig,
 }
 
@@ -76,7 +87,8 @@ impl RouteState {
     #[must_use]
     pub fn new(reader: SnapshotReader, telemetry: Arc<Telemetry>, exports: Arc<Exports>, config: RouteConfig) -> Self {
         let scrapes = Arc::new(Scrapes::new(Arc::clone(&config.mapping)));
-        Self { reader, telemetry, exports, scrapes, replies: None, config }
+        let client_events = config.client_events.then(|| Arc::new(ClientEvents::new(&telemetry)));
+        Self { reader, telemetry, exports, scrapes, replies: None, client_events, config }
     }
 
     /// In proxy mode the system routes pass the upstreams' bodies on; `None` is every other mode.

@@ -5,6 +5,7 @@
 
 mod capacity;
 mod components;
+mod console;
 mod extras;
 mod pools;
 mod processes;
@@ -25,6 +26,10 @@ pub use capacity::{
 pub use components::{
     Accepting, ComponentInstance, ComponentStats, Components, Configured, IngressSse, LatencyByName,
     LatencyPercentiles, LatencyWindows, PoolEstimates, ProcQueue, QueueWindows, Windows,
+};
+pub use console::{
+    CircuitBreakersView, CircuitSummary, ConsoleBackpressure, ConsoleCapacity, ConsoleConfiguration, ConsoleGateway,
+    ConsoleSections, ExpectedService, QueuePolicy,
 };
 pub use extras::{
     Autoscaler, AutoscalerHint, CircuitBreaker, DbConnections, IngressSignals, ProcSignals, RedisInfo, SseConnections,

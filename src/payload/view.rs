@@ -6,6 +6,7 @@ mod autoscaler;
 mod backpressure;
 mod circuits;
 mod components;
+mod console;
 mod database;
 mod instances;
 mod pools;
@@ -14,6 +15,7 @@ mod throttling;
 mod transparency;
 mod windows;
 
+pub use self::console::{circuit_breakers, console};
 use crate::analysis::state::{Reading, SseTotals, SystemState};
 use crate::payload::shapes::{
     Autoscaler, Components, ConnectionPools, PoolsByComponent, RedisInfo, SseConnections, SystemPayload,

@@ -61,6 +61,7 @@ pub struct GatewayConfig {
     proc: GatewaySettings,
     raw: Map<String, Value>,
     origin: GatewayOrigin,
+    is_forced: bool,
     redis_url: Option<RedisUrl>,
     warnings: Vec<String>,
 }
@@ -145,6 +146,7 @@ impl GatewayConfig {
         if context.forced {
             identity::name_fully(&mut config.raw, &config.scope);
         }
+        config.is_forced = context.forced;
         config.redis_url = redis_url;
         config.warnings = problems.take_warnings(source);
         problems.into_result(source, config)
@@ -193,6 +195,7 @@ impl GatewayConfig {
             proc,
             raw: shown::shown(document),
             origin: GatewayOrigin::Environment,
+            is_forced: false,
             redis_url: None,
             warnings: Vec::new(),
         }
@@ -229,6 +232,12 @@ impl GatewayConfig {
     #[must_use]
     pub const fn origin(&self) -> GatewayOrigin {
         self.origin
+    }
+
+    /// Whether it is the environment's and a saved one is ignored.
+    #[must_use]
+    pub const fn is_forced(&self) -> bool {
+        self.is_forced
     }
 
     /// The Redis that the environment's configuration names; the platform's gateway uses it instead of `REDIS_URL`.

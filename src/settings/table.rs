@@ -147,12 +147,19 @@ static SETTINGS: &[Setting] = &[
         "an IPv4 or IPv6 address",
         "Listen address of the HTTP server. Expose it on the internal network only.",
     ),
+    open(
+        Group::Server,
+        "METRICS_CLIENT_EVENTS",
+        "1",
+        BOOLEAN,
+        "Receive log events of browsers on `POST /api/events/client` and write them to the log. The route needs neither a token nor a client certificate.",
+    ),
     secret(
         Group::Access,
         "METRICS_AUTH_TOKEN",
         "",
         "one or more tokens of visible ASCII, separated by commas or line ends",
-        "If set, every route except the health routes requires `Authorization: Bearer <token>`. Several tokens allow rotation. A token file (`METRICS_AUTH_TOKEN_FILE`) is reloaded when it changes.",
+        "If set, every route except the health routes and client events requires `Authorization: Bearer <token>`. Several tokens allow rotation. A token file (`METRICS_AUTH_TOKEN_FILE`) is reloaded when it changes.",
     ),
     open(
         Group::Access,
@@ -173,7 +180,7 @@ static SETTINGS: &[Setting] = &[
         "METRICS_TLS_CLIENT_CA_FILE",
         "",
         "a PEM file: CA certificates",
-        "If set, every route except the health routes requires a client certificate issued by one of these CAs, in addition to a token if one is set.",
+        "If set, every route except the health routes and client events requires a client certificate issued by one of these CAs, in addition to a token if one is set.",
     ),
     secret(
         Group::Redis,

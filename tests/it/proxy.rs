@@ -1,7 +1,7 @@
 //! Proxy mode against a second server behind nginx, which checks a header or a certificate, and against recorded payloads.
 
 mod hostile;
-mod nginx;
+pub(crate) mod nginx;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -90,6 +90,35 @@ fn the_upstreams_metrics_are_exported_unchanged() {
     assert_eq!((&combined["ingress"], &combined["proc"]), (&sent, &sent));
     assert!(combined["timestamp"].as_f64() > sent["timestamp"].as_f64());
     assert!(server.get("/api/v1/signals").json()["proc"]["queue"]["total"].is_number());
+}
+
+#[test]
+fn a_server_can_be_the_upstream_of_another_as_ingress_is() {
+    let redis = RedisServer::start();
+    let upstream = frozen(&redis);
+    let url = format!("http://127.0.0.1:{}", upstream.port());
+    let server =
+        Server::ready(&[PROXY, ("METRICS_INGRESS_BASE_URL", url.as_str()), ("METRICS_PROC_BASE_URL", url.as_str())]);
+
+    let (there, here) = (facts(&upstream.get("/metrics")), facts(&server.get("/metrics")));
+    assert!(there.keys().any(|name| name.starts_with("kdcube_circuit")), "{there:?}");
+    let sent = |name: &&String| !name.starts_with("kdcube_proc_queue_tasks");
+    for name in there.keys().filter(sent) {
+        assert_eq!(here.get(name), there.get(name), "{name}");
+    }
+    let scalars = |server: &Server| {
+        let mut signals = server.get("/api/v1/signals").json();
+        let fields = signals.as_object_mut().unwrap();
+        fields.retain(|key, _| key != "snapshot" && key != "families");
+        signals
+    };
+    assert_eq!(scalars(&server), scalars(&upstream));
+    let console = upstream.get("/monitoring/system");
+    assert_eq!(console.json()["gateway_configuration"]["tenant_id"], "acme");
+    assert!(server.get("/monitoring/system").body == console.body, "it is forwarded unchanged");
+    let circuits = upstream.get("/admin/circuit-breakers").json();
+    assert!(circuits["summary"]["total_circuits"].as_u64() > Some(0) && circuits == console.json()["circuit_breakers"]);
+    assert_eq!(server.get("/admin/circuit-breakers").json(), circuits);
 }
 
 #[test]

@@ -17,15 +17,18 @@ use crate::support::{Answer, RedisServer, Server, eventually, free_port, program
 /// The modes that everything is done in.
 const WAYS: [&str; 3] = ["redis", "proxy", "embedded"];
 
-const ROUTES: [&str; 16] = [
+const ROUTES: [&str; 19] = [
     "/",
     "/metrics",
     "/metrics/combined",
     "/metrics/ingress/system",
     "/metrics/proc/system",
+    "/monitoring/system",
+    "/admin/circuit-breakers",
     "/metrics/export",
     "/api/v1/signals",
     "/api/v1/exports",
+    "/api/events/client",
     "/health",
     "/healthz",
     "/livez",

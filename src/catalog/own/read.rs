@@ -3,6 +3,7 @@
 use crate::base::number::float_u64;
 use crate::catalog::{Part, Rows};
 use crate::telemetry::OwnState;
+use crate::telemetry::client_events::ClientEventOutcome;
 use crate::telemetry::exports::SinkCounts;
 use crate::telemetry::histogram::Histogram;
 use crate::telemetry::http::CloseReason;
@@ -56,6 +57,13 @@ pub(super) fn malformed(state: &OwnState, rows: &mut Rows<'_>) {
 pub(super) fn http_requests(state: &OwnState, rows: &mut Rows<'_>) {
     for ((route, status), requests) in &state.http.requests {
         rows.push(&[route, &status.to_string()], float_u64(*requests));
+    }
+}
+
+pub(super) fn client_events(state: &OwnState, rows: &mut Rows<'_>) {
+    let Some(counts) = &state.client_events else { return };
+    for outcome in ClientEventOutcome::ALL {
+        rows.push(&[outcome.level(), outcome.result()], float_u64(counts.of(outcome)));
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::*;
 use crate::catalog::{Part, find};
 use crate::platform::facts::InputKind;
+use crate::telemetry::client_events::{ClientEventLevel, ClientEventOutcome};
 use crate::telemetry::{ExportEnd, PointCounts, Telemetry};
 
 const OBSERVED: Observed = Observed { up: true, snapshot_age_seconds: Some(1.5), scope_found: Some(true) };
@@ -24,6 +25,7 @@ fn what_is_counted_comes_out() {
     telemetry.tick_finished(false, Duration::from_secs(9));
     telemetry.malformed(InputKind::Heartbeat, 4);
     telemetry.http_request("/metrics", 200);
+    telemetry.client_event(ClientEventOutcome::Received(ClientEventLevel::Warn));
     telemetry.export_ended("cloudwatch", ExportEnd::Failed, Duration::from_millis(1), 5.0);
     telemetry.export_ended("cloudwatch", ExportEnd::NoData, Duration::from_millis(1), 6.0);
     telemetry.export_retried("cloudwatch");
@@ -36,6 +38,8 @@ fn what_is_counted_comes_out() {
         ("malformed_total", Some("heartbeat"), 4.0),
         ("http_requests_total", Some("/metrics"), 1.0),
         ("refused_connections_total", Some("idle"), 0.0),
+        ("client_events_total", Some("warn"), 1.0),
+        ("client_events_total", Some("rate_limited"), 0.0),
         ("exports_total", Some("failed"), 1.0),
         ("exports_total", Some("no_data"), 1.0),
         ("exports_total", Some("ok"), 0.0),
@@ -57,6 +61,7 @@ fn what_is_unknown_is_absent_until_it_is_known() {
         "leader",
         "postgres_errors_total",
         "upstream_up",
+        "client_events_total",
         "reloads_total",
         "gateway_config_info",
         "gateway_config_change_timestamp_seconds",

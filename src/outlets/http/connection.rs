@@ -20,7 +20,7 @@ use tower::ServiceExt;
 
 use super::access::AccessControl;
 use super::connections::ConnectionSlot;
-use super::gate::ClientVerified;
+use super::gate::{ClientVerified, PeerAddress};
 use super::limits::{HANDSHAKE_TIME, HEAD_TIME, MAX_BUFFER, MAX_HEAD, MAX_HEADERS};
 use super::tls_accept::{self, AcceptError, TlsConnection};
 use crate::telemetry::Telemetry;
@@ -126,6 +126,7 @@ async fn respond(
     let _busy = slot.busy();
     let mut request = request.map(Body::new);
     request.extensions_mut().insert(ClientVerified(client.verified));
+    request.extensions_mut().insert(PeerAddress(slot.peer()));
     let mut response = server.router.clone().oneshot(request).await?;
     if client.is_outdated(&server.access) {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));

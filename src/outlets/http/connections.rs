@@ -114,6 +114,11 @@ impl Open {
 }
 
 impl ConnectionSlot {
+    /// The address at the other end.
+    pub(super) fn peer(&self) -> IpAddr {
+        self.connection.from
+    }
+
     /// Completes when the connection must close for a new one.
     pub(super) async fn evicted(&self) {
         self.connection.evict.notified().await;

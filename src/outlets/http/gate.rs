@@ -1,5 +1,6 @@
 //! Access control and counting of requests: the middleware that is ours. Limits and headers are in `layers`.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::{MatchedPath, Request, State};
@@ -18,7 +19,11 @@ const OTHER: &str = "other";
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ClientVerified(pub(super) bool);
 
-/// What a request to any route but health needs; cheap to clone.
+/// Request extension: the address at the other end of the connection, which may be a reverse proxy's.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::outlets) struct PeerAddress(pub(in crate::outlets) IpAddr);
+
+/// What a request to any route that is not public needs; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct AccessRule {
     tokens: Tokens,

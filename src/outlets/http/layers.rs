@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::error_handling::HandleErrorLayer;
-use axum::extract::Request;
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
-use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use tower::limit::GlobalConcurrencyLimitLayer;
 use tower::load_shed::LoadShedLayer;
@@ -21,7 +21,7 @@ use tower_http::sensitive_headers::SetSensitiveRequestHeadersLayer;
 use tower_http::set_header::response::SetMultipleResponseHeadersLayer;
 
 use super::gate::{AccessRule, RequestCounter, check_access, count};
-use super::limits::{Budget, MAX_BODY};
+use super::limits::Budget;
 use super::problem::HttpProblem;
 
 /// Nothing here may be cached, sniffed, framed, embedded by another site, or run as a script.
@@ -48,7 +48,7 @@ pub(in crate::outlets) fn limit<S>(router: Router<S>, budget: Budget) -> Router<
 where
     S: Clone + Send + Sync + 'static,
 {
-    let Budget { time, in_flight } = budget;
+    let Budget { time, in_flight, body } = budget;
     let timed = ServiceBuilder::new()
         .layer(HandleErrorLayer::new(async move |_: BoxError| timed_out(time)))
         .layer(TimeoutLayer::new(time));
@@ -63,7 +63,8 @@ where
         ),
         None => router,
     };
-    router.layer(from_fn(check_length))
+    // The length that is announced, before anything is read; then the bytes that arrive.
+    router.layer(DefaultBodyLimit::max(body)).layer(from_fn_with_state(body, check_length))
 }
 
 /// Outside of the limits: a request that is rejected takes no permit.
@@ -87,12 +88,10 @@ where
         .layer(SetMultipleResponseHeadersLayer::overriding(headers.to_vec()))
 }
 
-/// No route reads a body, so a length that is announced is all there is to check.
-async fn check_length(request: Request, next: Next) -> Response {
+async fn check_length(State(longest): State<usize>, request: Request, next: Next) -> Response {
     let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    if announced.is_some_and(|length: usize| length > MAX_BODY) {
-        let detail = format!("a body may have {MAX_BODY} bytes");
-        return HttpProblem::new(StatusCode::PAYLOAD_TOO_LARGE, detail).into_response();
+    if announced.is_some_and(|length: usize| length > longest) {
+        return HttpProblem::too_large(longest).into_response();
     }
     next.run(request).await
 }
@@ -148,7 +147,7 @@ mod tests {
     async fn a_late_response_becomes_a_problem_at_the_time_limit() {
         for in_flight in [None, Some(1)] {
             let began = tokio::time::Instant::now();
-            let response = send(&pending(Budget { time: TIME, in_flight }), &[]).await;
+            let response = send(&pending(Budget { time: TIME, in_flight, body: 10 }), &[]).await;
             assert_eq!(began.elapsed().as_secs(), TIME.as_secs());
             assert!(!response.headers().contains_key(header::RETRY_AFTER));
             assert_eq!(problem(response).await, (503, "no answer within 7s".to_owned()));
@@ -157,7 +156,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn requests_beyond_the_permits_are_shed_at_once_and_permits_come_back() {
-        let router = pending(Budget { time: TIME, in_flight: Some(2) });
+        let router = pending(Budget { time: TIME, in_flight: Some(2), body: 10 });
         let (mut first, mut second) = (Box::pin(send(&router, &[])), Box::pin(send(&router, &[])));
         assert!((&mut first).now_or_never().is_none() && (&mut second).now_or_never().is_none());
         let third = send(&router, &[]).now_or_never().expect("it is not queued");
@@ -172,7 +171,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn without_a_limit_in_flight_nothing_is_shed() {
-        let router = pending(Budget { time: TIME, in_flight: None });
+        let router = pending(Budget { time: TIME, in_flight: None, body: 10 });
         let mut waiting: Vec<_> = (0..1000).map(|_| Box::pin(send(&router, &[]))).collect();
         assert!(waiting.iter_mut().all(|request| request.now_or_never().is_none()));
     }
@@ -219,7 +218,7 @@ mod tests {
     #[tokio::test]
     async fn a_rejected_request_takes_no_permit() {
         let rule = AccessRule::new(Tokens::from(vec!["hunter2".into()]), false);
-        let router = require_access(pending(Budget { time: TIME, in_flight: Some(0) }), &rule);
+        let router = require_access(pending(Budget { time: TIME, in_flight: Some(0), body: 10 }), &rule);
         assert_eq!(send(&router, &[]).await.status(), StatusCode::UNAUTHORIZED);
         let admitted = send(&router, &[(header::AUTHORIZATION, "Bearer hunter2")]).await;
         assert_eq!(admitted.status(), StatusCode::SERVICE_UNAVAILABLE);

@@ -23,6 +23,11 @@ impl HttpProblem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, detail)
     }
 
+    /// 413.
+    pub(in crate::outlets) fn too_large(longest: usize) -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, format!("a body may have {longest} bytes"))
+    }
+
     /// The same as raw HTTP/1.1, for clients that are answered before HTTP is served on the connection.
     pub(in crate::outlets) fn to_http1(&self) -> String {
         let body = self.body();
@@ -54,5 +59,8 @@ pub(in crate::outlets) async fn not_found(uri: Uri) -> HttpProblem {
 
 pub(in crate::outlets) async fn wrong_method(method: Method, uri: Uri) -> HttpProblem {
     let method: String = method.as_str().chars().take(20).collect();
-    HttpProblem::new(StatusCode::METHOD_NOT_ALLOWED, format!("{method} is not served on {}; try GET", uri.path()))
+    HttpProblem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        format!("{method} is not served on {}; see the header Allow", uri.path()),
+    )
 }

@@ -57,7 +57,7 @@ fn row(route: &Route, page: &mut String) {
     let also = if aliases.is_empty() { String::new() } else { format!(" (also {})", aliases.join(", ")) };
     // Writing to a String cannot fail.
     let _ = match class {
-        RouteClass::Export => write!(page, "<tr><td><code>{path}</code><td>{summary}{also}"),
+        RouteClass::Export | RouteClass::ClientEvents => write!(page, "<tr><td><code>{path}</code><td>{summary}{also}"),
         RouteClass::Normal | RouteClass::Health => {
             write!(page, "<tr><td><a href=\"{path}\"><code>{path}</code></a><td>{summary}{also}")
         }

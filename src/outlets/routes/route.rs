@@ -31,13 +31,16 @@ pub(super) enum RouteClass {
     Normal,
     /// Needs access; starts an export, which takes longer. A GET has an effect: the page does not link to it.
     Export,
+    /// Public, because browsers send through the deployment's reverse proxy and have no token; takes a body, and has
+    /// limits of its own so that nothing sent here is missed elsewhere. POST only: the page does not link to it.
+    ClientEvents,
 }
 
 impl RouteClass {
-    pub(super) const ALL: [Self; 3] = [Self::Health, Self::Normal, Self::Export];
+    pub(super) const ALL: [Self; 4] = [Self::Health, Self::Normal, Self::Export, Self::ClientEvents];
 
     pub(super) const fn needs_access(self) -> bool {
-        !matches!(self, Self::Health)
+        !matches!(self, Self::Health | Self::ClientEvents)
     }
 
     pub(super) fn budget(self, request_timeout: Duration) -> Budget {
@@ -45,6 +48,7 @@ impl RouteClass {
             Self::Health => Budget::health(),
             Self::Normal => Budget::normal(request_timeout),
             Self::Export => Budget::export(request_timeout),
+            Self::ClientEvents => Budget::client_events(),
         }
     }
 }

@@ -13,15 +13,19 @@ use crate::telemetry::Observed;
 
 const TOKEN: &str = "Bearer hunter2";
 
-struct Routes {
+pub(super) struct Routes {
     router: Router,
-    telemetry: Arc<Telemetry>,
+    pub(super) telemetry: Arc<Telemetry>,
     _publisher: snapshot::Publisher,
 }
 
 impl Routes {
     /// Without a snapshot and without sinks; routes that need access need [`TOKEN`].
     fn new() -> Self {
+        Self::with_client_events(true)
+    }
+
+    pub(super) fn with_client_events(client_events: bool) -> Self {
         let telemetry = Arc::new(Telemetry::default());
         let (publisher, reader) = snapshot::channel(Duration::from_secs(1), Duration::from_secs(10));
         let exports = Exports::new(Vec::new(), &telemetry, Arc::new(SystemClock), Duration::from_secs(1));
@@ -29,6 +33,7 @@ impl Routes {
             mapping: Arc::default(),
             scrape_ttl: Duration::from_secs(1),
             access: AccessRule::new(Tokens::from(vec!["hunter2".into()]), false),
+            client_events,
             scheme: "http",
             mode: "redis",
             request_timeout: Duration::from_secs(1),
@@ -40,7 +45,11 @@ impl Routes {
     async fn send(&self, method: &str, uri: &str, token: Option<&str>) -> Response {
         let request = Request::builder().method(method).uri(uri);
         let request = token.into_iter().fold(request, |request, token| request.header(header::AUTHORIZATION, token));
-        self.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
+        self.respond(request.body(Body::empty()).unwrap()).await
+    }
+
+    pub(super) async fn respond(&self, request: Request<Body>) -> Response {
+        self.router.clone().oneshot(request).await.unwrap()
     }
 
     fn counted(&self, label: &'static str, status: StatusCode) -> u64 {
@@ -53,25 +62,34 @@ fn paths() -> impl Iterator<Item = (&'static Route, &'static str)> {
     ROUTES.iter().flat_map(|route| route.paths().map(move |path| (route, path)))
 }
 
+/// A method that a route has.
+const fn method(route: &Route) -> &'static str {
+    match route.class {
+        RouteClass::ClientEvents => "POST",
+        RouteClass::Health | RouteClass::Normal | RouteClass::Export => "GET",
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn every_path_answers_under_its_own_label() {
-    for (_, path) in paths() {
+    for (route, path) in paths() {
         let routes = Routes::new();
-        let status = routes.send("GET", path, Some(TOKEN)).await.status();
+        let status = routes.send(method(route), path, Some(TOKEN)).await.status();
         assert!(![StatusCode::NOT_FOUND, StatusCode::METHOD_NOT_ALLOWED].contains(&status), "{path}: {status}");
         assert_eq!(routes.counted(path, status), 1, "{path}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn health_is_public_and_everything_else_needs_access() {
+async fn health_and_client_events_are_public_and_everything_else_needs_access() {
     let public: Vec<&str> = paths().filter(|(route, _)| !route.class.needs_access()).map(|(_, path)| path).collect();
-    assert_eq!(public, ["/health", "/livez", "/healthz", "/-/healthy", "/readyz", "/-/ready"]);
+    let health = ["/health", "/livez", "/healthz", "/-/healthy", "/readyz", "/-/ready"];
+    assert_eq!(public, [&["/api/events/client"][..], &health].concat());
     let routes = Routes::new();
     for (route, path) in paths() {
         for uri in [path.to_owned(), format!("{path}/")] {
-            let rejected = routes.send("GET", &uri, None).await.status() == StatusCode::UNAUTHORIZED;
-            assert_eq!(rejected, route.class != RouteClass::Health, "{uri}");
+            let rejected = routes.send(method(route), &uri, None).await.status() == StatusCode::UNAUTHORIZED;
+            assert_eq!(rejected, !public.contains(&path), "{uri}");
         }
     }
     for (method, uri) in [("GET", "/nowhere"), ("GET", "/health/nowhere"), ("POST", "/metrics"), ("GET", "//")] {
@@ -107,6 +125,7 @@ async fn other_paths_and_methods_get_a_problem() {
         ("POST", "/metrics", StatusCode::METHOD_NOT_ALLOWED, "/metrics"),
         ("DELETE", "/health", StatusCode::METHOD_NOT_ALLOWED, "/health"),
         ("PUT", "/metrics/export", StatusCode::METHOD_NOT_ALLOWED, "/metrics/export"),
+        ("GET", "/api/events/client", StatusCode::METHOD_NOT_ALLOWED, "/api/events/client"),
     ] {
         let before = routes.counted(label, status);
         let response = routes.send(method, uri, Some(TOKEN)).await;
@@ -126,6 +145,7 @@ async fn the_page_lists_every_route_and_links_to_all_that_have_no_effect() {
         assert!(page.contains(path) && page.contains(route.summary), "{path}");
     }
     let links = ROUTES.iter().filter(|route| page.contains(&format!("href=\"{}\"", route.path)));
-    assert_eq!(links.count(), ROUTES.len() - 1);
+    assert_eq!(links.count(), ROUTES.len() - 2);
     assert!(!page.contains("href=\"/metrics/export\""), "a link would export");
+    assert!(!page.contains("href=\"/api/events/client\""), "it has no GET");
 }

@@ -1,4 +1,5 @@
-//! Where older platforms put what stands elsewhere today: one table, applied before a body is read.
+//! Where older platforms, and ingress for its console, put what stands elsewhere today: tables, applied before a body is
+//! read.
 
 use serde_json::{Map, Value};
 
@@ -24,6 +25,9 @@ const GLOBAL: &[(&str, &str)] = &[
     ("sse_connections.sessions", "sse_connections.global_sessions"),
 ];
 
+/// Where ingress puts the circuits, beside their summary.
+const CIRCUITS: &str = "circuit_breakers.circuits";
+
 /// Series whose percentiles stood without a window; they were those of the last minute.
 const SERIES: &[&str] =
     &["components.ingress.latency.rest_ms", "components.proc.latency.queue_wait_ms", "components.proc.latency.exec_ms"];
@@ -35,6 +39,9 @@ pub(super) fn migrate_legacy_fields(document: &mut Map<String, Value>) {
         if let Some(value) = at(document, older).filter(|value| value.is_number()).cloned() {
             put(document, today, value);
         }
+    }
+    if let Some(circuits) = at(document, CIRCUITS).filter(|circuits| circuits.is_object()).cloned() {
+        put(document, "circuit_breakers", circuits);
     }
     for (today, older) in MOVED {
         fill(document, today, older);

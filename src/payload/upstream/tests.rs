@@ -9,6 +9,7 @@ use crate::analysis::recorded::Case;
 use crate::analysis::state::Cause;
 use crate::analysis::state::Quality;
 use crate::catalog::{self, Sample};
+use crate::payload;
 use crate::payload::shapes::SystemPayload;
 
 /// Both sides were read, and nothing in them was malformed.
@@ -33,6 +34,27 @@ fn samples(system: &SystemPayload) -> Vec<Sample> {
 /// A name that two samples of different sources have in common.
 fn series(sample: &Sample) -> (&'static str, Vec<(&'static str, String)>) {
     (sample.metric.key, sample.labels.clone())
+}
+
+#[test]
+fn the_consoles_payload_gives_the_same_state_as_the_system_payload() {
+    for case in Case::all() {
+        let (shown, direct) = (case.state(), told(&case.system).system);
+        let read = told(&payload::console(&shown).unwrap());
+        assert_eq!(read.malformed, [], "{}", case.name);
+        assert_eq!(state(&read.system, BOTH), state(&direct, BOTH), "{}", case.name);
+    }
+}
+
+#[test]
+fn circuits_beside_their_summary_are_read_as_circuits() {
+    let circuit = json!({"name": "auth", "state": "open", "failure_count": 3});
+    let nested = json!({"circuit_breakers": {"summary": {"total_circuits": 1}, "circuits": {"auth": circuit}}});
+    let flat = json!({"circuit_breakers": {"auth": circuit}});
+    assert_eq!(system(&nested).circuit_breakers.keys().collect::<Vec<_>>(), ["auth"]);
+    assert_eq!(system(&nested), system(&flat));
+    // None at all is no circuit called `summary`.
+    assert!(system(&json!({"circuit_breakers": {"summary": {}, "circuits": {}}})).circuit_breakers.is_empty());
 }
 
 #[test]

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::support::{Killed, eventually, free_port};
 
-pub(super) struct Nginx {
+pub(crate) struct Nginx {
     folder: TempDir,
     port: u16,
     /// TLS directives of the server.
@@ -20,12 +20,12 @@ pub(super) struct Nginx {
 
 impl Nginx {
     /// Serves the files that are put and, before them, these locations.
-    pub(super) fn start(locations: &str) -> Self {
+    pub(crate) fn start(locations: &str) -> Self {
         Self::run(locations, None)
     }
 
     /// The same over TLS, with these directives.
-    pub(super) fn start_tls(locations: &str, directives: &str) -> Self {
+    pub(crate) fn start_tls(locations: &str, directives: &str) -> Self {
         Self::run(locations, Some(directives.to_owned()))
     }
 
@@ -39,7 +39,7 @@ impl Nginx {
     }
 
     /// Serves these locations from now on.
-    pub(super) fn serve(&mut self, locations: &str) {
+    pub(crate) fn serve(&mut self, locations: &str) {
         let (folder, port) = (self.folder.path().display(), self.port);
         let (ssl, tls) = self.tls.as_ref().map_or(("", ""), |tls| (" ssl", tls.as_str()));
         let config = format!(
@@ -78,17 +78,17 @@ impl Nginx {
     }
 
     /// Puts a file under a path.
-    pub(super) fn put(&self, path: &str, content: &[u8]) {
+    pub(crate) fn put(&self, path: &str, content: &[u8]) {
         let file = self.folder.path().join("files").join(path);
         fs::create_dir_all(file.parent().unwrap()).unwrap();
         fs::write(file, content).unwrap();
     }
 
-    pub(super) fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         self.port
     }
 
-    pub(super) fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 }
