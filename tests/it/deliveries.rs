@@ -135,7 +135,7 @@ async fn a_cloudwatch_that_recovers_gets_what_it_missed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_pushed_while_redis_is_unavailable() {
     let aws = AwsServer::start().await;
-    let (url, mut redis) = (aws.url(), RedisServer::start());
+    let (url, mut redis) = (aws.url(), RedisServer::start().with_deployment());
     let source = redis.url();
     let own = [("REDIS_URL", source.as_str()), ("METRICS_STALE_AFTER_SEC", "1"), SCHEDULED, STEADY];
     let server = Server::ready(&[&cloudwatch(&url)[..], &own].concat());

@@ -194,14 +194,14 @@ fn writes_are_refused(redis: &RedisServer, refuse: &[&str], word: &str, allow: &
 
 #[test]
 fn a_read_only_replica_is_read() {
-    let redis = RedisServer::start();
+    let redis = RedisServer::start().with_deployment();
     let nobody = free_port().to_string();
     writes_are_refused(&redis, &["REPLICAOF", "127.0.0.1", &nobody], "READONLY", &["REPLICAOF", "NO", "ONE"]);
 }
 
 #[test]
 fn a_redis_that_is_out_of_memory_is_read() {
-    let redis = RedisServer::start_with(&["--maxmemory-policy", "noeviction"]);
+    let redis = RedisServer::start_with(&["--maxmemory-policy", "noeviction"]).with_deployment();
     let set = |bytes| ["CONFIG", "SET", "maxmemory", bytes];
     writes_are_refused(&redis, &set("1"), "OOM", &set("0"));
 }

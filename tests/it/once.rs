@@ -35,7 +35,7 @@ fn line(text: &str, series: &str) -> f64 {
 
 #[test]
 fn it_pushes_records_and_reports_and_a_dry_run_does_nothing() {
-    let (gateway, redis) = (Pushgateway::start(), RedisServer::start());
+    let (gateway, redis) = (Pushgateway::start(), RedisServer::start().with_deployment());
     let (url, place) = (redis.url(), gateway.url());
     let to = [
         PUSH,

@@ -177,7 +177,7 @@ fn numbers_that_move_are_followed() {
 
 #[test]
 fn an_idle_fleet_waits_nothing_and_can_be_scaled_in() {
-    let redis = RedisServer::start();
+    let redis = RedisServer::start().with_deployment();
     let server = Server::ready(&[("REDIS_URL", &redis.url()), ("METRICS_SAMPLE_INTERVAL_SEC", "1")]);
     assert_eq!(served(&server, "kdcube_proc_queue_wait_p95"), None);
     assert_eq!(served(&server, "kdcube_proc_queue_total"), Some(0.0));

@@ -68,7 +68,7 @@ pub(crate) const EMBEDDED: (&str, &str) = ("METRICS_MODE", "embedded");
 #[test]
 fn a_group_is_pushed_replaced_and_deleted() {
     let gateway = Pushgateway::start();
-    let mut redis = RedisServer::start();
+    let mut redis = RedisServer::start().with_deployment();
     let server = Server::ready(&[
         ("REDIS_URL", &redis.url()),
         PUSH,

@@ -57,7 +57,7 @@ fn replicas_known(port: u16) -> usize {
 
 #[test]
 fn the_server_follows_a_failover() {
-    let mut master = RedisServer::start();
+    let mut master = RedisServer::start().with_deployment();
     let replica = RedisServer::start_with(&["--replicaof", "127.0.0.1", &master.port().to_string()]);
     let folder = tempfile::tempdir().unwrap();
     let (_sentinel, port) = sentinel(&folder, master.port());

@@ -162,7 +162,7 @@ fn promtool_reports_the_platforms_milliseconds_and_nothing_else() {
 
 #[test]
 fn an_outage_is_reported_and_the_server_recovers() {
-    let mut redis = RedisServer::start();
+    let mut redis = RedisServer::start().with_deployment();
     let server = Server::ready(&[
         ("REDIS_URL", &redis.url()),
         ("METRICS_STALE_AFTER_SEC", "1"),

@@ -80,6 +80,13 @@ impl RedisServer {
         server
     }
 
+    /// The same with a trace of the deployment of [`GATEWAY`]: of one that is not there nothing is exported.
+    pub(crate) fn with_deployment(self) -> Self {
+        let key = "acme:chat:kdcube:circuit_breaker:authentication:state";
+        redis::cmd("SET").arg(key).arg("closed").query::<()>(&mut self.connection()).unwrap();
+        self
+    }
+
     /// Starts it again on the same port.
     pub(crate) fn restart(&mut self) {
         self.process = None;
