@@ -10,7 +10,7 @@ use crate::analysis::state::Reading;
 use crate::history::History;
 use crate::platform::facts::{
     Circuit, CircuitFacts, Component, Departed, Facts, InputKind, LatencySeries, Malformed, Point, QueueDepth, Role,
-    RollingSeries, WorkerId,
+    RollingSeries, Unreadable, WorkerId,
 };
 use crate::platform::gateway::{GatewayConfig, GatewayContext, SavedGatewayConfig};
 use crate::platform::parse;
@@ -244,7 +244,11 @@ impl Store {
                 continuations: count.map_or(0, |text| parse::counter(text).unwrap()),
             });
             let analytics = self.text(&format!("chat:prompt:queue:analytics:{name}"));
-            *signals.analytics.get_mut(role) = analytics.and_then(|text| parse::queue_analytics(text).ok());
+            let analytics = analytics.map(parse::queue_analytics);
+            if matches!(analytics, Some(Err(_))) {
+                signals.unreadable.insert(Unreadable::MalformedAnalytics(role));
+            }
+            *signals.analytics.get_mut(role) = analytics.and_then(Result::ok);
         }
     }
 

@@ -59,8 +59,10 @@ fn circuits_beside_their_summary_are_read_as_circuits() {
 
 #[test]
 fn recorded_payloads_give_the_metrics_of_redis_mode() {
-    // An upstream does not say that its scope is not there.
-    for case in Case::all().into_iter().filter(|case| case.name != "empty-redis") {
+    // An upstream does not say that its scope is not there, nor that its 0 stands for a text that cannot be parsed.
+    for case in
+        Case::all().into_iter().filter(|case| !["empty-redis", "queues-all-roles"].contains(&case.name.as_str()))
+    {
         let told = told(&case.system);
         assert_eq!(told.malformed, [], "{}", case.name);
         let both = merge(Some(told.system.clone()), Some(told.system), case.system["timestamp"].as_f64().unwrap());
