@@ -24,6 +24,7 @@ impl Uses {
 
     pub(super) const EVERYTHING: Self = Self::groups(&[
         Group::Core,
+        Group::Descriptors,
         Group::Server,
         Group::Access,
         Group::Redis,
@@ -54,6 +55,7 @@ pub(super) const COMMANDS: [(&str, Uses); 9] = [
         Uses {
             groups: &[
                 Group::Core,
+                Group::Descriptors,
                 Group::Server,
                 Group::Access,
                 Group::Gateway,
@@ -69,7 +71,7 @@ pub(super) const COMMANDS: [(&str, Uses); 9] = [
     (
         "snapshot",
         Uses {
-            groups: &[Group::Core, Group::Redis, Group::Gateway, Group::Proxy, Group::Postgres],
+            groups: &[Group::Core, Group::Descriptors, Group::Redis, Group::Gateway, Group::Proxy, Group::Postgres],
             besides: &[MAPPING],
             except: &[],
         },
@@ -79,6 +81,7 @@ pub(super) const COMMANDS: [(&str, Uses); 9] = [
         Uses {
             groups: &[
                 Group::Core,
+                Group::Descriptors,
                 Group::Redis,
                 Group::Gateway,
                 Group::Proxy,

@@ -1,14 +1,11 @@
 //! Reads the gateway configuration from the environment or a descriptor file, with what fills its placeholders.
 
-use std::path::PathBuf;
-
 use crate::platform::facts::Component;
 use crate::platform::gateway::{self, GatewayConfig, GatewayContext};
-use crate::settings::{FromSetting, Setting, Settings, setting};
+use crate::settings::{Descriptors, FromSetting, GatewayDescriptor, Setting, Settings, setting};
 
 const JSON: &Setting = setting("GATEWAY_CONFIG_JSON");
 const YAML_PATH: &Setting = setting("GATEWAY_YAML_PATH");
-const DESCRIPTORS_DIR: &Setting = setting("PLATFORM_DESCRIPTORS_DIR");
 const FORCE_ENVIRONMENT: &Setting = setting("GATEWAY_CONFIG_FORCE_ENV_ON_STARTUP");
 const COMPONENT: &Setting = setting("GATEWAY_COMPONENT");
 const TENANT: &Setting = setting("TENANT_ID");
@@ -41,10 +38,10 @@ pub fn read_embedded(settings: &mut Settings, instance_id: &str) -> Option<Gatew
     parse(settings, Some(document), instance_id, false)
 }
 
-/// The text of a configuration, or the file that holds it and the setting that names the file.
+/// The text of a configuration, or the file that holds it.
 enum Document {
     Json(String),
-    Yaml(&'static Setting, PathBuf),
+    Yaml(GatewayDescriptor),
 }
 
 impl Document {
@@ -52,21 +49,25 @@ impl Document {
         if let Some(json) = settings.text(JSON) {
             return Some(Self::Json(json));
         }
-        if let Some(path) = settings.text(YAML_PATH) {
-            return Some(Self::Yaml(YAML_PATH, PathBuf::from(path)));
+        let yaml = settings.descriptors().and_then(Descriptors::gateway)?.clone();
+        // A directory of descriptors may have no gateway.yaml: tenant and project are enough for the platform.
+        let is_optional = yaml.named_by != YAML_PATH && settings.text(TENANT).is_some() && project(settings).is_some();
+        (!is_optional || yaml.exists()).then_some(Self::Yaml(yaml))
+    }
+
+    const fn setting(&self) -> &'static Setting {
+        match self {
+            Self::Json(_) => JSON,
+            Self::Yaml(yaml) => yaml.named_by,
         }
-        let directory = settings.text(DESCRIPTORS_DIR)?;
-        Some(Self::Yaml(DESCRIPTORS_DIR, PathBuf::from(directory).join("gateway.yaml")))
     }
 
     fn parse(&self, context: &GatewayContext<'_>) -> Result<GatewayConfig, Vec<String>> {
         let parsed = match self {
             Self::Json(text) => GatewayConfig::from_env_json(text, context),
-            Self::Yaml(setting, path) => {
-                let unreadable =
-                    |error| vec![format!("{}: {} cannot be read: {error}", setting.variable(), path.display())];
-                let text = std::fs::read_to_string(path).map_err(unreadable)?;
-                GatewayConfig::from_yaml(&text, setting.variable(), context)
+            Self::Yaml(yaml) => {
+                let text = yaml.text().map_err(|problem| vec![problem])?;
+                GatewayConfig::from_yaml(text, yaml.named_by.variable(), context)
             }
         };
         parsed.map_err(|error| error.problems)
@@ -82,10 +83,15 @@ fn parse(
 ) -> Option<GatewayConfig> {
     let component = settings.get::<GatewayComponent>(COMPONENT)?.0;
     let tenant = settings.text(TENANT);
-    let project = settings.text(PROJECT_NAME).or_else(|| settings.text(PROJECT_ID));
+    let project = project(settings);
     let context =
         GatewayContext { component, instance_id, tenant: tenant.as_deref(), project: project.as_deref(), forced };
-    settings.ok_or_record(document?.parse(&context), &[JSON, YAML_PATH, DESCRIPTORS_DIR])
+    let document = document?;
+    settings.ok_or_record(document.parse(&context), &[document.setting()])
+}
+
+fn project(settings: &mut Settings) -> Option<String> {
+    settings.text(PROJECT_NAME).or_else(|| settings.text(PROJECT_ID))
 }
 
 /// `GATEWAY_COMPONENT`, with the aliases of a component.

@@ -4,28 +4,29 @@ use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
 
-use super::layers::{Content, EnvFile, Given};
-use super::{FromSetting, Layers, Origin, Setting, SettingError, Variables};
+use super::layers::{Content, Given};
+use super::{Descriptors, FromSetting, Layers, Origin, Setting, SettingError, Sources};
 
 /// Reads settings and collects what is wrong with them.
 #[derive(Default)]
 pub struct Settings {
     layers: Layers,
     errors: Vec<SettingError>,
+    warnings: Vec<String>,
 }
 
 impl Settings {
     /// Reads from these layers. Nothing else is read, so tests do not touch the environment.
     #[must_use]
     pub const fn new(layers: Layers) -> Self {
-        Self { layers, errors: Vec::new() }
+        Self { layers, errors: Vec::new(), warnings: Vec::new() }
     }
 
-    /// Settings from environment variables alone.
+    /// Settings from environment variables alone, and the descriptor files that they name.
     #[must_use]
     pub fn from_environment<'a>(variables: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let environment = variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        Self::new(Layers::new(&Variables::new(), &environment, &EnvFile::default()))
+        Self::new(Layers::read(&Sources { environment, ..Sources::default() }))
     }
 
     /// Reads a setting as a `T`. A value that is not accepted is recorded as an error, and the default is returned:
@@ -119,6 +120,22 @@ impl Settings {
     #[must_use]
     pub fn unknown(&self) -> &[String] {
         self.layers.unknown()
+    }
+
+    /// The platform's descriptor files, if they were read.
+    pub(crate) const fn descriptors(&self) -> Option<&Descriptors> {
+        self.layers.descriptors()
+    }
+
+    /// Records something odd that does not stop the start, in one line without secrets.
+    pub fn warn(&mut self, text: impl Into<String>) {
+        self.warnings.push(text.into());
+    }
+
+    /// All warnings so far.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     /// All errors so far.

@@ -5,10 +5,12 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
+use super::parts;
 use crate::base::percent;
 use crate::settings::{Setting, Settings, setting};
 
 const URL: &Setting = setting("REDIS_URL");
+
 /// How the source reaches Redis.
 #[derive(Debug, Clone)]
 pub struct RedisConfig {
@@ -21,12 +23,14 @@ pub struct RedisConfig {
 }
 
 impl RedisConfig {
-    /// Reads `REDIS_URL`; an error is recorded. `instance_id` becomes part of the client name.
+    /// Reads `REDIS_URL` or its parts; an error is recorded. `instance_id` becomes part of the client name.
     pub fn read(settings: &mut Settings, instance_id: &str, timeout: Option<Duration>) -> Option<Self> {
-        let url = settings.secret(URL)?;
+        let is_usable = |url: &str| Self::new(url.trim(), String::new(), Duration::ZERO).is_ok();
+        let url = parts::address(settings, is_usable)?;
         let client_name = format!("kdcube-metrics:{}", instance_id.replace(|c: char| !c.is_ascii_graphic(), "_"));
         let config = Self::new(url.expose_secret().trim(), client_name, timeout?);
-        config.map_err(|problem| settings.reject(URL, &problem)).ok()
+        let hint = parts::hint(url.expose_secret());
+        config.map_err(|problem| settings.reject(URL, &format!("{problem}{hint}"))).ok()
     }
 
     /// Checks the address.
