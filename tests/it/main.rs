@@ -25,6 +25,8 @@ mod fault_proxy;
 mod hostile;
 mod hostile_redis;
 mod once;
+#[cfg(feature = "cloudwatch")]
+mod platform;
 mod postgres;
 mod postgres_server;
 mod prometheus;

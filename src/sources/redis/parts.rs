@@ -32,16 +32,18 @@ pub(super) fn address(settings: &mut Settings, is_usable: impl Fn(&str) -> bool)
             settings.warn("REDIS_URL cannot be parsed; REDIS_HOST and REDIS_PASSWORD are used instead");
             join(settings)
         }
-        None if [HOST, PORT, DATABASE, PASSWORD].into_iter().any(|part| is_given(settings, part)) => join(settings),
-        None => default(settings),
+        None if is_given(settings, HOST) => join(settings),
+        None => without_host(settings),
     }
 }
 
-/// The default address. Where the deployment has descriptors, they should name its Redis: nothing is assumed.
-fn default(settings: &mut Settings) -> Option<SecretString> {
+/// The default host with the parts that are given, or the default address. Where the deployment has descriptors, they should
+/// name its Redis: nothing is assumed.
+fn without_host(settings: &mut Settings) -> Option<SecretString> {
     let assembly = settings.descriptors().filter(|descriptors| descriptors.is_given());
     let Some(assembly) = assembly.and_then(|descriptors| descriptors.paths().first()) else {
-        return settings.secret(URL);
+        let is_any_given = [PORT, DATABASE, PASSWORD].into_iter().any(|part| is_given(settings, part));
+        return if is_any_given { join(settings) } else { settings.secret(URL) };
     };
     let problem = format!(
         "REDIS_URL is not set, nor REDIS_HOST, and {} gives no infra.redis.host; accepted: any of them",
@@ -170,10 +172,12 @@ mod tests {
 
     #[test]
     fn descriptors_without_a_redis_or_with_a_cluster_are_errors() {
-        let (url, errors) = chosen(Some("ports: {metrics: 1}"), &[]);
-        assert_eq!(url, None);
-        let start = "REDIS_URL is not set, nor REDIS_HOST, and …/assembly.yaml gives no infra.redis.host";
-        assert!(errors[0].starts_with(start), "{errors:?}");
+        for variables in [&[][..], &[("REDIS_PASSWORD", "x"), ("REDIS_PORT", "1")]] {
+            let (url, errors) = chosen(Some("infra.redis.password: x"), variables);
+            assert_eq!(url, None);
+            let start = "REDIS_URL is not set, nor REDIS_HOST, and …/assembly.yaml gives no infra.redis.host";
+            assert!(errors[0].starts_with(start), "{errors:?}");
+        }
         for topology in ["cluster", "ring"] {
             let assembly = format!("infra: {{redis: {{host: a, topology: {topology}}}}}");
             let (url, errors) = chosen(Some(&assembly), &[("REDIS_URL", "redis://a")]);
