@@ -7,17 +7,16 @@ use std::time::Duration;
 
 use anyhow::Context;
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::base::clock::{Clock, SystemClock};
 use crate::config::{Config, SourceConfig};
-use crate::engine::collector::Collector;
-use crate::engine::database::{self, Database, Pace};
+use crate::engine::database::{self, Database};
 use crate::engine::gateway_store::GatewayStore;
 use crate::engine::proxy_ticker::{ProxyTicker, UpstreamRepliesReader};
 use crate::engine::sample_ticker::SampleTicker;
-use crate::engine::snapshot::{self, SnapshotReader};
+use crate::engine::snapshot::SnapshotReader;
+use crate::engine::station::{Pace, Station};
 use crate::engine::tick::Ticker;
 use crate::outlets::http;
 use crate::outlets::http::access::AccessControl;
@@ -39,20 +38,14 @@ use crate::telemetry::http::WatchedFiles;
 const DRAIN: Duration = Duration::from_secs(4);
 const FINAL_FLUSH: Duration = Duration::from_secs(5);
 
-/// Updates that may wait for the collector; more than a few means that somebody publishes in a loop.
-const UPDATES: usize = 16;
-
 /// A server that has bound its port and not begun.
 pub struct App {
     config: Config,
     listener: TcpListener,
     access: AccessControl,
-    reader: SnapshotReader,
-    collector: Collector,
+    station: Station,
     telemetry: Arc<Telemetry>,
     exports: Arc<Exports>,
-    updates: mpsc::Sender<String>,
-    answers: Option<UpstreamRepliesReader>,
 }
 
 impl App {
@@ -70,13 +63,11 @@ impl App {
         let access = AccessControl::start(&config.access, &telemetry)?;
         // There is no leader election: every replica records and pushes.
         telemetry.set_leader(true);
-        let (publisher, reader) = snapshot::channel(config.engine.sample_interval, config.engine.stale_after);
-        let (updates, published) = mpsc::channel(UPDATES);
         let database = watched_database(&config, &telemetry)?;
-        let (ticker, answers) = ticker(&config, clock.as_ref(), &telemetry, database)?;
-        let collector =
-            Collector::new(ticker, clock, publisher, Arc::clone(&telemetry), published, config.engine.sample_interval);
-        Ok(Self { config, listener, access, reader, collector, telemetry, exports, updates, answers })
+        let (ticker, replies) = ticker(&config, clock.as_ref(), &telemetry, database)?;
+        let pace = Pace { interval: config.engine.sample_interval, stale_after: config.engine.stale_after };
+        let station = Station::new(ticker, replies, clock, Arc::clone(&telemetry), pace);
+        Ok(Self { config, listener, access, station, telemetry, exports })
     }
 
     /// Where the server listens.
@@ -96,7 +87,7 @@ impl App {
     /// What readers see.
     #[must_use]
     pub fn reader(&self) -> SnapshotReader {
-        self.reader.clone()
+        self.station.reader()
     }
 
     /// Runs until `shutdown`, then drains.
@@ -104,12 +95,13 @@ impl App {
     /// # Errors
     /// The collector ends, which it should not.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send + 'static) -> anyhow::Result<()> {
-        let Self { config, listener, access, reader, collector, telemetry, exports, updates, answers } = self;
-        let background = Background::start(&config, collector, updates);
+        let Self { config, listener, access, station, telemetry, exports } = self;
+        let (reader, replies) = (station.reader(), station.replies());
+        let background = Background::start(&config, station);
         let scheduler = scheduled(&config.export, &exports, &reader);
         let route_config = route_config(config, &access);
         let state = RouteState::new(reader, Arc::clone(&telemetry), Arc::clone(&exports), route_config);
-        let server = ServerState::new(routes::router(state.with_upstream_replies(answers)), access, telemetry);
+        let server = ServerState::new(routes::router(state.with_upstream_replies(replies)), access, telemetry);
         let ended = tokio::select! {
             () = http::server::serve(listener, server, shutdown, DRAIN) => Ok(()),
             () = background.collector_ended() => Err(anyhow::anyhow!("the collector ended; this is a defect, please report it")),
@@ -160,7 +152,7 @@ pub fn exports(config: &Config, telemetry: &Arc<Telemetry>) -> anyhow::Result<Ex
 /// The CA file cannot be loaded any more.
 fn watched_database(config: &Config, telemetry: &Arc<Telemetry>) -> anyhow::Result<Option<Database>> {
     let Some(postgres) = config.postgres.clone() else { return Ok(None) };
-    let watched = database::watch(postgres, Arc::clone(telemetry), Pace::default());
+    let watched = database::watch(postgres, Arc::clone(telemetry), database::Pace::default());
     watched.map(Some).map_err(|errors| anyhow::anyhow!(errors.join("; ")))
 }
 
@@ -212,18 +204,18 @@ pub fn ticker(
 struct Background {
     collector: JoinHandle<()>,
     updates: Option<JoinHandle<()>>,
-    /// Keeps the channel of updates open in modes that have none.
-    _idle: Option<mpsc::Sender<String>>,
 }
 
 impl Background {
-    fn start(config: &Config, collector: Collector, updates: mpsc::Sender<String>) -> Self {
-        let collector = tokio::spawn(collector.run());
-        let SourceConfig::Redis { redis, gateway, .. } = &config.source else {
-            return Self { collector, updates: None, _idle: Some(updates) };
+    fn start(config: &Config, station: Station) -> Self {
+        let updates = match &config.source {
+            SourceConfig::Redis { redis, gateway, .. } => {
+                let watching = watch_gateway_updates(redis.clone(), gateway.scope().clone(), station.updates());
+                Some(tokio::spawn(watching))
+            }
+            SourceConfig::Embedded { .. } | SourceConfig::Proxy(_) => None,
         };
-        let watching = watch_gateway_updates(redis.clone(), gateway.scope().clone(), updates);
-        Self { collector, updates: Some(tokio::spawn(watching)), _idle: None }
+        Self { collector: tokio::spawn(station.run()), updates }
     }
 
     /// Completes only if the collector panicked.

@@ -1,6 +1,6 @@
 //! The table of all exported metrics, the deployment's and the server's own: key, kind, unit, help, and how each is read.
 //!
-//! A new metric is one row in [`scalars`], [`families`] or [`own`]; every outlet follows. Metrics are read from the payload
+//! A new metric is one row in `scalars`, `families` or `own`; every outlet follows. Metrics are read from the state
 //! and from [`telemetry`](crate::telemetry); names per outlet and text formats are in [`outlets`](crate::outlets).
 
 mod families;
@@ -8,7 +8,11 @@ pub mod own;
 mod scalars;
 mod unit;
 
-use crate::analysis::SystemPayload;
+use std::sync::Arc;
+
+use crate::analysis::SystemState;
+use crate::analysis::state::{Cause, Reading};
+use crate::platform::facts::Scope;
 use crate::telemetry::OwnState;
 
 pub use unit::{CLOUDWATCH_UNITS, Unit};
@@ -47,36 +51,20 @@ pub struct Metric {
     pub labels: &'static [&'static str],
     /// Other names of a scalar, accepted wherever a key is.
     pub aliases: &'static [&'static str],
-    /// When and why there is no value.
+    /// When there is no value, for documents; why there is none now is in the [`Reading`].
     pub absent: &'static str,
+    /// Whether CloudWatch gets it unless configured otherwise. A new row must not cost money by itself: only `true` for
+    /// what has always been sent.
+    pub cloudwatch_default: bool,
     read: Read,
 }
 
 /// What a row is read from, and how.
 #[derive(Debug)]
 enum Read {
-    Scalar(fn(&SystemPayload) -> Option<f64>),
-    Family(fn(&SystemPayload, &mut Rows<'_>)),
+    Scalar(fn(&SystemState) -> Reading<f64>),
+    Family(fn(&SystemState, &mut Rows<'_>)),
     Own(fn(&OwnState, &mut Rows<'_>)),
-}
-
-/// What a scalar shows now: missing is a variant, never a number.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Reading {
-    Value(f64),
-    /// Why there is no value.
-    Absent(&'static str),
-}
-
-impl Reading {
-    /// The value, if there is one.
-    #[must_use]
-    pub const fn value(self) -> Option<f64> {
-        match self {
-            Self::Value(value) => Some(value),
-            Self::Absent(_) => None,
-        }
-    }
 }
 
 /// One value of one metric, in the metric's unit, always finite.
@@ -86,6 +74,8 @@ pub struct Sample {
     pub labels: Vec<(&'static str, String)>,
     pub part: Part,
     pub value: f64,
+    /// Whose value it is; `None` where the source does not say.
+    pub scope: Option<Arc<Scope>>,
 }
 
 /// What a sample's value is of its metric.
@@ -105,6 +95,7 @@ pub enum Part {
 #[derive(Debug)]
 struct Rows<'a> {
     metric: &'static Metric,
+    scope: Option<&'a Arc<Scope>>,
     out: &'a mut Vec<Sample>,
 }
 
@@ -118,7 +109,7 @@ impl Rows<'_> {
         debug_assert_eq!(labels.len(), self.metric.labels.len(), "{}", self.metric.key);
         let Some(value) = value.filter(|value| value.is_finite()) else { return };
         let labels = self.metric.labels.iter().copied().zip(labels.iter().map(|label| (*label).to_owned())).collect();
-        self.out.push(Sample { metric: self.metric, labels, part, value });
+        self.out.push(Sample { metric: self.metric, labels, part, value, scope: self.scope.cloned() });
     }
 }
 
@@ -144,12 +135,20 @@ impl Metric {
         matches!(self.read, Read::Own(_))
     }
 
-    /// Its values in this payload; none, where the fact is absent.
-    fn sample(&'static self, monitoring: &SystemPayload, out: &mut Vec<Sample>) {
-        let mut rows = Rows { metric: self, out };
+    /// What a scalar shows; `None` for the other rows.
+    fn scalar(&self, state: &SystemState) -> Option<Reading<f64>> {
         match self.read {
-            Read::Scalar(read) => rows.push(&[], read(monitoring)),
-            Read::Family(read) => read(monitoring, &mut rows),
+            Read::Scalar(read) => Some(read(state).filter(|value| value.is_finite(), || Cause::Implausible)),
+            Read::Family(_) | Read::Own(_) => None,
+        }
+    }
+
+    /// Its values in this state; none, where the fact is absent.
+    fn sample(&'static self, state: &SystemState, out: &mut Vec<Sample>) {
+        let mut rows = Rows { metric: self, scope: state.scope.as_ref(), out };
+        match self.read {
+            Read::Scalar(read) => rows.push(&[], read(state).value()),
+            Read::Family(read) => read(state, &mut rows),
             Read::Own(_) => {}
         }
     }
@@ -166,32 +165,23 @@ pub fn find(key: &str) -> Option<&'static Metric> {
     all().find(|metric| metric.key == key || metric.aliases.contains(&key))
 }
 
-/// Every scalar with what it shows in this payload.
-pub fn scalars(monitoring: &SystemPayload) -> impl Iterator<Item = (&'static Metric, Reading)> {
-    scalars::TABLE.iter().filter_map(|metric| match metric.read {
-        Read::Scalar(read) => {
-            let value = read(monitoring).filter(|value| value.is_finite());
-            Some((metric, value.map_or(Reading::Absent(metric.absent), Reading::Value)))
-        }
-        Read::Family(_) | Read::Own(_) => None,
-    })
+/// Every scalar with its value in this state, or why it has none.
+pub fn scalars(state: &SystemState) -> impl Iterator<Item = (&'static Metric, Reading<f64>)> {
+    scalars::TABLE.iter().filter_map(|metric| Some((metric, metric.scalar(state)?)))
 }
 
-/// What one scalar shows now, by key or alias.
+/// The value of one scalar, by key or alias.
 #[must_use]
-pub fn scalar(key: &str, monitoring: &SystemPayload) -> Option<f64> {
-    match find(key)?.read {
-        Read::Scalar(read) => read(monitoring).filter(|value| value.is_finite()),
-        Read::Family(_) | Read::Own(_) => None,
-    }
+pub fn scalar(key: &str, state: &SystemState) -> Option<f64> {
+    find(key)?.scalar(state)?.value()
 }
 
 /// Every value of every metric of the deployment, in table order.
 #[must_use]
-pub fn samples(monitoring: &SystemPayload) -> Vec<Sample> {
+pub fn samples(state: &SystemState) -> Vec<Sample> {
     let mut out = Vec::with_capacity(256);
     for metric in all() {
-        metric.sample(monitoring, &mut out);
+        metric.sample(state, &mut out);
     }
     out
 }

@@ -1,6 +1,6 @@
 //! The ticking: one sampler, one immutable snapshot, many readers.
 //!
-//! Owns time and order. Knows no wire format (`exporters`, `api`) and no Redis (`sources`).
+//! Owns time and order. Knows no wire format (`outlets`) and no Redis (`sources`).
 
 pub mod collector;
 pub mod config;
@@ -10,4 +10,6 @@ pub mod gateway_store;
 pub mod proxy_ticker;
 pub mod sample_ticker;
 pub mod snapshot;
+mod snapshot_id;
+pub mod station;
 pub mod tick;

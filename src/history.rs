@@ -152,30 +152,44 @@ impl History {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::platform::facts::ThrottlingEvent;
 
     fn point(at: UnixSeconds) -> Point {
         Point { at, value: 1.0 }
     }
 
-    fn event(at: UnixSeconds) -> crate::platform::facts::ThrottlingEvent {
-        crate::platform::facts::ThrottlingEvent { at, detail: None }
+    fn event(at: UnixSeconds) -> ThrottlingEvent {
+        ThrottlingEvent { at, detail: None }
     }
 
     #[test]
     fn dropped_samples_of_every_kind_are_counted() {
         let mut history = History::new(3);
         let times = || (0..5).map(f64::from);
+        let points = || times().map(point).collect();
         let mut facts = Facts {
-            latency: [(LatencySeries::TaskExec, times().map(point).collect())].into(),
+            latency: [(LatencySeries::QueueWait, points()), (LatencySeries::TaskExec, points())].into(),
+            rolling: [(RollingSeries::QueueDepth, vec![point(1.0); rolling::MOST_POINTS + 4])].into(),
             throttling_events: times().map(event).collect(),
             dropped_before_load: 7,
             ..Facts::default()
         };
         history.absorb(&mut facts, 10.0);
-        assert_eq!(history.dropped(), 2 + 2 + 7);
-        // Counted once, and what merely expires is not counted.
+        assert_eq!(history.dropped(), 2 * 2 + 4 + 2 + 7);
+        history.absorb(&mut Facts { dropped_before_load: 1, ..Facts::default() }, 11.0);
+        assert_eq!(history.dropped(), 18);
+    }
+
+    #[test]
+    fn dropped_samples_are_counted_once_and_expired_ones_are_not() {
+        let mut history = History::new(3);
+        let times = || (0..5).map(f64::from);
+        let latency = [(LatencySeries::TaskExec, times().map(point).collect())].into();
+        history
+            .absorb(&mut Facts { latency, throttling_events: times().map(event).collect(), ..Facts::default() }, 10.0);
+        assert_eq!(history.dropped(), 2 + 2);
         history.absorb(&mut Facts::default(), 200_000.0);
-        assert_eq!(history.dropped(), 11);
+        assert_eq!(history.dropped(), 4);
     }
 
     #[test]

@@ -5,11 +5,14 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::state::{PerWindow, Reading, ThrottledWindow, Throttling, ThrottlingPeriod};
+use super::unreadable;
 use crate::base::clock::UnixSeconds;
-use crate::base::number::{count, float, round, sum};
+use crate::base::number::{count, float, ratio, sum};
 use crate::history::Window;
-use crate::history::throttling::{Throttled, Throttling};
-use crate::payload::shapes::{ThrottlingPeriod, ThrottlingWindow, ThrottlingWindows};
+use crate::history::throttling::{Throttled, Throttling as ThrottlingHistory};
+use crate::platform::facts::{Facts, Unreadable};
+use crate::platform::keys::Keys;
 
 const HOUR: f64 = 3600.0;
 const PERIODS: [i64; 5] = [1, 3, 6, 12, 24];
@@ -17,26 +20,44 @@ const TOP_SESSIONS: usize = 10;
 const RECENT_EVENTS: usize = 20;
 const UNKNOWN: &str = "unknown";
 
-/// The periods by name; `requests` are the hourly counters, where they can be read. All from one pass from the newest event to the oldest.
-pub(super) fn periods(
-    throttling: &Throttling,
-    requests: Option<&BTreeMap<String, i64>>,
+/// All of it; absent where the events cannot be read.
+pub(super) fn throttling(
+    facts: &Facts,
+    history: &ThrottlingHistory,
+    keys: &Keys,
     now: UnixSeconds,
-) -> BTreeMap<String, ThrottlingPeriod> {
+) -> Reading<Throttling> {
+    if facts.unreadable.contains(&Unreadable::Throttling) {
+        return Reading::absent(unreadable::reason(facts, [keys.throttling_events()]));
+    }
+    let requests = if facts.unreadable.contains(&Unreadable::HourlyRequests) {
+        Reading::absent(unreadable::reason(facts, [keys.hourly_requests()]))
+    } else {
+        Reading::Value(&facts.hourly_requests)
+    };
+    Reading::Value(Throttling {
+        periods: periods(history, &requests, now),
+        windows: windows(history, now),
+        recent: recent(history, now),
+    })
+}
+
+/// The periods, from one pass from the newest event to the oldest; `requests` are the hourly counters.
+fn periods(
+    throttling: &ThrottlingHistory,
+    requests: &Reading<&BTreeMap<String, i64>>,
+    now: UnixSeconds,
+) -> Vec<ThrottlingPeriod> {
     let mut counts = PeriodCounts::default();
     let mut newest_first = between(throttling.events(), f64::NEG_INFINITY, now).rev().peekable();
-    let mut periods = BTreeMap::new();
-    for hours in PERIODS {
+    let mut period = |hours| {
         let start = now - float(hours) * HOUR;
         while let Some(event) = newest_first.next_if(|event| event.at >= start) {
             counts.add(event);
         }
-        periods.insert(
-            format!("{hours}h"),
-            counts.period(hours, requests.map(|requests| requested(requests, hours, now))),
-        );
-    }
-    periods
+        counts.period(hours, requests.clone().map(|requests| requested(requests, hours, now)))
+    };
+    PERIODS.into_iter().map(&mut period).collect()
 }
 
 /// Events from `start` to `end`, both included, oldest first.
@@ -77,24 +98,20 @@ impl<'a> PeriodCounts<'a> {
         *session = (session.0 + 1, self.total);
     }
 
-    fn period(&self, hours: i64, requests: Option<i64>) -> ThrottlingPeriod {
+    fn period(&self, hours: i64, requests: Reading<i64>) -> ThrottlingPeriod {
         let throttled = count(self.total);
-        let attempted = requests.map(|requests| {
-            if requests > 0 { requests.saturating_sub(throttled).max(0).saturating_add(throttled) } else { 0 }
-        });
-        let rate = |attempted| if attempted > 0 { float(throttled) / float(attempted) * 100.0 } else { 0.0 };
+        let attempted = requests.clone().map(|requests| if requests > 0 { requests.max(throttled) } else { 0 });
         ThrottlingPeriod {
-            total_requests: requests,
-            total_throttled: throttled,
-            rate_limit_429: self.rate_limit,
-            backpressure_503: self.backpressure,
-            throttled_by_reason: self.reasons.iter().map(|(reason, count)| ((*reason).to_owned(), *count)).collect(),
-            hourly_stats: self.hours.iter().filter_map(|(hour, count)| Some((hour_name(*hour)?, *count))).collect(),
-            top_throttled_sessions: self.top_sessions(),
-            throttle_rate: attempted.map(|attempted| round(rate(attempted), 2)),
-            total_attempted: attempted,
-            events_per_hour: float(throttled) / float(hours),
-            recent_events_count: None,
+            hours,
+            requests,
+            throttled,
+            rate_limit: self.rate_limit,
+            backpressure: self.backpressure,
+            by_reason: self.reasons.iter().map(|(reason, count)| ((*reason).to_owned(), *count)).collect(),
+            by_hour: self.hours.iter().filter_map(|(hour, count)| Some((hour_name(*hour)?, *count))).collect(),
+            top_sessions: self.top_sessions(),
+            rate: attempted.clone().map(|attempted| ratio(throttled, attempted)),
+            attempted,
         }
     }
 
@@ -131,35 +148,28 @@ fn requested(requests: &BTreeMap<String, i64>, hours: i64, now: UnixSeconds) -> 
 
 /// The newest events of the last hour, as consoles show them; one that cannot be shown takes a place
 /// all the same.
-pub(super) fn recent(throttling: &Throttling, now: UnixSeconds) -> Vec<Value> {
+fn recent(throttling: &ThrottlingHistory, now: UnixSeconds) -> Vec<Value> {
     let newest = throttling.newest(now).take_while(|(at, _)| *at >= now - HOUR).take(RECENT_EVENTS);
     newest.filter_map(|(_, shown)| shown.clone()).collect()
 }
 
-/// `throttling_windows`.
-pub(super) fn windows(throttling: &Throttling, now: UnixSeconds) -> ThrottlingWindows {
-    let over = |window: Window| {
-        let (mut total_throttled, mut rate_limit, mut backpressure) = (0, 0, 0);
+fn windows(throttling: &ThrottlingHistory, now: UnixSeconds) -> PerWindow<ThrottledWindow> {
+    PerWindow::from_fn(|window: Window| {
+        let (mut total, mut rate_limit, mut backpressure) = (0, 0, 0);
         for event in between(throttling.events(), now - window.seconds(), now) {
-            total_throttled += 1;
+            total += 1;
             match event.detail.as_ref().and_then(|detail| detail.http_status) {
                 Some(429) => rate_limit += 1,
                 Some(503) => backpressure += 1,
                 _ => {}
             }
         }
-        Some(ThrottlingWindow {
-            total_throttled,
-            rate_limit_429: Some(rate_limit),
-            backpressure_503: Some(backpressure),
-            events_per_min: round(float(total_throttled) / (window.seconds() / 60.0), 2),
-        })
-    };
-    ThrottlingWindows {
-        one_minute: over(Window::OneMinute),
-        fifteen_minutes: over(Window::FifteenMinutes),
-        one_hour: over(Window::OneHour),
-    }
+        ThrottledWindow {
+            total: Reading::Value(total),
+            rate_limit: Reading::Value(rate_limit),
+            backpressure: Reading::Value(backpressure),
+        }
+    })
 }
 
 #[cfg(test)]

@@ -1,50 +1,76 @@
-//! Rolling windows and percentiles, rounded as the payload shows them.
+//! Rolling series and latency percentiles over their windows.
 
-use super::Inputs;
-use crate::base::clock::UnixSeconds;
-use crate::base::number::{count, round};
-use crate::history::{History, LatencyStats, Window};
-use crate::payload::shapes::{LatencyPercentiles, LatencyWindows, Windows};
-use crate::platform::facts::{LatencySeries, RollingSeries, Unreadable};
+use std::collections::BTreeMap;
 
-/// Decimals of pool utilization; every other series has two.
-const UTILIZATION_DIGITS: usize = 1;
+use super::state::{Cause, LatencyWindow, PerWindow, Reading, Reason, RollingWindows};
+use super::{Analysis, unreadable};
+use crate::base::number::count;
+use crate::history::{History, LatencyStats};
+use crate::platform::facts::{Facts, LatencySeries, RollingSeries, Unreadable};
+use crate::platform::keys::Keys;
 
-/// A rolling series over its windows.
-pub(super) fn rolling(history: &History, series: RollingSeries, now: UnixSeconds) -> Windows {
-    let digits = match series {
-        RollingSeries::PoolUtilization(..) => UTILIZATION_DIGITS,
-        _ => 2,
+/// Every rolling series; absent where its current value is.
+pub(super) fn rolling(tick: &Analysis<'_>, history: &History) -> BTreeMap<RollingSeries, Reading<RollingWindows>> {
+    let windows = |series| current(tick, series).map(|()| rolling_windows(tick, history, series));
+    RollingSeries::all().map(|series| (series, windows(series))).collect()
+}
+
+/// Whether the series has a value now, or why not.
+fn current(tick: &Analysis<'_>, series: RollingSeries) -> Reading<()> {
+    match series {
+        RollingSeries::SseConnections => tick.sse.connections().map(drop),
+        RollingSeries::QueuePressure => tick.queue.pressure.as_ref().map(|_| ()),
+        RollingSeries::QueueDepth => tick.queue.total.as_ref().map(|_| ()),
+        RollingSeries::PoolUtilization(component, pool) => {
+            tick.pools.get(&(component, pool)).map(|pool| pool.utilization.as_ref().map(|_| ())).unwrap_or_default()
+        }
+        RollingSeries::PoolInUse(component, pool) => {
+            tick.pools.get(&(component, pool)).map(|pool| pool.in_use.as_ref().map(|_| ())).unwrap_or_default()
+        }
+    }
+}
+
+fn rolling_windows(tick: &Analysis<'_>, history: &History, series: RollingSeries) -> RollingWindows {
+    let stats = history.rolling(series, tick.inputs.now);
+    let over = |value| Reading::or_absent(value, || Reason::of(Cause::EmptyWindow, tick.keys.rolling(series)));
+    RollingWindows {
+        one_minute: over(stats.one_minute),
+        fifteen_minutes: over(stats.fifteen_minutes),
+        one_hour: over(stats.one_hour),
+        max: over(stats.max),
+    }
+}
+
+/// Every latency series; all of it absent where the series cannot be read.
+pub(super) fn latency(
+    facts: &Facts,
+    history: &History,
+    keys: &Keys,
+) -> BTreeMap<LatencySeries, PerWindow<LatencyWindow>> {
+    let windows = |series| {
+        let key = keys.latency(series);
+        if facts.unreadable.contains(&Unreadable::Latency(series)) {
+            let reason = unreadable::reason(facts, [key]);
+            return PerWindow::from_fn(|_| unknown(&reason));
+        }
+        let empty = Reason::of(Cause::EmptyWindow, key);
+        PerWindow::from_fn(|window| percentiles(history.latency(series, window), &empty))
     };
-    let stats = history.rolling(series, now);
-    let shown = |value: Option<f64>| value.map(|value| round(value, digits));
-    Windows {
-        one_minute: shown(stats.one_minute),
-        fifteen_minutes: shown(stats.fifteen_minutes),
-        one_hour: shown(stats.one_hour),
-        max: shown(stats.max),
-    }
+    LatencySeries::ALL.into_iter().map(|series| (series, windows(series))).collect()
 }
 
-/// A latency series over its windows; all unknown where it cannot be read.
-pub(super) fn latency(inputs: &Inputs<'_>, series: LatencySeries) -> LatencyWindows {
-    if inputs.signals.unreadable.contains(&Unreadable::Latency(series)) {
-        return LatencyWindows::default();
-    }
-    let over = |window| percentiles(inputs.history.latency(series, window));
-    LatencyWindows {
-        one_minute: over(Window::OneMinute),
-        fifteen_minutes: over(Window::FifteenMinutes),
-        one_hour: over(Window::OneHour),
-    }
+fn unknown(reason: &Reason) -> LatencyWindow {
+    let absent = || Reading::absent(reason.clone());
+    LatencyWindow { count: Reading::absent(reason.clone()), p50: absent(), p95: absent(), p99: absent(), max: absent() }
 }
 
-fn percentiles(stats: LatencyStats) -> LatencyPercentiles {
-    LatencyPercentiles {
-        count: Some(count(stats.count)),
-        p50: stats.p50,
-        p95: stats.p95,
-        p99: stats.p99,
-        max: stats.max,
+fn percentiles(stats: LatencyStats, empty: &Reason) -> LatencyWindow {
+    let over = |value| Reading::or_absent(value, || empty.clone());
+    LatencyWindow {
+        count: Reading::Value(count(stats.count)),
+        p50: over(stats.p50),
+        p95: over(stats.p95),
+        p99: over(stats.p99),
+        max: over(stats.max),
     }
 }

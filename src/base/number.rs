@@ -26,6 +26,12 @@ pub(crate) const fn float(value: i64) -> f64 {
     value as f64
 }
 
+/// A counter's value; exact up to 2^53 too.
+#[expect(clippy::cast_precision_loss, reason = "exact up to 2^53, far beyond any count")]
+pub(crate) const fn float_u64(value: u64) -> f64 {
+    value as f64
+}
+
 /// The value as an integer, if it is a whole number that a float holds exactly.
 #[expect(clippy::cast_possible_truncation, reason = "whole and within the exact range")]
 pub(crate) fn whole(value: f64) -> Option<i64> {

@@ -1,11 +1,11 @@
 //! The family rows: labelled metrics, in base units; "now" and windows apart.
 //!
-//! Holds the table; how each row reads the payload is in `read`.
+//! Holds the table; how each row reads the state is in `read`.
 
 mod read;
 
 use super::{Kind, Metric, Read, Rows, Unit};
-use crate::analysis::SystemPayload;
+use crate::analysis::SystemState;
 
 const LATENCY: &[&str] = &["percentile", "window"];
 const WINDOW: &[&str] = &["window", "stat"];
@@ -53,7 +53,18 @@ const fn row(
     help: &'static str,
     labels: &'static [&'static str],
     absent: &'static str,
-    read: fn(&SystemPayload, &mut Rows<'_>),
+    read: fn(&SystemState, &mut Rows<'_>),
 ) -> Metric {
-    Metric { key, unit, kind: Kind::Gauge, help, labels, aliases: &[], absent, read: Read::Family(read) }
+    Metric {
+        key,
+        unit,
+        kind: Kind::Gauge,
+        help,
+        labels,
+        aliases: &[],
+        absent,
+        // A family is dozens of series, each of which costs.
+        cloudwatch_default: false,
+        read: Read::Family(read),
+    }
 }

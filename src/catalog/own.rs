@@ -5,6 +5,7 @@
 mod read;
 
 use super::{Kind, Metric, Read, Rows, Sample, Unit};
+use crate::base::number::{count_u64, float_u64};
 use crate::telemetry::{Observed, OwnState};
 
 const SINK: &[&str] = &["sink"];
@@ -24,28 +25,28 @@ static TABLE: &[Metric] = &[
     gauge("kdcube_metrics_leader", Unit::Count, "Always 1: there is no leader election; every replica records and pushes", &[], NEVER, |s, rows| rows.push(&[], s.leader.map(read::flag))),
     counter("kdcube_metrics_ticks_total", Unit::Count, "Ticks by result", &["result"], NEVER, read::ticks),
     histogram("kdcube_metrics_tick_duration_seconds", Unit::Seconds, "Duration of ticks", &[], NEVER, |s, rows| read::histogram(&[], &s.ticks.duration, rows)),
-    counter("kdcube_metrics_source_errors_total", Unit::Count, "Failed reads of the source", &[], NEVER, |s, rows| rows.push(&[], read::count(s.sources.errors))),
-    counter("kdcube_metrics_record_errors_total", Unit::Count, "Ticks whose points could not be written to the rolling series", &[], NEVER, |s, rows| rows.push(&[], read::count(s.ticks.record_errors))),
-    gauge("kdcube_metrics_redis_round_trips", Unit::Count, "Redis round trips in the last tick", &[], NEVER, |s, rows| rows.push(&[], read::count(s.ticks.round_trips))),
-    gauge("kdcube_metrics_redis_commands", Unit::Count, "Redis commands in the last tick", &[], NEVER, |s, rows| rows.push(&[], read::count(s.ticks.commands))),
+    counter("kdcube_metrics_source_errors_total", Unit::Count, "Failed reads of the source", &[], NEVER, |s, rows| rows.push(&[], float_u64(s.sources.errors))),
+    counter("kdcube_metrics_record_errors_total", Unit::Count, "Ticks whose points could not be written to the rolling series", &[], NEVER, |s, rows| rows.push(&[], float_u64(s.ticks.record_errors))),
+    gauge("kdcube_metrics_redis_round_trips", Unit::Count, "Redis round trips in the last tick", &[], NEVER, |s, rows| rows.push(&[], float_u64(s.ticks.round_trips))),
+    gauge("kdcube_metrics_redis_commands", Unit::Count, "Redis commands in the last tick", &[], NEVER, |s, rows| rows.push(&[], float_u64(s.ticks.commands))),
     gauge("kdcube_metrics_upstream_up", Unit::Count, "1 if the last request to the upstream succeeded, 0 if it failed; proxy mode only", UPSTREAM, NO_PROXY, read::upstream_up),
     gauge("kdcube_metrics_upstream_payload_age_seconds", Unit::Seconds, "Age of an upstream's newest payload by the payload's own timestamp; proxy mode only", UPSTREAM, "not in proxy mode, or the payload has no timestamp", read::upstream_payload_age),
     counter("kdcube_metrics_upstream_requests_total", Unit::Count, "Requests to an upstream by result, one per tick; proxy mode only", &["upstream", "result"], NO_PROXY, read::upstream_requests),
-    counter("kdcube_metrics_postgres_errors_total", Unit::Count, "Failed reads of PostgreSQL's max_connections", &[], "PostgreSQL is not queried", |s, rows| rows.push(&[], s.sources.postgres_errors.map(read::count))),
+    counter("kdcube_metrics_postgres_errors_total", Unit::Count, "Failed reads of PostgreSQL's max_connections", &[], "PostgreSQL is not queried", |s, rows| rows.push(&[], s.sources.postgres_errors.map(float_u64))),
     counter("kdcube_metrics_malformed_total", Unit::Count, "Malformed inputs that were skipped, by kind", &["kind"], "no input of the kind was malformed", read::malformed),
-    counter("kdcube_metrics_history_dropped_samples_total", Unit::Count, "Samples dropped from the history because a series was full", &[], NEVER, |s, rows| rows.push(&[], read::count(s.sources.dropped_samples))),
+    counter("kdcube_metrics_history_dropped_samples_total", Unit::Count, "Samples dropped from the history because a series was full", &[], NEVER, |s, rows| rows.push(&[], float_u64(s.sources.dropped_samples))),
     counter("kdcube_metrics_http_requests_total", Unit::Count, "HTTP requests by route and status", &["route", "status"], "no request of the route had the status", read::http_requests),
-    gauge("kdcube_metrics_open_connections", Unit::Count, "Open HTTP connections", &[], NEVER, |s, rows| rows.push(&[], read::count(s.http.open_connections))),
+    gauge("kdcube_metrics_open_connections", Unit::Count, "Open HTTP connections", &[], NEVER, |s, rows| rows.push(&[], float_u64(s.http.open_connections))),
     counter("kdcube_metrics_refused_connections_total", Unit::Count, "Connections the server closed early, by reason: full, idle (evicted), handshake (TLS failed)", &["reason"], NEVER, read::closed_early),
     counter("kdcube_metrics_reloads_total", Unit::Count, "Reloads of watched files (tls, tokens, proxy_tls, postgres_ca) by result. A failed reload keeps the previous contents", &["files", "result"], "the files are not watched", read::reloads),
     gauge("kdcube_metrics_tls_certificate_expiry_timestamp_seconds", Unit::Seconds, "Expiry of the server's TLS certificate, Unix time", &[], "TLS is off, or the certificate's expiry is unknown", |s, rows| rows.push(&[], s.http.certificate_expiry)),
     counter("kdcube_metrics_exports_total", Unit::Count, "Exports by sink and result; no_data: there was no fresh snapshot to push", &["sink", "result"], NO_SINK, read::exports),
-    counter("kdcube_metrics_export_retries_total", Unit::Count, "Export attempts beyond the first, by sink", SINK, NO_SINK, |s, rows| read::each_sink(s, |sink| Some(read::count(sink.retries)), rows)),
+    counter("kdcube_metrics_export_retries_total", Unit::Count, "Export attempts beyond the first, by sink", SINK, NO_SINK, |s, rows| read::each_sink(s, |sink| Some(float_u64(sink.retries)), rows)),
     gauge("kdcube_metrics_export_last_success_timestamp_seconds", Unit::Seconds, "Time of the last successful export to a sink, Unix time", SINK, "no export to the sink has succeeded", |s, rows| read::each_sink(s, |sink| sink.last_success, rows)),
     gauge("kdcube_metrics_export_last_failure_timestamp_seconds", Unit::Seconds, "Time of the last failed export to a sink, Unix time. /api/v1/exports shows the error", SINK, "no export to the sink has failed", |s, rows| read::each_sink(s, |sink| sink.last_failure, rows)),
-    counter("kdcube_metrics_export_delivered_points_total", Unit::Count, "Points that a sink accepted", SINK, NO_SINK, |s, rows| read::each_sink(s, |sink| Some(read::count(sink.points.delivered)), rows)),
-    gauge("kdcube_metrics_export_waiting_points", Unit::Count, "Points queued for a later delivery to a sink", SINK, NO_SINK, |s, rows| read::each_sink(s, |sink| Some(read::count(sink.points.waiting as u64)), rows)),
-    counter("kdcube_metrics_export_dropped_points_total", Unit::Count, "Points that a sink will never receive: too old, too many, or rejected", SINK, NO_SINK, |s, rows| read::each_sink(s, |sink| Some(read::count(sink.points.dropped)), rows)),
+    counter("kdcube_metrics_export_delivered_points_total", Unit::Count, "Points that a sink accepted", SINK, NO_SINK, |s, rows| read::each_sink(s, |sink| Some(float_u64(sink.points.delivered)), rows)),
+    gauge("kdcube_metrics_export_waiting_points", Unit::Count, "Points queued for a later delivery to a sink", SINK, NO_SINK, |s, rows| read::each_sink(s, |sink| Some(float_u64(count_u64(sink.points.waiting))), rows)),
+    counter("kdcube_metrics_export_dropped_points_total", Unit::Count, "Points that a sink will never receive: too old, too many, or rejected", SINK, NO_SINK, |s, rows| read::each_sink(s, |sink| Some(float_u64(sink.points.dropped)), rows)),
     histogram("kdcube_metrics_export_duration_seconds", Unit::Seconds, "Duration of exports by sink", SINK, NO_SINK, read::export_durations),
     counter("process_cpu_seconds_total", Unit::Seconds, "CPU time used by the process, user and system", &[], NO_PROC, |s, rows| rows.push(&[], s.process.cpu_seconds)),
     gauge("process_start_time_seconds", Unit::Seconds, "Start of the process, Unix time", &[], NO_PROC, |s, rows| rows.push(&[], s.process.start_time)),
@@ -67,7 +68,17 @@ const fn gauge(
     absent: &'static str,
     read: ReadOwn,
 ) -> Metric {
-    Metric { key, unit, kind: Kind::Gauge, help, labels, aliases: &[], absent, read: Read::Own(read) }
+    Metric {
+        key,
+        unit,
+        kind: Kind::Gauge,
+        help,
+        labels,
+        aliases: &[],
+        absent,
+        cloudwatch_default: false,
+        read: Read::Own(read),
+    }
 }
 
 /// Its key ends in `_total`.
@@ -118,7 +129,7 @@ pub fn of_snapshot(observed: Observed) -> Vec<Sample> {
 
 fn sample(metric: &'static Metric, state: &OwnState, out: &mut Vec<Sample>) {
     if let Read::Own(read) = metric.read {
-        read(state, &mut Rows { metric, out });
+        read(state, &mut Rows { metric, scope: None, out });
     }
 }
 

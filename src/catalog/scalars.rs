@@ -1,8 +1,10 @@
 //! The scalar rows: flat keys that every outlet exports by default and a mapping can rename.
 
 use super::{Kind, Metric, Read, Unit};
-use crate::analysis::SystemPayload;
-use crate::payload::shapes::{LatencyPercentiles, QueueWindows, SseConnections};
+use crate::analysis::SystemState;
+use crate::analysis::state::{LatencyWindow, Reading, RollingWindows, SseTotals, ThrottledWindow};
+use crate::base::number::{float, round};
+use crate::platform::facts::{LatencySeries, Role, RollingSeries};
 
 const NO_SSE: &str = "no ingress worker has a fresh SSE sample";
 const NO_SSE_LIMIT: &str = "no fresh SSE sample, or no connection limit is configured";
@@ -17,32 +19,32 @@ const NO_THROTTLING: &str = "the throttling events could not be read";
 /// Every scalar, in the order of documents and outlets.
 #[rustfmt::skip]
 pub(super) static TABLE: &[Metric] = &[
-    row("ingress.sse.total_connections", Unit::Count, "Open SSE connections over all ingress workers", NO_SSE, |m| count(sse(m)?.total_connections)),
-    row("ingress.sse.max_connections", Unit::Count, "SSE connections that all ingress workers accept together; 0 where no limit is configured", NO_SSE, |m| count(sse(m)?.max_connections)),
-    row("ingress.sse.sessions", Unit::Count, "Distinct sessions with an SSE connection", NO_SSE, |m| count(sse(m)?.sessions)),
-    row("ingress.sse.saturation_percent", Unit::Percent, "Open SSE connections in percent of the accepted ones", NO_SSE_LIMIT, |m| Some(saturation(m)? * 100.0)),
-    row("ingress.sse.saturation_ratio", Unit::Ratio, "Open SSE connections over the accepted ones", NO_SSE_LIMIT, saturation),
-    aliased(&[], "ingress.rest.latency.p50", Unit::Milliseconds, "Median duration of ingress REST requests, last minute", NO_REQUESTS, |m| rest(m)?.p50),
-    aliased(&["ingress.rest.latency.p95_ms"], "ingress.rest.latency.p95", Unit::Milliseconds, "95th percentile of the duration of ingress REST requests, last minute", NO_REQUESTS, |m| rest(m)?.p95),
-    aliased(&[], "ingress.rest.latency.p99", Unit::Milliseconds, "99th percentile of the duration of ingress REST requests, last minute", NO_REQUESTS, |m| rest(m)?.p99),
-    row("proc.queue.total", Unit::Count, "Tasks in the queues of all roles, waiting or claimed", NO_QUEUE, |m| count(m.queue_stats.total)),
-    row("proc.queue.utilization_percent", Unit::Percent, "Queued tasks in percent of the processors' capacity; 100 where something is queued and there is no capacity", NO_QUEUE, |m| m.queue_utilization),
-    row("proc.queue.utilization_ratio", Unit::Ratio, "Queued tasks over the processors' capacity; 1 where something is queued and there is no capacity", NO_QUEUE, |m| Some(m.queue_utilization? / 100.0)),
-    row("proc.pressure_ratio_percent", Unit::Percent, "Queue pressure in percent; 100 where there is no capacity", NO_QUEUE, |m| Some(pressure(m)? * 100.0)),
-    row("proc.queue.pressure_ratio", Unit::Ratio, "Queue pressure: queued tasks over the processors' capacity, unrounded; 1 where there is no capacity", NO_QUEUE, pressure),
-    aliased(&["proc.queue.wait.p95"], "proc.queue.wait.p95_ms", Unit::Milliseconds, "95th percentile of the time that tasks waited in a queue, last minute", NO_WAIT, |m| wait(m)?.p95),
-    aliased(&["proc.exec.p95"], "proc.exec.p95_ms", Unit::Milliseconds, "95th percentile of the time that tasks took to execute, last minute", NO_EXEC, |m| exec(m)?.p95),
-    row("proc.queue.depth.1m", Unit::Count, "Queued tasks, mean of the last minute", NO_POINT, |m| windows(m)?.depth?.one_minute),
-    row("proc.queue.pressure_ratio.1m", Unit::Ratio, "Queue pressure, mean of the last minute", NO_POINT, |m| windows(m)?.pressure_ratio?.one_minute),
-    row("proc.queue.avg_wait_seconds.anonymous", Unit::Seconds, "Average wait of anonymous users' tasks, as the platform keeps it", NO_ANALYTICS, |m| avg_wait(m, "anonymous")),
-    row("proc.queue.avg_wait_seconds.registered", Unit::Seconds, "Average wait of registered users' tasks, as the platform keeps it", NO_ANALYTICS, |m| avg_wait(m, "registered")),
-    row("proc.queue.avg_wait_seconds.paid", Unit::Seconds, "Average wait of paying users' tasks, as the platform keeps it", NO_ANALYTICS, |m| avg_wait(m, "paid")),
-    row("proc.queue.avg_wait_seconds.privileged", Unit::Seconds, "Average wait of privileged users' tasks, as the platform keeps it", NO_ANALYTICS, |m| avg_wait(m, "privileged")),
-    row("throttling.rate_limit_429", Unit::Count, "Requests turned away by a rate limit (429), last hour", NO_THROTTLING, |m| count(m.throttling_windows.one_hour?.rate_limit_429)),
-    row("throttling.backpressure_503", Unit::Count, "Requests turned away by backpressure (503), last hour", NO_THROTTLING, |m| count(m.throttling_windows.one_hour?.backpressure_503)),
+    row("ingress.sse.total_connections", Unit::Count, "Open SSE connections over all ingress workers", NO_SSE, |s| sse(s, |sse| sse.connections.clone())),
+    row("ingress.sse.max_connections", Unit::Count, "SSE connections that all ingress workers accept together; 0 where no limit is configured", NO_SSE, |s| sse(s, |sse| sse.max.clone())),
+    row("ingress.sse.sessions", Unit::Count, "Distinct sessions with an SSE connection", NO_SSE, |s| sse(s, |sse| sse.sessions.clone())),
+    row("ingress.sse.saturation_percent", Unit::Percent, "Open SSE connections in percent of the accepted ones", NO_SSE_LIMIT, |s| saturation(s).map(|(open, max)| 100.0 * open / max)),
+    row("ingress.sse.saturation_ratio", Unit::Ratio, "Open SSE connections over the accepted ones", NO_SSE_LIMIT, |s| saturation(s).map(|(open, max)| open / max)),
+    aliased(&[], "ingress.rest.latency.p50", Unit::Milliseconds, "Median duration of ingress REST requests, last minute", NO_REQUESTS, |s| latency(s, LatencySeries::IngressRest, |ms| &ms.p50)),
+    aliased(&["ingress.rest.latency.p95_ms"], "ingress.rest.latency.p95", Unit::Milliseconds, "95th percentile of the duration of ingress REST requests, last minute", NO_REQUESTS, |s| latency(s, LatencySeries::IngressRest, |ms| &ms.p95)),
+    aliased(&[], "ingress.rest.latency.p99", Unit::Milliseconds, "99th percentile of the duration of ingress REST requests, last minute", NO_REQUESTS, |s| latency(s, LatencySeries::IngressRest, |ms| &ms.p99)),
+    row("proc.queue.total", Unit::Count, "Tasks in the queues of all roles, waiting or claimed", NO_QUEUE, |s| s.queue.total.clone().map(float)),
+    row("proc.queue.utilization_percent", Unit::Percent, "Queued tasks in percent of the processors' capacity; 100 where something is queued and there is no capacity", NO_QUEUE, utilization_percent),
+    row("proc.queue.utilization_ratio", Unit::Ratio, "Queued tasks over the processors' capacity; 1 where something is queued and there is no capacity", NO_QUEUE, |s| utilization_percent(s).map(|percent| percent / 100.0)),
+    row("proc.pressure_ratio_percent", Unit::Percent, "Queue pressure in percent; 100 where there is no capacity", NO_QUEUE, pressure_percent),
+    row("proc.queue.pressure_ratio", Unit::Ratio, "Queue pressure: queued tasks over the processors' capacity, unrounded; 1 where there is no capacity", NO_QUEUE, |s| s.queue.pressure.clone()),
+    aliased(&["proc.queue.wait.p95"], "proc.queue.wait.p95_ms", Unit::Milliseconds, "95th percentile of the time that tasks waited in a queue, last minute", NO_WAIT, |s| latency(s, LatencySeries::QueueWait, |ms| &ms.p95)),
+    aliased(&["proc.exec.p95"], "proc.exec.p95_ms", Unit::Milliseconds, "95th percentile of the time that tasks took to execute, last minute", NO_EXEC, |s| latency(s, LatencySeries::TaskExec, |ms| &ms.p95)),
+    row("proc.queue.depth.1m", Unit::Count, "Queued tasks, mean of the last minute", NO_POINT, |s| last_minute(s, RollingSeries::QueueDepth)),
+    row("proc.queue.pressure_ratio.1m", Unit::Ratio, "Queue pressure, mean of the last minute", NO_POINT, |s| last_minute(s, RollingSeries::QueuePressure)),
+    row("proc.queue.avg_wait_seconds.anonymous", Unit::Seconds, "Average wait of anonymous users' tasks, as the platform keeps it", NO_ANALYTICS, |s| s.queue.average_wait.get(Role::Anonymous).clone()),
+    row("proc.queue.avg_wait_seconds.registered", Unit::Seconds, "Average wait of registered users' tasks, as the platform keeps it", NO_ANALYTICS, |s| s.queue.average_wait.get(Role::Registered).clone()),
+    row("proc.queue.avg_wait_seconds.paid", Unit::Seconds, "Average wait of paying users' tasks, as the platform keeps it", NO_ANALYTICS, |s| s.queue.average_wait.get(Role::Paid).clone()),
+    row("proc.queue.avg_wait_seconds.privileged", Unit::Seconds, "Average wait of privileged users' tasks, as the platform keeps it", NO_ANALYTICS, |s| s.queue.average_wait.get(Role::Privileged).clone()),
+    row("throttling.rate_limit_429", Unit::Count, "Requests turned away by a rate limit (429), last hour", NO_THROTTLING, |s| throttled(s, |hour| &hour.rate_limit)),
+    row("throttling.backpressure_503", Unit::Count, "Requests turned away by backpressure (503), last hour", NO_THROTTLING, |s| throttled(s, |hour| &hour.backpressure)),
 ];
 
-type ReadScalar = fn(&SystemPayload) -> Option<f64>;
+type ReadScalar = fn(&SystemState) -> Reading<f64>;
 
 const fn row(key: &'static str, unit: Unit, help: &'static str, absent: &'static str, read: ReadScalar) -> Metric {
     aliased(&[], key, unit, help, absent, read)
@@ -56,44 +58,52 @@ const fn aliased(
     absent: &'static str,
     read: ReadScalar,
 ) -> Metric {
-    Metric { key, unit, kind: Kind::Gauge, help, labels: &[], aliases, absent, read: Read::Scalar(read) }
+    Metric {
+        key,
+        unit,
+        kind: Kind::Gauge,
+        help,
+        labels: &[],
+        aliases,
+        absent,
+        cloudwatch_default: true,
+        read: Read::Scalar(read),
+    }
 }
 
-/// Counts stay far below 2^53, where a float is still exact.
-#[expect(clippy::cast_precision_loss, reason = "counts are far below 2^53")]
-fn count(value: Option<i64>) -> Option<f64> {
-    value.map(|value| value as f64)
+fn sse(state: &SystemState, read: fn(&SseTotals) -> Reading<i64>) -> Reading<f64> {
+    state.sse.as_ref().and_then(read).map(float)
 }
 
-fn sse(m: &SystemPayload) -> Option<&SseConnections> {
-    m.sse_connections.as_ref()
+fn saturation(state: &SystemState) -> Reading<(f64, f64)> {
+    state.sse.as_ref().and_then(SseTotals::against_limit)
 }
 
-fn saturation(m: &SystemPayload) -> Option<f64> {
-    let max = count(sse(m)?.max_connections).filter(|max| *max > 0.0)?;
-    Some(count(sse(m)?.total_connections)? / max)
+fn latency(state: &SystemState, series: LatencySeries, read: fn(&LatencyWindow) -> &Reading<f64>) -> Reading<f64> {
+    state.latency.get(&series).map(|windows| read(&windows.one_minute).clone()).unwrap_or_default()
 }
 
-fn pressure(m: &SystemPayload) -> Option<f64> {
-    m.queue_stats.capacity_context.pressure_ratio
+/// The platform publishes it with one decimal, and the ratio made of that.
+fn utilization_percent(state: &SystemState) -> Reading<f64> {
+    state.queue.utilization.clone().map(|ratio| round(ratio * 100.0, 1))
 }
 
-fn rest(m: &SystemPayload) -> Option<LatencyPercentiles> {
-    Some(m.components.ingress.as_ref()?.latency.rest_ms?.one_minute)
+/// 100 · total / capacity where the pressure is their ratio: 29 tasks of 100 are 29 %, and 100 · 0.29 is not.
+fn pressure_percent(state: &SystemState) -> Reading<f64> {
+    let measured = state.queue.total.get().zip(state.capacity.total.get()).filter(|(_, capacity)| *capacity > 0);
+    let measured = measured.map(|(total, capacity)| (float(total), float(capacity)));
+    state.queue.pressure.clone().map(|pressure| match measured {
+        Some((total, capacity)) if total / capacity == pressure => 100.0 * total / capacity,
+        _ => 100.0 * pressure,
+    })
 }
 
-fn wait(m: &SystemPayload) -> Option<LatencyPercentiles> {
-    Some(m.components.proc.as_ref()?.latency.queue_wait_ms?.one_minute)
+/// The platform publishes it with two decimals.
+fn last_minute(state: &SystemState, series: RollingSeries) -> Reading<f64> {
+    let one_minute = |windows: RollingWindows| windows.one_minute;
+    state.rolling(series).and_then(one_minute).map(|mean| round(mean, 2))
 }
 
-fn exec(m: &SystemPayload) -> Option<LatencyPercentiles> {
-    Some(m.components.proc.as_ref()?.latency.exec_ms?.one_minute)
-}
-
-fn windows(m: &SystemPayload) -> Option<&QueueWindows> {
-    Some(&m.components.proc.as_ref()?.queue.as_ref()?.windows)
-}
-
-fn avg_wait(m: &SystemPayload, role: &str) -> Option<f64> {
-    m.queue_stats.analytics.avg_wait_times.get(role).copied()
+fn throttled(state: &SystemState, read: fn(&ThrottledWindow) -> &Reading<i64>) -> Reading<f64> {
+    state.throttling.as_ref().and_then(|throttling| read(&throttling.windows.one_hour).clone()).map(float)
 }

@@ -1,66 +1,81 @@
 //! The table against the conformance cases, and its names against the rules of the outlets.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use serde_json::Value;
+use std::collections::BTreeSet;
 
 use super::*;
+use crate::analysis::recorded::Case;
+use crate::analysis::state::{RollingWindows, SseTotals};
 use crate::outlets::names::{Mapping, prometheus_name};
-use crate::platform::facts::QueueDepth;
-
-fn cases() -> Vec<(String, Value)> {
-    let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/conformance/cases");
-    let entries = std::fs::read_dir(dir).expect("cases").map(|entry| entry.expect("entry").path());
-    let read = |path: std::path::PathBuf| {
-        let text = std::fs::read_to_string(&path).expect("readable");
-        (path.display().to_string(), serde_json::from_str(&text).expect("JSON"))
-    };
-    entries.map(read).collect()
-}
-
-/// The cases list no REST latency among their scalars, though their payloads hold it and the catalog
-/// promises it: these three are compared with the payload.
-const REST: &str = "ingress.rest.latency.";
-
-fn rest_in_payload(case: &Value, key: &str) -> Option<f64> {
-    let percentile = key.strip_prefix(REST).expect("REST key");
-    case["expected"]["system"]["components"]["ingress"]["latency"]["rest_ms"]["1m"][percentile].as_f64()
-}
+use crate::platform::facts::{QueueDepth, RollingSeries};
 
 #[test]
 fn scalars_are_those_of_the_cases() {
-    let cases = cases();
-    assert_eq!(cases.len(), 26);
-    for (name, case) in cases {
-        let system: SystemPayload = serde_json::from_value(case["expected"]["system"].clone()).expect("payload");
-        let expected: BTreeMap<String, f64> =
-            serde_json::from_value(case["expected"]["scalars"].clone()).expect("scalars");
-        let mut left = expected;
-        for (metric, reading) in scalars(&system) {
+    let cases = Case::all();
+    // A row that no case names is newer than the recording.
+    let recorded: BTreeSet<&str> = cases.iter().flat_map(|case| case.scalars.keys()).map(String::as_str).collect();
+    for case in &cases {
+        let mut left = case.scalars.clone();
+        for (metric, reading) in scalars(&case.state()) {
             let names = || metric.aliases.iter().copied().chain([metric.key]);
-            let wanted = names().find_map(|name| left.get(name).copied());
-            left.retain(|name, _| !names().any(|known| known == name));
-            if metric.key.starts_with(REST) {
-                assert_eq!(reading.value(), rest_in_payload(&case, metric.key), "{name}");
+            if !names().any(|name| recorded.contains(name)) {
                 continue;
             }
+            let wanted = names().find_map(|name| left.get(name).copied());
+            left.retain(|name, _| !names().any(|known| known == name));
             match (wanted, reading) {
                 (Some(wanted), Reading::Value(value)) => {
-                    assert!((wanted - value).abs() <= 1e-9, "{name}: {} is {value}, not {wanted}", metric.key);
+                    assert!((wanted - value).abs() <= 1e-9, "{}: {} is {value}, not {wanted}", case.name, metric.key);
                 }
                 (None, Reading::Absent(_)) => {}
-                (wanted, reading) => panic!("{name}: {} is {reading:?}, expected {wanted:?}", metric.key),
+                (wanted, reading) => panic!("{}: {} is {reading:?}, expected {wanted:?}", case.name, metric.key),
             }
         }
-        assert!(left.is_empty(), "{name}: no row for {left:?}");
+        assert!(left.is_empty(), "{}: no row for {left:?}", case.name);
     }
 }
 
 #[test]
-fn an_empty_payload_has_no_scalar() {
-    let absent = scalars(&SystemPayload::default()).filter(|(_, reading)| reading.value().is_none()).count();
+fn an_empty_state_has_no_scalar() {
+    let absent = scalars(&SystemState::default()).filter(|(_, reading)| reading.known().is_none()).count();
     assert_eq!(absent, scalars::TABLE.len());
-    assert_eq!(samples(&SystemPayload::default()), []);
+    assert_eq!(samples(&SystemState::default()), []);
+}
+
+#[test]
+fn percentages_are_of_the_counts() {
+    let mut state = SystemState::default();
+    (state.queue.total, state.queue.pressure) = (Reading::Value(29), Reading::Value(0.29));
+    state.capacity.total = Reading::Value(100);
+    let totals = SseTotals { connections: Reading::Value(29), max: Reading::Value(100), ..SseTotals::default() };
+    state.sse = Reading::Value(totals);
+    for key in ["proc.pressure_ratio_percent", "ingress.sse.saturation_percent"] {
+        assert_eq!(scalar(key, &state), Some(29.0), "{key}");
+    }
+    // An upstream may send a pressure alone.
+    state.capacity.total = Reading::default();
+    state.queue.pressure = Reading::Value(0.5);
+    assert_eq!(scalar("proc.pressure_ratio_percent", &state), Some(50.0));
+}
+
+#[test]
+fn families_are_not_rounded() {
+    let windows = RollingWindows { one_minute: Reading::Value(1.0 / 3.0), ..RollingWindows::default() };
+    let mut state = SystemState::default();
+    state.rolling.insert(RollingSeries::QueuePressure, Reading::Value(windows));
+    assert_eq!(lines(&state, "proc_queue_pressure_window"), ["1m,mean 0.3333333333333333"]);
+    assert_eq!(scalar("proc.queue.pressure_ratio.1m", &state), Some(0.33));
+}
+
+#[test]
+fn a_sample_says_whose_it_is() {
+    let state = Case::all().remove(0).state();
+    assert!(state.scope.is_some());
+    assert!(samples(&state).iter().all(|sample| sample.scope == state.scope));
+}
+
+#[test]
+fn cloudwatch_gets_the_scalars_by_default() {
+    assert!(all().all(|metric| metric.cloudwatch_default == metric.is_scalar()));
 }
 
 #[test]
@@ -112,18 +127,17 @@ fn an_alias_finds_its_metric() {
 
 #[test]
 fn no_two_samples_share_name_and_labels() {
-    for (name, case) in cases() {
-        let system: SystemPayload = serde_json::from_value(case["expected"]["system"].clone()).expect("payload");
+    for case in Case::all() {
         let mut seen = BTreeSet::new();
-        for sample in samples(&system) {
-            assert!(seen.insert((sample.metric.key, sample.labels.clone())), "{name}: {sample:?} twice");
+        for sample in samples(&case.state()) {
+            assert!(seen.insert((sample.metric.key, sample.labels.clone())), "{}: {sample:?} twice", case.name);
         }
     }
 }
 
 /// The lines of one family, as `label,label value`.
-fn lines(system: &SystemPayload, family: &str) -> Vec<String> {
-    let of_family = samples(system).into_iter().filter(|sample| sample.metric.key == family);
+fn lines(state: &SystemState, family: &str) -> Vec<String> {
+    let of_family = samples(state).into_iter().filter(|sample| sample.metric.key == family);
     of_family
         .map(|sample| {
             let labels: Vec<&str> = sample.labels.iter().map(|(_, label)| label.as_str()).collect();
@@ -133,29 +147,23 @@ fn lines(system: &SystemPayload, family: &str) -> Vec<String> {
 }
 
 #[test]
-fn queued_tasks_are_told_by_role_and_by_state_where_they_are_known() {
-    let mut system = SystemPayload::default();
-    let stats = &mut system.queue_stats;
-    (stats.anonymous, stats.registered, stats.paid, stats.privileged) = (Some(1), Some(0), Some(0), Some(0));
-    stats.total = Some(7);
-    let depths = ["anonymous 1", "registered 0", "paid 0", "privileged 0", "external 6"];
-    assert_eq!(lines(&system, "proc_queue_depth"), depths);
-    // What an upstream sent has no states.
-    assert!(lines(&system, "proc_queue_tasks").is_empty());
-    system.queue_depths.external = Some(QueueDepth { ready: 1, inflight: 2, continuations: 3 });
+fn queued_tasks_are_listed_by_role_and_by_state_where_they_are_known() {
+    let mut state = SystemState::default();
+    (state.queue.depths.anonymous, state.queue.depths.paid) = (Reading::Value(1), Reading::Value(0));
+    assert_eq!(lines(&state, "proc_queue_depth"), ["anonymous 1", "paid 0"]);
+    assert!(lines(&state, "proc_queue_tasks").is_empty());
+    let tasks = QueueDepth { ready: 1, inflight: 2, continuations: 3 };
+    state.queue.tasks.external = Reading::Value(tasks);
     let states = ["external,ready 1", "external,inflight 2", "external,continuation 3"];
-    assert_eq!(lines(&system, "proc_queue_tasks"), states);
-    system.queue_stats.paid = None;
-    system.queue_stats.total = None;
-    assert_eq!(lines(&system, "proc_queue_depth"), ["anonymous 1", "registered 0", "privileged 0"]);
+    assert_eq!(lines(&state, "proc_queue_tasks"), states);
 }
 
 #[test]
 fn every_process_has_a_status() {
-    let (_, case) = cases().into_iter().find(|(name, _)| name.contains("health-words")).expect("the case");
-    let system: SystemPayload = serde_json::from_value(case["expected"]["system"].clone()).expect("payload");
-    let told = ["proc,healthy 1", "proc,degraded 1", "proc,unhealthy 1", "proc,stale 0", "proc,missing 0"];
-    let lines = lines(&system, "processes");
-    assert!(told.iter().all(|line| lines.iter().any(|own| own == line)), "{lines:?}");
-    assert!(lines.contains(&"proc,unknown 2".to_owned()), "{lines:?}");
+    let case = Case::all().into_iter().find(|case| case.name.contains("health-words")).expect("the case");
+    let lines = lines(&case.state(), "processes");
+    let expected = ["healthy 1", "degraded 1", "unhealthy 1", "stale 0", "missing 0", "unknown 2"];
+    for line in expected.map(|line| format!("proc,{line}")) {
+        assert!(lines.contains(&line), "{line} in {lines:?}");
+    }
 }

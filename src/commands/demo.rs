@@ -80,7 +80,7 @@ async fn status(reader: SnapshotReader) {
 
 fn status_line(snapshot: &Snapshot) -> String {
     let values = STATUS.map(|(key, label)| {
-        let value = catalog::scalar(key, &snapshot.monitoring);
+        let value = catalog::scalar(key, &snapshot.state);
         value.map_or_else(|| format!("{label} –"), |value| format!("{label} {value:.2}").replace(".00", ""))
     });
     values.join("   ")

@@ -15,7 +15,7 @@ use crate::base::clock::{Clock, SystemClock, UnixSeconds};
 use crate::base::number::{count, float};
 use crate::cli::OnceArgs;
 use crate::config::Config;
-use crate::engine::snapshot::Snapshot;
+use crate::engine::snapshot::{RunId, Snapshot};
 use crate::engine::tick::RecordMode;
 use crate::outlets::push::batch::ExportBatch;
 use crate::outlets::push::delivery::{ExportOutcome, Exports, Report};
@@ -46,7 +46,7 @@ async fn once(config: &Config, arguments: &OnceArgs) -> Result<Exit, CommandErro
     if let Some(error) = &tick.record_error {
         telemetry.record_failed(error);
     }
-    let snapshot = Snapshot { id: format!("once-{now}"), taken_at: now, taken, monitoring: tick.monitoring };
+    let snapshot = Snapshot { id: RunId::random().snapshot(1), taken_at: now, taken, state: tick.state };
     let batch = ExportBatch::of(&snapshot);
     if arguments.dry_run {
         print(&previews(config, arguments, &exports, &batch))?;

@@ -6,11 +6,12 @@ use anyhow::anyhow;
 use serde_json::{Map, Value, json};
 
 use super::{CommandError, Exit, block_on, print};
-use crate::analysis::SystemPayload;
+use crate::analysis::SystemState;
+use crate::analysis::state::Reading;
 use crate::app;
 use crate::base::clock::{Clock, FixedClock, SystemClock};
 use crate::base::number;
-use crate::catalog::{self, Reading};
+use crate::catalog;
 use crate::cli::{SnapshotArgs, SnapshotFormat};
 use crate::config::Config;
 use crate::engine::tick::{RecordMode, Tick};
@@ -39,16 +40,16 @@ async fn take(config: &Config, now: f64, record: bool) -> Result<Tick, CommandEr
 }
 
 fn render(tick: &Tick, now: f64, config: &Config, format: SnapshotFormat) -> String {
-    let system = &tick.monitoring;
+    let state = &tick.state;
     let json = match (format, &tick.answers) {
-        (SnapshotFormat::System, _) => json!(system),
+        (SnapshotFormat::System, _) => json!(tick.payload()),
         (SnapshotFormat::Combined, Some(answers)) => json!(UpstreamEnvelope::of(answers)),
         (SnapshotFormat::Combined, None) => {
-            json!({"timestamp": now, "mode": config.source.mode().as_str(), "system": system})
+            json!({"timestamp": now, "mode": config.source.mode().as_str(), "system": tick.payload()})
         }
-        (SnapshotFormat::Scalars, _) => scalars(system),
+        (SnapshotFormat::Scalars, _) => scalars(state),
         (SnapshotFormat::Prometheus, _) => {
-            return exposition::render(&catalog::samples(system), &config.mapping, TextFormat::Text);
+            return exposition::render(&catalog::samples(state), &config.mapping, TextFormat::Text);
         }
     };
     // Pretty for people and diffs; to_string_pretty of a Value cannot fail.
@@ -57,8 +58,8 @@ fn render(tick: &Tick, now: f64, config: &Config, format: SnapshotFormat) -> Str
     text
 }
 
-fn scalars(system: &SystemPayload) -> Value {
-    let values = catalog::scalars(system).filter_map(|(metric, reading)| match reading {
+fn scalars(state: &SystemState) -> Value {
+    let values = catalog::scalars(state).filter_map(|(metric, reading)| match reading {
         Reading::Value(value) => Some((metric.key.to_owned(), number::json(value))),
         Reading::Absent(_) => None,
     });

@@ -1,6 +1,6 @@
 //! When ticks happen: at a fixed cadence, and when a reader needs a fresher snapshot.
 //!
-//! Publishes one immutable snapshot a tick. What a tick computes is `sampler`'s and `relay`'s matter.
+//! Publishes one immutable snapshot a tick. What a tick computes belongs to `sample_ticker` and `proxy_ticker`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior};
 
-use super::snapshot::{Publisher, Snapshot, TickStatus};
+use super::snapshot::{Publisher, RunId, Snapshot, TickStatus};
 use super::tick::{RecordMode, Tick, Ticker};
 use crate::base::clock::Clock;
 use crate::base::clock::UnixSeconds;
@@ -25,8 +25,8 @@ pub struct Collector {
     /// Published gateway configurations, as text.
     updates: mpsc::Receiver<String>,
     interval: Duration,
-    /// Distinguishes this run's snapshot ids from an earlier one's.
-    epoch: u64,
+    /// Distinguishes this collector's snapshot ids from all others'.
+    run: RunId,
     ticks: u64,
     was_up: Option<bool>,
 }
@@ -42,13 +42,7 @@ impl Collector {
         updates: mpsc::Receiver<String>,
         interval: Duration,
     ) -> Self {
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "whole seconds, only to be distinct"
-        )]
-        let epoch = clock.now() as u64;
-        Self { ticker, clock, publisher, telemetry, updates, interval, epoch, ticks: 0, was_up: None }
+        Self { ticker, clock, publisher, telemetry, updates, interval, run: RunId::random(), ticks: 0, was_up: None }
     }
 
     /// Ticks until the future it runs in is dropped.
@@ -112,8 +106,7 @@ impl Collector {
         if let Some(error) = tick.record_error {
             self.telemetry.record_failed(&error);
         }
-        let id = format!("{:x}-{}", self.epoch, self.ticks);
-        let snapshot = Snapshot { id, taken_at: now, taken: began, monitoring: tick.monitoring };
+        let snapshot = Snapshot { id: self.run.snapshot(self.ticks), taken_at: now, taken: began, state: tick.state };
         self.publisher.publish(Arc::new(snapshot));
         let was_up = self.was_up.replace(true);
         self.tick_status(began, None);

@@ -1,6 +1,8 @@
 //! Which gateway configuration is in force: the environment's, the one saved in Redis, or one
 //! published while the server runs. `gateway_config` reads the environment's.
 
+use std::sync::Arc;
+
 use crate::platform::facts::{InputKind, Malformed};
 use crate::platform::gateway::GatewayConfig;
 use crate::platform::parse;
@@ -10,7 +12,7 @@ use crate::platform::parse;
 pub struct GatewayStore {
     environment: GatewayConfig,
     force_environment: bool,
-    current: GatewayConfig,
+    current: Arc<GatewayConfig>,
     /// The saved text that was last looked at, so that only a change is parsed.
     seen: Option<String>,
 }
@@ -19,12 +21,12 @@ impl GatewayStore {
     /// Starts with the environment's configuration; `force_environment` ignores the saved one.
     #[must_use]
     pub fn new(environment: GatewayConfig, force_environment: bool) -> Self {
-        Self { current: environment.clone(), environment, force_environment, seen: None }
+        Self { current: Arc::new(environment.clone()), environment, force_environment, seen: None }
     }
 
     /// The configuration in force.
     #[must_use]
-    pub const fn current(&self) -> &GatewayConfig {
+    pub const fn current(&self) -> &Arc<GatewayConfig> {
         &self.current
     }
 
@@ -36,7 +38,7 @@ impl GatewayStore {
         self.seen = saved.map(str::to_owned);
         match saved.map_or_else(|| Ok(self.environment.clone()), |text| self.environment.with_saved_json(text)) {
             Ok(config) => {
-                self.current = config;
+                self.current = Arc::new(config);
                 None
             }
             Err(error) => Some(Malformed {
@@ -53,7 +55,7 @@ impl GatewayStore {
     /// What is wrong with it, or that it is another deployment's; the one in force stays.
     pub fn apply_update(&mut self, message: &str) -> Result<(), String> {
         parse::utf8(message.as_bytes()).map_err(|error| error.to_string())?;
-        self.current = self.environment.with_update_message(message).map_err(|error| error.to_string())?;
+        self.current = Arc::new(self.environment.with_update_message(message).map_err(|error| error.to_string())?);
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
-//! One tick of proxy mode: the upstreams' payloads, read and joined.
+//! One tick of proxy mode: the upstreams' payloads, read and merged.
 //!
-//! Also hands the answers themselves to whoever passes them on, whether or not the tick succeeds.
+//! Also publishes the replies themselves for the routes that pass them on, whether or not the tick succeeds.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,9 +9,10 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 
 use super::tick::{RecordMode, Tick, Ticker};
-use crate::analysis::SystemPayload;
+use crate::analysis::state::Cause;
 use crate::base::clock::UnixSeconds;
-use crate::payload::upstream::{self, ParsedPayload};
+use crate::payload::shapes::SystemPayload;
+use crate::payload::upstream::{self, ParsedPayload, Sides};
 use crate::platform::facts::{Component, Malformed};
 use crate::sources::proxy::{UpstreamError, UpstreamReplies, UpstreamReply, Upstreams};
 use crate::sources::{Cost, SourceError};
@@ -20,7 +21,7 @@ use crate::telemetry::Telemetry;
 /// The answers of the newest tick; `None` before the first.
 pub type UpstreamRepliesReader = watch::Receiver<Option<Arc<UpstreamReplies>>>;
 
-/// Turns upstreams' payloads into truth.
+/// Turns upstreams' payloads into states.
 pub struct ProxyTicker {
     upstreams: Upstreams,
     telemetry: Arc<Telemetry>,
@@ -28,7 +29,7 @@ pub struct ProxyTicker {
 }
 
 impl ProxyTicker {
-    /// A relay, and where its answers can be read.
+    /// A ticker, and where its replies can be read.
     #[must_use]
     pub fn new(upstreams: Upstreams, telemetry: Arc<Telemetry>) -> (Self, UpstreamRepliesReader) {
         let (out, seen) = watch::channel(None);
@@ -57,8 +58,8 @@ impl Ticker for ProxyTicker {
     /// Windows are the upstreams' own: there is nothing to record.
     async fn tick(&mut self, now: UnixSeconds, _record: RecordMode) -> Result<Tick, SourceError> {
         let asked = self.upstreams.ask(now).await;
-        let read = tokio::task::spawn_blocking(move || Sides::read(asked)).await;
-        let Sides { answers, ingress, proc, malformed } = read
+        let read = tokio::task::spawn_blocking(move || Payloads::read(asked)).await;
+        let Payloads { answers, ingress, proc, malformed } = read
             .map_err(|error| SourceError::Upstreams(format!("the upstreams' payloads could not be read: {error}")))?;
         self.note(Component::Ingress, &answers.ingress, ingress.as_ref(), now);
         self.note(Component::Proc, &answers.proc, proc.as_ref(), now);
@@ -71,8 +72,16 @@ impl Ticker for ProxyTicker {
             .into_iter()
             .filter(|answer| !matches!(answer, UpstreamReply::NotConfigured));
         let cost = Cost { round_trips: 1, commands: asked.count() as u64 };
-        let monitoring = upstream::merge(ingress, proc, now);
-        Ok(Tick { monitoring, malformed, cost, answers: Some(answers), ..Tick::default() })
+        let sides = Sides { ingress: absence(&answers.ingress), proc: absence(&answers.proc), malformed: &malformed };
+        let payload = upstream::merge(ingress, proc, now);
+        Ok(Tick {
+            state: Arc::new(upstream::state(&payload, sides)),
+            upstream_payload: Some(Box::new(payload)),
+            malformed,
+            cost,
+            answers: Some(answers),
+            ..Tick::default()
+        })
     }
 
     fn apply_update(&mut self, _message: &str) -> Result<(), String> {
@@ -80,15 +89,24 @@ impl Ticker for ProxyTicker {
     }
 }
 
+/// Why a side has no payload, where it has none.
+const fn absence(reply: &UpstreamReply) -> Option<Cause> {
+    match reply {
+        UpstreamReply::Body(_) => None,
+        UpstreamReply::NotConfigured => Some(Cause::NoUpstream),
+        UpstreamReply::Failed(_) => Some(Cause::UpstreamFailed),
+    }
+}
+
 /// Both sides, read.
-struct Sides {
+struct Payloads {
     answers: UpstreamReplies,
     ingress: Option<SystemPayload>,
     proc: Option<SystemPayload>,
     malformed: Vec<Malformed>,
 }
 
-impl Sides {
+impl Payloads {
     /// Reads what was told; a body that is no payload is a refusal.
     fn read(mut answers: UpstreamReplies) -> Self {
         let mut malformed = Vec::new();
@@ -101,9 +119,9 @@ impl Sides {
 fn read(component: Component, answer: &mut UpstreamReply, malformed: &mut Vec<Malformed>) -> Option<SystemPayload> {
     let UpstreamReply::Body(body) = answer else { return None };
     match upstream::read(body, component.as_str()) {
-        Ok(ParsedPayload { monitoring, malformed: mut found }) => {
+        Ok(ParsedPayload { system, malformed: mut found }) => {
             malformed.append(&mut found);
-            Some(monitoring)
+            Some(system)
         }
         Err(problem) => {
             let problem = format!("its answer {problem}; it should be the system payload");

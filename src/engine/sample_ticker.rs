@@ -1,14 +1,15 @@
-//! One tick: facts from the source, into history, through the formulas, to the truth.
+//! One tick over facts: from the source, into the history, through the analysis, to the state.
 //!
-//! Owns the state that ticks share (history, gateway configuration). When ticks happen and who
-//! sees their result is `collector`'s matter.
+//! Owns what ticks share (history, gateway configuration). `collector` decides when ticks happen.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
 use super::tick::{RecordMode, Tick, Ticker};
-use crate::analysis::{self, Inputs};
+use crate::analysis::state::{Cause, Reading};
+use crate::analysis::{Analysis, Inputs};
 use crate::base::clock::UnixSeconds;
 use crate::engine::database::Database;
 use crate::engine::gateway_store::GatewayStore;
@@ -16,18 +17,18 @@ use crate::history::History;
 use crate::platform::facts::RollingSeries;
 use crate::sources::{SaveState, Source, SourceError};
 
-/// Turns ticks into truth.
+/// Turns facts into states.
 pub struct SampleTicker {
     source: Box<dyn Source>,
     history: History,
     gateway: GatewayStore,
-    /// `None` = PostgreSQL is not asked.
+    /// `None` = PostgreSQL is not queried.
     database: Option<Database>,
     instance_id: String,
 }
 
 impl SampleTicker {
-    /// A sampler over `source` that keeps at most `max_samples` of each latency series.
+    /// A ticker over `source` that keeps at most `max_samples` of each latency series.
     #[must_use]
     pub fn new(source: Box<dyn Source>, gateway: GatewayStore, instance_id: String, max_samples: usize) -> Self {
         Self { source, history: History::new(max_samples), gateway, database: None, instance_id }
@@ -40,32 +41,30 @@ impl SampleTicker {
         self
     }
 
-    fn inputs<'a>(&'a self, signals: &'a crate::platform::facts::Facts, now: UnixSeconds) -> Inputs<'a> {
-        Inputs {
-            signals,
-            history: &self.history,
-            gateway: self.gateway.current(),
-            instance_id: self.instance_id.as_str(),
-            database_max_connections: self.database.as_ref().and_then(Database::max_connections),
-            now,
+    fn database_max_connections(&self) -> Reading<i64> {
+        match &self.database {
+            Some(database) => Reading::or_absent(database.max_connections(), || Cause::NoAnswer),
+            None => Reading::absent(Cause::NotAsked),
         }
     }
+}
 
-    /// Writes the points; a failure costs the other readers of the series a point, not us the tick.
-    async fn record(
-        &mut self,
-        now: UnixSeconds,
-        points: &[(RollingSeries, f64)],
-        record: RecordMode,
-    ) -> Option<SourceError> {
-        let save_state = match record {
-            RecordMode::No => return None,
-            RecordMode::Points => SaveState::No,
-            RecordMode::Yes => SaveState::Yes,
-        };
-        self.history.record(now, points);
-        self.source.record(now, points, save_state).await.err()
-    }
+/// Adds the points to the history and writes them; a failure costs the other readers of the series a point, not this server
+/// the tick.
+async fn record(
+    history: &mut History,
+    source: &mut dyn Source,
+    now: UnixSeconds,
+    points: &[(RollingSeries, f64)],
+    record: RecordMode,
+) -> Option<SourceError> {
+    let save_state = match record {
+        RecordMode::No => return None,
+        RecordMode::Points => SaveState::No,
+        RecordMode::Yes => SaveState::Yes,
+    };
+    history.record(now, points);
+    source.record(now, points, save_state).await.err()
 }
 
 #[async_trait]
@@ -82,16 +81,32 @@ impl Ticker for SampleTicker {
         self.source.time_limit()
     }
 
-    async fn tick(&mut self, now: UnixSeconds, record: RecordMode) -> Result<Tick, SourceError> {
-        let mut signals = self.source.collect(now).await?;
-        let mut malformed = std::mem::take(&mut signals.malformed);
-        let malformed_unlisted = std::mem::take(&mut signals.malformed_unlisted);
-        malformed.extend(self.gateway.apply_saved(signals.saved_gateway_config.as_deref()));
-        self.history.absorb(&mut signals, now);
-        let points = analysis::rolling_points(&self.inputs(&signals, now));
-        let record_error = self.record(now, &points, record).await;
-        let monitoring = analysis::analyze(&self.inputs(&signals, now));
-        let (dropped, cost) = (self.history.dropped(), self.source.cost());
-        Ok(Tick { monitoring, malformed, malformed_unlisted, record_error, dropped, cost, answers: None })
+    async fn tick(&mut self, now: UnixSeconds, mode: RecordMode) -> Result<Tick, SourceError> {
+        let mut facts = self.source.collect(now).await?;
+        let malformed = self.gateway.apply_saved(facts.saved_gateway_config.as_deref());
+        facts.malformed.extend(malformed);
+        self.history.absorb(&mut facts, now);
+        let analysis = Analysis::new(
+            Inputs {
+                facts: &facts,
+                gateway: self.gateway.current(),
+                instance_id: &self.instance_id,
+                database_max_connections: self.database_max_connections(),
+                now,
+            },
+            &self.history,
+        );
+        let points = analysis.rolling_points();
+        let record_error = record(&mut self.history, self.source.as_mut(), now, &points, mode).await;
+        Ok(Tick {
+            state: Arc::new(analysis.finish(&self.history)),
+            upstream_payload: None,
+            malformed: std::mem::take(&mut facts.malformed),
+            malformed_unlisted: std::mem::take(&mut facts.malformed_unlisted),
+            record_error,
+            dropped: self.history.dropped(),
+            cost: self.source.cost(),
+            answers: None,
+        })
     }
 }

@@ -6,8 +6,11 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
-use crate::analysis::SystemPayload;
+use crate::analysis::SystemState;
 use crate::base::clock::UnixSeconds;
+use crate::platform::facts::Scope;
+
+pub use super::snapshot_id::{RunId, SnapshotId};
 
 /// How long a reader waits for a fresher snapshot before it takes what there is: a source that
 /// hangs must not make every scrape hang with it.
@@ -16,19 +19,24 @@ const REFRESH_WAIT: Duration = Duration::from_secs(2);
 /// Refreshes that may wait for the collector; later askers wait to ask.
 const REFRESHES: usize = 64;
 
-/// One tick's truth; the same id is behind every outlet.
+/// One tick's state; the same id is behind every outlet.
 #[derive(Debug)]
 pub struct Snapshot {
-    /// Unique in this process's life and increasing: `{start in hex}-{tick}`.
-    pub id: String,
+    pub id: SnapshotId,
     /// The tick's time, on the wall clock.
     pub taken_at: UnixSeconds,
     /// The same on the monotonic clock: ages are measured with it.
     pub taken: Instant,
-    pub monitoring: SystemPayload,
+    pub state: Arc<SystemState>,
 }
 
 impl Snapshot {
+    /// Whose numbers it holds; `None` where the source does not say.
+    #[must_use]
+    pub fn scope(&self) -> Option<&Arc<Scope>> {
+        self.state.scope.as_ref()
+    }
+
     /// How old it is.
     #[must_use]
     pub fn age(&self) -> Duration {

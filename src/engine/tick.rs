@@ -1,5 +1,5 @@
-//! What a tick is: one look at the source, and what came of it. Who takes one is `sampler`'s (facts)
-//! or `relay`'s (payloads of upstreams) matter, when is `collector`'s.
+//! What a tick is: one read of the source, and its result. `sample_ticker` (facts) and `proxy_ticker` (payloads of
+//! upstreams) take ticks; `collector` decides when.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::analysis::SystemPayload;
+use crate::analysis::SystemState;
 use crate::base::clock::UnixSeconds;
+use crate::payload::{self, shapes::SystemPayload};
 use crate::platform::facts::{InputKind, Malformed};
 use crate::sources::proxy::UpstreamReplies;
 use crate::sources::{Cost, SourceError};
@@ -33,7 +34,7 @@ pub trait Ticker: Send {
     /// One tick as of `now`.
     ///
     /// # Errors
-    /// The source could not be read: then there is no truth, and nothing changed.
+    /// The source could not be read: then there is no state, and nothing changed.
     async fn tick(&mut self, now: UnixSeconds, record: RecordMode) -> Result<Tick, SourceError>;
 
     /// Applies a gateway configuration that was published while the server runs.
@@ -43,10 +44,12 @@ pub trait Ticker: Send {
     fn apply_update(&mut self, message: &str) -> Result<(), String>;
 }
 
-/// What one tick came to.
+/// The result of one tick.
 #[derive(Debug, Default)]
 pub struct Tick {
-    pub monitoring: SystemPayload,
+    pub state: Arc<SystemState>,
+    /// What upstreams sent, merged, in proxy mode: more than its state holds.
+    pub upstream_payload: Option<Box<SystemPayload>>,
     /// Inputs that could not be read.
     pub malformed: Vec<Malformed>,
     /// Further ones, by kind: too many to be listed.
@@ -59,6 +62,14 @@ pub struct Tick {
     pub cost: Cost,
     /// What upstreams told, in proxy mode.
     pub answers: Option<Arc<UpstreamReplies>>,
+}
+
+impl Tick {
+    /// The platform's payload of this tick.
+    #[must_use]
+    pub fn payload(&self) -> SystemPayload {
+        self.upstream_payload.as_deref().cloned().unwrap_or_else(|| payload::system(&self.state))
+    }
 }
 
 /// Whether a tick adds its points to the rolling series. Only scheduled ticks do, so that windows

@@ -1,13 +1,14 @@
 //! One latency series: an hour of samples and exact percentiles over three windows.
 //!
 //! A tick moves only the samples that arrived or left, each at the cost of a counter, so its cost
-//! follows the new samples and not the hour. [`super::buckets`] computes the percentiles.
+//! follows the new samples and not the hour. `history::buckets` computes the percentiles.
 
 use std::collections::VecDeque;
 
 use super::Window;
 use super::buckets::{Buckets, bucket_of};
 use crate::base::clock::UnixSeconds;
+use crate::base::number;
 use crate::platform::facts::Point;
 
 const WINDOWS: usize = Window::ALL.len();
@@ -172,7 +173,7 @@ impl LatencySamples {
     fn forget(&mut self, starts: [usize; WINDOWS]) {
         let [.., expired] = starts;
         let excess = self.samples.len().saturating_sub(self.max_samples).max(expired);
-        self.dropped += (excess - expired) as u64;
+        self.dropped += number::count_u64(excess - expired);
         (0..WINDOWS).for_each(|window| self.leave(window, excess.min(self.end)));
         self.samples.drain(..excess);
         self.starts = self.starts.map(|start| start.saturating_sub(excess));

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use super::Window;
 use crate::base::clock::UnixSeconds;
+use crate::base::number;
 use crate::platform::facts::Point;
 
 /// Means over the windows and the maximum over the longest; `None` for a window without points.
@@ -39,7 +40,7 @@ impl RollingPoints {
     pub(super) fn expire(&mut self, now: UnixSeconds) {
         let expired = self.points.partition_point(|point| point.at < now - Window::OneHour.seconds());
         let excess = self.points.len().saturating_sub(MOST_POINTS).max(expired);
-        self.dropped += (excess - expired) as u64;
+        self.dropped += number::count_u64(excess - expired);
         self.points.drain(..excess);
     }
 
@@ -64,11 +65,10 @@ impl RollingPoints {
         }
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "a few thousand points at most")]
     fn mean(&self, now: UnixSeconds, window: Window) -> Option<f64> {
         let (count, sum) =
             self.within(now, window).fold((0_usize, 0.0), |(count, sum), value| (count + 1, sum + value));
-        (count > 0).then(|| sum / count as f64)
+        (count > 0).then(|| sum / number::float(number::count(count)))
     }
 
     fn within(&self, now: UnixSeconds, window: Window) -> impl Iterator<Item = f64> {
@@ -106,6 +106,15 @@ mod tests {
         let mut series = series(&[(2.0, 5.0), (1.0, 3.0)]);
         series.extend(&[Point { at: 1.0, value: 3.0 }, Point { at: 1.0, value: 5.0 }]);
         assert_eq!(series.stats(2.0).one_minute, Some(4.0));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_takes_the_windows_back() {
+        let series = series(&[(1000.0, 1.0), (1030.0, 2.0), (1090.0, 9.0)]);
+        assert_eq!(series.stats(1090.0).one_minute, Some(5.5));
+        let back = series.stats(1030.0);
+        assert_eq!((back.one_minute, back.one_hour, back.max), (Some(1.5), Some(1.5), Some(2.0)));
+        assert_eq!(series.stats(999.0), RollingStats::default());
     }
 
     #[test]

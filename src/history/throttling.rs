@@ -9,6 +9,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::base::clock::UnixSeconds;
+use crate::base::number;
 use crate::platform::facts::{ThrottlingDetail, ThrottlingEvent};
 
 /// Events are kept for the longest period that is counted.
@@ -74,7 +75,7 @@ impl Throttling {
         events.into_iter().for_each(|event| self.add(event));
         let expired = self.events.partition_point(|event| event.at < now - KEPT_SECONDS);
         let excess = self.events.len().saturating_sub(self.most).max(expired);
-        self.dropped += (excess - expired) as u64;
+        self.dropped += number::count_u64(excess - expired);
         self.events.drain(..excess);
         self.sweep();
     }

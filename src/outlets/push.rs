@@ -1,6 +1,6 @@
 //! Pushing: when ([`scheduler`]), how an attempt is repeated and counted ([`delivery`]), and one folder per sink.
 //!
-//! A new sink is a folder beside the others, its `mod` line, and its entry in [`SINKS`].
+//! A new sink is a folder beside the others, its `mod` line, and its entry in `SINKS`.
 
 pub mod batch;
 pub mod cloudwatch;

@@ -1,5 +1,5 @@
 //! Routes over snapshots: a handler reads a snapshot and renders it; none queries a source. A route is a file here and a
-//! line in [`ROUTES`]. Connections, access control and limits are in `http`.
+//! line in `ROUTES`. Connections, access control and limits are in `http`.
 
 mod exports;
 mod health;

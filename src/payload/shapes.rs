@@ -1,6 +1,6 @@
 //! The typed payload of `/metrics/combined` (`system`): names, nesting and nulls are the platform's.
 //!
-//! Holds shapes only; `monitoring`'s modules fill them. Reading is lenient: what an upstream does
+//! Holds shapes only; `view` fills them. Reading is lenient: what an upstream does
 //! not send takes its default, what is unknown here is skipped.
 
 mod capacity;
@@ -16,7 +16,6 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::platform::facts::{PerRole, QueueDepth};
 use crate::platform::gateway::GatewaySettings;
 
 pub use capacity::{
@@ -81,8 +80,4 @@ pub struct SystemPayload {
     /// The tick's time, Unix seconds.
     pub timestamp: f64,
     pub redis_info: RedisInfo,
-    /// What each role's depth is made of. Not in the platform's payload: for the catalog alone, and
-    /// `None` in what an upstream sent.
-    #[serde(skip)]
-    pub queue_depths: PerRole<Option<QueueDepth>>,
 }

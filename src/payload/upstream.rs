@@ -1,12 +1,13 @@
-//! What an upstream's `/monitoring/system` tells, as the same typed payload that redis mode computes.
+//! What an upstream's `/monitoring/system` sends, as the payload's shapes and then as a state.
 //!
-//! Reads leniently: a field of the wrong type loses itself and is told, older shapes are put where
+//! Reads leniently: a field of the wrong type is left out and reported, older shapes are moved to where
 //! today's are. Each component's own facts come from its own side; a side that failed leaves the
-//! other's. Fetching is `sources::proxy`'s matter.
+//! other's. `sources::proxy` fetches.
 
 mod bounded_json;
 mod legacy;
 mod merge;
+mod state;
 #[cfg(test)]
 mod tests;
 
@@ -17,6 +18,7 @@ use super::shapes::SystemPayload;
 use crate::platform::facts::{InputKind, Malformed};
 
 pub use merge::merge;
+pub use state::{Sides, state};
 
 /// Fields of the wrong type after which a body is not what it should be.
 const MOST_WRONG: usize = 32;
@@ -24,7 +26,7 @@ const MOST_WRONG: usize = 32;
 /// A payload, and what could not be read of it.
 #[derive(Debug, Default)]
 pub struct ParsedPayload {
-    pub monitoring: SystemPayload,
+    pub system: SystemPayload,
     pub malformed: Vec<Malformed>,
 }
 
@@ -46,7 +48,7 @@ pub fn read(body: &[u8], name: &str) -> Result<ParsedPayload, String> {
     let mut malformed = Vec::new();
     while malformed.len() < MOST_WRONG {
         match serde_path_to_error::deserialize(&document) {
-            Ok(monitoring) => return Ok(ParsedPayload { monitoring: fix_zero_capacity(monitoring), malformed }),
+            Ok(system) => return Ok(ParsedPayload { system: fix_zero_capacity(system), malformed }),
             Err(error) => {
                 let (key, problem) = (format!("{name}: {}", error.path()), without_value(error.inner()));
                 if !remove(&mut document, error.path()) {
@@ -66,12 +68,12 @@ fn without_value(error: &serde_json::Error) -> String {
 }
 
 /// Without its oldest defect: a fleet without capacity is full, not idle, when something is queued.
-fn fix_zero_capacity(mut monitoring: SystemPayload) -> SystemPayload {
-    let queue = &monitoring.queue_stats;
+fn fix_zero_capacity(mut system: SystemPayload) -> SystemPayload {
+    let queue = &system.queue_stats;
     if queue.capacity_context.weighted_max_capacity == Some(0) && queue.total > Some(0) {
-        monitoring.queue_utilization = Some(100.0);
+        system.queue_utilization = Some(100.0);
     }
-    monitoring
+    system
 }
 
 /// Takes the value at `path` out; whether there was one.

@@ -95,6 +95,12 @@ impl Keys {
         self.key(&format!("chat:sse:connections:{}:{}", worker.instance_id, worker.process_id))
     }
 
+    /// The keys of all ingress workers' SSE connections, as a person would search for them.
+    #[must_use]
+    pub fn sse_of_all_workers(&self) -> String {
+        self.key("chat:sse:connections:*")
+    }
+
     /// Ready tasks.
     #[must_use]
     pub fn queue(&self, role: Role) -> String {

@@ -26,7 +26,7 @@ impl Severity {
     }
 }
 
-/// A kind of problem: a row of [`ALL`].
+/// A kind of problem: a row of the table in `problems`.
 #[derive(Debug, Clone, Copy)]
 pub struct ProblemCode(&'static Row);
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Telemetry, locked};
 use crate::base::clock::UnixSeconds;
+use crate::base::number;
 
 /// Why the server closed a connection early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -92,7 +93,7 @@ impl Telemetry {
 
     /// The number of connections that are open now.
     pub fn set_open_connections(&self, connections: usize) {
-        locked(&self.http).open_connections = connections as u64;
+        locked(&self.http).open_connections = number::count_u64(connections);
     }
 
     /// The server closed a connection early.

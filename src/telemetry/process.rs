@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use crate::base::number;
+
 /// Clock ticks per second in `/proc`: fixed at 100 for user space on every Linux architecture we build for.
 const TICKS: f64 = 100.0;
 
@@ -53,10 +55,10 @@ fn boot_time() -> Option<f64> {
     after(&fs::read_to_string("/proc/stat").ok()?, "btime", 0)
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a count of file descriptors is small")]
 fn open_fds() -> Option<f64> {
     // One of them is the directory handle that lists them.
-    Some(fs::read_dir("/proc/self/fd").ok()?.count().saturating_sub(1) as f64)
+    let entries = fs::read_dir("/proc/self/fd").ok()?.count();
+    Some(number::float(number::count(entries.saturating_sub(1))))
 }
 
 #[cfg(test)]

@@ -60,6 +60,7 @@ fn queued(role: &str, value: f64) -> Sample {
         labels: vec![("role", role.to_owned())],
         part: Part::Whole,
         value,
+        scope: None,
     }
 }
 
@@ -101,6 +102,7 @@ async fn points_arrive_and_boto3_reads_them_back() {
         labels: vec![],
         part: Part::Whole,
         value: 31.25,
+        scope: None,
     };
     assert_eq!(push(&sink, &batch("a", at, vec![scalar, queued("chat", 0.0)])).await, Ok(2));
 

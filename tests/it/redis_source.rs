@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use kdcube_metrics::platform::facts::{
-    Circuit, Facts, InputKind, LatencySeries, Role, RollingSeries, Scope, Unreadable,
+    Circuit, CircuitState, Facts, InputKind, LatencySeries, Role, RollingSeries, Scope, Unreadable,
 };
 use kdcube_metrics::sources::redis::RedisSource;
 use kdcube_metrics::sources::redis::config::RedisConfig;
@@ -135,6 +135,39 @@ async fn malformed_values_are_reported_by_key_and_not_quoted() {
     }
     assert!(!format!("{:?}", signals.malformed).contains("secret"));
     assert_eq!((signals.process_keys_found, signals.heartbeats.len()), (2, 1));
+}
+
+#[tokio::test]
+async fn a_circuit_whose_text_is_malformed_is_unreadable_unless_its_state_is_known() {
+    let server = RedisServer::start();
+    let key = |circuit: Circuit, part: &str| format!("{P}:circuit_breaker:{}:{part}", circuit.as_str());
+    run(
+        &server,
+        &[
+            // The statistics are valid, but lag behind a state that nobody can read.
+            &["SET", &key(Circuit::Authentication, "state"), "ajar"],
+            &["SET", &key(Circuit::Authentication, "stats"), &circuit_stats("authentication", "open")],
+            // Neither a state nor valid statistics.
+            &["SET", &key(Circuit::RateLimiter, "stats"), "{}"],
+            // A valid state needs no statistics.
+            &["SET", &key(Circuit::Backpressure, "state"), "half_open"],
+            &["SET", &key(Circuit::Backpressure, "stats"), "{}"],
+        ],
+    );
+    let facts = source(&server.url()).collect(NOW).await.unwrap();
+    let malformed = [Circuit::Authentication, Circuit::RateLimiter].map(Unreadable::CircuitState);
+    assert_eq!(facts.unreadable, malformed.into());
+    assert!(facts.circuits[&Circuit::Authentication].stats.is_some());
+    assert_eq!(facts.circuits[&Circuit::Backpressure].state, Some(CircuitState::HalfOpen));
+}
+
+fn circuit_stats(name: &str, state: &str) -> String {
+    let stats = serde_json::json!({
+        "name": name, "state": state, "failure_count": 1, "success_count": 0, "last_failure_time": NOW,
+        "last_success_time": null, "total_requests": 1, "total_failures": 1, "opened_at": NOW,
+        "last_state_change": NOW, "consecutive_failures": 1, "consecutive_successes": 0,
+    });
+    stats.to_string()
 }
 
 #[tokio::test]

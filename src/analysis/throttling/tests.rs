@@ -17,6 +17,10 @@ fn event(age: f64, session: Option<&str>, http_status: Option<i64>) -> Throttlin
     ThrottlingEvent { at: NOW - age, detail: Some(detail) }
 }
 
+fn per(history: &History, requests: &BTreeMap<String, i64>) -> Vec<ThrottlingPeriod> {
+    periods(history.throttling(), &Reading::Value(requests), NOW)
+}
+
 fn kept(events: Vec<ThrottlingEvent>) -> History {
     let mut history = History::new(1000);
     history.absorb(&mut Facts { throttling_events: events, ..Facts::default() }, NOW);
@@ -28,12 +32,10 @@ fn bounds_are_inclusive_and_the_future_does_not_count() {
     let ages = [-1.0, 0.0, 60.0, 60.5, 3600.0, 3600.5, 86400.0, 86400.5];
     let history = kept(ages.iter().map(|age| event(*age, None, Some(429))).collect());
     let events = history.throttling();
-    let periods = periods(events, Some(&BTreeMap::new()), NOW);
-    let totals: Vec<_> = PERIODS.iter().map(|hours| periods[&format!("{hours}h")].total_throttled).collect();
+    let totals: Vec<_> = per(&history, &BTreeMap::new()).iter().map(|period| period.throttled).collect();
     assert_eq!(totals, [4, 5, 5, 5, 6]);
     let windows = windows(events, NOW);
-    assert_eq!(windows.one_minute.unwrap().total_throttled, 2);
-    assert_eq!(windows.one_hour.unwrap().events_per_min, 0.07);
+    assert_eq!((windows.one_minute.total.get(), windows.one_hour.total.get()), (Some(2), Some(4)));
     assert_eq!(recent(events, NOW).len(), 4);
 }
 
@@ -43,7 +45,7 @@ fn sessions_come_most_first_then_first_seen() {
     // s29 is the oldest; s3 and s7 are throttled twice, s7 first of the two.
     let mut events: Vec<_> = names.iter().enumerate().map(|(n, name)| event(n as f64, Some(name), Some(503))).collect();
     events.extend([event(100.0, Some("s7"), None), event(90.0, Some("s3"), None)]);
-    let top = &periods(kept(events).throttling(), Some(&BTreeMap::new()), NOW)["1h"].top_throttled_sessions;
+    let top = &per(&kept(events), &BTreeMap::new())[0].top_sessions;
     let order: Vec<&str> = top.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(order, ["s7", "s3", "s29", "s28", "s27", "s26", "s25", "s24", "s23", "s22"]);
 }
@@ -52,26 +54,27 @@ fn sessions_come_most_first_then_first_seen() {
 fn requests_are_those_of_the_last_clock_hours() {
     let requests = [("2026-01-01_00", 3), ("2025-12-31_23", 100), ("2025-12-31_22", 50), ("2025-12-31_21", 1000)];
     let requests = requests.map(|(hour, count)| (hour.to_owned(), count)).into();
-    let periods = periods(kept(vec![event(1.0, None, None); 7]).throttling(), Some(&requests), NOW);
-    let (one, three) = (&periods["1h"], &periods["3h"]);
-    assert_eq!((one.total_requests, one.total_attempted, one.throttle_rate), (Some(3), Some(7), Some(100.0)));
-    assert_eq!((three.total_requests, three.total_attempted, three.throttle_rate), (Some(153), Some(153), Some(4.58)));
-    assert_eq!(one.throttled_by_reason["unknown"], 7);
+    let periods = per(&kept(vec![event(1.0, None, None); 7]), &requests);
+    let (one, three) = (&periods[0], &periods[1]);
+    assert_eq!((one.requests.get(), one.attempted.get(), one.rate.get()), (Some(3), Some(7), Some(1.0)));
+    let rate = Some(7.0 / 153.0);
+    assert_eq!((three.requests.get(), three.attempted.get(), three.rate.get()), (Some(153), Some(153), rate));
+    assert_eq!(one.by_reason["unknown"], 7);
 }
 
 #[test]
 fn without_requests_nothing_was_attempted() {
-    let periods = periods(kept(vec![event(1.0, None, None)]).throttling(), Some(&BTreeMap::new()), NOW);
-    assert_eq!((periods["1h"].total_attempted, periods["1h"].throttle_rate), (Some(0), Some(0.0)));
-    assert_eq!(periods["24h"].hourly_stats["2026-01-01_00"], 1);
+    let periods = per(&kept(vec![event(1.0, None, None)]), &BTreeMap::new());
+    assert_eq!((periods[0].attempted.get(), periods[0].rate.get()), (Some(0), Some(0.0)));
+    assert_eq!((periods[4].hours, periods[4].by_hour["2026-01-01_00"]), (24, 1));
 }
 
 #[test]
 fn an_unreadable_event_counts_without_reason() {
     let history = kept(vec![ThrottlingEvent { at: NOW, detail: None }]);
     let events = history.throttling();
-    let period = &periods(events, Some(&BTreeMap::new()), NOW)["1h"];
-    assert_eq!((period.total_throttled, period.throttled_by_reason.len()), (1, 0));
+    let period = &per(&history, &BTreeMap::new())[0];
+    assert_eq!((period.throttled, period.by_reason.len()), (1, 0));
     assert!(recent(events, NOW).is_empty());
 }
 

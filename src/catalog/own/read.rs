@@ -1,16 +1,11 @@
 //! Readers of the own rows: the server's state in, labelled values out; what is unknown stays out.
 
+use crate::base::number::float_u64;
 use crate::catalog::{Part, Rows};
 use crate::telemetry::OwnState;
 use crate::telemetry::exports::SinkCounts;
 use crate::telemetry::histogram::Histogram;
 use crate::telemetry::http::CloseReason;
-
-/// Counts stay far below 2^53, where a float is still exact.
-#[expect(clippy::cast_precision_loss, reason = "counts are far below 2^53")]
-pub(super) const fn count(value: u64) -> f64 {
-    value as f64
-}
 
 /// 1 for yes, 0 for no.
 pub(super) fn flag(value: bool) -> f64 {
@@ -23,8 +18,8 @@ pub(super) fn build_info(_: &OwnState, rows: &mut Rows<'_>) {
 }
 
 pub(super) fn ticks(state: &OwnState, rows: &mut Rows<'_>) {
-    rows.push(&["ok"], count(state.ticks.ok));
-    rows.push(&["failed"], count(state.ticks.failed));
+    rows.push(&["ok"], float_u64(state.ticks.ok));
+    rows.push(&["failed"], float_u64(state.ticks.failed));
 }
 
 pub(super) fn upstream_up(state: &OwnState, rows: &mut Rows<'_>) {
@@ -41,41 +36,41 @@ pub(super) fn upstream_payload_age(state: &OwnState, rows: &mut Rows<'_>) {
 
 pub(super) fn upstream_requests(state: &OwnState, rows: &mut Rows<'_>) {
     for (upstream, counts) in &state.upstreams {
-        rows.push(&[upstream, "ok"], count(counts.ok));
-        rows.push(&[upstream, "failed"], count(counts.failed));
+        rows.push(&[upstream, "ok"], float_u64(counts.ok));
+        rows.push(&[upstream, "failed"], float_u64(counts.failed));
     }
 }
 
 pub(super) fn malformed(state: &OwnState, rows: &mut Rows<'_>) {
     for (kind, inputs) in &state.sources.malformed {
-        rows.push(&[kind.as_str()], count(*inputs));
+        rows.push(&[kind.as_str()], float_u64(*inputs));
     }
 }
 
 pub(super) fn http_requests(state: &OwnState, rows: &mut Rows<'_>) {
     for ((route, status), requests) in &state.http.requests {
-        rows.push(&[route, &status.to_string()], count(*requests));
+        rows.push(&[route, &status.to_string()], float_u64(*requests));
     }
 }
 
 pub(super) fn closed_early(state: &OwnState, rows: &mut Rows<'_>) {
     for reason in CloseReason::ALL {
-        rows.push(&[reason.as_str()], count(state.http.closed_early(reason)));
+        rows.push(&[reason.as_str()], float_u64(state.http.closed_early(reason)));
     }
 }
 
 pub(super) fn reloads(state: &OwnState, rows: &mut Rows<'_>) {
     for (files, counts) in &state.http.reloads {
-        rows.push(&[files.as_str(), "ok"], count(counts.ok));
-        rows.push(&[files.as_str(), "failed"], count(counts.failed));
+        rows.push(&[files.as_str(), "ok"], float_u64(counts.ok));
+        rows.push(&[files.as_str(), "failed"], float_u64(counts.failed));
     }
 }
 
 pub(super) fn exports(state: &OwnState, rows: &mut Rows<'_>) {
     for (sink, counts) in &state.exports {
-        rows.push(&[sink, "ok"], count(counts.ok));
-        rows.push(&[sink, "no_data"], count(counts.no_data));
-        rows.push(&[sink, "failed"], count(counts.failed));
+        rows.push(&[sink, "ok"], float_u64(counts.ok));
+        rows.push(&[sink, "no_data"], float_u64(counts.no_data));
+        rows.push(&[sink, "failed"], float_u64(counts.failed));
     }
 }
 
@@ -94,8 +89,8 @@ pub(super) fn export_durations(state: &OwnState, rows: &mut Rows<'_>) {
 /// Every part of a histogram, in the order of the text formats.
 pub(super) fn histogram(labels: &[&str], histogram: &Histogram, rows: &mut Rows<'_>) {
     for (le, observations) in histogram.cumulative() {
-        rows.push_part(labels, Part::Bucket { le }, Some(count(observations)));
+        rows.push_part(labels, Part::Bucket { le }, Some(float_u64(observations)));
     }
     rows.push_part(labels, Part::Sum, Some(histogram.sum_seconds()));
-    rows.push_part(labels, Part::Count, Some(count(histogram.count())));
+    rows.push_part(labels, Part::Count, Some(float_u64(histogram.count())));
 }

@@ -50,6 +50,35 @@ fn a_sample_from_the_future_counts_from_its_time_on() {
 }
 
 #[test]
+fn a_clock_that_is_set_back_takes_every_window_back() {
+    let mut series = LatencySamples::new(10_000);
+    let points: Vec<Point> =
+        (0..120_u8).map(|i| Point { at: 10_000.0 + f64::from(i) * 10.0, value: f64::from(i % 7) }).collect();
+    series.extend(points.clone());
+    // Forward, an hour's window back and a little back: starts and end move each in both directions.
+    for now in [11_200.0, 10_300.0, 10_310.0, 10_305.0, 11_200.0] {
+        series.advance(now);
+        assert_all(&series, &points, now);
+    }
+    let late = Point { at: 10_301.0, value: 99.0 };
+    series.advance(10_302.0);
+    series.extend(vec![late]);
+    series.advance(10_303.0);
+    assert_all(&series, &[points, vec![late]].concat(), 10_303.0);
+}
+
+#[test]
+fn what_is_dropped_no_longer_counts_after_the_clock_is_set_back() {
+    let mut series = LatencySamples::new(3);
+    let points: Vec<Point> = (0..5_u8).map(|i| Point { at: 100.0 + f64::from(i), value: f64::from(i) }).collect();
+    series.extend(points.clone());
+    series.advance(110.0);
+    series.advance(102.5);
+    assert_eq!(series.dropped(), 2);
+    assert_all(&series, &points[2..], 102.5);
+}
+
+#[test]
 fn many_late_samples_are_sorted_in() {
     let mut series = LatencySamples::new(10_000);
     let points = |from: f64, count: u16| -> Vec<Point> {

@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use super::*;
+use crate::analysis::recorded::Case;
 use crate::catalog::{Part, Unit, find, own};
 use crate::platform::facts::{Component, InputKind};
 use crate::telemetry::http::{CloseReason, WatchedFiles};
 use crate::telemetry::{ExportEnd, Observed, PointCounts, Telemetry};
 
 fn sample(labels: Vec<(&'static str, String)>, value: f64) -> Sample {
-    Sample { metric: find("proc_queue_wait_seconds").expect("known"), labels, part: Part::Whole, value }
+    let metric = find("proc_queue_wait_seconds").expect("known");
+    Sample { metric, labels, part: Part::Whole, value, scope: None }
 }
 
 #[test]
@@ -67,9 +69,7 @@ fn a_counter_family_drops_its_suffix_in_openmetrics() {
 #[test]
 fn the_whole_output_is_as_it_was() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/conformance/cases/fleet-component-config.json");
-    let case: serde_json::Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
-    let system = serde_json::from_value(case["expected"]["system"].clone()).unwrap();
-    let samples = crate::catalog::samples(&system);
+    let samples = crate::catalog::samples(&Case::read(path.as_ref()).state());
     insta::assert_snapshot!("text", render(&samples, &Mapping::default(), TextFormat::Text));
     insta::assert_snapshot!("openmetrics", render(&samples, &Mapping::default(), TextFormat::OpenMetrics));
 }

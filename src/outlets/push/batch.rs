@@ -45,6 +45,6 @@ impl ExportBatch {
 
 impl SnapshotSamples {
     fn of(snapshot: &Snapshot) -> Self {
-        Self { id: snapshot.id.to_string(), at: snapshot.taken_at, samples: catalog::samples(&snapshot.monitoring) }
+        Self { id: snapshot.id.to_string(), at: snapshot.taken_at, samples: catalog::samples(&snapshot.state) }
     }
 }

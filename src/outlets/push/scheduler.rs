@@ -49,9 +49,8 @@ fn push(exports: &Arc<Exports>, reader: &SnapshotReader, interval: Duration) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analysis::SystemPayload;
     use crate::base::clock::FixedClock;
-    use crate::engine::snapshot::{self, Publisher, Snapshot};
+    use crate::engine::snapshot::{self, Publisher, RunId, Snapshot};
     use crate::outlets::push::fake_sink::{Act, Fake};
 
     const INTERVAL: Duration = Duration::from_secs(10);
@@ -66,9 +65,11 @@ mod tests {
         publisher
     }
 
-    fn publish(publisher: &Publisher, id: &str) {
-        let monitoring = SystemPayload::default();
-        publisher.publish(Arc::new(Snapshot { id: id.to_owned(), taken_at: 0.0, taken: Instant::now(), monitoring }));
+    /// Publishes an empty snapshot; returns its id.
+    fn publish(publisher: &Publisher) -> String {
+        let id = RunId::random().snapshot(1);
+        publisher.publish(Arc::new(Snapshot { id, taken_at: 0.0, taken: Instant::now(), state: Arc::default() }));
+        id.to_string()
     }
 
     /// When each batch's first attempt began.
@@ -83,10 +84,10 @@ mod tests {
             let sink = Fake::new(&[Act::Take]);
             let publisher = running(&[&sink], false);
             let start = Instant::now();
-            publish(&publisher, "a");
+            publish(&publisher);
             for _ in 0..100 {
                 tokio::time::sleep(INTERVAL / 2).await;
-                publish(&publisher, "b");
+                publish(&publisher);
             }
             let times = times(&sink);
             assert!((49..=51).contains(&times.len()), "{}", times.len());
@@ -106,9 +107,9 @@ mod tests {
         let _silent = running(&[&never], true);
         tokio::time::sleep(3 * INTERVAL / 10).await;
         assert_eq!((late.attempts(), never.attempts()), (0, 0));
-        publish(&publisher, "first");
+        let first = publish(&publisher);
         tokio::time::sleep(INTERVAL / 10).await;
-        assert_eq!(late.seen(|seen| seen.attempts[0].1.clone()).as_deref(), Some("first"));
+        assert_eq!(late.seen(|seen| seen.attempts[0].1.clone()), Some(first));
         tokio::time::sleep(INTERVAL).await;
         let (at, id) = never.seen(|seen| seen.attempts[0].clone());
         assert_eq!(id, None, "that there is no snapshot is pushed too");
@@ -120,7 +121,7 @@ mod tests {
         let (hangs, panics, works) = (Fake::new(&[Act::Hang]), Fake::new(&[Act::Panic]), Fake::new(&[Act::Take]));
         let publisher = running(&[&hangs, &panics, &works], false);
         for _ in 0..100 {
-            publish(&publisher, "a");
+            publish(&publisher);
             tokio::time::sleep(INTERVAL).await;
         }
         let times = times(&works);

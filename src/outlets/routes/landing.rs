@@ -8,7 +8,8 @@ use axum::routing::get;
 
 use super::route::{Route, RouteClass};
 use super::{ROUTES, RouteState};
-use crate::catalog::{self, Reading, Unit};
+use crate::analysis::state::Reading;
+use crate::catalog::{self, Unit};
 use crate::engine::snapshot::Snapshot;
 use crate::outlets::http::layers::compression;
 
@@ -78,15 +79,20 @@ const fn suffix(unit: Unit) -> &'static str {
     }
 }
 
+/// A reason may name a key or a path, whose letters are the outside's.
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
 fn numbers(snapshot: &Snapshot, page: &mut String) {
     page.push_str("<h2>Now</h2><table>");
-    for (metric, reading) in catalog::scalars(&snapshot.monitoring) {
+    for (metric, reading) in catalog::scalars(&snapshot.state) {
         let (class, shown) = match reading {
             Reading::Value(value) => {
                 let text = format!("{value:.3}");
                 ("n", format!("{}{}", text.trim_end_matches('0').trim_end_matches('.'), suffix(metric.unit)))
             }
-            Reading::Absent(why) => ("a", format!("absent: {why}")),
+            Reading::Absent(why) => ("a", format!("absent: {}", escaped(&why.to_string()))),
         };
         let _ = write!(page, "<tr><td><code>{}</code><td class=\"{class}\">{shown}<td>{}", metric.key, metric.help);
     }

@@ -18,7 +18,7 @@ use super::route::{Route, RouteClass};
 use super::{RouteState, negotiate};
 use crate::base::gzip;
 use crate::catalog::{self, own};
-use crate::engine::snapshot::{Snapshot, SnapshotReader};
+use crate::engine::snapshot::{Snapshot, SnapshotId, SnapshotReader};
 use crate::outlets::exposition::{self, TextFormat};
 use crate::outlets::names::Mapping;
 use crate::telemetry::{Observed, Telemetry};
@@ -45,7 +45,7 @@ pub(super) struct Scrapes {
 /// One rendering and its inputs.
 #[derive(Debug)]
 struct CachedBody {
-    snapshot: Option<String>,
+    snapshot: Option<SnapshotId>,
     up: bool,
     made: Instant,
     body: Bytes,
@@ -64,8 +64,8 @@ impl ScrapeInputs {
     }
 
     fn are_of(&self, cached: &CachedBody) -> bool {
-        let snapshot = self.snapshot.as_ref().map(|snapshot| snapshot.id.as_str());
-        cached.made.elapsed() < OWN_TTL && cached.snapshot.as_deref() == snapshot && cached.up == self.observed.up
+        let snapshot = self.snapshot.as_ref().map(|snapshot| snapshot.id);
+        cached.made.elapsed() < OWN_TTL && cached.snapshot == snapshot && cached.up == self.observed.up
     }
 }
 
@@ -104,14 +104,14 @@ impl Scrapes {
         }
         let text = self.render(format, inputs, telemetry);
         let body = Bytes::from(if zipped { gzip::compress(&text) } else { text.into_bytes() });
-        let snapshot = inputs.snapshot.as_ref().map(|snapshot| snapshot.id.clone());
+        let snapshot = inputs.snapshot.as_ref().map(|snapshot| snapshot.id);
         *cached = Some(CachedBody { snapshot, up: inputs.observed.up, made: Instant::now(), body: body.clone() });
         body
     }
 
     fn render(&self, format: TextFormat, inputs: &ScrapeInputs, telemetry: &Telemetry) -> String {
         let mut samples = match &inputs.snapshot {
-            Some(snapshot) => catalog::samples(&snapshot.monitoring),
+            Some(snapshot) => catalog::samples(&snapshot.state),
             None => Vec::new(),
         };
         samples.extend(own::samples(&telemetry.own_state(inputs.observed)));

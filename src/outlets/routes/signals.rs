@@ -34,11 +34,14 @@ async fn nested(State(state): State<RouteState>) -> Result<Response, HttpProblem
 fn signals(snapshot: &Snapshot) -> Value {
     let mut root = Map::new();
     let age = (snapshot.age().as_secs_f64() * 1000.0).round() / 1000.0;
-    root.insert("snapshot".to_owned(), json!({"id": snapshot.id, "time": snapshot.taken_at, "age_seconds": age}));
-    for (metric, reading) in catalog::scalars(&snapshot.monitoring) {
+    root.insert(
+        "snapshot".to_owned(),
+        json!({"id": snapshot.id.to_string(), "time": snapshot.taken_at, "age_seconds": age}),
+    );
+    for (metric, reading) in catalog::scalars(&snapshot.state) {
         put(&mut root, &path(metric.key), reading.value().map_or(Value::Null, number::json));
     }
-    root.insert("families".to_owned(), families(&catalog::samples(&snapshot.monitoring)));
+    root.insert("families".to_owned(), families(&catalog::samples(&snapshot.state)));
     Value::Object(root)
 }
 
@@ -122,6 +125,7 @@ mod tests {
             labels,
             part: catalog::Part::Whole,
             value: 1.5,
+            scope: None,
         };
         let json = families(&[sample(vec![("percentile", "p95".to_owned()), ("window", "1m".to_owned())])]);
         assert_eq!(json["proc_queue_wait_seconds"]["p95"]["1m"], 1.5);

@@ -8,9 +8,10 @@ use serde::Serialize;
 
 use super::route::{Route, RouteClass};
 use super::{RouteState, upstreams};
-use crate::analysis::SystemPayload;
 use crate::outlets::http::layers::compression;
 use crate::outlets::http::problem::HttpProblem;
+use crate::payload;
+use crate::payload::shapes::SystemPayload;
 use crate::platform::facts::Component;
 
 pub(super) const COMBINED: Route = Route {
@@ -38,10 +39,10 @@ pub(super) const PROC: Route = Route {
 };
 
 #[derive(Serialize)]
-struct SystemEnvelope<'a> {
+struct SystemEnvelope {
     timestamp: f64,
     mode: &'static str,
-    system: &'a SystemPayload,
+    system: SystemPayload,
 }
 
 /// `{"timestamp", "mode", "system"}`; in proxy mode `{"timestamp", "mode", "ingress", "proc"}`.
@@ -50,7 +51,11 @@ async fn combined(State(state): State<RouteState>) -> Result<Response, HttpProbl
         return upstreams::combined(&state, replies).await;
     }
     let snapshot = state.fresh().await?;
-    let body = SystemEnvelope { timestamp: snapshot.taken_at, mode: state.config.mode, system: &snapshot.monitoring };
+    let body = SystemEnvelope {
+        timestamp: snapshot.taken_at,
+        mode: state.config.mode,
+        system: payload::system(&snapshot.state),
+    };
     Ok(Json(body).into_response())
 }
 
@@ -68,5 +73,5 @@ async fn bare(state: &RouteState, component: Component) -> Result<Response, Http
         return upstreams::component(state, replies, component).await;
     }
     let snapshot = state.fresh().await?;
-    Ok(Json(&snapshot.monitoring).into_response())
+    Ok(Json(payload::system(&snapshot.state)).into_response())
 }

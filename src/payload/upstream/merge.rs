@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::analysis::SystemPayload;
 use crate::base::clock::UnixSeconds;
-use crate::payload::shapes::ServiceStats;
+use crate::payload::shapes::{ServiceStats, SystemPayload};
 
 /// The service that is ingress, as instances name it.
 const INGRESS: &str = "chat_rest";

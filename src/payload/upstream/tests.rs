@@ -3,48 +3,134 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{ParsedPayload, merge, read};
-use crate::analysis::SystemPayload;
+use super::{ParsedPayload, Sides, merge, read, state};
+use crate::analysis::SystemState;
+use crate::analysis::recorded::Case;
+use crate::analysis::state::Cause;
 use crate::catalog::{self, Sample};
+use crate::payload::shapes::SystemPayload;
+
+/// Both sides were read, and nothing in them was malformed.
+const BOTH: Sides<'static> = Sides { ingress: None, proc: None, malformed: &[] };
 
 fn told(payload: &Value) -> ParsedPayload {
     read(payload.to_string().as_bytes(), "proc").unwrap_or_else(|problem| panic!("{problem}"))
 }
 
 fn system(payload: &Value) -> SystemPayload {
-    told(payload).monitoring
+    told(payload).system
 }
 
 fn scalar(key: &str, system: &SystemPayload) -> Option<f64> {
-    catalog::scalar(key, system)
+    catalog::scalar(key, &state(system, BOTH))
 }
 
-/// The payloads of the recorded cases by name.
-fn recorded() -> Vec<(String, Value)> {
-    let cases = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/conformance/cases")).unwrap();
-    let read = |path: std::path::PathBuf| {
-        let case: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-        (case["name"].as_str().unwrap().to_owned(), case["expected"]["system"].clone())
-    };
-    cases.map(|entry| read(entry.unwrap().path())).collect()
+fn samples(system: &SystemPayload) -> Vec<Sample> {
+    catalog::samples(&state(system, BOTH))
+}
+
+/// A name that two samples of different sources have in common.
+fn series(sample: &Sample) -> (&'static str, Vec<(&'static str, String)>) {
+    (sample.metric.key, sample.labels.clone())
 }
 
 #[test]
 fn recorded_payloads_give_the_metrics_of_redis_mode() {
-    let recorded = recorded();
-    assert_eq!(recorded.len(), 26);
-    for (name, payload) in recorded {
-        let direct: SystemPayload = serde_json::from_value(payload.clone()).unwrap();
-        let told = told(&payload);
-        assert_eq!(told.malformed, [], "{name}");
-        let both = merge(Some(told.monitoring.clone()), Some(told.monitoring), direct.timestamp);
-        assert_eq!(catalog::samples(&both), catalog::samples(&direct), "{name}");
+    for case in Case::all() {
+        let told = told(&case.system);
+        assert_eq!(told.malformed, [], "{}", case.name);
+        let both = merge(Some(told.system.clone()), Some(told.system), case.system["timestamp"].as_f64().unwrap());
+        let upstream: Vec<Sample> = samples(&both);
+        let direct = catalog::samples(&case.state());
+        // What a role's depth is made of is not sent.
+        let direct: Vec<&Sample> = direct.iter().filter(|sample| sample.metric.key != "proc_queue_tasks").collect();
+        let names = |samples: &[Sample]| samples.iter().map(series).collect::<Vec<_>>();
+        assert_eq!(names(&upstream), direct.iter().map(|sample| series(sample)).collect::<Vec<_>>(), "{}", case.name);
+        for (sent, own) in upstream.iter().zip(direct) {
+            // The payload rounds windows to two decimals, those of percentages to one.
+            let rounding = if sent.metric.key.ends_with("_window") { 0.005_001 } else { 1e-9 };
+            assert!((sent.value - own.value).abs() <= rounding, "{}: {sent:?} and {own:?}", case.name);
+        }
     }
+}
+
+fn fleet_case() -> Value {
+    Case::all().into_iter().find(|case| case.name == "fleet-component-config").unwrap().system
+}
+
+#[test]
+fn what_is_not_sent_names_the_upstream_and_the_path() {
+    let told = told(&json!({"queue_stats": {"total": "x"}}));
+    let merged = merge(None, Some(told.system), 0.0);
+    let sides = Sides { ingress: Some(Cause::UpstreamFailed), proc: None, malformed: &told.malformed };
+    let state = state(&merged, sides);
+    let reason = |key: &str| {
+        let (_, reading) = catalog::scalars(&state).find(|(metric, _)| metric.key == key).unwrap();
+        reading.reason().unwrap().to_string()
+    };
+    assert!(reason("proc.queue.total").starts_with("it cannot be read: proc: queue_stats.total (expected "));
+    assert_eq!(
+        reason("proc.exec.p95_ms"),
+        "the upstream does not send it: proc: components.proc.latency.exec_ms.1m.p95"
+    );
+    assert_eq!(reason("ingress.sse.sessions"), "the upstream request failed: ingress");
+    assert_eq!(state.left_out.len(), 1);
+}
+
+#[test]
+fn numbers_that_contradict_each_other_are_absent() {
+    let queue = json!({"total": 3, "anonymous": 2, "registered": 2, "paid": 0, "privileged": 0});
+    let sent = state(&system(&json!({"queue_stats": queue})), BOTH);
+    let cause = |state: &SystemState| state.queue.depths.external.reason().map(|reason| reason.cause);
+    assert_eq!(cause(&sent), Some(Cause::Implausible));
+    let negative = state(&system(&json!({"queue_stats": {"total": -1}})), BOTH);
+    assert_eq!(negative.queue.total.get(), None);
+}
+
+#[test]
+fn ingress_alone_hands_over_its_own_and_what_both_know() {
+    let merged = merge(Some(system(&fleet_case())), None, 7.0);
+    let sides = Sides { ingress: None, proc: Some(Cause::NoUpstream), malformed: &[] };
+    let state = state(&merged, sides);
+    assert_eq!(state.at, 7.0);
+    assert!(state.ingress.known().is_some() && state.ingress_hint.known().is_some() && state.sse.known().is_some());
+    assert_eq!(state.circuits.len(), 3);
+    assert!(state.circuits.values().all(|breaker| breaker.state.known().is_some()));
+    let throttling = state.throttling.known().unwrap();
+    assert!(throttling.windows.one_hour.total.known().is_some() && throttling.periods.len() == 5);
+    assert!(!throttling.recent.is_empty() || merged.recent_throttling_events.is_empty());
+    for absent in [state.queue.total.reason(), state.capacity.total.reason(), state.database.estimated_total.reason()] {
+        assert_eq!(absent.map(|reason| reason.cause), Some(Cause::NoUpstream));
+    }
+    assert_eq!(state.proc.reason().map(|reason| reason.cause), Some(Cause::NoUpstream));
+    assert!(merged.instances.values().all(|services| services.keys().all(|service| service == "chat_rest")));
+}
+
+#[test]
+fn services_of_an_instance_are_kept_by_side() {
+    let payload = json!({"instances": {
+        "both": {"chat_rest": {}, "chat_proc": {}, "chat_search": {}}, "rest": {"chat_rest": {}}, "none": {}}});
+    let services = |merged: SystemPayload| {
+        merged.instances.into_iter().map(|(id, services)| (id, services.into_keys().collect())).collect::<Vec<_>>()
+    };
+    let listed = |id: &str, names: &[&str]| (id.to_owned(), names.iter().map(|name| (*name).to_owned()).collect());
+    let proc: Vec<(String, Vec<String>)> = services(merge(None, Some(system(&payload)), 0.0));
+    assert_eq!(proc, [listed("both", &["chat_proc", "chat_search"])]);
+    let ingress = services(merge(Some(system(&payload)), None, 0.0));
+    assert_eq!(ingress, [listed("both", &["chat_rest"]), listed("rest", &["chat_rest"])]);
+}
+
+#[test]
+fn a_circuit_of_unknown_name_is_left_out_and_listed() {
+    let sent = json!({"circuit_breakers": {"weather": {"state": "open"}, "authentication": {"state": "ajar"}}});
+    let state = state(&system(&sent), BOTH);
+    assert_eq!(state.left_out[0].reason.to_string(), "its name is not a known one: proc: circuit_breakers.weather");
+    assert!(state.circuits.values().all(|breaker| breaker.state.known().is_none()));
 }
 
 #[test]
 fn each_side_counts_for_its_own() {
-    let (_, payload) = recorded().into_iter().find(|(name, _)| name == "fleet-component-config").unwrap();
+    let payload = fleet_case();
     let mut other = payload.clone();
     other["queue_stats"]["total"] = json!(4711);
     other["sse_connections"]["total_connections"] = json!(4712);
@@ -62,11 +148,11 @@ fn each_side_counts_for_its_own() {
             || key.starts_with("capacity")
             || key.starts_with("db_")
     };
-    assert_eq!(names(catalog::samples(&ingress)).iter().filter(|key| proc_only(key)).count(), 0);
+    assert_eq!(names(samples(&ingress)).iter().filter(|key| proc_only(key)).count(), 0);
 
     let proc = merge(None, Some(system(&payload)), 1.0);
     assert!(scalar("proc.queue.total", &proc).is_some());
-    assert_eq!(names(catalog::samples(&proc)).iter().filter(|key| key.starts_with("ingress")).count(), 0);
+    assert_eq!(names(samples(&proc)).iter().filter(|key| key.starts_with("ingress")).count(), 0);
     assert!(proc.instances.values().all(|services| !services.contains_key("chat_rest")));
 }
 
@@ -128,7 +214,7 @@ fn what_is_not_sent_is_absent() {
     ] {
         let system = system(&payload);
         let both = merge(Some(system.clone()), Some(system), 0.0);
-        assert_eq!(catalog::samples(&both), [], "{payload}");
+        assert_eq!(samples(&both), [], "{payload}");
     }
 }
 
@@ -139,8 +225,8 @@ fn a_field_of_the_wrong_type_loses_itself() {
         "components": {"proc": {"instances": [{"processes": {}}, 7], "load": null}},
         "queue_utilization": 12.5,
     }));
-    assert_eq!(scalar("proc.queue.utilization_percent", &told.monitoring), Some(12.5));
-    assert_eq!((told.monitoring.queue_stats.total, told.monitoring.queue_stats.paid), (None, Some(3)));
+    assert_eq!(scalar("proc.queue.utilization_percent", &told.system), Some(12.5));
+    assert_eq!((told.system.queue_stats.total, told.system.queue_stats.paid), (None, Some(3)));
     let keys: Vec<_> = told.malformed.iter().map(|malformed| malformed.key.as_str()).collect();
     for key in ["proc: queue_stats.total", "proc: queue_stats.analytics.avg_wait_times.paid"] {
         assert!(keys.contains(&key), "{key} in {keys:?}");
@@ -215,8 +301,8 @@ proptest! {
     #[test]
     fn whatever_is_sent_gives_numbers_or_nothing(payload in any_json()) {
         if let Ok(told) = read(payload.to_string().as_bytes(), "proc") {
-            let both = merge(Some(told.monitoring.clone()), Some(told.monitoring), 0.0);
-            for sample in catalog::samples(&both) {
+            let both = merge(Some(told.system.clone()), Some(told.system), 0.0);
+            for sample in samples(&both) {
                 prop_assert!(sample.value.is_finite());
             }
         }

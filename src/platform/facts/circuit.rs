@@ -14,10 +14,6 @@ pub enum Circuit {
 impl Circuit {
     pub const ALL: [Self; 3] = [Self::Authentication, Self::RateLimiter, Self::Backpressure];
 
-    /// The words of all [`CircuitState`]s.
-    pub const STATES: [&str; 3] =
-        [CircuitState::Closed.as_str(), CircuitState::Open.as_str(), CircuitState::HalfOpen.as_str()];
-
     /// The word in keys, labels and payloads.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -60,5 +60,8 @@ pub enum Unreadable {
     Latency(LatencySeries),
     Throttling,
     HourlyRequests,
+    /// Neither its state nor its statistics.
     Circuit(Circuit),
+    /// A malformed state, where the platform shows the one in the statistics, or `closed`.
+    CircuitState(Circuit),
 }

@@ -14,9 +14,9 @@ use super::replies::Replies;
 use super::tail::number;
 use super::values::Values;
 use crate::base::clock::UnixSeconds;
-use crate::platform::facts::{Component, Departed, Facts, InputKind, WorkerId};
+use crate::platform::facts::{Component, Departed, Facts, Heartbeat, InputKind, WorkerId};
 use crate::platform::keys::{Keys, ProcessName};
-use crate::platform::parse;
+use crate::platform::parse::{self, ParseError};
 
 /// COUNT of a SCAN step where no index names a process.
 const SCAN_COUNT: usize = 500;
@@ -55,8 +55,8 @@ pub(super) struct FleetReplies {
     indexed: BTreeMap<String, UnixSeconds>,
     /// Keys that SCAN found.
     scanned: BTreeSet<String>,
-    /// Heartbeat values by key; `None` for a key that is gone.
-    heartbeats: BTreeMap<String, Option<Vec<u8>>>,
+    /// Heartbeats by key, or what is wrong with them; `None` for a key that is gone.
+    heartbeats: BTreeMap<String, Option<Result<Heartbeat, ParseError>>>,
     /// Keys that exist and are of another type than a heartbeat.
     of_another_type: BTreeSet<String>,
     /// SSE values by key; `None` for a key that is gone.
@@ -118,14 +118,15 @@ impl FleetReader {
         if query.scan.is_some() {
             self.take_scan(keys, replies, reading);
         }
-        reading.heartbeats.extend(self.values.take(&query.heartbeats, InputKind::Heartbeat, replies));
+        let values = self.values.take(&query.heartbeats, InputKind::Heartbeat, replies);
+        reading.heartbeats.extend(values.into_iter().map(|(key, value)| (key, parsed(value))));
         for key in &query.new {
             let before = replies.malformed.len();
             let value = replies.bytes(InputKind::Heartbeat, key);
             if replies.malformed.len() > before {
                 reading.of_another_type.insert(key.clone());
             } else {
-                reading.heartbeats.insert(key.clone(), value);
+                reading.heartbeats.insert(key.clone(), parsed(value));
             }
         }
         reading.sse.extend(self.values.take(&query.sse, InputKind::SseSample, replies));
@@ -162,7 +163,7 @@ impl FleetReader {
     pub(super) fn conclude(
         &mut self,
         keys: &Keys,
-        reading: FleetReplies,
+        mut reading: FleetReplies,
         now: UnixSeconds,
         replies: &mut Replies,
         signals: &mut Facts,
@@ -172,11 +173,10 @@ impl FleetReader {
         signals.process_keys_found = reading.heartbeats.values().flatten().count() + reading.of_another_type.len();
         self.heartbeats =
             reading.heartbeats.iter().filter(|(_, value)| value.is_some()).map(|(key, _)| key.clone()).collect();
-        for (key, value) in &reading.heartbeats {
+        for (key, value) in std::mem::take(&mut reading.heartbeats) {
+            let key = key.as_str();
             match value {
-                Some(bytes) => {
-                    signals.heartbeats.extend(replies.ok_or_record(InputKind::Heartbeat, key, parse::heartbeat(bytes)))
-                }
+                Some(beat) => signals.heartbeats.extend(replies.ok_or_record(InputKind::Heartbeat, key, beat)),
                 None => signals.departed.extend(departed(keys, key, &reading, now)),
             }
         }
@@ -194,11 +194,15 @@ impl FleetReader {
 
     /// Workers whose SSE key was not read yet: their heartbeat names another process than its key does.
     pub(super) fn unread_workers(keys: &Keys, reading: &FleetReplies) -> FleetQuery {
-        let heartbeats = reading.heartbeats.values().flatten().filter_map(|bytes| parse::heartbeat(bytes).ok());
-        let workers = heartbeats.filter_map(|heartbeat| workers::of_heartbeat(&heartbeat));
+        let heartbeats = reading.heartbeats.values().flatten().filter_map(|beat| beat.as_ref().ok());
+        let workers = heartbeats.filter_map(workers::of_heartbeat);
         let sse = workers.map(|worker| keys.sse(&worker)).filter(|key| !reading.sse.contains_key(key)).collect();
         FleetQuery { sse, ..FleetQuery::default() }
     }
+}
+
+fn parsed(value: Option<Vec<u8>>) -> Option<Result<Heartbeat, ParseError>> {
+    value.map(|bytes| parse::heartbeat(&bytes))
 }
 
 fn index_members(replies: &mut Replies, key: &str) -> Vec<(String, UnixSeconds)> {

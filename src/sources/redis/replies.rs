@@ -19,6 +19,11 @@ impl Replies {
         Self { values: values.into_iter(), malformed: Vec::new(), refused: 0 }
     }
 
+    /// Values so far that were read and could not be parsed.
+    pub(super) fn unparsed(&self) -> usize {
+        self.malformed.len().saturating_sub(self.refused)
+    }
+
     /// The next reply, to a GETRANGE, as bytes; `None` for a key that does not exist or cannot be read.
     pub(super) fn bytes(&mut self, kind: InputKind, key: &str) -> Option<Vec<u8>> {
         match self.values.next() {

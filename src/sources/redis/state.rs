@@ -66,12 +66,15 @@ fn queue(keys: &Keys, role: Role, replies: &mut Replies) -> Option<QueueDepth> {
 }
 
 fn take_circuit(keys: &Keys, circuit: Circuit, replies: &mut Replies, signals: &mut Facts) {
-    let (kind, refused) = (InputKind::Circuit, replies.refused);
+    let (kind, refused, unparsed) = (InputKind::Circuit, replies.refused, replies.unparsed());
     let state = replies.parsed(kind, &keys.circuit(circuit, "state"), parse::circuit_state);
+    let bad_state = replies.unparsed() > unparsed;
     let stats = replies.parsed(kind, &keys.circuit(circuit, "stats"), parse::circuit_stats);
-    // Either is enough: the statistics hold the state too.
+    // One readable key is enough, but not beside a malformed state, which the statistics lag behind.
     if replies.refused > refused && stats.is_none() && state.is_none() {
         signals.unreadable.insert(Unreadable::Circuit(circuit));
+    } else if bad_state || (state.is_none() && replies.unparsed() > unparsed) {
+        signals.unreadable.insert(Unreadable::CircuitState(circuit));
     }
     let facts = CircuitFacts {
         state,

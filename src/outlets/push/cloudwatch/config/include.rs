@@ -10,9 +10,9 @@ use crate::settings::FromSetting;
 pub struct Include(BTreeSet<&'static str>);
 
 impl Default for Include {
-    /// The scalars: a family is dozens of series, each of which costs.
+    /// What the table sends by default.
     fn default() -> Self {
-        Self(catalog::all().filter(|metric| metric.is_scalar()).map(|metric| metric.key).collect())
+        Self(catalog::all().filter(|metric| metric.cloudwatch_default).map(|metric| metric.key).collect())
     }
 }
 

@@ -117,7 +117,7 @@ mod tests {
 
     fn sample(key: &str, labels: &[(&'static str, &str)], value: f64) -> Sample {
         let labels = labels.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
-        Sample { metric: find(key).unwrap(), labels, part: Part::Whole, value }
+        Sample { metric: find(key).unwrap(), labels, part: Part::Whole, value, scope: None }
     }
 
     fn format(mapping: &str, dimensions: &str, high_resolution: bool) -> DatumFormat {

@@ -84,7 +84,10 @@ mod tests {
     fn points(at: UnixSeconds, count: usize) -> Vec<SpooledPoint> {
         let metric = find("instances").unwrap();
         (0..count)
-            .map(|_| SpooledPoint { at, sample: Sample { metric, labels: Vec::new(), part: Part::Whole, value: 1.0 } })
+            .map(|_| SpooledPoint {
+                at,
+                sample: Sample { metric, labels: Vec::new(), part: Part::Whole, value: 1.0, scope: None },
+            })
             .collect()
     }
 

@@ -1,22 +1,22 @@
 //! `capacity_transparency`: how the total capacity comes about, and what is wrong with it.
 
-use super::capacity::CapacitySource;
-use super::processes::{Process, Processes, grace};
+use crate::analysis::state::{CapacitySource, Fleet, Process, SystemState};
 use crate::base::clock::UnixSeconds;
 use crate::base::number::{count, ratio, round};
 use crate::payload::shapes::{
     ActualRuntime, CapacityConfiguration, CapacityMetrics, CapacityTransparency, CurrentThresholds, HealthMetrics,
     InstanceScaling, ProcessesVsConfigured, ThresholdBreakdown, ThresholdRatios,
 };
-use crate::platform::gateway::{Amount, GatewaySettings};
+use crate::platform::gateway::{Amount, GatewaySettings, Limits};
 
-/// `capacity_transparency`.
-pub(super) fn transparency(
-    fleet: &Processes<'_>,
-    source: &CapacitySource,
-    settings: &GatewaySettings,
-    now: UnixSeconds,
-) -> CapacityTransparency {
+/// `capacity_transparency`; without a gateway configuration or a capacity source there is none.
+pub(super) fn transparency(state: &SystemState) -> CapacityTransparency {
+    let capacity = &state.capacity;
+    let known = (state.gateway.known(), state.fleet.known(), capacity.source.known(), capacity.limits.get());
+    let (Some(gateway), Some(fleet), Some(source), Some(limits)) = known else {
+        return CapacityTransparency::default();
+    };
+    let (settings, total) = (gateway.settings(), capacity.total.get().unwrap_or_default());
     CapacityTransparency {
         capacity_metrics: CapacityMetrics {
             configuration: configuration(settings),
@@ -24,16 +24,16 @@ pub(super) fn transparency(
             health_metrics: health(source, settings),
             threshold_ratios: ratios(settings),
         },
-        instance_scaling: scaling(fleet, source, settings),
+        instance_scaling: scaling(fleet, source, total, settings),
         current_thresholds: CurrentThresholds {
-            anonymous_threshold: source.limits.anonymous,
-            registered_threshold: source.limits.registered,
-            paid_threshold: source.limits.paid,
-            hard_limit: source.limits.hard,
-            total_capacity: source.total,
+            anonymous_threshold: limits.anonymous,
+            registered_threshold: limits.registered,
+            paid_threshold: limits.paid,
+            hard_limit: limits.hard,
+            total_capacity: total,
         },
-        threshold_breakdown: breakdown(source, settings),
-        capacity_warnings: warnings(source, settings, now),
+        threshold_breakdown: breakdown(limits, settings),
+        capacity_warnings: warnings(source, settings, state.at),
     }
 }
 
@@ -89,7 +89,7 @@ fn ratios(settings: &GatewaySettings) -> ThresholdRatios {
     }
 }
 
-fn scaling(fleet: &Processes<'_>, source: &CapacitySource, settings: &GatewaySettings) -> InstanceScaling {
+fn scaling(fleet: &Fleet, source: &CapacitySource, total: i64, settings: &GatewaySettings) -> InstanceScaling {
     let instances = count(fleet.instances.len());
     let configured = settings.service_capacity.processes_per_instance.whole().saturating_mul(instances);
     let (actual, live) = (count(fleet.processes().count()), count(fleet.processes().filter(is_live).count()));
@@ -100,7 +100,7 @@ fn scaling(fleet: &Processes<'_>, source: &CapacitySource, settings: &GatewaySet
         total_actual_processes: actual,
         total_healthy_processes: live,
         process_health_ratio: ratio(live, actual),
-        capacity_source: source.name.clone(),
+        capacity_source: format!("{}:{}", source.service.kind, source.service.name),
         capacity_source_configured_processes: configured,
         capacity_source_actual_processes: source.actual,
         capacity_source_healthy_processes: source.live,
@@ -112,22 +112,22 @@ fn scaling(fleet: &Processes<'_>, source: &CapacitySource, settings: &GatewaySet
         total_concurrent_capacity: capacity.concurrent,
         total_effective_capacity: capacity.effective,
         total_queue_capacity: capacity.queue,
-        total_system_capacity: source.total,
+        total_system_capacity: total,
         theoretical_system_hourly: capacity.hourly,
     }
 }
 
-fn is_live(process: &&Process<'_>) -> bool {
+fn is_live(process: &&Process) -> bool {
     process.is_live()
 }
 
-fn breakdown(source: &CapacitySource, settings: &GatewaySettings) -> ThresholdBreakdown {
+fn breakdown(limits: Limits, settings: &GatewaySettings) -> ThresholdBreakdown {
     let backpressure = &settings.backpressure;
     ThresholdBreakdown {
-        anonymous_blocks_at: source.limits.anonymous,
-        registered_blocks_at: source.limits.registered,
-        paid_blocks_at: source.limits.paid,
-        hard_limit_at: source.limits.hard,
+        anonymous_blocks_at: limits.anonymous,
+        registered_blocks_at: limits.registered,
+        paid_blocks_at: limits.paid,
+        hard_limit_at: limits.hard,
         anonymous_percentage: in_percent(&backpressure.anonymous_pressure_threshold),
         registered_percentage: in_percent(&backpressure.registered_pressure_threshold),
         paid_percentage: in_percent(&backpressure.paid_pressure_threshold),
@@ -150,10 +150,9 @@ fn warnings(source: &CapacitySource, settings: &GatewaySettings, now: UnixSecond
     if health < 0.8 {
         warnings.push(format!("Low process health: only {:.1}% of processes are healthy", health * 100.0));
     }
-    let grace = grace(settings.monitoring.heartbeat_timeout_seconds.as_f64());
-    for (instance, last) in &source.lost {
-        let age = (now - last).trunc().max(0.0);
-        let state = if age <= grace { "draining" } else { "stale" };
+    for lost in &source.lost {
+        let (instance, age) = (&lost.instance_id, (now - lost.last_heartbeat).trunc().max(0.0));
+        let state = if lost.draining { "draining" } else { "stale" };
         warnings.push(format!(
             "Instance {instance} has no healthy capacity-source processes ({state}; last heartbeat {age:.0}s ago)"
         ));

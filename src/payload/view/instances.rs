@@ -2,68 +2,69 @@
 
 use std::collections::BTreeMap;
 
-use super::processes::{Process, Processes, Service, Status, service_of};
+use crate::analysis::state::{Process, Service, Status, StatusCounts, SystemState};
 use crate::base::number::{count, percent, sum};
 use crate::payload::shapes::{GlobalStats, ServiceStats, StatusBreakdown};
 use crate::platform::facts::Component;
-use crate::platform::gateway::GatewayConfig;
 
 /// Instance id → service key → statistics.
 pub(super) type Instances = BTreeMap<String, BTreeMap<String, ServiceStats>>;
 
 /// All instances; without any process the one that should be there: this server's own instance with
 /// the configured processes of the gateway component, all missing.
-pub(super) fn instances(fleet: &Processes<'_>, gateway: &GatewayConfig, own: &str) -> Instances {
+pub(super) fn instances(state: &SystemState) -> Instances {
+    let Some(fleet) = state.fleet.known() else { return Instances::default() };
     if fleet.instances.is_empty() {
-        let service = service_of(gateway.component());
-        let expected = gateway.settings().service_capacity.processes_per_instance.whole().max(1);
-        let services = BTreeMap::from([(key(service), service_stats(service, &[], expected))]);
-        return BTreeMap::from([(own.to_owned(), services)]);
+        return expected(state);
     }
-    let services = |services: &BTreeMap<Service<'_>, Vec<Process<'_>>>| {
-        let stats = |processes: &[Process<'_>], service| service_stats(service, processes, count(processes.len()));
-        services.iter().map(|(service, processes)| (key(*service), stats(processes, *service))).collect()
+    let services = |services: &BTreeMap<Service, Vec<Process>>| {
+        services
+            .iter()
+            .map(|(service, processes)| (key(service), service_stats(service, processes, count(processes.len()))))
+            .collect()
     };
-    fleet.instances.iter().map(|(instance, found)| ((*instance).to_owned(), services(found))).collect()
+    fleet.instances.iter().map(|(instance, found)| (instance.clone(), services(found))).collect()
 }
 
-fn key((kind, name): Service<'_>) -> String {
-    format!("{kind}_{name}")
+fn expected(state: &SystemState) -> Instances {
+    let Some(gateway) = state.gateway.known() else { return Instances::default() };
+    let service = Service::of(gateway.component());
+    let expected = gateway.settings().service_capacity.processes_per_instance.whole().max(1);
+    let services = BTreeMap::from([(key(&service), service_stats(&service, &[], expected))]);
+    BTreeMap::from([(state.instance_id.clone(), services)])
 }
 
-fn service_stats(service: Service<'_>, processes: &[Process<'_>], expected: i64) -> ServiceStats {
+fn key(service: &Service) -> String {
+    format!("{}_{}", service.kind, service.name)
+}
+
+fn service_stats(service: &Service, processes: &[Process], expected: i64) -> ServiceStats {
     let actual = count(processes.len());
     let missing = expected.saturating_sub(actual).max(0);
-    let breakdown = breakdown(processes, missing);
-    let responsive = breakdown.healthy + breakdown.degraded;
+    let counts = StatusCounts::of(processes.iter().map(|process| process.status), missing);
+    let responsive = counts.healthy + counts.degraded;
     ServiceStats {
         processes: expected,
         actual_processes: actual,
         load: sum(processes.iter().map(|process| process.load)),
         capacity: sum(processes.iter().map(|process| process.capacity)),
-        health: health(expected, breakdown.healthy, responsive).to_owned(),
+        health: health(expected, counts.healthy, responsive).to_owned(),
         healthy_processes: responsive,
         missing_processes: missing,
-        status_breakdown: Some(breakdown),
+        status_breakdown: Some(breakdown(counts)),
         pids: processes.iter().map(|process| process.pid).collect(),
         // Port 0 is none.
         ports: processes.iter().filter_map(|process| process.port).filter(|port| *port != 0).collect(),
         loads: processes.iter().map(|process| process.load).collect(),
         heartbeats: processes.iter().map(|process| process.last_heartbeat).collect(),
-        health_statuses: processes.iter().map(|process| process.status.as_str().to_owned()).collect(),
-        is_chat_rest: service == service_of(Component::Ingress),
+        health_statuses: processes.iter().map(|process| Status::as_str(process.status).to_owned()).collect(),
+        is_chat_rest: *service == Service::of(Component::Ingress),
     }
 }
 
-fn breakdown(processes: &[Process<'_>], missing: i64) -> StatusBreakdown {
-    let with = |status| count(processes.iter().filter(|process| process.status == status).count());
-    StatusBreakdown {
-        healthy: with(Status::Healthy),
-        degraded: with(Status::Degraded),
-        unhealthy: with(Status::Unhealthy),
-        stale: with(Status::Stale),
-        missing,
-    }
+const fn breakdown(counts: StatusCounts) -> StatusBreakdown {
+    let StatusCounts { healthy, degraded, unhealthy, stale, missing, unknown: _ } = counts;
+    StatusBreakdown { healthy, degraded, unhealthy, stale, missing }
 }
 
 const fn health(expected: i64, healthy: i64, responsive: i64) -> &'static str {

@@ -1,9 +1,13 @@
-//! A recorded case: its Redis commands made into signals, and what is expected of them.
+//! The recorded cases, for tests: Redis commands made into facts, and what the platform made of them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::{Analysis, Inputs, SystemState};
+use crate::analysis::state::Reading;
+use crate::history::History;
 use crate::platform::facts::{
     Circuit, CircuitFacts, Component, Departed, Facts, LatencySeries, Point, QueueDepth, Role, RollingSeries, WorkerId,
 };
@@ -12,19 +16,21 @@ use crate::platform::parse;
 
 const PREFIX: &str = "acme:chat:kdcube:";
 
-pub(super) struct Case {
-    pub(super) name: String,
-    pub(super) now: f64,
-    pub(super) instance_id: String,
-    pub(super) gateway: GatewayConfig,
-    pub(super) signals: Facts,
-    pub(super) system: Value,
+pub(crate) struct Case {
+    pub(crate) name: String,
+    now: f64,
+    instance_id: String,
+    gateway: Arc<GatewayConfig>,
+    signals: Facts,
+    pub(crate) system: Value,
+    /// The scalars that the recorder listed.
+    pub(crate) scalars: BTreeMap<String, f64>,
     /// Key and value of each point that the tick adds, by key.
     pub(super) points: Vec<(String, f64)>,
 }
 
 impl Case {
-    pub(super) fn read(path: &std::path::Path) -> Self {
+    pub(crate) fn read(path: &std::path::Path) -> Self {
         let json: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
         let now = json["now"].as_f64().unwrap();
         let signals = Store::new(json["redis"].as_array().unwrap()).signals();
@@ -32,11 +38,41 @@ impl Case {
             name: json["name"].as_str().unwrap().to_owned(),
             now,
             instance_id: json["env"]["INSTANCE_ID"].as_str().unwrap().to_owned(),
-            gateway: gateway(&json["env"], &signals),
+            gateway: Arc::new(gateway(&json["env"], &signals)),
             signals,
             system: json["expected"]["system"].clone(),
+            scalars: serde_json::from_value(json["expected"]["scalars"].clone()).unwrap(),
             points: points(&json["expected"]["series_after"], now),
         }
+    }
+
+    /// All of them.
+    pub(crate) fn all() -> Vec<Self> {
+        let entries = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/conformance/cases")).unwrap();
+        let cases: Vec<Self> = entries.map(|entry| Self::read(&entry.unwrap().path())).collect();
+        assert_eq!(cases.len(), 26);
+        cases
+    }
+
+    /// What a recording tick finds, and the points that it adds.
+    pub(crate) fn tick(&self) -> (SystemState, Vec<(RollingSeries, f64)>) {
+        let mut history = History::new(1_000_000);
+        history.absorb(&mut self.signals.clone(), self.now);
+        let inputs = Inputs {
+            facts: &self.signals,
+            gateway: &self.gateway,
+            instance_id: &self.instance_id,
+            database_max_connections: Reading::default(),
+            now: self.now,
+        };
+        let analysis = Analysis::new(inputs, &history);
+        let points = analysis.rolling_points();
+        history.record(self.now, &points);
+        (analysis.finish(&history), points)
+    }
+
+    pub(crate) fn state(&self) -> SystemState {
+        self.tick().0
     }
 }
 

@@ -1,0 +1,60 @@
+//! Which processes run: heartbeats and recently stopped processes, grouped by instance and service, with status.
+
+use super::state::{Fleet, Process, Service, Status};
+use crate::base::clock::UnixSeconds;
+use crate::base::number::count;
+use crate::platform::facts::{Departed, Facts, Heartbeat};
+
+/// Groups the tick's processes. A heartbeat older than `limit` seconds is stale.
+pub(super) fn fleet(facts: &Facts, now: UnixSeconds, limit: f64) -> Fleet {
+    let mut fleet = Fleet { process_keys_found: count(facts.process_keys_found), ..Fleet::default() };
+    for beat in &facts.heartbeats {
+        add(&mut fleet, &beat.instance_id, &beat.service_type, &beat.service_name, heartbeating(beat, now, limit));
+    }
+    for gone in &facts.departed {
+        add(&mut fleet, &gone.instance_id, &gone.service_type, &gone.service_name, departed(gone, now));
+    }
+    for services in fleet.instances.values_mut() {
+        services.values_mut().for_each(|processes| processes.sort_by_key(|process| process.pid));
+    }
+    fleet
+}
+
+fn heartbeating(beat: &Heartbeat, now: UnixSeconds, limit: f64) -> Process {
+    let age = now - beat.last_heartbeat;
+    Process {
+        pid: beat.process_id,
+        port: beat.port,
+        // Nothing works on less than no request; a sum must not hide others' load.
+        load: beat.load.max(0),
+        capacity: beat.capacity.max(0),
+        last_heartbeat: beat.last_heartbeat,
+        age,
+        status: if age > limit { Status::Stale } else { beat.health.into() },
+        pools: Some(beat.pools.clone()),
+    }
+}
+
+fn departed(gone: &Departed, now: UnixSeconds) -> Process {
+    Process {
+        pid: gone.process_id,
+        port: None,
+        load: 0,
+        capacity: 0,
+        last_heartbeat: gone.last_seen,
+        age: now - gone.last_seen,
+        status: Status::Stale,
+        pools: None,
+    }
+}
+
+fn add(fleet: &mut Fleet, instance: &str, kind: &str, name: &str, process: Process) {
+    let service = Service { kind: kind.to_owned(), name: name.to_owned() };
+    let services = fleet.instances.entry(instance.to_owned()).or_default();
+    services.entry(service).or_default().push(process);
+}
+
+/// How long after their heartbeats stop the processes of an instance count as draining rather than lost.
+pub(super) fn grace(limit: f64) -> f64 {
+    (limit * 2.0).max(limit + 10.0)
+}

@@ -1,0 +1,100 @@
+//! What one tick found out: typed, unrounded, each unknown value with its reason. Every view (catalog, payload, page) reads
+//! it; nothing here knows JSON.
+
+mod autoscaler;
+mod capacity;
+mod circuits;
+mod components;
+mod database;
+mod fleet;
+mod left_out;
+mod pools;
+mod queue;
+mod reading;
+mod sse;
+mod throttling;
+mod windows;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::base::clock::UnixSeconds;
+use crate::platform::facts::{Circuit, Component, LatencySeries, Pool, RollingSeries, Scope};
+use crate::platform::gateway::GatewayConfig;
+
+pub use autoscaler::{Decision, Hint, HintReason};
+pub use capacity::{Capacity, CapacitySource, LostInstance};
+pub use circuits::{Breaker, BreakerStats};
+pub use components::{ComponentInstance, ComponentState, PoolEstimates};
+pub use database::{Database, DatabaseEstimate, DatabaseLimit, LimitOrigin};
+pub(crate) use fleet::live;
+pub use fleet::{Fleet, Process, Service, Status, StatusCounts};
+pub use left_out::LeftOut;
+pub use pools::PoolTotals;
+pub use queue::Queue;
+pub use reading::{Cause, Reading, Reason};
+pub use sse::SseTotals;
+pub use throttling::{ThrottledWindow, Throttling, ThrottlingPeriod};
+pub use windows::{LatencyWindow, PerWindow, RollingWindows};
+
+/// Everything that one tick found out of one scope. The default knows nothing.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SystemState {
+    /// `None` in proxy mode: upstreams do not say whose numbers they send.
+    pub scope: Option<Arc<Scope>>,
+    /// The tick's time.
+    pub at: UnixSeconds,
+    /// This server's own instance id.
+    pub instance_id: String,
+    pub fleet: Reading<Fleet>,
+    pub ingress: Reading<ComponentState>,
+    pub proc: Reading<ComponentState>,
+    pub capacity: Capacity,
+    pub queue: Queue,
+    pub sse: Reading<SseTotals>,
+    /// A series without an entry was not asked for.
+    pub latency: BTreeMap<LatencySeries, PerWindow<LatencyWindow>>,
+    /// A series is absent as a whole where its current value is.
+    pub rolling: BTreeMap<RollingSeries, Reading<RollingWindows>>,
+    pub pools: BTreeMap<(Component, Pool), PoolTotals>,
+    pub throttling: Reading<Throttling>,
+    pub circuits: BTreeMap<Circuit, Breaker>,
+    pub database: Database,
+    /// The gateway configuration in force.
+    pub gateway: Reading<Arc<GatewayConfig>>,
+    pub ingress_hint: Reading<Hint>,
+    pub proc_hint: Reading<Hint>,
+    pub left_out: Vec<LeftOut>,
+}
+
+impl SystemState {
+    /// One component over all its instances.
+    #[must_use]
+    pub const fn component(&self, component: Component) -> &Reading<ComponentState> {
+        match component {
+            Component::Ingress => &self.ingress,
+            Component::Proc => &self.proc,
+        }
+    }
+
+    /// One component's hint.
+    #[must_use]
+    pub const fn hint(&self, component: Component) -> &Reading<Hint> {
+        match component {
+            Component::Ingress => &self.ingress_hint,
+            Component::Proc => &self.proc_hint,
+        }
+    }
+
+    /// A rolling series over its windows.
+    #[must_use]
+    pub fn rolling(&self, series: RollingSeries) -> Reading<RollingWindows> {
+        self.rolling.get(&series).cloned().unwrap_or_default()
+    }
+
+    /// Whether a queue limit still lets tasks in.
+    #[must_use]
+    pub fn accepts(&self, limit: i64) -> Option<bool> {
+        self.queue.total.known().map(|total| *total < limit)
+    }
+}
