@@ -139,7 +139,6 @@ mod tests {
             ("METRICS_MAPPING_JSON", "[]"),
             ("REDIS_URL", "redis//:hunter2@x"),
             ("METRICS_HISTORY_MAX_SAMPLES", "0"),
-            ("GATEWAY_COMPONENT", "web"),
         ])
         .unwrap_err();
         let all = problems.join("\n");
@@ -149,7 +148,6 @@ mod tests {
             "METRICS_MAPPING_JSON",
             "REDIS_URL",
             "METRICS_HISTORY_MAX_SAMPLES",
-            "GATEWAY_COMPONENT \"web\"",
             "GATEWAY_CONFIG_JSON",
         ] {
             assert!(all.contains(name), "{name} is not in\n{all}");

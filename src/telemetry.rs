@@ -4,6 +4,7 @@
 //! [`Telemetry::own_state`] copies all of them at once; which metrics are read from the copy is up to the catalog.
 
 pub mod exports;
+pub mod gateway_config;
 pub mod histogram;
 pub mod http;
 pub mod logging;
@@ -19,6 +20,7 @@ use std::time::Duration;
 use crate::base::log_throttle::LogThrottle;
 use crate::platform::facts::InputKind;
 use exports::SinkCounts;
+use gateway_config::GatewayConfigInfo;
 use http::HttpCounts;
 use process::ProcessStats;
 use sources::SourceCounts;
@@ -41,6 +43,7 @@ pub struct Telemetry {
     /// By name of the sink.
     exports: Mutex<BTreeMap<&'static str, SinkCounts>>,
     leader: Mutex<Option<bool>>,
+    gateway_config: Mutex<Option<GatewayConfigInfo>>,
     malformed_log: LogThrottle<InputKind>,
     record_log: LogThrottle<()>,
 }
@@ -56,6 +59,8 @@ pub struct OwnState {
     pub exports: BTreeMap<&'static str, SinkCounts>,
     /// Whether this replica records and pushes; `None` before that is decided.
     pub leader: Option<bool>,
+    /// `None` before the first tick and in proxy mode.
+    pub gateway_config: Option<GatewayConfigInfo>,
     pub process: ProcessStats,
 }
 
@@ -77,6 +82,7 @@ impl Default for Telemetry {
             http: Mutex::default(),
             exports: Mutex::default(),
             leader: Mutex::default(),
+            gateway_config: Mutex::default(),
             malformed_log: LogThrottle::new(QUIET),
             record_log: LogThrottle::new(QUIET),
         }
@@ -95,6 +101,7 @@ impl Telemetry {
             http: locked(&self.http).clone(),
             exports: locked(&self.exports).clone(),
             leader: *locked(&self.leader),
+            gateway_config: *locked(&self.gateway_config),
             process: ProcessStats::read(),
         }
     }

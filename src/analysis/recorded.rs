@@ -11,7 +11,7 @@ use crate::history::History;
 use crate::platform::facts::{
     Circuit, CircuitFacts, Component, Departed, Facts, LatencySeries, Point, QueueDepth, Role, RollingSeries, WorkerId,
 };
-use crate::platform::gateway::{GatewayConfig, GatewayContext};
+use crate::platform::gateway::{GatewayConfig, GatewayContext, SavedGatewayConfig};
 use crate::platform::parse;
 
 const PREFIX: &str = "acme:chat:kdcube:";
@@ -81,7 +81,7 @@ fn gateway(env: &Value, signals: &Facts) -> GatewayConfig {
     let instance_id = env["INSTANCE_ID"].as_str().unwrap();
     let context = GatewayContext { component: Component::Proc, instance_id, tenant: None, project: None, forced };
     let own = GatewayConfig::from_env_json(env["GATEWAY_CONFIG_JSON"].as_str().unwrap(), &context).unwrap();
-    match &signals.saved_gateway_config {
+    match signals.saved_gateway_config.text() {
         Some(saved) if !forced => own.with_saved_json(saved).unwrap(),
         _ => own,
     }
@@ -161,7 +161,11 @@ impl Store {
 
     fn signals(&self) -> Facts {
         let mut signals = Facts {
-            saved_gateway_config: self.texts.get(&format!("{PREFIX}config:gateway:current")).cloned(),
+            saved_gateway_config: self
+                .texts
+                .get(&format!("{PREFIX}config:gateway:current"))
+                .cloned()
+                .map_or(SavedGatewayConfig::Missing, SavedGatewayConfig::Text),
             throttling_events: self
                 .members("throttling:events")
                 .map(|(member, score)| parse::throttling_event(member, score))

@@ -14,6 +14,7 @@ const UPSTREAM: &[&str] = &["upstream"];
 const NEVER: &str = "never";
 const NO_SINK: &str = "no sink is enabled";
 const NO_PROXY: &str = "not in proxy mode";
+const NO_CONFIG: &str = "there was no tick yet, or in proxy mode";
 const NO_PROC: &str = "the system has no `/proc`";
 
 /// Every own metric, in the order of documents and outlets.
@@ -33,6 +34,8 @@ static TABLE: &[Metric] = &[
     gauge("kdcube_metrics_upstream_payload_age_seconds", Unit::Seconds, "Age of an upstream's newest payload by the payload's own timestamp; proxy mode only", UPSTREAM, "not in proxy mode, or the payload has no timestamp", read::upstream_payload_age),
     counter("kdcube_metrics_upstream_requests_total", Unit::Count, "Requests to an upstream by result, one per tick; proxy mode only", &["upstream", "result"], NO_PROXY, read::upstream_requests),
     counter("kdcube_metrics_postgres_errors_total", Unit::Count, "Failed reads of PostgreSQL's max_connections", &[], "PostgreSQL is not queried", |s, rows| rows.push(&[], s.sources.postgres_errors.map(float_u64))),
+    gauge("kdcube_metrics_gateway_config_info", Unit::Count, "Always 1; the label is where the gateway configuration in force comes from: environment, gateway_yaml, saved (in Redis), published (update)", &["source"], NO_CONFIG, read::gateway_config),
+    gauge("kdcube_metrics_gateway_config_change_timestamp_seconds", Unit::Seconds, "Time of the last change of the gateway configuration in force, Unix time", &[], "it has not changed since the start", |s, rows| rows.push(&[], s.gateway_config.and_then(|config| config.changed_at))),
     counter("kdcube_metrics_malformed_total", Unit::Count, "Malformed inputs that were skipped, by kind", &["kind"], "no input of the kind was malformed", read::malformed),
     counter("kdcube_metrics_history_dropped_samples_total", Unit::Count, "Samples dropped from the history because a series was full", &[], NEVER, |s, rows| rows.push(&[], float_u64(s.sources.dropped_samples))),
     counter("kdcube_metrics_http_requests_total", Unit::Count, "HTTP requests by route and status", &["route", "status"], "no request of the route had the status", read::http_requests),

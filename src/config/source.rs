@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::engine::gateway_config;
 use crate::platform::facts::Scope;
-use crate::platform::gateway::GatewayConfig;
+use crate::platform::gateway::{GatewayConfig, RedisUrl};
 use crate::settings::Settings;
 use crate::sources::mode::Mode;
 use crate::sources::proxy::config::ProxyConfig;
@@ -45,9 +45,10 @@ impl SourceConfig {
     }
 
     fn read_redis(settings: &mut Settings, instance_id: &str, timeout: Option<Duration>) -> Option<Self> {
-        let redis = RedisConfig::read(settings, instance_id, timeout);
         let force_environment = gateway_config::read_force_environment(settings);
         let gateway = gateway_config::read(settings, instance_id, force_environment.unwrap_or(false));
+        let of_gateway = gateway.as_ref().and_then(GatewayConfig::redis_url).map(RedisUrl::expose);
+        let redis = RedisConfig::read_or(settings, of_gateway, instance_id, timeout);
         Some(Self::Redis { redis: redis?, gateway: Box::new(gateway?), force_environment: force_environment? })
     }
 

@@ -13,6 +13,7 @@ use super::tick::{RecordMode, Tick, Ticker};
 use crate::base::clock::Clock;
 use crate::base::clock::UnixSeconds;
 use crate::platform::facts::InputKind;
+use crate::problems::ProblemRegistry;
 use crate::sources::SourceError;
 use crate::telemetry::Telemetry;
 
@@ -22,13 +23,14 @@ pub struct Collector {
     clock: Arc<dyn Clock>,
     publisher: Publisher,
     telemetry: Arc<Telemetry>,
-    /// Published gateway configurations, as text.
-    updates: mpsc::Receiver<String>,
+    /// Published gateway configurations, as bytes of any kind.
+    updates: mpsc::Receiver<Vec<u8>>,
     interval: Duration,
     /// Distinguishes this collector's snapshot ids from all others'.
     run: RunId,
     ticks: u64,
     was_up: Option<bool>,
+    problems: ProblemRegistry,
 }
 
 impl Collector {
@@ -39,10 +41,21 @@ impl Collector {
         clock: Arc<dyn Clock>,
         publisher: Publisher,
         telemetry: Arc<Telemetry>,
-        updates: mpsc::Receiver<String>,
+        updates: mpsc::Receiver<Vec<u8>>,
         interval: Duration,
     ) -> Self {
-        Self { ticker, clock, publisher, telemetry, updates, interval, run: RunId::random(), ticks: 0, was_up: None }
+        Self {
+            ticker,
+            clock,
+            publisher,
+            telemetry,
+            updates,
+            interval,
+            run: RunId::random(),
+            ticks: 0,
+            was_up: None,
+            problems: ProblemRegistry::new(""),
+        }
     }
 
     /// Ticks until the future it runs in is dropped.
@@ -103,6 +116,10 @@ impl Collector {
         tick.malformed_unlisted.iter().for_each(|(kind, times)| self.telemetry.malformed(*kind, *times));
         self.telemetry.set_dropped(tick.dropped);
         self.telemetry.set_source_cost(tick.cost.round_trips, tick.cost.commands);
+        self.problems.report("tick", tick.problems, now);
+        if let Some(gateway) = tick.gateway {
+            self.telemetry.set_gateway_config(gateway.origin.as_str(), gateway.changed_at);
+        }
         if let Some(error) = tick.record_error {
             self.telemetry.record_failed(&error);
         }
@@ -124,12 +141,13 @@ impl Collector {
         }
     }
 
-    fn apply_update(&mut self, update: &str) {
-        match self.ticker.apply_update(update) {
-            Ok(()) => tracing::info!("a published gateway configuration is in force"),
+    /// What a usable update changes is logged where it is applied.
+    fn apply_update(&mut self, update: &[u8]) {
+        match self.ticker.apply_update(update, self.clock.now()) {
+            Ok(()) => {}
             Err(problem) => {
                 self.telemetry.malformed(InputKind::GatewayConfig, 1);
-                tracing::warn!(problem, "a published gateway configuration was ignored");
+                tracing::debug!(problem, "published gateway configuration ignored");
             }
         }
     }

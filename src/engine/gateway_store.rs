@@ -1,11 +1,21 @@
-//! Which gateway configuration is in force: the environment's, the one saved in Redis, or one
-//! published while the server runs. `gateway_config` reads the environment's.
+//! Which gateway configuration is in force: the environment's, the one saved in Redis, or one published while the
+//! server runs.
+//!
+//! A configuration that cannot be used never replaces one that can: the last good one stays in force, and the problem
+//! is active as long as its cause. `gateway_config` reads the environment's.
+
+mod log;
+mod report;
 
 use std::sync::Arc;
 
+use crate::base::clock::UnixSeconds;
 use crate::platform::facts::{InputKind, Malformed};
-use crate::platform::gateway::GatewayConfig;
+use crate::platform::gateway::{GatewayConfig, GatewayOrigin, SavedGatewayConfig};
+use crate::platform::keys::Keys;
 use crate::platform::parse;
+
+pub use report::GatewayStatus;
 
 /// The configuration in force and what it depends on.
 #[derive(Debug)]
@@ -13,15 +23,46 @@ pub struct GatewayStore {
     environment: GatewayConfig,
     force_environment: bool,
     current: Arc<GatewayConfig>,
-    /// The saved text that was last looked at, so that only a change is parsed.
-    seen: Option<String>,
+    /// The saved copy that was last looked at, so that only a change is parsed; `None` before the first tick.
+    seen: Option<SavedGatewayConfig>,
+    saved: SavedState,
+    /// A saved configuration was in force at some time of this run.
+    was_saved: bool,
+    change: Option<Noted>,
+    rejected_update: Option<Noted>,
+}
+
+/// What is wrong with the saved copy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum SavedState {
+    /// It is in force, or there never was one.
+    Fine,
+    Unreadable(String),
+    /// It was in force and is gone.
+    Deleted,
+}
+
+/// Something that happened once, and what it was.
+#[derive(Debug, Clone)]
+struct Noted {
+    at: UnixSeconds,
+    detail: String,
 }
 
 impl GatewayStore {
     /// Starts with the environment's configuration; `force_environment` ignores the saved one.
     #[must_use]
     pub fn new(environment: GatewayConfig, force_environment: bool) -> Self {
-        Self { current: Arc::new(environment.clone()), environment, force_environment, seen: None }
+        Self {
+            current: Arc::new(environment.clone()),
+            environment,
+            force_environment,
+            seen: None,
+            saved: SavedState::Fine,
+            was_saved: false,
+            change: None,
+            rejected_update: None,
+        }
     }
 
     /// The configuration in force.
@@ -30,22 +71,45 @@ impl GatewayStore {
         &self.current
     }
 
-    /// Looks at the saved configuration; a broken one is told, and the one in force stays.
-    pub fn apply_saved(&mut self, saved: Option<&str>) -> Option<Malformed> {
-        if self.force_environment || saved == self.seen.as_deref() {
+    /// Looks at the saved configuration, once a tick. The first call decides what is in force at the start. A text that
+    /// cannot be used is returned once; the configuration in force stays.
+    pub fn apply_saved(&mut self, saved: &SavedGatewayConfig, now: UnixSeconds) -> Option<Malformed> {
+        let first = self.seen.is_none();
+        if self.seen.as_ref() == Some(saved) {
             return None;
         }
-        self.seen = saved.map(str::to_owned);
-        match saved.map_or_else(|| Ok(self.environment.clone()), |text| self.environment.with_saved_json(text)) {
+        let malformed = if self.force_environment { None } else { self.take_saved(saved, now) };
+        self.seen = Some(saved.clone());
+        if first {
+            log::in_force(&self.current);
+        }
+        malformed
+    }
+
+    fn take_saved(&mut self, saved: &SavedGatewayConfig, now: UnixSeconds) -> Option<Malformed> {
+        let parsed = match saved {
+            SavedGatewayConfig::Missing => {
+                self.saved = if self.was_saved { SavedState::Deleted } else { SavedState::Fine };
+                return None;
+            }
+            // The source has counted it.
+            SavedGatewayConfig::Unreadable(problem) => {
+                self.saved = SavedState::Unreadable(problem.clone());
+                return None;
+            }
+            SavedGatewayConfig::Text(text) => self.environment.with_saved_json(text),
+        };
+        match parsed {
             Ok(config) => {
-                self.current = Arc::new(config);
+                (self.saved, self.was_saved) = (SavedState::Fine, true);
+                self.put_in_force(config, now);
                 None
             }
-            Err(error) => Some(Malformed {
-                kind: InputKind::GatewayConfig,
-                key: "config:gateway:current".to_owned(),
-                problem: error.to_string(),
-            }),
+            Err(error) => {
+                let problem = error.brief();
+                self.saved = SavedState::Unreadable(problem.clone());
+                Some(Malformed { kind: InputKind::GatewayConfig, key: self.keys().gateway_config(), problem })
+            }
         }
     }
 
@@ -53,64 +117,46 @@ impl GatewayStore {
     ///
     /// # Errors
     /// What is wrong with it, or that it is another deployment's; the one in force stays.
-    pub fn apply_update(&mut self, message: &str) -> Result<(), String> {
-        parse::utf8(message.as_bytes()).map_err(|error| error.to_string())?;
-        self.current = Arc::new(self.environment.with_update_message(message).map_err(|error| error.to_string())?);
-        Ok(())
+    pub fn apply_update(&mut self, message: &[u8], now: UnixSeconds) -> Result<(), String> {
+        match self.parse_update(message) {
+            Ok(config) => {
+                self.rejected_update = None;
+                self.put_in_force(config, now);
+                Ok(())
+            }
+            Err(problem) => {
+                self.rejected_update = Some(Noted { at: now, detail: problem.clone() });
+                Err(problem)
+            }
+        }
+    }
+
+    fn parse_update(&self, message: &[u8]) -> Result<GatewayConfig, String> {
+        let text = parse::utf8(message).map_err(|error| error.to_string())?;
+        self.environment.with_update_message(text).map_err(|error| error.brief())
+    }
+
+    /// What replaces the environment's before the first tick is no change: it was in force before this server started.
+    fn put_in_force(&mut self, config: GatewayConfig, now: UnixSeconds) {
+        if self.seen.is_some() && !self.current.is_same(&config) {
+            let changes = log::changed(&self.current, &config);
+            let detail = format!("{}: {changes}", report::origin_text(config.origin()));
+            self.change = Some(Noted { at: now, detail });
+        }
+        self.current = Arc::new(config);
+    }
+
+    fn keys(&self) -> Keys {
+        Keys::new(self.environment.scope())
+    }
+
+    /// Whether the saved configuration could never be read and the environment's is in force instead: the platform's
+    /// processes that run longer than this server may have another one.
+    fn is_uncertain(&self) -> bool {
+        let of_environment = matches!(self.current.origin(), GatewayOrigin::Environment | GatewayOrigin::Yaml);
+        matches!(self.saved, SavedState::Unreadable(_)) && !self.was_saved && of_environment
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::platform::facts::Component;
-    use crate::platform::gateway::GatewayContext;
-
-    fn store(forced: bool) -> GatewayStore {
-        let context =
-            GatewayContext { component: Component::Proc, instance_id: "m", tenant: None, project: None, forced };
-        GatewayStore::new(GatewayConfig::from_env_json(&config(1), &context).unwrap(), forced)
-    }
-
-    fn config(processes: i64) -> String {
-        format!(r#"{{"tenant": "a", "project": "b", "service_capacity": {{"processes_per_instance": {processes}}}}}"#)
-    }
-
-    fn shown(store: &GatewayStore) -> serde_json::Value {
-        store.current().raw()["service_capacity"]["processes_per_instance"].clone()
-    }
-
-    #[test]
-    fn the_saved_configuration_wins_until_it_is_gone() {
-        let mut store = store(false);
-        assert_eq!(store.apply_saved(Some(&config(2))), None);
-        assert_eq!(shown(&store), 2);
-        store.apply_saved(None);
-        assert_eq!(shown(&store), 1);
-    }
-
-    #[test]
-    fn a_forced_environment_ignores_it() {
-        let mut store = store(true);
-        store.apply_saved(Some(&config(2)));
-        assert_eq!(shown(&store), 1);
-    }
-
-    #[test]
-    fn a_broken_one_is_told_once_and_changes_nothing() {
-        let mut store = store(false);
-        assert_eq!(store.apply_saved(Some("{")).map(|malformed| malformed.kind), Some(InputKind::GatewayConfig));
-        assert_eq!(store.apply_saved(Some("{")), None);
-        assert_eq!(shown(&store), 1);
-    }
-
-    #[test]
-    fn an_update_applies_unless_it_is_another_deployments() {
-        let mut store = store(false);
-        let update =
-            |tenant: &str| format!(r#"{{"tenant": "{tenant}", "project": "b", "ts": 1, "config": {}}}"#, config(3));
-        assert!(store.apply_update(&update("other")).is_err());
-        assert_eq!(store.apply_update(&update("a")), Ok(()));
-        assert_eq!(shown(&store), 3);
-    }
-}
+mod tests;

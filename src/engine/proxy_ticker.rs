@@ -84,7 +84,7 @@ impl Ticker for ProxyTicker {
         })
     }
 
-    fn apply_update(&mut self, _message: &str) -> Result<(), String> {
+    fn apply_update(&mut self, _message: &[u8], _now: UnixSeconds) -> Result<(), String> {
         Err("an upstream has its own gateway configuration".to_owned())
     }
 }

@@ -69,8 +69,8 @@ async fn record(
 
 #[async_trait]
 impl Ticker for SampleTicker {
-    fn apply_update(&mut self, message: &str) -> Result<(), String> {
-        self.gateway.apply_update(message)
+    fn apply_update(&mut self, message: &[u8], now: UnixSeconds) -> Result<(), String> {
+        self.gateway.apply_update(message, now)
     }
 
     async fn prepare(&mut self, now: UnixSeconds) -> Result<bool, SourceError> {
@@ -83,7 +83,7 @@ impl Ticker for SampleTicker {
 
     async fn tick(&mut self, now: UnixSeconds, mode: RecordMode) -> Result<Tick, SourceError> {
         let mut facts = self.source.collect(now).await?;
-        let malformed = self.gateway.apply_saved(facts.saved_gateway_config.as_deref());
+        let malformed = self.gateway.apply_saved(&facts.saved_gateway_config, now);
         facts.malformed.extend(malformed);
         self.history.absorb(&mut facts, now);
         let analysis = Analysis::new(
@@ -103,6 +103,8 @@ impl Ticker for SampleTicker {
             upstream_payload: None,
             malformed: std::mem::take(&mut facts.malformed),
             malformed_unlisted: std::mem::take(&mut facts.malformed_unlisted),
+            problems: self.gateway.problems(now),
+            gateway: Some(self.gateway.status()),
             record_error,
             dropped: self.history.dropped(),
             cost: self.source.cost(),

@@ -28,7 +28,7 @@ pub struct Station {
     collector: Collector,
     reader: SnapshotReader,
     /// Held while the station runs, so that the channel stays open in modes that have no updates.
-    updates: mpsc::Sender<String>,
+    updates: mpsc::Sender<Vec<u8>>,
     replies: Option<UpstreamRepliesReader>,
 }
 
@@ -54,9 +54,9 @@ impl Station {
         self.reader.clone()
     }
 
-    /// Where a published gateway configuration is handed in, as text.
+    /// Where a published gateway configuration is handed in, as bytes of any kind.
     #[must_use]
-    pub fn updates(&self) -> mpsc::Sender<String> {
+    pub fn updates(&self) -> mpsc::Sender<Vec<u8>> {
         self.updates.clone()
     }
 

@@ -9,8 +9,10 @@ use async_trait::async_trait;
 
 use crate::analysis::SystemState;
 use crate::base::clock::UnixSeconds;
+use crate::engine::gateway_store::GatewayStatus;
 use crate::payload::{self, shapes::SystemPayload};
 use crate::platform::facts::{InputKind, Malformed};
+use crate::problems::Problem;
 use crate::sources::proxy::UpstreamReplies;
 use crate::sources::{Cost, SourceError};
 
@@ -37,11 +39,11 @@ pub trait Ticker: Send {
     /// The source could not be read: then there is no state, and nothing changed.
     async fn tick(&mut self, now: UnixSeconds, record: RecordMode) -> Result<Tick, SourceError>;
 
-    /// Applies a gateway configuration that was published while the server runs.
+    /// Applies a gateway configuration that was published while the server runs, as bytes of any kind.
     ///
     /// # Errors
     /// What is wrong with the message; the configuration in force stays.
-    fn apply_update(&mut self, message: &str) -> Result<(), String>;
+    fn apply_update(&mut self, message: &[u8], now: UnixSeconds) -> Result<(), String>;
 }
 
 /// The result of one tick.
@@ -54,6 +56,10 @@ pub struct Tick {
     pub malformed: Vec<Malformed>,
     /// Further ones, by kind: too many to be listed.
     pub malformed_unlisted: BTreeMap<InputKind, u64>,
+    /// What is wrong now.
+    pub problems: Vec<Problem>,
+    /// The gateway configuration in force; `None` in proxy mode, which has none.
+    pub gateway: Option<GatewayStatus>,
     /// Why the tick's points could not be written, where they could not.
     pub record_error: Option<SourceError>,
     /// Samples dropped so far because a series reached its limit.

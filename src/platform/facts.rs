@@ -14,6 +14,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::platform::gateway::SavedGatewayConfig;
+
 pub use super::scope::Scope;
 pub use circuit::{Circuit, CircuitFacts, CircuitState};
 pub use input::{InputKind, Malformed, Unreadable};
@@ -46,8 +48,7 @@ pub struct Facts {
     /// `%Y-%m-%d_%H` → requests.
     pub hourly_requests: BTreeMap<String, i64>,
     pub circuits: BTreeMap<Circuit, CircuitFacts>,
-    /// The gateway configuration saved in Redis, as text.
-    pub saved_gateway_config: Option<String>,
+    pub saved_gateway_config: SavedGatewayConfig,
     pub unreadable: BTreeSet<Unreadable>,
     pub malformed: Vec<Malformed>,
     /// More of them, counted by kind: a series may hold millions, which are not listed.

@@ -4,13 +4,17 @@
 //! Takes texts, reads nothing itself. Which source wins is for the caller to say.
 
 mod amount;
+mod arithmetic;
 mod capacity;
+mod changes;
 mod document;
 mod identity;
+mod origin;
 mod parse;
 mod problems;
 mod section;
 mod settings;
+mod shown;
 #[cfg(test)]
 mod tests;
 
@@ -21,7 +25,9 @@ use problems::GatewayErrors;
 
 pub use amount::Amount;
 pub use capacity::{Capacity, Limits};
-pub use identity::component_named;
+pub use changes::FigureChange;
+pub use identity::{RedisUrl, component_named, is_placeholder};
+pub use origin::{GatewayOrigin, SavedGatewayConfig};
 pub use problems::GatewayConfigError;
 pub use settings::{
     Backpressure, CircuitBreakers, CircuitSettings, ComputedMetrics, GatewaySettings, LimitSettings,
@@ -54,6 +60,9 @@ pub struct GatewayConfig {
     ingress: GatewaySettings,
     proc: GatewaySettings,
     raw: Map<String, Value>,
+    origin: GatewayOrigin,
+    redis_url: Option<RedisUrl>,
+    warnings: Vec<String>,
 }
 
 impl GatewayConfig {
@@ -66,12 +75,21 @@ impl GatewayConfig {
         Self::from_document(document::json(text, source)?, source, context)
     }
 
+    /// The defaults for the tenant and project of the context.
+    ///
+    /// # Errors
+    /// No tenant or project.
+    pub fn of_scope(context: &GatewayContext<'_>) -> Result<Self, GatewayConfigError> {
+        Self::from_document(Map::new(), "the environment", context)
+    }
+
     /// Reads a YAML descriptor: a bare mapping or one under `gateway:`. `source` names it in problems.
     ///
     /// # Errors
     /// All problems, as for [`Self::from_env_json`].
     pub fn from_yaml(text: &str, source: &str, context: &GatewayContext<'_>) -> Result<Self, GatewayConfigError> {
-        Self::from_document(document::yaml(text, source)?, source, context)
+        let config = Self::from_document(document::yaml(text, source)?, source, context)?;
+        Ok(Self { origin: GatewayOrigin::Yaml, ..config })
     }
 
     /// This configuration with the one saved in Redis laid over it.
@@ -84,7 +102,7 @@ impl GatewayConfig {
     /// All problems; the caller keeps what it has.
     pub fn with_saved_json(&self, text: &str) -> Result<Self, GatewayConfigError> {
         let source = "saved gateway configuration";
-        self.overlaid(document::json(text, source)?, source)
+        self.overlaid(document::json(text, source)?, source, GatewayOrigin::Saved)
     }
 
     /// This configuration with a published update (`{"tenant", "project", "ts", "config"}`) laid over it.
@@ -103,7 +121,8 @@ impl GatewayConfig {
                 problems.into_result(source, self.clone())
             }
             Some(Value::Object(config)) => {
-                problems.into_result(source, ()).and_then(|()| self.overlaid(config, source))
+                let overlaid = |()| self.overlaid(config, source, GatewayOrigin::Published);
+                problems.into_result(source, ()).and_then(overlaid)
             }
             other => {
                 problems.wrong_type("config", "an object", &other.unwrap_or_default());
@@ -119,21 +138,31 @@ impl GatewayConfig {
     ) -> Result<Self, GatewayConfigError> {
         let problems = GatewayErrors::default();
         let scope = identity::scope(&document, context, &problems);
+        let redis_url = identity::redis_url(&document);
         let mut config = Self::read(document, scope, context.component, context.instance_id, &problems);
         // This server's own name wins over one in a text that all replicas share.
         config.settings = config.settings.named(context.instance_id);
         if context.forced {
             identity::name_fully(&mut config.raw, &config.scope);
         }
+        config.redis_url = redis_url;
+        config.warnings = problems.take_warnings(source);
         problems.into_result(source, config)
     }
 
-    fn overlaid(&self, document: Map<String, Value>, source: &str) -> Result<Self, GatewayConfigError> {
+    fn overlaid(
+        &self,
+        document: Map<String, Value>,
+        source: &str,
+        origin: GatewayOrigin,
+    ) -> Result<Self, GatewayConfigError> {
         if document.is_empty() {
             return Ok(self.clone());
         }
         let problems = GatewayErrors::default();
         let mut config = Self::read(document, self.scope.clone(), self.component, &self.instance_id, &problems);
+        config.origin = origin;
+        config.warnings = problems.take_warnings(source);
         config.settings.pools = self.settings.pools.clone();
         config.settings.limits = self.settings.limits.clone();
         config.settings.guarded_rest_patterns = self.settings.guarded_rest_patterns.clone();
@@ -142,7 +171,7 @@ impl GatewayConfig {
     }
 
     fn read(
-        mut document: Map<String, Value>,
+        document: Map<String, Value>,
         scope: Scope,
         component: Component,
         own: &str,
@@ -155,8 +184,18 @@ impl GatewayConfig {
             Component::Ingress => ingress.clone(),
             Component::Proc => proc.clone(),
         };
-        document::hide_secrets(&mut document);
-        Self { scope, component, instance_id: own.to_owned(), settings, ingress, proc, raw: document }
+        Self {
+            scope,
+            component,
+            instance_id: own.to_owned(),
+            settings,
+            ingress,
+            proc,
+            raw: shown::shown(document),
+            origin: GatewayOrigin::Environment,
+            redis_url: None,
+            warnings: Vec::new(),
+        }
     }
 
     /// The tenant and project.
@@ -186,7 +225,25 @@ impl GatewayConfig {
         }
     }
 
-    /// The configuration as written (`gateway_config_raw`), without what must not be shown.
+    /// Where it comes from.
+    #[must_use]
+    pub const fn origin(&self) -> GatewayOrigin {
+        self.origin
+    }
+
+    /// The Redis that the environment's configuration names; the platform's gateway uses it instead of `REDIS_URL`.
+    #[must_use]
+    pub const fn redis_url(&self) -> Option<&RedisUrl> {
+        self.redis_url.as_ref()
+    }
+
+    /// What is wrong without being an error, one line each; a value that is named counts as not set.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// The configuration (`gateway_config_raw`): known fields as written, other fields as null.
     #[must_use]
     pub const fn raw(&self) -> &Map<String, Value> {
         &self.raw

@@ -215,7 +215,7 @@ static SETTINGS: &[Setting] = &[
         "REDIS_URL",
         "redis://127.0.0.1:6379/0",
         "redis://, rediss:// (TLS), unix:/path/to.sock or redis+sentinel://host:port,host:port/master/db, with user and password",
-        "Redis that the deployment's workers write to.",
+        "Redis that the deployment's workers write to. If it is not set, `redis_url` of the gateway configuration is used.",
     ),
     open(
         Group::Redis,
@@ -238,7 +238,7 @@ static SETTINGS: &[Setting] = &[
         "GATEWAY_CONFIG_JSON",
         "",
         "a JSON object with tenant and project",
-        "Gateway configuration: tenant, project and capacity settings, flat or by component. Required in redis mode unless a YAML file is given.",
+        "Gateway configuration: tenant, project and capacity settings, flat or by component. Required in redis mode unless a YAML file, or TENANT_ID and PROJECT_ID, are given.",
     ),
     open(
         Group::Gateway,
@@ -258,7 +258,7 @@ static SETTINGS: &[Setting] = &[
         Group::Gateway,
         "GATEWAY_COMPONENT",
         "proc",
-        "ingress or proc (also processor, worker)",
+        "ingress or proc (also processor, worker); anything else means proc",
         "Which component's section of the gateway configuration is used for queue capacity and backpressure.",
     ),
     open(Group::Gateway, "TENANT_ID", "", "a name", "Tenant, if the gateway configuration has a placeholder or none."),

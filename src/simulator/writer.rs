@@ -50,7 +50,7 @@ pub fn commands(keys: &Keys, signals: &Facts, now: UnixSeconds) -> Pipeline {
         writer.pipeline.cmd("EXPIRE").arg(keys.hourly_requests()).arg(2 * DAY_SECONDS).ignore();
     }
     signals.circuits.iter().for_each(|(circuit, facts)| writer.circuit(*circuit, facts));
-    if let Some(config) = &signals.saved_gateway_config {
+    if let Some(config) = signals.saved_gateway_config.text() {
         writer.pipeline.set(keys.gateway_config(), config).ignore();
     }
     writer.pipeline

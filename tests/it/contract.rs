@@ -178,6 +178,7 @@ async fn the_server_reads_in_small_pieces_and_writes_only_its_own_keys() {
     }
     let expected = [
         "CLIENT",
+        "EXISTS",
         "EXPIRE",
         "GETRANGE",
         "HGETALL",

@@ -22,6 +22,7 @@ mod contract;
 mod deliveries;
 mod fault;
 mod fault_proxy;
+mod gateway_config;
 mod hostile;
 mod hostile_redis;
 mod once;

@@ -156,7 +156,7 @@ fn the_charts_password_is_in_its_url_as_it_is() {
     const PASSWORD: &str = "p/a?s#s%@:";
     let (redis, port) = (redis(PASSWORD), free_port().to_string());
     let redis_port = redis.port().to_string();
-    let mut deployment = Deployment::new("chart", &[("GATEWAY_COMPONENT=metrics", "GATEWAY_COMPONENT=proc")]);
+    let mut deployment = Deployment::new("chart", &[]);
     deployment.set("REDIS_URL", format!("redis://:{PASSWORD}@127.0.0.1:{redis_port}/0"));
     for (name, value) in [
         ("REDIS_HOST", "127.0.0.1"),

@@ -369,7 +369,7 @@ async fn published_configurations_arrive_even_after_an_outage() {
         eventually("a subscriber", Duration::from_secs(15), || {
             redis::cmd("PUBLISH").arg(&channel).arg(round).query::<i64>(&mut server.connection()).unwrap() == 1
         });
-        assert_eq!(received.recv().await.as_deref(), Some(round));
+        assert_eq!(received.recv().await.as_deref(), Some(round.as_bytes()));
         server.restart();
     }
     task.abort();

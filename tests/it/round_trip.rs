@@ -8,6 +8,7 @@ use kdcube_metrics::platform::facts::{
     Malformed, PerRole, Point, Pool, PoolUse, Pools, QueueAnalytics, QueueDepth, Role, RollingSeries, Scope, SseSample,
     ThrottlingDetail, ThrottlingEvent, Unreadable, WorkerId,
 };
+use kdcube_metrics::platform::gateway::SavedGatewayConfig;
 use kdcube_metrics::platform::keys::Keys;
 use kdcube_metrics::simulator::writer;
 use kdcube_metrics::sources::Source;
@@ -207,7 +208,7 @@ prop_compose! {
             process_keys_found: heartbeats.len(),
             sse: samples(&heartbeats, &drawn),
             heartbeats, departed, queues, analytics, latency, rolling, throttling_events, hourly_requests, circuits,
-            saved_gateway_config: saved,
+            saved_gateway_config: saved.map_or(SavedGatewayConfig::Missing, SavedGatewayConfig::Text),
             ..Facts::default()
         }
     }

@@ -41,6 +41,12 @@ pub(super) fn upstream_requests(state: &OwnState, rows: &mut Rows<'_>) {
     }
 }
 
+pub(super) fn gateway_config(state: &OwnState, rows: &mut Rows<'_>) {
+    if let Some(config) = state.gateway_config {
+        rows.push(&[config.source], 1.0);
+    }
+}
+
 pub(super) fn malformed(state: &OwnState, rows: &mut Rows<'_>) {
     for (kind, inputs) in &state.sources.malformed {
         rows.push(&[kind.as_str()], float_u64(*inputs));

@@ -58,12 +58,20 @@ fn what_is_unknown_is_absent_until_it_is_known() {
         "postgres_errors_total",
         "upstream_up",
         "reloads_total",
+        "gateway_config_info",
+        "gateway_config_change_timestamp_seconds",
         "tls_certificate_expiry_timestamp_seconds",
         "exports_total",
         "export_duration_seconds",
     ] {
         assert!(own(name).is_empty(), "{name}");
     }
+    telemetry.set_gateway_config("saved", None);
+    assert_eq!(values(&telemetry, "kdcube_metrics_gateway_config_info", Some("saved")), [1.0]);
+    assert!(own("gateway_config_change_timestamp_seconds").is_empty());
+    telemetry.set_gateway_config("published", Some(7.5));
+    assert_eq!(own("gateway_config_info"), [1.0], "the source that was is gone");
+    assert_eq!(own("gateway_config_change_timestamp_seconds"), [7.5]);
     telemetry.set_leader(false);
     telemetry.register_postgres();
     telemetry.register_sink("pushgateway");

@@ -1,5 +1,7 @@
 //! A number of the configuration that is shown as it was written: whole stays whole.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Number;
 
@@ -20,6 +22,12 @@ impl Amount {
     #[expect(clippy::cast_possible_truncation, reason = "truncating and saturating is what is wanted")]
     pub fn whole(&self) -> i64 {
         self.0.as_i64().unwrap_or_else(|| self.as_f64() as i64)
+    }
+}
+
+impl fmt::Display for Amount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 

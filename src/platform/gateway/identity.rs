@@ -1,5 +1,6 @@
 //! Whose configuration it is: tenant, project and instance, with placeholders filled in.
 
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 
 use super::problems::GatewayErrors;
@@ -46,12 +47,16 @@ fn name(
     }
 }
 
+/// Names that stand in a descriptor until somebody fills them in, in any case.
+const PLACEHOLDERS: [&str; 5] = ["TENANT_ID", "PROJECT_ID", "DEFAULT_PROJECT_NAME", "TENANT", "PROJECT"];
+
 /// Whether a descriptor was rendered without this value.
-fn is_placeholder(text: &str) -> bool {
+#[must_use]
+pub fn is_placeholder(text: &str) -> bool {
     let text = text.trim();
     let framed = [("{{", "}}"), ("${", "}"), ("<", ">")];
     text.is_empty()
-        || ["TENANT_ID", "PROJECT_ID", "DEFAULT_PROJECT_NAME"].contains(&text)
+        || PLACEHOLDERS.iter().any(|name| text.eq_ignore_ascii_case(name))
         || framed.iter().any(|(open, close)| text.starts_with(open) && text.ends_with(close))
 }
 
@@ -69,6 +74,30 @@ pub(super) fn must_be(message: &Map<String, Value>, scope: &Scope, problems: &Ga
 /// The instance that the document names.
 pub(super) fn instance(document: &Map<String, Value>) -> Option<&str> {
     document.get("instance_id").and_then(Value::as_str).filter(|text| !text.is_empty())
+}
+
+/// The Redis that the document names, unless it is a placeholder.
+pub(super) fn redis_url(document: &Map<String, Value>) -> Option<RedisUrl> {
+    let text = document.get("redis_url")?.as_str()?.trim();
+    (!is_placeholder(text)).then(|| RedisUrl(text.into()))
+}
+
+/// The Redis of a gateway configuration; may hold a password.
+#[derive(Debug, Clone)]
+pub struct RedisUrl(SecretString);
+
+impl RedisUrl {
+    /// The address as written.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        self.0.expose_secret()
+    }
+}
+
+impl PartialEq for RedisUrl {
+    fn eq(&self, other: &Self) -> bool {
+        self.expose() == other.expose()
+    }
 }
 
 /// Writes tenant and project under both of their names where they are missing.

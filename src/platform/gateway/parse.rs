@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use super::problems::GatewayErrors;
 use super::section::{Section, slice};
+use super::shown::has_user;
 use super::{
     Backpressure, CircuitBreakers, CircuitSettings, GatewaySettings, LimitSettings, MonitoringSettings, PoolSettings,
     RateLimits, RedisSettings, RoleLimit, ServiceCapacity,
@@ -195,9 +196,10 @@ fn guarded(root: &Map<String, Value>, component: Component) -> Vec<String> {
     if given.is_empty() { GUARDED.map(str::to_owned).to_vec() } else { given }
 }
 
-/// Route patterns are shown, not used: what is not a list of texts is as good as none.
+/// Route patterns are shown, not used: what is not a list of texts, and a text that may hold a password, is as good as
+/// none.
 fn patterns(root: &Map<String, Value>, name: &str, component: Component) -> Vec<String> {
     let (_, value) = slice(root, name, component);
     let texts = value.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
-    texts.filter(|text| !text.is_empty()).map(str::to_owned).collect()
+    texts.filter(|text| !text.is_empty() && !has_user(text)).map(str::to_owned).collect()
 }

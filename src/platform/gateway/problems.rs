@@ -12,21 +12,42 @@ pub struct GatewayConfigError {
     pub problems: Vec<String>,
 }
 
-/// GatewayErrors found so far; shared by the readers of all sections.
+/// Most problems that [`GatewayConfigError::brief`] lists.
+const MOST_LISTED: usize = 5;
+
+impl GatewayConfigError {
+    /// The first problems in one line, with the number of the others.
+    #[must_use]
+    pub fn brief(&self) -> String {
+        let listed: Vec<&str> = self.problems.iter().take(MOST_LISTED).map(String::as_str).collect();
+        match self.problems.len() - listed.len() {
+            0 => listed.join("; "),
+            more => format!("{}; {more} more", listed.join("; ")),
+        }
+    }
+}
+
+/// Errors and warnings found so far; shared by the readers of all sections.
 #[derive(Debug, Default)]
 pub(super) struct GatewayErrors {
     found: RefCell<Vec<String>>,
+    warnings: RefCell<Vec<String>>,
 }
 
 impl GatewayErrors {
     /// Notes a problem once, however many components read the same field.
     pub(super) fn add(&self, path: &str, problem: &str) {
-        // Names in a document may hold anything; a problem is one line.
-        let line = format!("{path}: {problem}").replace(char::is_control, "\u{fffd}");
-        let mut found = self.found.borrow_mut();
-        if !found.contains(&line) {
-            found.push(line);
-        }
+        add_once(&self.found, path, problem);
+    }
+
+    /// Notes once that a value is not used and the configuration is usable without it.
+    pub(super) fn warn(&self, path: &str, problem: &str) {
+        add_once(&self.warnings, path, problem);
+    }
+
+    /// The warnings, each with its source.
+    pub(super) fn take_warnings(&self, source: &str) -> Vec<String> {
+        self.warnings.take().into_iter().map(|line| format!("{source}: {line}")).collect()
     }
 
     /// Notes a value of the wrong type. The value itself may be secret and is not shown.
@@ -41,6 +62,15 @@ impl GatewayErrors {
             return Ok(value);
         }
         Err(GatewayConfigError { problems: found.into_iter().map(|line| format!("{source}: {line}")).collect() })
+    }
+}
+
+fn add_once(lines: &RefCell<Vec<String>>, path: &str, problem: &str) {
+    // Names in a document may hold anything; a problem is one line.
+    let line = format!("{path}: {problem}").replace(char::is_control, "\u{fffd}");
+    let mut lines = lines.borrow_mut();
+    if !lines.contains(&line) {
+        lines.push(line);
     }
 }
 

@@ -83,13 +83,17 @@ impl<'a> Section<'a> {
         self.check_whole(name, number, min)
     }
 
-    /// The same where the platform's own tools may have written digits as text, or an empty text for none.
+    /// The same where the platform's own tools may have written digits as text, or an empty text for none. Another text
+    /// counts as not given, with a warning: the platform starts with it.
     pub(super) fn optional_whole_or_text(&self, name: &str, min: i64) -> Option<Amount> {
         match self.get(name)? {
             Value::String(text) if text.trim().is_empty() => None,
             Value::String(text) => match text.trim().parse::<i64>() {
                 Ok(whole) => self.check_whole(name, &whole.into(), min),
-                Err(_) => self.wrong(name, "a whole number"),
+                Err(_) => {
+                    self.problems.warn(&self.path_of(name), "expected a whole number, got a text: counts as not set");
+                    None
+                }
             },
             _ => self.optional_whole(name, min),
         }

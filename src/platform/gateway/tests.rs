@@ -8,6 +8,11 @@ fn context() -> GatewayContext<'static> {
     GatewayContext { component: Component::Proc, instance_id: "m-1", tenant: None, project: None, forced: false }
 }
 
+/// The configuration of a processor.
+pub(super) fn read_config(text: &str) -> GatewayConfig {
+    read(text)
+}
+
 fn read(text: &str) -> GatewayConfig {
     GatewayConfig::from_env_json(text, &context()).unwrap()
 }
@@ -33,13 +38,13 @@ fn all_problems_come_at_once_with_their_paths() {
     let text = r#"{"tenant": "a", "project": "b", "profile": 3, "unknown": {"x": "y"},
         "service_capacity": {"proc": {"processes_per_instance": "two", "concurrent_requests_per_process": -1,
                              "avg_processing_time_seconds": 0}, "ingress": {"processes_per_instance": 1.5}},
-        "backpressure": {"capacity_buffer": 1.5}, "monitoring": [], "pools": {"pg_pool_max_size": "many"}}"#;
+        "backpressure": {"capacity_buffer": 1.5}, "monitoring": [], "pools": {"pg_pool_max_size": true}}"#;
     let expected = [
         "GATEWAY_CONFIG_JSON: profile: expected a text, got a number",
         "GATEWAY_CONFIG_JSON: service_capacity.ingress.processes_per_instance: expected a whole number, got 1.5",
         "GATEWAY_CONFIG_JSON: backpressure.capacity_buffer: expected a number from 0 to 1, got 1.5",
         "GATEWAY_CONFIG_JSON: monitoring: expected an object, got a list",
-        "GATEWAY_CONFIG_JSON: pools.pg_pool_max_size: expected a whole number, got a text",
+        "GATEWAY_CONFIG_JSON: pools.pg_pool_max_size: expected a whole number, got true or false",
         "GATEWAY_CONFIG_JSON: service_capacity.proc.concurrent_requests_per_process: \
          expected a whole number of at least 0, got -1",
         "GATEWAY_CONFIG_JSON: service_capacity.proc.processes_per_instance: expected a whole number, got a text",
@@ -59,7 +64,10 @@ fn what_is_no_document_says_where() {
 
 #[test]
 fn placeholders_fall_back() {
-    for given in [r#""TENANT_ID""#, r#""{{ tenant }}""#, r#""${TENANT}""#, r#""""#, "null"] {
+    let names = ["TENANT_ID", "tenant_id", "Tenant", "PROJECT_ID", "project", "default_project_name", "<tenant>", " "];
+    let names = names.map(|name| format!("\"{name}\""));
+    let framed = [r#""{{ tenant }}""#, r#""${TENANT}""#, r#""""#, "null"].map(str::to_owned);
+    for given in names.into_iter().chain(framed) {
         let text = format!(r#"{{"tenant": {given}, "project": "chat"}}"#);
         let found = problems(&text);
         assert!(found[0].starts_with("GATEWAY_CONFIG_JSON: tenant: is missing") && found[0].contains("TENANT_ID"));
@@ -71,6 +79,63 @@ fn placeholders_fall_back() {
     assert!(problems(r#"{"tenant": "a\nb", "project": "p"}"#)[0].contains("control character"));
     let named = problems(r#"{"tenant": "a", "project": "p", "rate_limits": {"x\ny": {"burst": "q"}}}"#);
     assert!(!named.is_empty() && named.iter().all(|problem| !problem.contains('\n')), "{named:?}");
+}
+
+#[test]
+fn a_name_that_only_begins_like_a_placeholder_is_a_name() {
+    for name in ["tenant-1", "my_project", "TENANT_IDS", "{acme}"] {
+        let config = read(&format!(r#"{{"tenant": "{name}", "project": "p"}}"#));
+        assert_eq!(config.scope().tenant, name);
+    }
+}
+
+#[test]
+fn tenant_and_project_alone_are_a_configuration() {
+    let given = GatewayContext { tenant: Some("acme"), project: Some("chat"), ..context() };
+    let config = GatewayConfig::of_scope(&given).unwrap();
+    assert_eq!(config.scope(), &Scope { tenant: "acme".into(), project: "chat".into() });
+    assert_eq!(config.settings().capacity(1).total, 14);
+    assert_eq!(GatewayConfig::of_scope(&context()).unwrap_err().problems.len(), 2);
+}
+
+#[test]
+fn a_text_in_a_numeric_pool_or_limit_counts_as_unset_with_a_warning() {
+    let config = read(
+        r#"{"tenant": "a", "project": "p", "pools": {"proc": {"pg_pool_max_size": "many", "pg_pool_min_size": "2"}},
+            "limits": {"max_queue_size": "S3CRET"}}"#,
+    );
+    assert_eq!((&config.settings().pools.pg_pool_max_size, &config.settings().limits.max_queue_size), (&None, &None));
+    assert_eq!(config.settings().pools.pg_pool_min_size, Some(2.into()));
+    let expected = [
+        "GATEWAY_CONFIG_JSON: pools.proc.pg_pool_max_size: expected a whole number, got a text: counts as not set",
+        "GATEWAY_CONFIG_JSON: limits.max_queue_size: expected a whole number, got a text: counts as not set",
+    ];
+    assert_eq!(config.warnings(), expected);
+    let saved = read(r#"{"tenant": "a", "project": "p"}"#).with_saved_json(r#"{"limits": {"max_queue_size": "x"}}"#);
+    assert!(saved.unwrap().warnings()[0].starts_with("saved gateway configuration: limits.max_queue_size"));
+}
+
+#[test]
+fn every_configuration_knows_its_origin() {
+    let own = read(r#"{"tenant": "a", "project": "b"}"#);
+    let yaml = GatewayConfig::from_yaml("tenant: a\nproject: b\n", "g", &context()).unwrap();
+    let saved = yaml.with_saved_json(r#"{"profile": "testing"}"#).unwrap();
+    let update = r#"{"tenant": "a", "project": "b", "config": {"profile": "testing"}}"#;
+    let origins =
+        [&own, &yaml, &saved, &yaml.with_update_message(update).unwrap()].map(|config| config.origin().as_str());
+    assert_eq!(origins, ["environment", "gateway_yaml", "saved", "published"]);
+    assert_eq!(yaml.with_saved_json("{}").unwrap().origin(), GatewayOrigin::Yaml, "an empty one changes nothing");
+}
+
+#[test]
+fn the_redis_of_the_environments_configuration_is_known_and_never_shown() {
+    let config = read(r#"{"tenant": "a", "project": "b", "redis_url": " redis://:S3CRET@h/1 "}"#);
+    assert_eq!(config.redis_url().map(RedisUrl::expose), Some("redis://:S3CRET@h/1"));
+    assert!(!format!("{config:?}").contains("S3CRET"));
+    for nothing in [r#""${REDIS_URL}""#, r#""""#, "null", "5"] {
+        let text = format!(r#"{{"tenant": "a", "project": "b", "redis_url": {nothing}}}"#);
+        assert_eq!(read(&text).redis_url(), None, "{nothing}");
+    }
 }
 
 #[test]

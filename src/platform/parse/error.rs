@@ -6,6 +6,8 @@ pub enum ParseError {
     /// It may have been truncated on the way, and is not read in any case.
     #[error("is longer than {0} bytes, the most that is read")]
     TooLong(usize),
+    #[error("is empty")]
+    Empty,
     #[error("is not UTF-8")]
     NotUtf8,
     #[error("is not JSON (line {line}, column {column})")]

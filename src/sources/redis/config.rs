@@ -5,11 +5,12 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-use super::parts;
+use super::parts::{self, Address};
 use crate::base::percent;
 use crate::settings::{Setting, Settings, setting};
 
 const URL: &Setting = setting("REDIS_URL");
+const OF_GATEWAY: &str = "redis_url of the gateway configuration";
 
 /// How the source reaches Redis.
 #[derive(Debug, Clone)]
@@ -25,12 +26,44 @@ pub struct RedisConfig {
 impl RedisConfig {
     /// Reads `REDIS_URL` or its parts; an error is recorded. `instance_id` becomes part of the client name.
     pub fn read(settings: &mut Settings, instance_id: &str, timeout: Option<Duration>) -> Option<Self> {
-        let is_usable = |url: &str| Self::new(url.trim(), String::new(), Duration::ZERO).is_ok();
-        let url = parts::address(settings, is_usable)?;
+        Self::read_or(settings, None, instance_id, timeout)
+    }
+
+    /// The same with `of_gateway`, the `redis_url` of the gateway configuration: used where neither `REDIS_URL` nor
+    /// `REDIS_HOST` is set; a warning is recorded where it leads to another place than these.
+    pub fn read_or(
+        settings: &mut Settings,
+        of_gateway: Option<&str>,
+        instance_id: &str,
+        timeout: Option<Duration>,
+    ) -> Option<Self> {
         let client_name = format!("kdcube-metrics:{}", instance_id.replace(|c: char| !c.is_ascii_graphic(), "_"));
+        let is_usable = |url: &str| Self::new(url.trim(), String::new(), Duration::ZERO).is_ok();
+        let url = match parts::address(settings, of_gateway, is_usable)? {
+            Address::Own(url) => url,
+            Address::OfGateway(url) => {
+                let config = Self::new(url, client_name, timeout?);
+                return config.map_err(|problem| settings.error(format!("{OF_GATEWAY} {problem}"))).ok();
+            }
+        };
         let config = Self::new(url.expose_secret().trim(), client_name, timeout?);
         let hint = parts::hint(url.expose_secret());
-        config.map_err(|problem| settings.reject(URL, &format!("{problem}{hint}"))).ok()
+        let config = config.map_err(|problem| settings.reject(URL, &format!("{problem}{hint}"))).ok()?;
+        if let Some(other) = of_gateway {
+            config.warn_of_other(other, settings);
+        }
+        Some(config)
+    }
+
+    /// The platform's gateway reads queues, throttling and circuit breakers from its own `redis_url`.
+    fn warn_of_other(&self, other: &str, settings: &mut Settings) {
+        let (own, other) = (self.redacted(), redacted(other));
+        if own != other {
+            settings.warn(format!(
+                "{OF_GATEWAY} ({other}) is not REDIS_URL ({own}): the platform's gateway uses the former, this server reads the \
+                 latter"
+            ));
+        }
     }
 
     /// Checks the address.
@@ -53,13 +86,7 @@ impl RedisConfig {
     /// The address without user and password.
     #[must_use]
     pub fn redacted(&self) -> String {
-        let url = self.url.expose_secret();
-        let (scheme, rest) = url.split_once(':').unwrap_or(("redis", ""));
-        let rest = rest.trim_start_matches("//");
-        // The last @ ends the user information, which may hold others; a query may hold a password too.
-        let place = rest.rsplit_once('@').map_or(rest, |(_, place)| place);
-        let place = place.split_once('?').map_or(place, |(place, _)| place);
-        format!("{scheme}://{place}")
+        redacted(self.url.expose_secret())
     }
 
     /// The sentinels to query, if the address names some.
@@ -68,6 +95,15 @@ impl RedisConfig {
         let url = self.url.expose_secret();
         scheme(url).ends_with("+sentinel").then(|| SentinelAddress::parse(url).ok()).flatten()
     }
+}
+
+fn redacted(url: &str) -> String {
+    let (scheme, rest) = url.split_once(':').unwrap_or(("redis", ""));
+    let rest = rest.trim_start_matches("//");
+    // The last @ ends the user information, which may hold others; a query may hold a password too.
+    let place = rest.rsplit_once('@').map_or(rest, |(_, place)| place);
+    let place = place.split_once('?').map_or(place, |(place, _)| place);
+    format!("{scheme}://{place}")
 }
 
 fn scheme(url: &str) -> &str {
@@ -165,6 +201,44 @@ mod tests {
             assert!(line.starts_with("REDIS_URL: ") && line.contains("accepted: redis://"), "{line}");
             assert!(!line.contains("hunter2"), "{line}");
         }
+    }
+
+    fn read_or(redis_url: &str, of_gateway: Option<&str>) -> (Option<String>, Vec<String>, Vec<String>) {
+        let mut settings = Settings::from_environment([("REDIS_URL", redis_url)]);
+        let config = RedisConfig::read_or(&mut settings, of_gateway, "m", Some(Duration::from_secs(1)));
+        let url = config.map(|config| config.url.expose_secret().to_owned());
+        let warnings = settings.warnings().to_vec();
+        (url, warnings, settings.into_errors().iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn the_gateways_redis_is_used_where_redis_url_is_not_set_and_else_compared() {
+        let (own, other) = ("redis://:hunter2@a:1/0", "redis://u:hunter3@b:1/0");
+        for (redis_url, of_gateway, used, warned) in [
+            ("", None, "redis://127.0.0.1:6379/0", false),
+            ("", Some(other), other, false),
+            (own, None, own, false),
+            (own, Some(other), own, true),
+            (own, Some("redis://a:1/0"), own, false),
+            (own, Some("redis://a:1/3"), own, true),
+            (own, Some("nonsense hunter2"), own, true),
+        ] {
+            let (url, warnings, errors) = read_or(redis_url, of_gateway);
+            assert_eq!(
+                (url.as_deref(), errors.len(), warnings.len()),
+                (Some(used), 0, usize::from(warned)),
+                "{redis_url}"
+            );
+            assert!(!warnings.concat().contains("hunter"), "{warnings:?}");
+        }
+        let (_, warnings, _) = read_or(own, Some(other));
+        assert!(warnings[0].contains("(redis://b:1/0) is not REDIS_URL (redis://a:1/0)"), "{warnings:?}");
+    }
+
+    #[test]
+    fn a_bad_redis_of_the_gateway_is_an_error_only_where_it_is_needed() {
+        let (url, _, errors) = read_or("", Some("hunter2"));
+        assert_eq!((url, errors), (None, vec!["redis_url of the gateway configuration has no scheme".to_owned()]));
     }
 
     #[test]

@@ -15,26 +15,45 @@ const PASSWORD: &Setting = setting("REDIS_PASSWORD");
 /// The host where another part is given.
 const DEFAULT_HOST: &str = "localhost";
 
-/// The address to use: `REDIS_URL`, else the parts, else the default of `REDIS_URL`. `is_usable` says whether an address can
+/// Where the address comes from.
+#[derive(Debug)]
+pub(super) enum Address<'a> {
+    /// `REDIS_URL`, its parts or its default.
+    Own(SecretString),
+    /// `redis_url` of the gateway configuration.
+    OfGateway(&'a str),
+}
+
+/// The address to use: `REDIS_URL`, else the parts if there is a host, else `of_gateway`, else the default. `is_usable` says whether an address can
 /// be parsed: the platform's own charts put a password with `/`, `?` or `#` into `REDIS_URL` as it is, beside its parts.
 /// `None`: there is no address; errors are recorded.
-pub(super) fn address(settings: &mut Settings, is_usable: impl Fn(&str) -> bool) -> Option<SecretString> {
+pub(super) fn address<'a>(
+    settings: &mut Settings,
+    of_gateway: Option<&'a str>,
+    is_usable: impl Fn(&str) -> bool,
+) -> Option<Address<'a>> {
     if let Some(error) = settings.descriptors().and_then(Descriptors::topology_error) {
         settings.error(error.to_string());
         return None;
     }
-    let given = is_given(settings, URL).then(|| settings.secret(URL)).flatten();
-    match given {
-        Some(url) if is_usable(url.expose_secret()) || !(is_given(settings, HOST) && is_given(settings, PASSWORD)) => {
-            Some(url)
-        }
-        Some(_) => {
-            settings.warn("REDIS_URL cannot be parsed; REDIS_HOST and REDIS_PASSWORD are used instead");
-            join(settings)
-        }
-        None if is_given(settings, HOST) => join(settings),
-        None => without_host(settings),
+    if is_given(settings, URL) {
+        return own_url(settings, is_usable).map(Address::Own);
     }
+    match of_gateway {
+        _ if is_given(settings, HOST) => join(settings).map(Address::Own),
+        Some(url) => Some(Address::OfGateway(url)),
+        None => without_host(settings).map(Address::Own),
+    }
+}
+
+/// `REDIS_URL`, or its parts if it cannot be parsed and they are enough.
+fn own_url(settings: &mut Settings, is_usable: impl Fn(&str) -> bool) -> Option<SecretString> {
+    let url = settings.secret(URL)?;
+    if is_usable(url.expose_secret()) || !is_given(settings, HOST) || !is_given(settings, PASSWORD) {
+        return Some(url);
+    }
+    settings.warn("REDIS_URL cannot be parsed; REDIS_HOST and REDIS_PASSWORD are used instead");
+    join(settings)
 }
 
 /// The default host with the parts that are given, or the default address. Where the deployment has descriptors, they should
@@ -130,6 +149,9 @@ mod tests {
         }
     }
 
+    /// Stands for the gateway configuration's address among the variables.
+    const OF_GATEWAY: &str = "redis_url";
+
     /// The address, and the warnings or errors.
     fn chosen(assembly: Option<&str>, variables: &[(&str, &str)]) -> (Option<String>, Vec<String>) {
         let folder = tempfile::tempdir().unwrap();
@@ -139,7 +161,12 @@ mod tests {
         }
         let named = assembly.map(|_| ("PLATFORM_DESCRIPTORS_DIR", directory));
         let mut settings = Settings::from_environment(variables.iter().copied().chain(named));
-        let url = address(&mut settings, |url| !url.contains('?')).map(|url| url.expose_secret().to_owned());
+        let of_gateway = variables.iter().find(|(name, _)| *name == OF_GATEWAY).map(|(_, url)| *url);
+        let url = match address(&mut settings, of_gateway, |url| !url.contains('?')) {
+            Some(Address::Own(url)) => Some(url.expose_secret().to_owned()),
+            Some(Address::OfGateway(url)) => Some(format!("{url} of the gateway")),
+            None => None,
+        };
         let said = settings.warnings().iter().cloned().chain(settings.errors().iter().map(ToString::to_string));
         let said = said.map(|line| line.replace(directory, "…")).collect();
         (url, said)
@@ -162,6 +189,10 @@ mod tests {
             (Some(assembly), &[host], "redis://:p%2Fw@b:7/0", None),
             (Some(assembly), &[url], "redis://a:1/2", None),
             (Some("ports: {metrics: 1}"), &[url], "redis://a:1/2", None),
+            (Some("infra.redis.password: x"), &[(OF_GATEWAY, "g")], "g of the gateway", None),
+            (None, &[(OF_GATEWAY, "g")], "g of the gateway", None),
+            (None, &[(OF_GATEWAY, "g"), url], "redis://a:1/2", None),
+            (None, &[(OF_GATEWAY, "g"), host], "redis://b:6379/0", None),
             (Some("infra: {redis: {topology: standalone}}"), &[host], "redis://b:6379/0", None),
         ] {
             let (url, said) = chosen(assembly, variables);

@@ -8,8 +8,9 @@ use redis::{Pipeline, Value};
 use super::replies::Replies;
 use super::values::ask_beginning;
 use crate::platform::facts::{Circuit, CircuitFacts, Facts, InputKind, PerRole, QueueDepth, Role, Unreadable};
+use crate::platform::gateway::SavedGatewayConfig;
 use crate::platform::keys::Keys;
-use crate::platform::parse;
+use crate::platform::parse::{self, ParseError};
 
 /// Adds the commands; [`take`] takes the replies in the same order.
 pub(super) fn ask(keys: &Keys, pipeline: &mut Pipeline) {
@@ -26,6 +27,8 @@ pub(super) fn ask(keys: &Keys, pipeline: &mut Pipeline) {
         ask_beginning(&keys.circuit(circuit, "half_open_calls"), pipeline);
     }
     pipeline.cmd("HGETALL").arg(keys.hourly_requests());
+    // GETRANGE answers an empty value and a missing key alike.
+    pipeline.cmd("EXISTS").arg(keys.gateway_config());
     ask_beginning(&keys.gateway_config(), pipeline);
 }
 
@@ -48,9 +51,22 @@ pub(super) fn take(keys: &Keys, replies: &mut Replies, signals: &mut Facts) {
     if replies.refused > refused {
         signals.unreadable.insert(Unreadable::HourlyRequests);
     }
-    let key = keys.gateway_config();
-    signals.saved_gateway_config =
-        replies.parsed(InputKind::GatewayConfig, &key, |bytes| parse::utf8(bytes).map(str::to_owned));
+    signals.saved_gateway_config = saved_gateway_config(&keys.gateway_config(), replies);
+}
+
+fn saved_gateway_config(key: &str, replies: &mut Replies) -> SavedGatewayConfig {
+    let kind = InputKind::GatewayConfig;
+    let exists = replies.integer(kind, key).unwrap_or(0) > 0;
+    let before = replies.malformed.len();
+    let text = replies.parsed(kind, key, |bytes| parse::utf8(bytes).map(str::to_owned));
+    if text.is_none() && exists && replies.malformed.len() == before {
+        replies.ok_or_record::<()>(kind, key, Err(ParseError::Empty));
+    }
+    match (text, replies.malformed.get(before)) {
+        (Some(text), _) => SavedGatewayConfig::Text(text),
+        (None, Some(malformed)) => SavedGatewayConfig::Unreadable(malformed.problem.clone()),
+        (None, None) => SavedGatewayConfig::Missing,
+    }
 }
 
 /// A role's depth; unknown if any part of it cannot be read. A missing list is an empty one.

@@ -17,8 +17,8 @@ use crate::sources::redis::config::RedisConfig;
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
-/// Sends the text of every message to `out`, until its receiver is dropped.
-pub async fn watch_gateway_updates(config: RedisConfig, scope: Scope, out: mpsc::Sender<String>) {
+/// Sends every message, of whatever bytes, to `out`, until its receiver is dropped.
+pub async fn watch_gateway_updates(config: RedisConfig, scope: Scope, out: mpsc::Sender<Vec<u8>>) {
     let channel = Keys::new(&scope).gateway_updates();
     let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
     while !out.is_closed() {
@@ -33,7 +33,7 @@ pub async fn watch_gateway_updates(config: RedisConfig, scope: Scope, out: mpsc:
 async fn listen(
     config: &RedisConfig,
     channel: &str,
-    out: &mpsc::Sender<String>,
+    out: &mpsc::Sender<Vec<u8>>,
     backoff: &mut Backoff,
 ) -> Result<(), redis::RedisError> {
     let (stream, budget, user) = link::open(config).await?;
@@ -43,8 +43,7 @@ async fn listen(
     let mut messages = subscription.on_message();
     while let Some(message) = messages.next().await {
         budget.renew();
-        let Ok(text) = message.get_payload::<String>() else { continue };
-        if out.send(text).await.is_err() {
+        if out.send(message.get_payload_bytes().to_vec()).await.is_err() {
             break;
         }
     }
