@@ -14,6 +14,7 @@ const NO_WAIT: &str = "no task left its queue in the last minute";
 const NO_EXEC: &str = "no task finished in the last minute";
 const NO_POINT: &str = "a queue could not be read, or the window holds no point";
 const NO_ANALYTICS: &str = "the platform's queue analytics are switched off or unreadable";
+const NO_LOAD: &str = "an upstream does not send it";
 const NO_THROTTLING: &str = "the throttling events could not be read";
 
 /// Every scalar, in the order of documents and outlets.
@@ -27,20 +28,21 @@ pub(super) static TABLE: &[Metric] = &[
     aliased(&[], "ingress.rest.latency.p50", Unit::Milliseconds, "Median duration of ingress REST requests, last minute", NO_REQUESTS, |s| latency(s, LatencySeries::IngressRest, |ms| &ms.p50)),
     aliased(&["ingress.rest.latency.p95_ms"], "ingress.rest.latency.p95", Unit::Milliseconds, "95th percentile of the duration of ingress REST requests, last minute", NO_REQUESTS, |s| latency(s, LatencySeries::IngressRest, |ms| &ms.p95)),
     aliased(&[], "ingress.rest.latency.p99", Unit::Milliseconds, "99th percentile of the duration of ingress REST requests, last minute", NO_REQUESTS, |s| latency(s, LatencySeries::IngressRest, |ms| &ms.p99)),
-    row("proc.queue.total", Unit::Count, "Tasks in the queues of all roles, waiting or claimed", NO_QUEUE, |s| s.queue.total.clone().map(float)),
+    aliased(&["proc.queue.depth"], "proc.queue.total", Unit::Count, "Tasks in the queues of all roles, waiting or claimed", NO_QUEUE, |s| s.queue.total.clone().map(float)),
     row("proc.queue.utilization_percent", Unit::Percent, "Queued tasks in percent of the processors' capacity; 100 where something is queued and there is no capacity", NO_QUEUE, utilization_percent),
-    row("proc.queue.utilization_ratio", Unit::Ratio, "Queued tasks over the processors' capacity; 1 where something is queued and there is no capacity", NO_QUEUE, |s| utilization_percent(s).map(|percent| percent / 100.0)),
+    aliased(&["proc.capacity.utilization"], "proc.queue.utilization_ratio", Unit::Ratio, "Queued tasks over the processors' capacity; 1 where something is queued and there is no capacity", NO_QUEUE, |s| utilization_percent(s).map(|percent| percent / 100.0)),
     row("proc.pressure_ratio_percent", Unit::Percent, "Queue pressure in percent; 100 where there is no capacity", NO_QUEUE, pressure_percent),
     row("proc.queue.pressure_ratio", Unit::Ratio, "Queue pressure: queued tasks over the processors' capacity, unrounded; 1 where there is no capacity", NO_QUEUE, |s| s.queue.pressure.clone()),
-    aliased(&["proc.queue.wait.p95"], "proc.queue.wait.p95_ms", Unit::Milliseconds, "95th percentile of the time that tasks waited in a queue, last minute", NO_WAIT, |s| latency(s, LatencySeries::QueueWait, |ms| &ms.p95)),
+    aliased(&["proc.queue.wait.p95", "proc.queue.wait_ms_p95"], "proc.queue.wait.p95_ms", Unit::Milliseconds, "95th percentile of the time that tasks waited in a queue, last minute", NO_WAIT, |s| latency(s, LatencySeries::QueueWait, |ms| &ms.p95)),
     aliased(&["proc.exec.p95"], "proc.exec.p95_ms", Unit::Milliseconds, "95th percentile of the time that tasks took to execute, last minute", NO_EXEC, |s| latency(s, LatencySeries::TaskExec, |ms| &ms.p95)),
+    row("proc.active_tasks", Unit::Count, "Tasks that the processors are working on, as their heartbeats report it", NO_LOAD, |s| s.proc.as_ref().and_then(|proc| proc.load.clone()).map(float)),
     row("proc.queue.depth.1m", Unit::Count, "Queued tasks, mean of the last minute", NO_POINT, |s| last_minute(s, RollingSeries::QueueDepth)),
     row("proc.queue.pressure_ratio.1m", Unit::Ratio, "Queue pressure, mean of the last minute", NO_POINT, |s| last_minute(s, RollingSeries::QueuePressure)),
     row("proc.queue.avg_wait_seconds.anonymous", Unit::Seconds, "Average wait of anonymous users' tasks, as the platform keeps it", NO_ANALYTICS, |s| s.queue.average_wait.get(Role::Anonymous).clone()),
     row("proc.queue.avg_wait_seconds.registered", Unit::Seconds, "Average wait of registered users' tasks, as the platform keeps it", NO_ANALYTICS, |s| s.queue.average_wait.get(Role::Registered).clone()),
     row("proc.queue.avg_wait_seconds.paid", Unit::Seconds, "Average wait of paying users' tasks, as the platform keeps it", NO_ANALYTICS, |s| s.queue.average_wait.get(Role::Paid).clone()),
     row("proc.queue.avg_wait_seconds.privileged", Unit::Seconds, "Average wait of privileged users' tasks, as the platform keeps it", NO_ANALYTICS, |s| s.queue.average_wait.get(Role::Privileged).clone()),
-    row("throttling.rate_limit_429", Unit::Count, "Requests turned away by a rate limit (429), last hour", NO_THROTTLING, |s| throttled(s, |hour| &hour.rate_limit)),
+    aliased(&["ingress.throttling.rate_limit_429"], "throttling.rate_limit_429", Unit::Count, "Requests turned away by a rate limit (429), last hour", NO_THROTTLING, |s| throttled(s, |hour| &hour.rate_limit)),
     row("throttling.backpressure_503", Unit::Count, "Requests turned away by backpressure (503), last hour", NO_THROTTLING, |s| throttled(s, |hour| &hour.backpressure)),
 ];
 

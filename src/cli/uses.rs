@@ -10,6 +10,7 @@ const EXPORT_INTERVAL: &Setting = setting("METRICS_EXPORT_INTERVAL_SEC");
 const RUN_ONCE: &Setting = setting("METRICS_RUN_ONCE");
 const SCRAPE_TTL: &Setting = setting("METRICS_PROM_SCRAPE_TTL_SEC");
 const MAPPING: &Setting = setting("METRICS_MAPPING_JSON");
+const PROM_NAMES: &Setting = setting("METRICS_PROM_NAMES");
 
 /// Groups of settings, with exceptions.
 #[derive(Debug, Clone, Copy)]
@@ -72,7 +73,7 @@ pub(super) const COMMANDS: [(&str, Uses); 9] = [
         "snapshot",
         Uses {
             groups: &[Group::Core, Group::Descriptors, Group::Redis, Group::Gateway, Group::Proxy, Group::Postgres],
-            besides: &[MAPPING],
+            besides: &[MAPPING, PROM_NAMES],
             except: &[],
         },
     ),

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{CommandError, Exit, print};
 use crate::catalog::{Metric, all, own};
 use crate::cli::{CatalogArgs, CatalogFormat};
-use crate::outlets::names::{cloudwatch_name, prometheus_name};
+use crate::outlets::names::{cloudwatch_name, platform_name, prometheus_name};
 
 const HEAD: &str = "\
 # Metrics
@@ -17,9 +17,9 @@ const HEAD: &str = "\
 One table in the program declares every metric; this page, every outlet and every name come from it. A value that is not
 known is absent: no line in `/metrics`, `null` in `/api/v1/signals`, no data point in CloudWatch. It is never a zero.
 
-`METRICS_MAPPING_JSON` renames metrics by key or alias; the mapped name is used everywhere, in Prometheus with illegal
-characters as `_`. Two gauges have names that end like counters (`…_total`); they are declared untyped, not as
-counters. Two keys that end in `_ms` have their alias as Prometheus name, because Prometheus has base units
+`METRICS_MAPPING_JSON` renames metrics by key or alias; the mapped name is used everywhere, in CloudWatch with `/` for `.`,
+in Prometheus with illegal characters as `_`. Two gauges have names that end like counters (`…_total`); they are declared
+untyped, not as counters. The `_ms` of two keys is not in their Prometheus names, because Prometheus has base units
 only in names; their values are milliseconds, as of all scalars called latency, wait or execution. The families have the
 same facts in seconds.
 
@@ -32,6 +32,26 @@ One number each, exported everywhere by default.
 
 | key | Prometheus | CloudWatch | unit | what | absent when |
 |---|---|---|---|---|---|
+";
+
+const SUGGESTED: &str = "
+The platform's guide to autoscaling suggests keys that its metrics service does not export. They are accepted wherever a
+key is: `proc.queue.depth`, `proc.queue.wait_ms_p95` and `ingress.throttling.rate_limit_429` are other words for the same
+number. `proc.capacity.utilization` is `proc.queue.utilization_ratio`: capacity is counted in tasks, worked on and queued, so
+the tasks over the capacity are how much of it is used. `proc.active_tasks` is a metric of its own, because no queue metric
+counts only the tasks that are worked on; it equals `load_tasks` of the component `proc`.
+";
+
+const PLATFORM_NAMES: &str = "
+## Names of the platform's metrics service
+
+`METRICS_PROM_NAMES=platform` exports the Prometheus names that the platform's own metrics service has, for rules and
+dashboards that were written for it; `both` exports a metric under its default name and, where that differs, under the
+platform's. They differ in three ways:
+
+- A mapped name gets the prefix `kdcube_`: `chat/queue` is `kdcube_chat_queue`, by default `chat_queue`.
+- A mapped name that begins with a digit gets `m_`: `429s` is `kdcube_m_429s`, by default `_429s`.
+- A key keeps its `_ms`, which promtool's linter reports:
 ";
 
 const FAMILIES: &str = "
@@ -66,9 +86,17 @@ pub(super) fn run(arguments: &CatalogArgs) -> Result<Exit, CommandError> {
 fn markdown() -> String {
     let mut page = [HEAD, SCALARS].concat();
     for metric in all().filter(|metric| metric.is_scalar()) {
-        let aliases = metric.aliases.iter().map(|alias| format!(" (also `{alias}`)")).collect::<String>();
+        let aliases =
+            if metric.aliases.is_empty() { String::new() } else { format!(" (also {})", names(metric.aliases)) };
         // Writing to a String cannot fail.
         let _ = writeln!(page, "| `{}`{aliases} | `{}` {}", metric.key, prometheus_name(metric), rest_of_row(metric));
+    }
+    page.push_str(SUGGESTED);
+    page.push_str(PLATFORM_NAMES);
+    for (default, platform) in all().map(|metric| (prometheus_name(metric), platform_name(metric))) {
+        if default != platform {
+            let _ = writeln!(page, "  - `{platform}`, by default `{default}`");
+        }
     }
     page.push_str(FAMILIES);
     for metric in all().filter(|metric| !metric.is_scalar()) {
@@ -105,6 +133,7 @@ fn metric(metric: &'static Metric) -> Value {
         "key": metric.key,
         "aliases": metric.aliases,
         "prometheus": prometheus_name(metric),
+        "prometheus_platform": platform_name(metric),
         "cloudwatch": cloudwatch_name(metric),
         "cloudwatch_unit": metric.unit.cloudwatch(),
         "unit": metric.unit.word(),
@@ -139,6 +168,9 @@ mod tests {
         let json: serde_json::Value = serde_json::from_str(&super::json()).unwrap();
         assert_eq!(json["metrics"].as_array().unwrap().len(), super::all().count());
         assert_eq!(json["metrics"][0]["prometheus"], "kdcube_ingress_sse_total_connections");
+        let exec =
+            json["metrics"].as_array().unwrap().iter().find(|metric| metric["key"] == "proc.exec.p95_ms").unwrap();
+        assert_eq!(exec["prometheus_platform"], "kdcube_proc_exec_p95_ms");
         assert_eq!(json["own"].as_array().unwrap().len(), super::own::all().count());
         assert_eq!(json["own"][1]["prometheus"], "kdcube_metrics_up");
     }

@@ -1,12 +1,12 @@
 //! Prometheus text in format 0.0.4 or OpenMetrics 1.0, for samples of the deployment's and of the server's own metrics.
 //!
-//! Names are the mapping's. A gauge whose name ends like a counter or a part of a histogram
+//! Names are the mapping's; a metric with two names is written once under each. A gauge whose name ends like a counter or a part of a histogram
 //! (`kdcube_proc_queue_total`) is declared untyped: the documented name stays, and neither
 //! Prometheus nor promtool mistakes its type.
 
 mod encoder;
 
-use crate::catalog::{Kind, Sample};
+use crate::catalog::{Kind, Metric, Sample};
 use crate::outlets::names::Mapping;
 use encoder::{Declared, Encoder};
 
@@ -18,18 +18,19 @@ pub fn render(samples: &[Sample], mapping: &Mapping, format: TextFormat) -> Stri
     let mut encoder = Encoder::new(format);
     for family in samples.chunk_by(|a, b| std::ptr::eq(a.metric, b.metric)) {
         let Some(metric) = family.first().map(|sample| sample.metric) else { continue };
-        let name = mapping.prometheus_name(metric);
-        encoder.declare(Declared {
-            name,
-            kind: declared_type(name, metric.kind),
-            help: metric.help,
-            unit: metric.unit,
-        });
-        for sample in family {
-            encoder.sample(name, sample);
+        for name in mapping.prometheus_names(metric) {
+            write_family(&mut encoder, name, metric, family);
         }
     }
     encoder.finish()
+}
+
+fn write_family(encoder: &mut Encoder, name: &str, metric: &Metric, samples: &[Sample]) {
+    let kind = declared_type(name, metric.kind);
+    encoder.declare(Declared { name, kind, help: metric.help, unit: metric.unit });
+    for sample in samples {
+        encoder.sample(name, sample);
+    }
 }
 
 /// The kind, unless the name contradicts it; `None` is untyped.

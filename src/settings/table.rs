@@ -355,6 +355,13 @@ static SETTINGS: &[Setting] = &[
         SECONDS,
         "If the newest snapshot is older than this, a scrape waits for a new one.",
     ),
+    open(
+        Group::Prometheus,
+        "METRICS_PROM_NAMES",
+        "default",
+        "default, platform or both",
+        "Prometheus names on `/metrics` and in pushes: the default ones, those of the platform's own metrics service, or both.",
+    ),
     open(Group::Prometheus, "METRICS_EXPORT_PROMETHEUS_PUSH", "0", BOOLEAN, "Push metrics to a Pushgateway."),
     secret(
         Group::Prometheus,

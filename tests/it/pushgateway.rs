@@ -129,6 +129,28 @@ fn unusual_label_values_arrive_unchanged() {
 }
 
 #[test]
+fn a_gateway_accepts_both_names_of_a_metric() {
+    let gateway = Pushgateway::start();
+    let variables = [
+        GATEWAY,
+        EMBEDDED,
+        PUSH,
+        ("METRICS_PROM_PUSHGATEWAY_URL", &gateway.url()),
+        ("METRICS_PROM_NAMES", "both"),
+        ("METRICS_MAPPING_JSON", r#"{"proc.queue.total": "chat/queue"}"#),
+    ];
+    let output = program(&variables, &["once"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stdout));
+    let value = |name: &str| gateway.lines(name)[0].rsplit(' ').next().unwrap().to_owned();
+    for [default, platform] in [["chat_queue", "kdcube_chat_queue"], ["kdcube_metrics_up", "kdcube_metrics_up"]] {
+        assert_eq!(value(default), value(platform), "{default}");
+        assert_eq!(gateway.lines(platform).len(), 1);
+    }
+    // Where a name is the same in both, it is pushed once.
+    assert_eq!(gateway.lines("kdcube_proc_queue_pressure_ratio").len(), 1);
+}
+
+#[test]
 fn a_gateway_that_recovers_is_pushed_to_again() {
     let mut gateway = Pushgateway::start();
     gateway.stop();

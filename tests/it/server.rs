@@ -123,6 +123,43 @@ fn renamed_metrics_are_served_under_their_names() {
     );
 }
 
+/// A scrape of a simulated deployment.
+fn embedded(variables: &[(&str, &str)]) -> String {
+    Server::ready(&[&[("METRICS_MODE", "embedded")], variables].concat()).get("/metrics").text()
+}
+
+#[test]
+fn the_platforms_names_are_served_instead_of_the_default_ones_or_besides_them() {
+    let mapping = ("METRICS_MAPPING_JSON", r#"{"proc.queue.depth": "my.queue", "proc.active_tasks": "429s"}"#);
+    let default = ["kdcube_proc_exec_p95", "my_queue", "_429s"];
+    let platform = ["kdcube_proc_exec_p95_ms", "kdcube_my_queue", "kdcube_m_429s"];
+    for (naming, expected) in [("default", [true, false]), ("platform", [false, true]), ("both", [true, true])] {
+        let text = embedded(&[mapping, ("METRICS_PROM_NAMES", naming)]);
+        for (names, expected) in [default, platform].into_iter().zip(expected) {
+            for name in names {
+                assert_eq!(value(&text, name).is_some(), expected, "{naming}: {name} in {text}");
+            }
+        }
+        if naming == "both" {
+            assert!(
+                default.iter().zip(platform).all(|(one, other)| value(&text, one) == value(&text, other)),
+                "{text}"
+            );
+        }
+    }
+}
+
+#[test]
+fn promtool_reports_the_platforms_milliseconds_and_nothing_else() {
+    assert_eq!(promtool(&embedded(&[])), "");
+    for naming in ["platform", "both"] {
+        let report = promtool(&embedded(&[("METRICS_PROM_NAMES", naming)]));
+        let (names, reasons): (Vec<_>, Vec<_>) = report.lines().filter_map(|line| line.split_once(' ')).unzip();
+        assert_eq!(names, ["kdcube_proc_exec_p95_ms", "kdcube_proc_queue_wait_p95_ms"], "{report}");
+        assert!(reasons.iter().all(|reason| reason.contains("abbreviated units")), "{report}");
+    }
+}
+
 #[test]
 fn an_outage_is_reported_and_the_server_recovers() {
     let mut redis = RedisServer::start();

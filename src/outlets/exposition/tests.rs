@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::*;
 use crate::analysis::recorded::Case;
 use crate::catalog::{Part, Unit, find, own};
+use crate::outlets::names::Naming;
 use crate::platform::facts::{Component, InputKind};
 use crate::telemetry::http::{CloseReason, WatchedFiles};
 use crate::telemetry::{ExportEnd, Observed, PointCounts, Telemetry};
@@ -33,6 +34,24 @@ fn values_read_back_and_labels_are_escaped() {
             "kdcube_proc_queue_wait_seconds -1.5e-9",
         ]
     );
+}
+
+#[test]
+fn a_metric_with_two_names_is_a_family_under_each() {
+    let mapping = Mapping::parse(r#"{"proc_queue_wait_seconds": "wait.seconds"}"#, Naming::Both).unwrap();
+    let samples = [sample(vec![("window", "1m".to_owned())], 1.0), sample(vec![("window", "1h".to_owned())], 2.0)];
+    let text = render(&samples, &mapping, TextFormat::OpenMetrics);
+    let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with("# HELP")).collect();
+    let family = |name: &str| {
+        [
+            format!("# TYPE {name} gauge"),
+            format!("# UNIT {name} seconds"),
+            format!("{name}{{window=\"1m\"}} 1"),
+            format!("{name}{{window=\"1h\"}} 2"),
+        ]
+    };
+    let expected = [family("wait_seconds"), family("kdcube_wait_seconds")].concat();
+    assert_eq!(lines, [&expected[..], &["# EOF".to_owned()]].concat());
 }
 
 #[test]

@@ -73,6 +73,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
   "METRICS_EXPORT_INTERVAL_SEC" $v.scheduler.intervalSec
   "METRICS_EXPORT_ON_START" $v.scheduler.onStart
   "METRICS_PROM_SCRAPE_TTL_SEC" $v.prometheus.scrapeTtlSec
+  "METRICS_PROM_NAMES" $v.prometheus.names
   "METRICS_MAPPING_JSON" $v.prometheus.mapping
   "METRICS_EXPORT_PROMETHEUS_PUSH" $v.pushgateway.enabled
   "METRICS_PROM_PUSHGATEWAY_URL" $v.pushgateway.url

@@ -100,6 +100,14 @@ mod tests {
     }
 
     #[test]
+    fn the_platforms_suggested_keys_select_metrics() {
+        let include =
+            Include::from_setting("proc.queue.wait_ms_p95,proc.capacity.utilization,ingress.throttling.*").unwrap();
+        let keys: Vec<_> = include.metrics().map(|metric| metric.key).collect();
+        assert_eq!(keys, ["proc.queue.utilization_ratio", "proc.queue.wait.p95_ms", "throttling.rate_limit_429"]);
+    }
+
+    #[test]
     fn a_glob_that_matches_nothing_is_rejected() {
         assert_eq!(Include::from_setting("*,proc.nothing*").unwrap_err(), "no metric matches `proc.nothing*`");
     }

@@ -113,6 +113,7 @@ mod tests {
 
     use super::*;
     use crate::catalog::{Part, find};
+    use crate::outlets::names::Naming;
     use crate::settings::FromSetting;
 
     fn sample(key: &str, labels: &[(&'static str, &str)], value: f64) -> Sample {
@@ -122,7 +123,7 @@ mod tests {
 
     fn format(mapping: &str, dimensions: &str, high_resolution: bool) -> DatumFormat {
         let dimensions = Dimensions::from_setting(dimensions).unwrap();
-        DatumFormat::new(Arc::new(Mapping::parse(mapping).unwrap()), &dimensions, high_resolution)
+        DatumFormat::new(Arc::new(Mapping::parse(mapping, Naming::Default).unwrap()), &dimensions, high_resolution)
     }
 
     fn pairs(datum: &MetricDatum) -> Vec<(&str, &str)> {
