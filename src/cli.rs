@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use secrecy::SecretString;
 
 use crate::settings::Variables;
 
@@ -65,6 +66,8 @@ pub enum Action {
     Check,
     /// Checks that the server on this machine is alive; exit code 0 or 1.
     Healthcheck,
+    /// Compares this server with the Python service on the same Redis; exit code 0 if nothing differs, else 1.
+    Compare(CompareArgs),
     /// Prints every exported metric.
     Catalog(CatalogArgs),
     /// Prints every setting as Markdown: docs/configuration.md.
@@ -117,6 +120,32 @@ impl Default for OnceArgs {
     fn default() -> Self {
         Self { dry_run: false, price_per_metric: PRICE_PER_METRIC, price_per_1000_requests: PRICE_PER_1000_REQUESTS }
     }
+}
+
+/// Options of `compare`.
+#[derive(Debug, Args)]
+pub struct CompareArgs {
+    /// Base URL of the Python service, with user and password where it needs them. It must be in redis mode.
+    #[arg(long, value_name = "URL")]
+    pub with: String,
+    /// Base URL of this server; by default the one on this machine.
+    #[arg(long, value_name = "URL")]
+    pub own: Option<String>,
+    /// Polls both for this time, such as 30s or 10m; what differs in most polls counts.
+    #[arg(long = "for", value_name = "TIME", value_parser = values::duration, default_value = "30s")]
+    pub duration: Duration,
+    /// Relative distance up to which measured numbers are equal, in percent.
+    #[arg(long, value_name = "PERCENT", default_value_t = 5.0, value_parser = values::percent)]
+    pub tolerance: f64,
+    /// Bearer token for this server; by default the first that it accepts.
+    #[arg(long, value_name = "TOKEN", value_parser = values::secret)]
+    pub token: Option<SecretString>,
+    /// Bearer token for the other server.
+    #[arg(long, value_name = "TOKEN", value_parser = values::secret)]
+    pub with_token: Option<SecretString>,
+    /// Exits with 0 if every difference is a known deviation.
+    #[arg(long)]
+    pub accept_known: bool,
 }
 
 /// What `snapshot` prints.

@@ -2,6 +2,7 @@
 
 mod catalog;
 mod check;
+mod compare;
 mod demo;
 mod error;
 mod exit;
@@ -46,6 +47,7 @@ fn run_command(cli: Cli, environment: impl Iterator<Item = (OsString, OsString)>
     let config = match action {
         Action::Simulate(arguments) => return simulate::run(&arguments, settings),
         Action::Healthcheck => return healthcheck::run(settings),
+        Action::Compare(arguments) => return compare::run(&arguments, settings),
         Action::Demo(_) => Config::read_as(Mode::Embedded, &mut settings),
         _ => Config::read(&mut settings),
     };

@@ -9,6 +9,10 @@ const TLS_CERT_FILE: &Setting = setting("METRICS_TLS_CERT_FILE");
 const EXPORT_INTERVAL: &Setting = setting("METRICS_EXPORT_INTERVAL_SEC");
 const RUN_ONCE: &Setting = setting("METRICS_RUN_ONCE");
 const SCRAPE_TTL: &Setting = setting("METRICS_PROM_SCRAPE_TTL_SEC");
+const AUTH_TOKEN: &Setting = setting("METRICS_AUTH_TOKEN");
+const PROXY_CA_FILE: &Setting = setting("METRICS_PROXY_CA_FILE");
+const PROXY_CERT_FILE: &Setting = setting("METRICS_PROXY_CLIENT_CERT_FILE");
+const PROXY_KEY_FILE: &Setting = setting("METRICS_PROXY_CLIENT_KEY_FILE");
 const MAPPING: &Setting = setting("METRICS_MAPPING_JSON");
 const PROM_NAMES: &Setting = setting("METRICS_PROM_NAMES");
 
@@ -48,7 +52,7 @@ impl Uses {
 }
 
 /// The commands by name.
-pub(super) const COMMANDS: [(&str, Uses); 9] = [
+pub(super) const COMMANDS: [(&str, Uses); 10] = [
     ("serve", Uses::EVERYTHING),
     ("check", Uses::EVERYTHING),
     (
@@ -95,6 +99,14 @@ pub(super) const COMMANDS: [(&str, Uses); 9] = [
         },
     ),
     ("healthcheck", Uses { groups: &[Group::Server], besides: &[TLS_CERT_FILE], except: &[] }),
+    (
+        "compare",
+        Uses {
+            groups: &[Group::Server],
+            besides: &[AUTH_TOKEN, TLS_CERT_FILE, PROXY_CA_FILE, PROXY_CERT_FILE, PROXY_KEY_FILE],
+            except: &[],
+        },
+    ),
     ("simulate", Uses::groups(&[Group::Redis])),
     ("catalog", Uses::NOTHING),
     ("settings", Uses::NOTHING),

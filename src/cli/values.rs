@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use secrecy::SecretString;
+
 /// A moment in Unix seconds, such as 1767225600.5.
 pub(super) fn unix_seconds(text: &str) -> Result<f64, String> {
     not_negative(text).ok_or_else(|| "expected Unix seconds, at least 0".to_owned())
@@ -10,6 +12,18 @@ pub(super) fn unix_seconds(text: &str) -> Result<f64, String> {
 /// A price in USD.
 pub(super) fn price(text: &str) -> Result<f64, String> {
     not_negative(text).ok_or_else(|| "expected a price of 0 or more, such as 0.30".to_owned())
+}
+
+/// A relative distance of at least 0 and less than 100 %.
+pub(super) fn percent(text: &str) -> Result<f64, String> {
+    let percent = not_negative(text).filter(|percent| *percent < 100.0);
+    percent.ok_or_else(|| "expected percent, at least 0 and less than 100".to_owned())
+}
+
+/// A token. Every text is accepted here, because an error would print it.
+#[expect(clippy::unnecessary_wraps, reason = "the form of a parser")]
+pub(super) fn secret(text: &str) -> Result<SecretString, String> {
+    Ok(SecretString::from(text))
 }
 
 /// Events in a second.
@@ -48,6 +62,12 @@ mod tests {
         for bad in ["soon", "-1s", "", "0", "nan", "inf", "1e7", "5d", "m"] {
             assert!(duration(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_tolerance_is_less_than_everything() {
+        assert_eq!((percent("0"), percent("99.9")), (Ok(0.0), Ok(99.9)));
+        assert!(["100", "-1", "nan", "5%"].iter().all(|bad| percent(bad).is_err()));
     }
 
     #[test]

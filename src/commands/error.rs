@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use super::Exit;
+use super::compare::FetchError;
 use crate::settings::SettingError;
 use crate::sources::SourceError;
 
@@ -15,6 +16,9 @@ pub(super) enum CommandError {
     /// The source could not be read.
     #[error(transparent)]
     NothingCollected(SourceError),
+    /// `compare` did not get what it compares.
+    #[error(transparent)]
+    NothingCompared(#[from] FetchError),
     #[error("cannot start the runtime: {0}")]
     Runtime(io::Error),
     #[error("cannot write to standard output: {0}")]
@@ -33,7 +37,7 @@ impl CommandError {
     pub(super) const fn exit(&self) -> Exit {
         match self {
             Self::Configuration(_) => Exit::Configuration,
-            Self::NothingCollected(_) => Exit::NothingCollected,
+            Self::NothingCollected(_) | Self::NothingCompared(_) => Exit::NothingCollected,
             Self::Runtime(_) | Self::Output(_) | Self::Failed(_) => Exit::Failure,
         }
     }

@@ -15,11 +15,16 @@ use crate::tls;
 const TIMEOUT: Duration = Duration::from_secs(3);
 
 pub(super) fn run(mut settings: Settings) -> Result<Exit, CommandError> {
-    let address = config::read_address(&mut settings);
-    let scheme = if config::is_tls_configured(&mut settings) { "https" } else { "http" };
-    let Some(address) = address else { return Err(CommandError::Configuration(settings.into_errors())) };
-    block_on(get(&format!("{scheme}://{}/livez", reachable(address))))?;
+    let Some(url) = own_url(&mut settings) else { return Err(CommandError::Configuration(settings.into_errors())) };
+    block_on(get(&format!("{url}/livez")))?;
     Ok(Exit::Success)
+}
+
+/// The base URL of the server on this machine; `None` if a setting is wrong.
+pub(super) fn own_url(settings: &mut Settings) -> Option<String> {
+    let address = config::read_address(settings);
+    let scheme = if config::is_tls_configured(settings) { "https" } else { "http" };
+    Some(format!("{scheme}://{}", reachable(address?)))
 }
 
 /// The address to connect to: loopback for a server that listens on every address.

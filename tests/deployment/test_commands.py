@@ -51,6 +51,10 @@ class Guides(unittest.TestCase):
         self.assertEqual(answer[-2], '"proxy"')
         self.assertRegex(answer[-1], r"^\d+$")
 
+    def test_migrating(self):
+        terminal = self.terminal(6390, 8090, 8091, METRICS_MODE="redis")
+        terminal.follow("../migrating.md")
+
 
 class Aws(unittest.TestCase):
     """A simulated AWS, told to the AWS CLI by its usual variables."""

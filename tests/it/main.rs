@@ -16,6 +16,7 @@ mod aws_server;
 #[cfg(feature = "cloudwatch")]
 mod cloudwatch;
 mod commands;
+mod compare;
 mod conformance;
 mod contract;
 #[cfg(feature = "cloudwatch")]
