@@ -20,7 +20,7 @@ use self::error::CommandError;
 pub use self::exit::Exit;
 use crate::cli::{Action, Cli, OnceArgs};
 use crate::config::{Config, Mode};
-use crate::settings::{EnvFile, Layers, SettingError, Settings, Variables, read_env_file, table};
+use crate::settings::{EnvFile, Layers, SettingError, Settings, Sources, Variables, read_env_file, table};
 use crate::telemetry::logging;
 
 /// Runs what the command line asks for, with the variables of the environment.
@@ -41,8 +41,8 @@ fn run_command(cli: Cli, environment: impl Iterator<Item = (OsString, OsString)>
         Some(Action::Settings) => return settings::run(),
         _ => {}
     }
-    let layers = layers(&cli, environment).map_err(|error| CommandError::Configuration(vec![error]))?;
-    let mut settings = Settings::new(layers);
+    let sources = sources(&cli, environment).map_err(|error| CommandError::Configuration(vec![error]))?;
+    let mut settings = Settings::new(Layers::read(&sources));
     let action = cli.command.unwrap_or(Action::Serve);
     let config = match action {
         Action::Simulate(arguments) => return simulate::run(&arguments, settings),
@@ -55,11 +55,11 @@ fn run_command(cli: Cli, environment: impl Iterator<Item = (OsString, OsString)>
     match (action, config) {
         (Action::Check, config) => check::run(config, settings, &warnings),
         (_, None) => Err(CommandError::Configuration(settings.into_errors())),
-        (action, Some(config)) => run_configured(action, config, &warnings),
+        (action, Some(config)) => run_configured(action, config, sources, &warnings),
     }
 }
 
-fn run_configured(action: Action, config: Config, warnings: &[String]) -> Result<Exit, CommandError> {
+fn run_configured(action: Action, config: Config, sources: Sources, warnings: &[String]) -> Result<Exit, CommandError> {
     init_logging(&config)?;
     for warning in warnings {
         tracing::warn!("{warning}");
@@ -69,7 +69,7 @@ fn run_configured(action: Action, config: Config, warnings: &[String]) -> Result
         Action::Snapshot(arguments) => snapshot::run(&config, &arguments),
         Action::Once(arguments) => once::run(&config, &arguments),
         _ if config.run_once => once::run(&config, &OnceArgs::default()),
-        _ => serve::run(config),
+        _ => serve::run(config, sources),
     }
 }
 
@@ -80,11 +80,11 @@ fn init_logging(config: &Config) -> Result<(), CommandError> {
         .map_err(|problem| CommandError::Configuration(vec![SettingError::Other(format!("RUST_LOG: {problem}"))]))
 }
 
-/// The layers that settings are read from.
-fn layers(cli: &Cli, environment: impl Iterator<Item = (OsString, OsString)>) -> Result<Layers, SettingError> {
+/// What settings are read from, beside descriptor files.
+fn sources(cli: &Cli, environment: impl Iterator<Item = (OsString, OsString)>) -> Result<Sources, SettingError> {
     let environment = environment.filter_map(variable).collect::<Result<Variables, SettingError>>()?;
     let env_file = cli.env_file.as_deref().map_or_else(|| Ok(EnvFile::default()), read_env_file)?;
-    Ok(Layers::new(&cli.flags, &environment, &env_file))
+    Ok(Sources { flags: cli.flags.clone(), environment, env_file })
 }
 
 /// A variable whose name is UTF-8: others are no settings. If a setting's value is not UTF-8, that is an error: without

@@ -13,7 +13,7 @@ use crate::outlets::http::config::{self as http, AccessConfig};
 use crate::outlets::names::Mapping;
 use crate::outlets::push::config::PushConfig;
 use crate::outlets::routes;
-use crate::settings::{Setting, Settings, setting};
+use crate::settings::{Descriptors, Setting, Settings, setting};
 pub use crate::sources::mode::Mode;
 use crate::sources::postgres::config::PostgresConfig;
 use crate::telemetry::logging::LogConfig;
@@ -104,7 +104,9 @@ impl Config {
     #[must_use]
     pub fn warnings(settings: &Settings) -> Vec<String> {
         let ignored = |name: &String| format!("{name} is not a setting of this version and is ignored");
-        settings.unknown().iter().map(ignored).chain(settings.warnings().iter().cloned()).collect()
+        let descriptors = settings.descriptors().map_or(&[][..], Descriptors::warnings);
+        let unused = descriptors.iter().map(ToString::to_string);
+        settings.unknown().iter().map(ignored).chain(settings.warnings().iter().cloned()).chain(unused).collect()
     }
 }
 

@@ -2,18 +2,20 @@
 //!
 //! Each part reads its own settings into its own `Config`; `config` puts the parts together.
 
-#[cfg_attr(not(test), expect(dead_code, reason = "a layer that the reader does not use yet"))]
 mod descriptors;
 mod env_file;
 mod error;
+mod follow;
 mod layers;
 mod reader;
 pub mod table;
 mod values;
 
+pub(crate) use self::descriptors::{Descriptors, GatewayDescriptor};
 pub use self::env_file::read_env_file;
 pub use self::error::SettingError;
-pub use self::layers::{EnvFile, Layers, Origin, Variables};
+pub use self::follow::follow_descriptors;
+pub use self::layers::{EnvFile, Layers, Origin, Sources, Variables};
 pub use self::reader::Settings;
 pub use self::table::{Group, Setting, setting};
 pub use self::values::FromSetting;

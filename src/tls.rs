@@ -23,6 +23,6 @@ pub(crate) fn system_authorities() -> rustls::RootCertStore {
     roots
 }
 
-fn ring() -> Arc<CryptoProvider> {
+pub(crate) fn ring() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }

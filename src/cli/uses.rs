@@ -30,6 +30,7 @@ impl Uses {
 
     pub(super) const EVERYTHING: Self = Self::groups(&[
         Group::Core,
+        Group::Descriptors,
         Group::Server,
         Group::Access,
         Group::Redis,
@@ -60,6 +61,7 @@ pub(super) const COMMANDS: [(&str, Uses); 10] = [
         Uses {
             groups: &[
                 Group::Core,
+                Group::Descriptors,
                 Group::Server,
                 Group::Access,
                 Group::Gateway,
@@ -75,7 +77,7 @@ pub(super) const COMMANDS: [(&str, Uses); 10] = [
     (
         "snapshot",
         Uses {
-            groups: &[Group::Core, Group::Redis, Group::Gateway, Group::Proxy, Group::Postgres],
+            groups: &[Group::Core, Group::Descriptors, Group::Redis, Group::Gateway, Group::Proxy, Group::Postgres],
             besides: &[MAPPING, PROM_NAMES],
             except: &[],
         },
@@ -85,6 +87,7 @@ pub(super) const COMMANDS: [(&str, Uses); 10] = [
         Uses {
             groups: &[
                 Group::Core,
+                Group::Descriptors,
                 Group::Redis,
                 Group::Gateway,
                 Group::Proxy,

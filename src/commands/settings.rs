@@ -14,7 +14,16 @@ Every setting is an environment variable and a flag. Precedence: flag, then envi
 empty value counts as unset. Any variable can be read from a file by appending `_FILE`
 (`REDIS_URL_FILE=/run/secrets/redis`); the file must not be empty. All settings are validated before anything starts: a
 configuration error stops the start with exit code 78, and all errors are reported together, one line each.
-`kdcube-metrics check` validates the configuration and connects to every dependency.
+`kdcube-metrics check` validates the configuration, shows where each value comes from and connects to every dependency.
+
+The platform's descriptor files give settings as well, with the platform's own precedence:
+- `platform.services.metrics.*` of assembly.yaml (log, service, proxy, export) wins over the environment; a flag wins over it.
+  `gateway_config_force_env_on_startup: true`, there or in the section of GATEWAY_COMPONENT, wins too; `false` does not.
+- `ports.metrics`, `context.*`, `infra.redis.*`, `infra.postgres.*` and `aws.*` of assembly.yaml, and the passwords in
+  secrets.yaml (`infra.redis.password`, `infra.postgres.password`), count where nothing else gives a value.
+
+Null and blank values are absent. A file or value that cannot be used is a warning at the start. A change of a descriptor file
+takes effect with the next start; until then the server logs the problem `restart_required` with the settings concerned.
 ";
 
 pub(super) fn run() -> Result<Exit, CommandError> {

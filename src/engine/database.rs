@@ -2,7 +2,7 @@
 //!
 //! An answer is valid for two periods, which bridges one failed query; then it is absent.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::base::file_watch::{self, FileWatcher};
 use crate::sources::SourceError;
 use crate::sources::postgres::Postgres;
 use crate::sources::postgres::authorities::{self, AuthoritiesSender};
-use crate::sources::postgres::config::{Authorities, PostgresConfig};
+use crate::sources::postgres::config::{PostgresConfig, PostgresTls};
 use crate::telemetry::Telemetry;
 use crate::telemetry::http::WatchedFiles;
 
@@ -61,7 +61,7 @@ impl Database {
 /// The CA file cannot be loaded any more.
 pub fn watch(config: PostgresConfig, telemetry: Arc<Telemetry>, pace: Pace) -> Result<Database, Vec<String>> {
     telemetry.register_postgres();
-    let file = config.tls.as_ref().and_then(Authorities::file).map(Path::to_owned);
+    let file = config.tls.as_ref().and_then(PostgresTls::file).map(|(file, setting)| (file.to_owned(), setting));
     let (postgres, sender) = Postgres::reloadable(config);
     let mut following = JoinSet::new();
     if let (Some(file), Some(sender)) = (file, sender) {
@@ -82,14 +82,13 @@ pub fn watch(config: PostgresConfig, telemetry: Arc<Telemetry>, pace: Pace) -> R
 }
 
 fn follow_authorities(
-    file: PathBuf,
+    (file, setting): (PathBuf, &'static str),
     sender: AuthoritiesSender,
     telemetry: &Arc<Telemetry>,
     following: &mut JoinSet<()>,
 ) -> Result<(), Vec<String>> {
     let path = file.clone();
-    let load =
-        move || authorities::load(&path).map_err(|error| vec![format!("METRICS_POSTGRES_CA_FILE {path:?}: {error}")]);
+    let load = move || authorities::load(&path).map_err(|error| vec![format!("{setting} {path:?}: {error}")]);
     let (watcher, roots) = FileWatcher::begin(vec![file], load)?;
     sender.replace(roots);
     let telemetry = Arc::clone(telemetry);
@@ -98,10 +97,10 @@ fn follow_authorities(
         telemetry.files_reloaded(WatchedFiles::PostgresCa, change.is_ok());
         match change {
             Ok(roots) => {
-                tracing::info!("METRICS_POSTGRES_CA_FILE reloaded; in use from the next connection on");
+                tracing::info!("{setting} reloaded; in use from the next connection on");
                 sender.replace(roots);
             }
-            Err(errors) => file_watch::log_failed_reload("METRICS_POSTGRES_CA_FILE", &errors),
+            Err(errors) => file_watch::log_failed_reload(setting, &errors),
         }
     }));
     Ok(())

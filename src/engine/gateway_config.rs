@@ -1,14 +1,11 @@
 //! Reads the gateway configuration from the environment or a descriptor file, with what fills its placeholders.
 
-use std::path::PathBuf;
-
 use crate::platform::facts::Component;
 use crate::platform::gateway::{self, GatewayConfig, GatewayContext};
-use crate::settings::{Setting, Settings, setting};
+use crate::settings::{Descriptors, GatewayDescriptor, Setting, Settings, setting};
 
 const JSON: &Setting = setting("GATEWAY_CONFIG_JSON");
 const YAML_PATH: &Setting = setting("GATEWAY_YAML_PATH");
-const DESCRIPTORS_DIR: &Setting = setting("PLATFORM_DESCRIPTORS_DIR");
 const FORCE_ENVIRONMENT: &Setting = setting("GATEWAY_CONFIG_FORCE_ENV_ON_STARTUP");
 const COMPONENT: &Setting = setting("GATEWAY_COMPONENT");
 const TENANT: &Setting = setting("TENANT_ID");
@@ -41,10 +38,10 @@ pub fn read_embedded(settings: &mut Settings, instance_id: &str) -> Option<Gatew
     parse(settings, Some(document), instance_id, false)
 }
 
-/// The text of a configuration, or the file that holds it and the setting that names the file.
+/// The text of a configuration, or the file that holds it.
 enum Document {
     Json(String),
-    Yaml(&'static Setting, PathBuf),
+    Yaml(GatewayDescriptor),
     /// None is given: the defaults for the tenant and project of the environment.
     OfScope,
 }
@@ -54,11 +51,18 @@ impl Document {
         if let Some(json) = settings.text(JSON) {
             return Some(Self::Json(json));
         }
-        if let Some(path) = settings.text(YAML_PATH) {
-            return Some(Self::Yaml(YAML_PATH, PathBuf::from(path)));
+        let yaml = settings.descriptors().and_then(Descriptors::gateway)?.clone();
+        // A directory of descriptors may have no gateway.yaml: tenant and project are enough for the platform.
+        let is_optional = yaml.named_by != YAML_PATH && Self::of_scope(settings).is_some();
+        (!is_optional || yaml.exists()).then_some(Self::Yaml(yaml))
+    }
+
+    const fn setting(&self) -> &'static Setting {
+        match self {
+            Self::Json(_) => JSON,
+            Self::OfScope => TENANT,
+            Self::Yaml(yaml) => yaml.named_by,
         }
-        let directory = settings.text(DESCRIPTORS_DIR)?;
-        Some(Self::Yaml(DESCRIPTORS_DIR, PathBuf::from(directory).join("gateway.yaml")))
     }
 
     fn of_scope(settings: &mut Settings) -> Option<Self> {
@@ -69,11 +73,9 @@ impl Document {
         let parsed = match self {
             Self::Json(text) => GatewayConfig::from_env_json(text, context),
             Self::OfScope => GatewayConfig::of_scope(context),
-            Self::Yaml(setting, path) => {
-                let unreadable =
-                    |error| vec![format!("{}: {} cannot be read: {error}", setting.variable(), path.display())];
-                let text = std::fs::read_to_string(path).map_err(unreadable)?;
-                GatewayConfig::from_yaml(&text, setting.variable(), context)
+            Self::Yaml(yaml) => {
+                let text = yaml.text().map_err(|problem| vec![problem])?;
+                GatewayConfig::from_yaml(text, yaml.named_by.variable(), context)
             }
         };
         parsed.map_err(|error| error.problems)
@@ -91,7 +93,8 @@ fn parse(
     let (tenant, project) = (tenant(settings), project(settings));
     let context =
         GatewayContext { component, instance_id, tenant: tenant.as_deref(), project: project.as_deref(), forced };
-    let config = settings.ok_or_record(document?.parse(&context), &[JSON, YAML_PATH, DESCRIPTORS_DIR])?;
+    let document = document?;
+    let config = settings.ok_or_record(document.parse(&context), &[document.setting()])?;
     config.warnings().iter().for_each(|warning| settings.warn(warning));
     Some(config)
 }

@@ -23,6 +23,7 @@ use self::locate::{Location, Locations};
 use self::table::{COMPONENT, File, Precedence, ROWS, Row};
 use self::value::Reading;
 use crate::platform::gateway;
+use crate::settings::Setting;
 
 /// What the descriptor files give.
 #[derive(Debug)]
@@ -32,6 +33,8 @@ pub(crate) struct Descriptors {
     topology_error: Option<TopologyError>,
     gateway: Option<GatewayDescriptor>,
     paths: Vec<PathBuf>,
+    is_given: bool,
+    unusable: Vec<PathBuf>,
 }
 
 /// The value of one setting.
@@ -74,20 +77,38 @@ pub(crate) enum TopologyError {
 #[derive(Debug, Clone)]
 pub(crate) struct GatewayDescriptor {
     pub(crate) path: PathBuf,
-    /// The variable that the path comes from.
-    pub(crate) named_by: &'static str,
+    /// The setting that the path comes from.
+    pub(crate) named_by: &'static Setting,
     /// `None` if there is no such file.
-    pub(crate) text: Result<Option<SecretString>, FileError>,
+    text: Result<Option<SecretString>, FileError>,
+}
+
+impl GatewayDescriptor {
+    /// Whether there is such a file, readable or not.
+    pub(crate) const fn exists(&self) -> bool {
+        !matches!(self.text, Ok(None))
+    }
+
+    /// The text, or why there is none, as a line that names the setting and the file.
+    pub(crate) fn text(&self) -> Result<&str, String> {
+        let problem = match &self.text {
+            Ok(Some(text)) => return Ok(text.expose_secret()),
+            Ok(None) => "cannot be read: there is no such file".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        Err(format!("{}: {} {problem}", self.named_by.variable(), self.path.display()))
+    }
 }
 
 impl Descriptors {
     /// Finds and reads the files; `lookup` gives the value of an environment variable. Files that do not exist give
     /// nothing, and what cannot be used is among the warnings.
     pub(crate) fn load(lookup: impl Fn(&str) -> Option<String>) -> Self {
-        let Locations { assembly, secrets, gateway } = locate::locate(&lookup);
+        let Locations { assembly, secrets, gateway, is_named } = locate::locate(&lookup);
         let component = component(lookup("GATEWAY_COMPONENT").as_deref());
         let paths = [&assembly, &secrets].into_iter().chain(gateway.as_ref().map(|found| &found.path));
         let paths = paths.cloned().collect();
+        let is_given = is_named || assembly.exists();
         let mut collector = Collector::default();
         let sources = [
             Source::new(File::Assembly, collector.read(&assembly), assembly),
@@ -100,6 +121,8 @@ impl Descriptors {
             paths,
             values: collector.values,
             warnings: collector.warnings,
+            unusable: collector.unusable,
+            is_given,
         }
     }
 
@@ -131,23 +154,19 @@ impl Descriptors {
         &self.paths
     }
 
-    /// Variables whose value is another one in `newer`; a change of gateway.yaml counts as one of `GATEWAY_YAML_PATH`.
-    pub(crate) fn diff(&self, newer: &Self) -> Vec<&'static str> {
-        let mut changed: Vec<_> =
-            ROWS.iter().map(|row| row.variable).filter(|name| self.text(name) != newer.text(name)).collect();
-        changed.dedup();
-        if self.gateway_text() != newer.gateway_text() {
-            changed.push(locate::GATEWAY);
-        }
-        changed
+    /// Whether the deployment has descriptors: a setting names them, or assembly.yaml is at its default place.
+    pub(crate) const fn is_given(&self) -> bool {
+        self.is_given
     }
 
-    fn text(&self, variable: &str) -> Option<&str> {
-        self.values.iter().find(|value| value.variable == variable).map(|value| value.text.expose_secret())
+    /// The files that exist and give nothing.
+    pub(crate) fn unusable(&self) -> &[PathBuf] {
+        &self.unusable
     }
 
-    fn gateway_text(&self) -> Option<&str> {
-        self.gateway.as_ref()?.text.as_ref().ok()?.as_ref().map(ExposeSecret::expose_secret)
+    /// The text of gateway.yaml.
+    pub(crate) fn gateway_text(&self) -> Option<&str> {
+        self.gateway.as_ref()?.text().ok()
     }
 }
 
@@ -214,6 +233,7 @@ impl Source {
 struct Collector {
     values: Vec<DescriptorValue>,
     warnings: Vec<DescriptorWarning>,
+    unusable: Vec<PathBuf>,
 }
 
 impl Collector {
@@ -222,6 +242,7 @@ impl Collector {
         let read = document::read_text(path).and_then(|text| document::parse(&text.unwrap_or_default()));
         read.unwrap_or_else(|error| {
             self.warn(path, format!("{error}; nothing is read from it"));
+            self.unusable.push(path.to_owned());
             Map::new()
         })
     }

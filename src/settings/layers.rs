@@ -7,6 +7,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
+use secrecy::ExposeSecret;
+
+use super::descriptors::{DescriptorValue, Descriptors};
 use super::table::{self, Setting};
 
 /// Texts by variable.
@@ -19,6 +22,14 @@ pub struct EnvFile {
     pub variables: Variables,
 }
 
+/// Everything beside files that values come from.
+#[derive(Clone, Default)]
+pub struct Sources {
+    pub flags: Variables,
+    pub environment: Variables,
+    pub env_file: EnvFile,
+}
+
 /// Where a value came from; the text follows "from".
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
@@ -28,6 +39,8 @@ pub enum Origin {
     ValueFile(PathBuf),
     /// The env file at this path.
     EnvFile(PathBuf),
+    /// A descriptor file of the platform and the path in it, as in `assembly.yaml, ports.metrics`.
+    Descriptor(String),
     Default,
 }
 
@@ -38,6 +51,7 @@ impl fmt::Display for Origin {
             Self::Environment => f.write_str("the environment"),
             Self::ValueFile(path) => write!(f, "the file {path:?}"),
             Self::EnvFile(path) => write!(f, "the env file {path:?}"),
+            Self::Descriptor(place) => f.write_str(place),
             Self::Default => f.write_str("the default"),
         }
     }
@@ -66,9 +80,22 @@ pub struct Layers {
     in_order: Vec<Layer>,
     /// Variables with the program's prefix that are no settings.
     unknown: Vec<String>,
+    descriptors: Option<Descriptors>,
 }
 
 impl Layers {
+    /// The layers of these sources and of the platform's descriptor files, which are read now: flags, descriptors that win
+    /// over the environment, the layers of [`Self::new`], and the other descriptors.
+    #[must_use]
+    pub fn read(sources: &Sources) -> Self {
+        let Sources { flags, environment, env_file } = sources;
+        let mut layers = Self::new(flags, environment, env_file);
+        let descriptors = Descriptors::load(|name| layers.variable(name).or_else(|| environment.get(name).cloned()));
+        layers.in_order.insert(1, in_descriptors(descriptors.over_environment()));
+        layers.in_order.push(in_descriptors(descriptors.under_environment()));
+        Self { descriptors: Some(descriptors), ..layers }
+    }
+
     /// Puts the layers in order: flags, environment, files named by `_FILE` variables, env file. A setting that none of
     /// them has is at its default.
     #[must_use]
@@ -82,6 +109,7 @@ impl Layers {
                 texts(&env_file.variables, in_env_file),
             ],
             unknown: unknown(environment.keys().chain(env_file.variables.keys())),
+            descriptors: None,
         }
     }
 
@@ -93,6 +121,26 @@ impl Layers {
     pub(super) fn unknown(&self) -> &[String] {
         &self.unknown
     }
+
+    pub(super) const fn descriptors(&self) -> Option<&Descriptors> {
+        self.descriptors.as_ref()
+    }
+
+    /// The settings whose value is another one in `newer`.
+    pub(super) fn diff(&self, newer: &Self) -> Vec<&'static Setting> {
+        let content = |layers: &Self, row| layers.find(row).map(|given| given.content.clone());
+        table::all().iter().filter(|row| content(self, row) != content(newer, row)).collect()
+    }
+
+    /// The value of a variable that says where files are. One in a file that cannot be read is an error when the setting is
+    /// read.
+    fn variable(&self, name: &str) -> Option<String> {
+        let setting = table::all().iter().find(|row| row.variable() == name)?;
+        match &self.find(setting)?.content {
+            Content::Text(text) => Some(text.clone()),
+            Content::File(path) => std::fs::read_to_string(path).ok().map(|text| text.trim().to_owned()),
+        }
+    }
 }
 
 /// The layer of values that stand in variables. An empty value counts as unset: env files write `NAME=`.
@@ -102,6 +150,16 @@ fn texts(variables: &Variables, origin: impl Fn(&Setting) -> Origin) -> Layer {
         Some((row.variable(), Given { content, origin: origin(row) }))
     };
     table::all().iter().filter_map(given).collect()
+}
+
+/// The layer of values in descriptor files. They give variables that are no settings, too.
+fn in_descriptors<'a>(values: impl Iterator<Item = &'a DescriptorValue>) -> Layer {
+    let given = |value: &DescriptorValue| {
+        let row = table::all().iter().find(|row| row.variable() == value.variable)?;
+        let content = Content::Text(value.text.expose_secret().to_owned());
+        Some((row.variable(), Given { content, origin: Origin::Descriptor(value.origin.clone()) }))
+    };
+    values.filter_map(given).collect()
 }
 
 /// The layer of values in files of their own, named by the environment or else by the env file.

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
 
-use super::layers::{Content, EnvFile, Given};
-use super::{FromSetting, Layers, Origin, Setting, SettingError, Variables};
+use super::layers::{Content, Given};
+use super::{Descriptors, FromSetting, Layers, Origin, Setting, SettingError, Sources};
 
 /// Reads settings and collects what is wrong with them.
 #[derive(Default)]
@@ -22,11 +22,11 @@ impl Settings {
         Self { layers, errors: Vec::new(), warnings: Vec::new() }
     }
 
-    /// Settings from environment variables alone.
+    /// Settings from environment variables alone, and the descriptor files that they name.
     #[must_use]
     pub fn from_environment<'a>(variables: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let environment = variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        Self::new(Layers::new(&Variables::new(), &environment, &EnvFile::default()))
+        Self::new(Layers::read(&Sources { environment, ..Sources::default() }))
     }
 
     /// Reads a setting as a `T`. A value that is not accepted is recorded as an error, and the default is returned:
@@ -120,6 +120,11 @@ impl Settings {
     #[must_use]
     pub fn unknown(&self) -> &[String] {
         self.layers.unknown()
+    }
+
+    /// The platform's descriptor files, if they were read.
+    pub(crate) const fn descriptors(&self) -> Option<&Descriptors> {
+        self.layers.descriptors()
     }
 
     /// Records something odd that does not stop the start, in one line without secrets.

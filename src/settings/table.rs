@@ -7,7 +7,7 @@ mod row;
 pub use self::group::Group;
 pub use self::row::Setting;
 
-const BOOLEAN: &str = "1/0, true/false, yes/no, on/off";
+const BOOLEAN: &str = "1/0, true/false, yes/no, on/off, y/n, t/f";
 const SECONDS: &str = "seconds, 0.001 to 86400, fractions allowed";
 
 /// The row of a variable, looked up while the program is compiled.
@@ -139,6 +139,41 @@ static SETTINGS: &[Setting] = &[
         "a level (error, warn, info, debug, trace) or tracing directives",
         "Log filter.",
     ),
+    open(
+        Group::Descriptors,
+        "PLATFORM_DESCRIPTORS_DIR",
+        "",
+        "a directory",
+        "Directory of the platform's descriptor files: assembly.yaml and secrets.yaml give settings, gateway.yaml the gateway configuration if neither GATEWAY_CONFIG_JSON nor GATEWAY_YAML_PATH is set. By default the directory of the first file that a setting of this group names.",
+    ),
+    open(
+        Group::Descriptors,
+        "ASSEMBLY_YAML_DESCRIPTOR_PATH",
+        "",
+        "the path of a YAML file, or a file:// URL",
+        "The assembly.yaml to read. By default the one in the directory of descriptors, or `/config/assembly.yaml`.",
+    ),
+    open(
+        Group::Descriptors,
+        "GLOBAL_SECRETS_YAML",
+        "",
+        "the path of a YAML file, or a file:// URL",
+        "The secrets.yaml to read passwords from. By default the one in the directory of descriptors, or `/config/secrets.yaml`.",
+    ),
+    open(
+        Group::Descriptors,
+        "BUNDLES_YAML_DESCRIPTOR_PATH",
+        "",
+        "a path, or a file:// URL",
+        "Not read; names the directory of descriptors if nothing else does.",
+    ),
+    open(
+        Group::Descriptors,
+        "BUNDLE_SECRETS_YAML",
+        "",
+        "a path, or a file:// URL",
+        "Not read; names the directory of descriptors if nothing else does.",
+    ),
     open(Group::Server, "METRICS_PORT", "8090", "a port, 0 to 65535 (0 = any free one)", "Port of the HTTP server."),
     open(
         Group::Server,
@@ -190,6 +225,22 @@ static SETTINGS: &[Setting] = &[
         "Redis that the deployment's workers write to. If it is not set, `redis_url` of the gateway configuration is used.",
     ),
     open(
+        Group::Redis,
+        "REDIS_HOST",
+        "",
+        "a host name or an address",
+        "Host of Redis, if REDIS_URL is not set; then without it `localhost`, if another part of the address is set.",
+    ),
+    open(Group::Redis, "REDIS_PORT", "6379", "a port, 1 to 65535", "Port of Redis, if REDIS_URL is not set."),
+    open(Group::Redis, "REDIS_DB", "0", "a whole number", "Number of the database, if REDIS_URL is not set."),
+    secret(
+        Group::Redis,
+        "REDIS_PASSWORD",
+        "",
+        "a password, not percent-encoded",
+        "Password of Redis, if REDIS_URL is not set, or if it cannot be parsed and REDIS_HOST is set too.",
+    ),
+    open(
         Group::Gateway,
         "GATEWAY_CONFIG_JSON",
         "",
@@ -202,13 +253,6 @@ static SETTINGS: &[Setting] = &[
         "",
         "the path of a YAML file",
         "YAML file with the gateway configuration, at the top level or under `gateway:`. Ignored if GATEWAY_CONFIG_JSON is set.",
-    ),
-    open(
-        Group::Gateway,
-        "PLATFORM_DESCRIPTORS_DIR",
-        "",
-        "a directory that holds gateway.yaml",
-        "Directory of the platform's descriptors. Its `gateway.yaml` is read if neither GATEWAY_CONFIG_JSON nor GATEWAY_YAML_PATH is set.",
     ),
     open(
         Group::Gateway,
@@ -330,7 +374,7 @@ static SETTINGS: &[Setting] = &[
         Group::Prometheus,
         "METRICS_PROM_PUSHGATEWAY_URL",
         "",
-        "an http:// or https:// URL, with user and password where needed",
+        "an http:// or https:// URL, or host:port for http, with user and password where needed",
         "Base URL of the Pushgateway (no `/metrics/job/…`).",
     ),
     open(Group::Prometheus, "METRICS_PROM_JOB_NAME", "kdcube_metrics", "a name", "`job` label of the pushed group."),
@@ -367,7 +411,28 @@ static SETTINGS: &[Setting] = &[
         "METRICS_CLOUDWATCH_REGION",
         "",
         "a region, such as eu-central-1",
-        "Region to push to. By default from the AWS chain: `AWS_REGION`, profile, instance.",
+        "Region to push to. By default AWS_REGION, AWS_DEFAULT_REGION, then the AWS chain: profile, instance.",
+    ),
+    open(
+        Group::CloudWatch,
+        "AWS_REGION",
+        "",
+        "a region, such as eu-central-1",
+        "Region, if METRICS_CLOUDWATCH_REGION is not set.",
+    ),
+    open(
+        Group::CloudWatch,
+        "AWS_DEFAULT_REGION",
+        "",
+        "a region, such as eu-central-1",
+        "Region, if AWS_REGION is not set either.",
+    ),
+    open(
+        Group::CloudWatch,
+        "AWS_PROFILE",
+        "",
+        "the name of a profile",
+        "Profile of the AWS configuration and credentials files. By default the one of the AWS chain.",
     ),
     open(
         Group::CloudWatch,
@@ -444,15 +509,36 @@ static SETTINGS: &[Setting] = &[
         Group::Postgres,
         "POSTGRES_SSL",
         "0",
-        BOOLEAN,
-        "Connect with TLS only, and verify the server's certificate and host name.",
+        "1/0, true/false, yes/no, on/off, y/n, t/f, or a mode as POSTGRES_SSL_MODE",
+        "Connect with TLS, in the mode of POSTGRES_SSL_MODE.",
+    ),
+    open(
+        Group::Postgres,
+        "POSTGRES_SSL_MODE",
+        "",
+        "disable, allow, prefer, require, verify-ca or verify-full",
+        "TLS mode if POSTGRES_SSL is on, as in libpq. `allow` (as `prefer`), `prefer` and `require` encrypt without verifying the server, with a warning at the start. By default `verify-full` if METRICS_POSTGRES_CA_FILE is set, otherwise `require`.",
     ),
     open(
         Group::Postgres,
         "METRICS_POSTGRES_CA_FILE",
         "",
         "the path of a PEM file of certificates",
-        "CA bundle for the server's certificate (replaces the system trust store).",
+        "CA bundle for the server's certificate (replaces the system trust store). With it, `require` verifies as `verify-ca` does.",
+    ),
+    open(
+        Group::Postgres,
+        "POSTGRES_SSL_ROOT_CERT",
+        "",
+        "the path of a PEM file of certificates",
+        "CA bundle if METRICS_POSTGRES_CA_FILE is not set.",
+    ),
+    open(
+        Group::Postgres,
+        "PGSSLROOTCERT",
+        "",
+        "the path of a PEM file of certificates",
+        "CA bundle if POSTGRES_SSL_ROOT_CERT is not set either.",
     ),
 ];
 

@@ -16,8 +16,8 @@ pub trait FromSetting: Sized {
 impl FromSetting for bool {
     fn from_setting(text: &str) -> Result<Self, String> {
         match text.to_ascii_lowercase().as_str() {
-            "1" | "true" | "yes" | "on" => Ok(true),
-            "0" | "false" | "no" | "off" => Ok(false),
+            "1" | "true" | "yes" | "on" | "y" | "t" => Ok(true),
+            "0" | "false" | "no" | "off" | "n" | "f" => Ok(false),
             _ => Err("is not a boolean".to_owned()),
         }
     }
@@ -64,9 +64,18 @@ mod tests {
 
     #[test]
     fn booleans_are_words_in_any_case() {
-        for (text, expected) in
-            [("1", true), ("Yes", true), ("ON", true), ("0", false), ("False", false), ("off", false)]
-        {
+        for (text, expected) in [
+            ("1", true),
+            ("Yes", true),
+            ("ON", true),
+            ("y", true),
+            ("T", true),
+            ("0", false),
+            ("False", false),
+            ("off", false),
+            ("N", false),
+            ("f", false),
+        ] {
             assert_eq!(bool::from_setting(text), Ok(expected), "{text}");
         }
         assert!(bool::from_setting("maybe").is_err());

@@ -6,6 +6,8 @@
 pub(crate) mod authorities;
 pub mod config;
 mod errors;
+mod tls_mode;
+mod verifier;
 
 use std::future::pending;
 
@@ -121,7 +123,11 @@ impl Postgres {
         let mut config = tokio_postgres::Config::new();
         config.host(host).port(*port).dbname(database).user(user).application_name(application);
         config.connect_timeout(*timeout);
-        config.ssl_mode(if self.tls.is_some() { SslMode::Require } else { SslMode::Disable });
+        config.ssl_mode(match &self.config.tls {
+            None => SslMode::Disable,
+            Some(tls) if tls.optional => SslMode::Prefer,
+            Some(_) => SslMode::Require,
+        });
         if let Some(password) = password {
             config.password(password.expose_secret());
         }

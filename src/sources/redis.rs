@@ -7,6 +7,7 @@ pub mod config;
 pub(crate) mod errors;
 mod fleet;
 pub(crate) mod link;
+mod parts;
 pub mod probe;
 mod recent;
 mod replies;

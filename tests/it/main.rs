@@ -29,6 +29,8 @@ mod gateway_config;
 mod hostile;
 mod hostile_redis;
 mod once;
+#[cfg(feature = "cloudwatch")]
+mod platform;
 mod postgres;
 mod postgres_server;
 mod prometheus;

@@ -203,18 +203,56 @@ fn only_a_server_with_a_valid_certificate_is_queried() {
     let port = postgres.port().to_string();
     let variables = variables(&port);
     let (tls, own) = (("POSTGRES_SSL", "1"), authority.certificate());
-    let own = ("METRICS_POSTGRES_CA_FILE", own.as_str());
+    let (full, own) = (("POSTGRES_SSL_MODE", "verify-full"), ("METRICS_POSTGRES_CA_FILE", own.as_str()));
     let (code, line) = check(&variables, &[tls, own]);
     assert!(code == Some(0) && line.contains("max_connections 37"), "{line}");
-    let (code, line) = check(&variables, &[tls, ("SSL_CERT_FILE", own.1)]);
+    let (code, line) = check(&variables, &[tls, full, ("SSL_CERT_FILE", own.1)]);
     assert_eq!(code, Some(0), "the system's authorities count too: {line}");
 
-    let (code, line) = check(&variables, &[tls]);
+    let (code, line) = check(&variables, &[tls, full]);
     assert!(code == Some(1) && line.contains("UnknownIssuer") && line.contains("METRICS_POSTGRES_CA_FILE"), "{line}");
     let (code, line) = check(&variables, &[tls, own, ("POSTGRES_HOST", "127.0.0.1")]);
     assert!(code == Some(1) && line.contains("not valid for name"), "another's name: {line}");
     let (code, line) = check(&variables, &[]);
     assert!(code == Some(1) && line.contains("no encryption"), "{line}");
+}
+
+#[test]
+fn modes_verify_what_libpqs_do() {
+    let (authority, other) = (Authority::new(), Authority::new());
+    let (postgres, plain) = (tls_server(&authority), PostgresServer::start());
+    let (port, plain_port) = (postgres.port().to_string(), plain.port().to_string());
+    let (own, other) = (authority.certificate(), other.certificate());
+    let (on, own, other) =
+        (("POSTGRES_SSL", "True"), ("POSTGRES_SSL_ROOT_CERT", own.as_str()), ("PGSSLROOTCERT", other.as_str()));
+    let mode = |word| ("POSTGRES_SSL_MODE", word);
+    let address = ("POSTGRES_HOST", "127.0.0.1");
+    for (more, expected) in [
+        (&[on, address][..], Ok(())),
+        (&[on, mode("require"), address], Ok(())),
+        (&[("POSTGRES_SSL", "require"), address], Ok(())),
+        (&[on, mode("prefer"), address], Ok(())),
+        (&[on, mode("verify-ca"), own, address], Ok(())),
+        (&[on, mode("verify-ca"), other, address], Err("invalid peer certificate")),
+        (&[on, mode("require"), other, address], Err("invalid peer certificate")),
+        (&[on, mode("verify-ca"), address], Err("UnknownIssuer")),
+        (&[on, mode("verify-full"), own], Ok(())),
+        (&[on, mode("verify-full"), own, address], Err("not valid for name")),
+        (&[on, mode("disable")], Err("no encryption")),
+    ] {
+        let (code, line) = check(&variables(&port), more);
+        let matches = match expected {
+            Ok(()) => code == Some(0) && line.contains("max_connections 37"),
+            Err(part) => code == Some(1) && line.contains(part),
+        };
+        assert!(matches, "{more:?}: {line}");
+    }
+    for (more, code) in [(&[on, mode("prefer")][..], 0), (&[on, mode("require")], 1)] {
+        let (found, line) = check(&variables(&plain_port), more);
+        assert_eq!(found, Some(code), "without TLS, {more:?}: {line}");
+    }
+    let output = run(&variables(&port), &[on, address, ("METRICS_PORT", "0")], &["check"]);
+    assert!(words(&output).contains("nothing verifies the server"), "{}", words(&output));
 }
 
 #[test]

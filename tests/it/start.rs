@@ -11,7 +11,7 @@ fn now() -> f64 {
 }
 
 /// An ingress worker that beats, as its key stands for the length of a test.
-fn beat(server: &RedisServer, pid: i64) {
+pub(crate) fn beat(server: &RedisServer, pid: i64) {
     let key = format!("{P}:heartbeat:process:ingress-1:chat:rest:{pid}");
     let json = format!(
         r#"{{"instance_id": "ingress-1", "service_type": "chat", "service_name": "rest", "process_id": {pid}, "current_load": 1, "max_capacity": 5, "last_heartbeat": {}, "health_status": "ServiceHealth.HEALTHY"}}"#,
@@ -22,7 +22,7 @@ fn beat(server: &RedisServer, pid: i64) {
 }
 
 /// Publishes once.
-fn publish(server: &RedisServer, pid: i64, count: i64) {
+pub(crate) fn publish(server: &RedisServer, pid: i64, count: i64) {
     let json = format!(r#"{{"count": {count}, "sessions": 1, "max": 100, "ts": {}}}"#, now());
     run(server, &[&["SET", &format!("{P}:chat:sse:connections:ingress-1:{pid}"), &json]]);
 }

@@ -4,23 +4,27 @@ use std::path::PathBuf;
 
 use url::Url;
 
-const DIRECTORY: &str = "PLATFORM_DESCRIPTORS_DIR";
-const ASSEMBLY: &str = "ASSEMBLY_YAML_DESCRIPTOR_PATH";
-const SECRETS: &str = "GLOBAL_SECRETS_YAML";
-pub(super) const GATEWAY: &str = "GATEWAY_YAML_PATH";
+use crate::settings::{Setting, setting};
+
+const DIRECTORY: &Setting = setting("PLATFORM_DESCRIPTORS_DIR");
+const ASSEMBLY: &Setting = setting("ASSEMBLY_YAML_DESCRIPTOR_PATH");
+const SECRETS: &Setting = setting("GLOBAL_SECRETS_YAML");
+const BUNDLES: &Setting = setting("BUNDLES_YAML_DESCRIPTOR_PATH");
+const BUNDLE_SECRETS: &Setting = setting("BUNDLE_SECRETS_YAML");
+const GATEWAY: &Setting = setting("GATEWAY_YAML_PATH");
 
 /// Variables that name a file in the directory of descriptors. Without [`DIRECTORY`] the first one that is set gives
 /// the directory.
-const NEIGHBOURS: [&str; 4] = [ASSEMBLY, "BUNDLES_YAML_DESCRIPTOR_PATH", SECRETS, "BUNDLE_SECRETS_YAML"];
+const NEIGHBOURS: [&Setting; 4] = [ASSEMBLY, BUNDLES, SECRETS, BUNDLE_SECRETS];
 
 /// Where deployments mount the descriptors that name no directory at all.
 const DEFAULT_DIRECTORY: &str = "/config";
 
-/// The path of one file, and the variable that gave it.
+/// The path of one file, and the setting that gave it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Location {
     pub(super) path: PathBuf,
-    pub(super) named_by: &'static str,
+    pub(super) named_by: &'static Setting,
 }
 
 /// The paths of all files, whether they exist or not.
@@ -30,6 +34,8 @@ pub(super) struct Locations {
     pub(super) secrets: PathBuf,
     /// Has no default: a gateway configuration usually comes from the environment.
     pub(super) gateway: Option<Location>,
+    /// Whether a setting names the directory or a file in it.
+    pub(super) is_named: bool,
 }
 
 /// Finds the files; `lookup` gives the value of an environment variable.
@@ -39,6 +45,7 @@ pub(super) fn locate(lookup: &impl Fn(&str) -> Option<String>) -> Locations {
     let file = |variable, name| named_path(lookup, variable).unwrap_or_else(|| mounted.join(name));
     let explicit_gateway = named_path(lookup, GATEWAY).map(|path| Location { path, named_by: GATEWAY });
     Locations {
+        is_named: directory.is_some(),
         assembly: file(ASSEMBLY, "assembly.yaml"),
         secrets: file(SECRETS, "secrets.yaml"),
         gateway: explicit_gateway.or_else(|| directory.map(gateway_in)),
@@ -54,14 +61,14 @@ fn directory(lookup: &impl Fn(&str) -> Option<String>) -> Option<Location> {
     given.or_else(|| NEIGHBOURS.into_iter().find_map(|variable| parent_of(lookup, variable)))
 }
 
-fn parent_of(lookup: &impl Fn(&str) -> Option<String>, variable: &'static str) -> Option<Location> {
+fn parent_of(lookup: &impl Fn(&str) -> Option<String>, variable: &'static Setting) -> Option<Location> {
     let path = named_path(lookup, variable)?.parent()?.to_owned();
     Some(Location { path, named_by: variable })
 }
 
 /// The path that a variable holds. Some deployments put the document itself, as JSON, where the path belongs.
-fn named_path(lookup: &impl Fn(&str) -> Option<String>, variable: &str) -> Option<PathBuf> {
-    let value = lookup(variable)?;
+fn named_path(lookup: &impl Fn(&str) -> Option<String>, variable: &Setting) -> Option<PathBuf> {
+    let value = lookup(variable.variable())?;
     let value = value.trim();
     if value.is_empty() || value.starts_with(['{', '[']) {
         return None;
@@ -89,7 +96,8 @@ mod tests {
         let lookup =
             |name: &str| variables.iter().find(|(variable, _)| *variable == name).map(|(_, value)| (*value).to_owned());
         let found = locate(&lookup);
-        let gateway = found.gateway.map_or_else(String::new, |found| format!("{:?} {}", found.path, found.named_by));
+        let gateway =
+            found.gateway.map_or_else(String::new, |found| format!("{:?} {}", found.path, found.named_by.variable()));
         [found.assembly.display().to_string(), found.secrets.display().to_string(), gateway]
     }
 

@@ -66,7 +66,10 @@ fn the_gateways_configuration_is_handed_on_as_text() {
     let folder = Path::new(DATA).join("compose-cli");
     let descriptors = load(&folder, &[]);
     let gateway = descriptors.gateway().unwrap();
-    assert_eq!((gateway.named_by, &gateway.path), ("PLATFORM_DESCRIPTORS_DIR", &folder.join("gateway.yaml")));
+    assert_eq!(
+        (gateway.named_by.variable(), &gateway.path),
+        ("PLATFORM_DESCRIPTORS_DIR", &folder.join("gateway.yaml"))
+    );
     let text = gateway.text.as_ref().unwrap().as_ref().unwrap();
     assert!(text.expose_secret().starts_with("gateway:\n  tenant: \"TENANT_ID\""));
 }
@@ -90,7 +93,7 @@ fn the_charts_descriptors_are_found_beside_its_bundles() {
     let under = listed_values(descriptors.under_environment());
     assert!(under.contains(&("AWS_REGION eu-west-1".to_owned(), "assembly.yaml, aws.region")));
     assert!(under.contains(&("METRICS_PORT 8090".to_owned(), "assembly.yaml, ports.metrics")));
-    assert_eq!(descriptors.gateway().unwrap().named_by, "BUNDLES_YAML_DESCRIPTOR_PATH");
+    assert_eq!(descriptors.gateway().unwrap().named_by.variable(), "BUNDLES_YAML_DESCRIPTOR_PATH");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use secrecy::ExposeSecret;
 
 use super::*;
-use crate::settings::{setting, table};
+use crate::settings::{EnvFile, Variables, setting, table};
 
 const PORT: &Setting = setting("METRICS_PORT");
 const BIND: &Setting = setting("METRICS_BIND");

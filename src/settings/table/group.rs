@@ -4,6 +4,7 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Group {
     Core,
+    Descriptors,
     Server,
     Access,
     Redis,
@@ -21,6 +22,7 @@ impl Group {
     pub const fn heading(self) -> &'static str {
         match self {
             Self::Core => "Core",
+            Self::Descriptors => "Platform descriptors",
             Self::Server => "HTTP server",
             Self::Access => "Access and TLS",
             Self::Redis => "Redis mode",

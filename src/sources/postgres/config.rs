@@ -1,14 +1,12 @@
 //! The connection to PostgreSQL: address, credentials and TLS. `sources::postgres` connects.
 
 use std::net::Ipv6Addr;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::RootCertStore;
 use secrecy::SecretString;
 
-use super::authorities;
+use super::tls_mode;
+pub use super::tls_mode::{Authorities, PostgresTls, Verification};
 use crate::settings::{FromSetting, Setting, Settings, setting};
 
 const ENABLED: &Setting = setting("METRICS_ENABLE_PG_POOL");
@@ -17,8 +15,6 @@ const PORT: &Setting = setting("POSTGRES_PORT");
 const DATABASE: &Setting = setting("POSTGRES_DATABASE");
 const USER: &Setting = setting("POSTGRES_USER");
 const PASSWORD: &Setting = setting("POSTGRES_PASSWORD");
-const SSL: &Setting = setting("POSTGRES_SSL");
-const CA_FILE: &Setting = setting("METRICS_POSTGRES_CA_FILE");
 
 /// How the source reaches PostgreSQL.
 #[derive(Debug, Clone)]
@@ -29,31 +25,12 @@ pub struct PostgresConfig {
     pub database: String,
     pub user: String,
     pub password: Option<SecretString>,
-    /// The CAs that verify the server; `None` = no TLS.
-    pub tls: Option<Authorities>,
+    /// `None` = no TLS.
+    pub tls: Option<PostgresTls>,
     /// The application name in `pg_stat_activity`.
     pub application: String,
     /// Timeout of one query, connecting included.
     pub timeout: Duration,
-}
-
-/// The CAs that the server's certificate must come from.
-#[derive(Debug, Clone)]
-pub enum Authorities {
-    /// The system trust store.
-    System,
-    /// Those of this file and no others; the file is watched.
-    Own { file: PathBuf, roots: Arc<RootCertStore> },
-}
-
-impl Authorities {
-    /// The file to watch.
-    pub(crate) fn file(&self) -> Option<&Path> {
-        match self {
-            Self::Own { file, .. } => Some(file),
-            Self::System => None,
-        }
-    }
 }
 
 impl PostgresConfig {
@@ -66,7 +43,7 @@ impl PostgresConfig {
         let port = read_port(settings);
         let database = required(settings, DATABASE);
         let user = required(settings, USER);
-        let tls = read_tls(settings);
+        let tls = tls_mode::read(settings);
         Some(Self {
             host: host?,
             port: port?,
@@ -124,26 +101,6 @@ fn read_port(settings: &mut Settings) -> Option<u16> {
         return None;
     }
     Some(port)
-}
-
-/// `Some(None)` = no TLS; `None` = something is wrong.
-fn read_tls(settings: &mut Settings) -> Option<Option<Authorities>> {
-    let enabled = settings.get::<bool>(SSL)?;
-    match (enabled, settings.text(CA_FILE)) {
-        (false, None) => Some(None),
-        (true, None) => Some(Some(Authorities::System)),
-        (false, Some(_)) => {
-            settings.reject(CA_FILE, "has no effect without POSTGRES_SSL=1: nothing would be verified");
-            None
-        }
-        (true, Some(file)) => match authorities::load(Path::new(&file)) {
-            Ok(roots) => Some(Some(Authorities::Own { file: file.into(), roots: Arc::new(roots) })),
-            Err(problem) => {
-                settings.reject(CA_FILE, &problem);
-                None
-            }
-        },
-    }
 }
 
 #[cfg(test)]
@@ -218,6 +175,5 @@ mod tests {
         assert!(problem(&[tls, ("METRICS_POSTGRES_CA_FILE", path)]).contains("holds no certificate"));
         assert!(problem(&[tls, ("METRICS_POSTGRES_CA_FILE", "/nowhere")]).contains("cannot be read"));
         assert!(problem(&[("METRICS_POSTGRES_CA_FILE", path)]).contains("POSTGRES_SSL=1"));
-        assert!(matches!(with(&[tls]).0.unwrap().tls, Some(Authorities::System)));
     }
 }

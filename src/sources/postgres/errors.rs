@@ -19,7 +19,8 @@ pub(super) fn not_connected(server: String, error: &Error) -> SourceError {
     let cause = causes(error);
     let advice = match () {
         () if cause.contains("certificate") => {
-            "METRICS_POSTGRES_CA_FILE must hold the CA of the server's certificate, and POSTGRES_HOST must be its name"
+            "METRICS_POSTGRES_CA_FILE (or POSTGRES_SSL_ROOT_CERT) must hold the CA of the server's certificate, and POSTGRES_HOST \
+             must be its name"
         }
         () if cause.contains("password") => "set POSTGRES_PASSWORD",
         () => RUNNING,

@@ -5,8 +5,9 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
+use super::parts::{self, Address};
 use crate::base::percent;
-use crate::settings::{Origin, Setting, Settings, setting};
+use crate::settings::{Setting, Settings, setting};
 
 const URL: &Setting = setting("REDIS_URL");
 const OF_GATEWAY: &str = "redis_url of the gateway configuration";
@@ -23,13 +24,13 @@ pub struct RedisConfig {
 }
 
 impl RedisConfig {
-    /// Reads `REDIS_URL`; an error is recorded. `instance_id` becomes part of the client name.
+    /// Reads `REDIS_URL` or its parts; an error is recorded. `instance_id` becomes part of the client name.
     pub fn read(settings: &mut Settings, instance_id: &str, timeout: Option<Duration>) -> Option<Self> {
         Self::read_or(settings, None, instance_id, timeout)
     }
 
-    /// The same with `of_gateway`, the `redis_url` of the gateway configuration: used where `REDIS_URL` is not set; a
-    /// warning is recorded where both are and lead to different places.
+    /// The same with `of_gateway`, the `redis_url` of the gateway configuration: used where neither `REDIS_URL` nor
+    /// `REDIS_HOST` is set; a warning is recorded where it leads to another place than these.
     pub fn read_or(
         settings: &mut Settings,
         of_gateway: Option<&str>,
@@ -37,14 +38,17 @@ impl RedisConfig {
         timeout: Option<Duration>,
     ) -> Option<Self> {
         let client_name = format!("kdcube-metrics:{}", instance_id.replace(|c: char| !c.is_ascii_graphic(), "_"));
-        let is_set = settings.origin(URL) != Origin::Default;
-        if let Some(url) = of_gateway.filter(|_| !is_set) {
-            let config = Self::new(url, client_name, timeout?);
-            return config.map_err(|problem| settings.error(format!("{OF_GATEWAY} {problem}"))).ok();
-        }
-        let url = settings.secret(URL)?;
+        let is_usable = |url: &str| Self::new(url.trim(), String::new(), Duration::ZERO).is_ok();
+        let url = match parts::address(settings, of_gateway, is_usable)? {
+            Address::Own(url) => url,
+            Address::OfGateway(url) => {
+                let config = Self::new(url, client_name, timeout?);
+                return config.map_err(|problem| settings.error(format!("{OF_GATEWAY} {problem}"))).ok();
+            }
+        };
         let config = Self::new(url.expose_secret().trim(), client_name, timeout?);
-        let config = config.map_err(|problem| settings.reject(URL, &problem)).ok()?;
+        let hint = parts::hint(url.expose_secret());
+        let config = config.map_err(|problem| settings.reject(URL, &format!("{problem}{hint}"))).ok()?;
         if let Some(other) = of_gateway {
             config.warn_of_other(other, settings);
         }

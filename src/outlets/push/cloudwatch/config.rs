@@ -11,6 +11,9 @@ pub use self::include::Include;
 use crate::settings::{FromSetting, Setting, Settings, setting};
 
 pub(super) const ENABLED: &Setting = setting("METRICS_EXPORT_CLOUDWATCH");
+const AWS_REGION: &Setting = setting("AWS_REGION");
+const AWS_DEFAULT_REGION: &Setting = setting("AWS_DEFAULT_REGION");
+const AWS_PROFILE: &Setting = setting("AWS_PROFILE");
 const REGION: &Setting = setting("METRICS_CLOUDWATCH_REGION");
 const NAMESPACE: &Setting = setting("METRICS_CLOUDWATCH_NAMESPACE");
 const DIMENSIONS: &Setting = setting("METRICS_CLOUDWATCH_DIMENSIONS_JSON");
@@ -30,6 +33,8 @@ pub(super) const NOT_BUILT: &str = "METRICS_EXPORT_CLOUDWATCH \"1\": this build 
 pub struct CloudWatchConfig {
     /// `None`: the region of the AWS configuration.
     pub region: Option<String>,
+    /// `None`: the profile of the AWS configuration.
+    pub profile: Option<String>,
     pub namespace: String,
     /// Added to every point.
     pub dimensions: Dimensions,
@@ -48,7 +53,7 @@ pub fn read(settings: &mut Settings, export_interval: Duration) -> Option<CloudW
     if is_missing(enabled, cfg!(feature = "cloudwatch")) {
         settings.error(NOT_BUILT);
     }
-    let region = settings.get::<Region>(REGION).map(|region| region.0);
+    let region = settings.get::<Region>(REGION).map(|region| region.0).or_else(|| shared_region(settings));
     let namespace = settings.get::<Namespace>(NAMESPACE);
     let dimensions = settings.get::<Dimensions>(DIMENSIONS);
     let include = settings.get::<Include>(INCLUDE).unwrap_or_default();
@@ -61,12 +66,20 @@ pub fn read(settings: &mut Settings, export_interval: Duration) -> Option<CloudW
     }
     enabled.then_some(CloudWatchConfig {
         region,
+        profile: settings.text(AWS_PROFILE),
         namespace: namespace?.0,
         dimensions,
         include,
         high_resolution: resolution?.is_high(export_interval),
         spool: spool?.0,
     })
+}
+
+/// The region that other programs of the deployment use too. One that cannot be a region is left to the AWS SDK, which reports
+/// it when it is needed.
+fn shared_region(settings: &mut Settings) -> Option<String> {
+    let mut named = [AWS_REGION, AWS_DEFAULT_REGION].into_iter().filter_map(|setting| settings.text(setting));
+    named.next().filter(|region| Region::from_setting(region).is_ok())
 }
 
 /// Whether the sink is enabled in a build without it.
@@ -182,6 +195,21 @@ mod tests {
         assert_eq!((config.namespace.as_str(), config.region, config.high_resolution), ("KDCube/Metrics", None, false));
         assert_eq!((config.dimensions.iter().count(), config.spool), (0, Duration::from_mins(15)));
         assert_eq!(config.include, Include::default());
+    }
+
+    #[test]
+    fn the_first_region_that_is_not_blank_counts() {
+        let (own, aws, default) = ("METRICS_CLOUDWATCH_REGION", "AWS_REGION", "AWS_DEFAULT_REGION");
+        for (variables, expected) in [
+            (&[(own, "a-1"), (aws, "b-1"), (default, "c-1")][..], Some("a-1")),
+            (&[(own, " "), (aws, "b-1"), (default, "c-1")], Some("b-1")),
+            (&[(aws, ""), (default, "c-1")], Some("c-1")),
+            (&[(aws, "no region"), (default, "c-1")], None),
+            (&[(aws, ""), (default, "")], None),
+        ] {
+            assert_eq!(config(variables).region.as_deref(), expected, "{variables:?}");
+        }
+        assert_eq!(config(&[("AWS_PROFILE", "kdcube")]).profile.as_deref(), Some("kdcube"));
     }
 
     #[test]

@@ -56,11 +56,11 @@ impl CloudWatchSink {
         mapping: Arc<Mapping>,
         loader: impl Fn() -> aws_config::ConfigLoader + Send + Sync + 'static,
     ) -> Self {
-        let CloudWatchConfig { region, namespace, dimensions, include, high_resolution, spool } = config;
+        let CloudWatchConfig { region, profile, namespace, dimensions, include, high_resolution, spool } = config;
         Self {
             include,
             format: DatumFormat::new(mapping, &dimensions, high_resolution),
-            client: CloudWatchClient::new(Box::new(loader), region, namespace),
+            client: CloudWatchClient::new(Box::new(loader), region, profile, namespace),
             spool: Mutex::new(Spool::new(spool, MAX_SPOOLED_POINTS)),
             delivered: AtomicU64::new(0),
             dropped: DroppedPoints::default(),

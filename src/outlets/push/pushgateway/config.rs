@@ -1,5 +1,6 @@
 //! Settings of the Pushgateway sink: which server, and which group of it.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use secrecy::ExposeSecret;
@@ -31,7 +32,7 @@ pub struct GroupingLabels(pub BTreeMap<String, String>);
 /// invalid.
 pub fn read(settings: &mut Settings) -> Option<PushgatewayConfig> {
     let enabled = settings.get(ENABLED)?;
-    let endpoint = settings.secret(URL).map(|url| Endpoint::parse(url.expose_secret()));
+    let endpoint = settings.secret(URL).map(|url| Endpoint::parse(&with_scheme(url.expose_secret().trim())));
     let labels = settings.get(LABELS);
     let delete_on_shutdown = settings.get(DELETE_ON_SHUTDOWN)?;
     let job = settings.text(JOB)?;
@@ -49,6 +50,11 @@ pub fn read(settings: &mut Settings) -> Option<PushgatewayConfig> {
         }
         _ => None,
     }
+}
+
+/// The address with `http://` where it has no scheme, as the platform's own client of the Pushgateway reads it.
+fn with_scheme(address: &str) -> Cow<'_, str> {
+    if address.is_empty() || address.contains("://") { address.into() } else { format!("http://{address}").into() }
 }
 
 impl FromSetting for GroupingLabels {
@@ -102,8 +108,25 @@ mod tests {
     }
 
     #[test]
+    fn an_address_without_a_scheme_is_http() {
+        for (address, expected) in [
+            ("pushgateway:9091", "http://pushgateway:9091/"),
+            (" 10.0.0.1:9091/base ", "http://10.0.0.1:9091/base"),
+            ("pushgateway", "http://pushgateway/"),
+            ("[::1]:9091", "http://[::1]:9091/"),
+            ("https://pushgateway", "https://pushgateway/"),
+        ] {
+            let config = read_all(&[ON, ("METRICS_PROM_PUSHGATEWAY_URL", address)]).0.unwrap();
+            assert_eq!(config.endpoint.url.as_str(), expected);
+        }
+        let config = read_all(&[ON, ("METRICS_PROM_PUSHGATEWAY_URL", "me:hun%40ter2@gateway:1")]).0.unwrap();
+        assert_eq!(config.endpoint.url.as_str(), "http://gateway:1/");
+        assert_eq!(config.endpoint.user.unwrap().1.expose_secret(), "hun@ter2");
+    }
+
+    #[test]
     fn errors_do_not_quote_the_url() {
-        for url in ["hunter2", "ftp://u:hunter2@x", "http://"] {
+        for url in ["hunter2 x", "me:hunter2@:1", "ftp://u:hunter2@x", "http://"] {
             let (config, errors) = read_all(&[ON, ("METRICS_PROM_PUSHGATEWAY_URL", url)]);
             assert!(config.is_none());
             assert!(errors[0].contains("accepted") && !errors[0].contains("hunter2"), "{errors:?}");

@@ -74,19 +74,3 @@ fn a_warning_is_one_line_whatever_the_path_holds() {
     let warning = DescriptorWarning { file: PathBuf::from("/a\nb"), detail: "is not UTF-8 (byte 3)".to_owned() };
     assert_eq!(warning.to_string(), "/a\u{fffd}b: is not UTF-8 (byte 3)");
 }
-
-#[test]
-fn a_difference_names_the_variables_whose_value_changed() {
-    let before = [
-        ("assembly.yaml", "ports: {metrics: 1}\ninfra: {redis: {host: a, port: 1}}\naws: {region: x}"),
-        ("gateway.yaml", "tenant: a"),
-    ];
-    let of = |assembly: &str, gateway: &str| load_files(&[("assembly.yaml", assembly), ("gateway.yaml", gateway)], &[]);
-    let old = load_files(&before, &[]);
-    assert_eq!(old.diff(&load_files(&before, &[])), [""; 0]);
-    // Another key of the same variable with the same value is no change.
-    let moved = "ports: {metrics: \"2\"}\ninfra: {redis: {host: a}}\ncontext: {tenant: t}\naws: {aws_region: x}";
-    assert_eq!(old.diff(&of(moved, "tenant: a")), ["METRICS_PORT", "TENANT_ID", "REDIS_PORT"]);
-    assert_eq!(old.diff(&of(before[0].1, "tenant: b")), ["GATEWAY_YAML_PATH"]);
-    assert_eq!(of(moved, "").diff(&load(Path::new("/nowhere"), &[])).last(), Some(&"GATEWAY_YAML_PATH"));
-}

@@ -22,6 +22,7 @@ pub(super) struct CloudWatchClient {
     /// Makes a loader: loading consumes it.
     loader: Loader,
     region: Option<Region>,
+    profile: Option<String>,
     namespace: String,
     sdk: OnceCell<aws_sdk_cloudwatch::Client>,
 }
@@ -33,8 +34,8 @@ pub(super) fn loader() -> ConfigLoader {
 }
 
 impl CloudWatchClient {
-    pub(super) fn new(loader: Loader, region: Option<String>, namespace: String) -> Self {
-        Self { loader, region: region.map(Region::new), namespace, sdk: OnceCell::new() }
+    pub(super) fn new(loader: Loader, region: Option<String>, profile: Option<String>, namespace: String) -> Self {
+        Self { loader, region: region.map(Region::new), profile, namespace, sdk: OnceCell::new() }
     }
 
     /// Namespace and region, for previews.
@@ -70,6 +71,10 @@ impl CloudWatchClient {
         let loader = (self.loader)().http_client(http_client()).retry_config(RetryConfig::disabled());
         let loader = match &self.region {
             Some(region) => loader.region(region.clone()),
+            None => loader,
+        };
+        let loader = match &self.profile {
+            Some(profile) => loader.profile_name(profile),
             None => loader,
         };
         let shared = loader.load().await;
