@@ -1,5 +1,7 @@
 //! What is wrong with the deployment as this tick found it, one problem a subject.
 
+use std::collections::BTreeMap;
+
 use super::state::{Process, Quality, Service, SystemState};
 use crate::platform::facts::{Facts, InputKind, Scope, Unreadable};
 use crate::platform::keys::Keys;
@@ -48,7 +50,7 @@ fn workers(state: &SystemState) -> Vec<Problem> {
     problems
 }
 
-fn of_processes(instance: &str, services: &std::collections::BTreeMap<Service, Vec<Process>>) -> Vec<Problem> {
+fn of_processes(instance: &str, services: &BTreeMap<Service, Vec<Process>>) -> Vec<Problem> {
     let named =
         services.iter().flat_map(|(service, processes)| processes.iter().map(move |process| (service, process)));
     named.filter_map(|(service, process)| of_process(&name(instance, service, process), process)).collect()

@@ -1,5 +1,6 @@
 //! How many SSE connections there are: the last published sample of every ingress worker whose sample still counts.
 
+use std::cell::LazyCell;
 use std::collections::HashSet;
 
 use super::Inputs;
@@ -27,6 +28,7 @@ impl Counted {
 ///
 /// A worker writes only when its count changes, so a live one's sample counts whatever its age; a
 /// stale one's counts for `max_age` seconds, and one without a time counts as fresh.
+///
 /// A live worker's sample that cannot be read holds its last good value for a short while; then the totals are absent,
 /// for what the others have is not the total.
 pub(super) fn count(inputs: &Inputs<'_>, history: &History, fleet: &Fleet, keys: &Keys) -> Counted {
@@ -65,14 +67,9 @@ pub(super) fn count(inputs: &Inputs<'_>, history: &History, fleet: &Fleet, keys:
 
 /// Why the sum would be partial, if it would.
 fn unreadable(facts: &Facts, history: &History, keys: &Keys, now: UnixSeconds) -> Option<Reason> {
-    if facts.malformed_unlisted.contains_key(&InputKind::SseSample) {
-        return Some(Cause::Unreadable.into());
-    }
-    let mut malformed = facts.malformed.iter().filter(|malformed| malformed.kind == InputKind::SseSample).peekable();
-    malformed.peek()?;
-    let held: HashSet<String> = history.held_sse(now).map(|worker| keys.sse(worker)).collect();
-    let lost = malformed.find(|malformed| !held.contains(&malformed.key))?;
-    Some(unreadable::reason(facts, [lost.key.clone()]))
+    // Only a tick with a malformed sample pays for it.
+    let held = LazyCell::new(|| history.held_sse(now).map(|worker| keys.sse(worker)).collect::<HashSet<_>>());
+    unreadable::of_kind(facts, InputKind::SseSample, |key| !held.contains(key))
 }
 
 fn expired_sample(sample: &SseSample, keys: &Keys) -> LeftOut {

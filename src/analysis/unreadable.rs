@@ -14,16 +14,20 @@ pub(super) fn reason<const N: usize>(facts: &Facts, keys: [String; N]) -> Reason
     }
 }
 
-/// Why a component's processes are not all known, if a heartbeat of it cannot be read.
-pub(super) fn heartbeat(facts: &Facts, component: Component) -> Option<Reason> {
-    if facts.malformed_unlisted.contains_key(&InputKind::Heartbeat) {
+/// Why not all inputs of a kind are known, if one that counts cannot be read; one that is not listed counts.
+pub(super) fn of_kind(facts: &Facts, kind: InputKind, counts: impl Fn(&str) -> bool) -> Option<Reason> {
+    if facts.malformed_unlisted.contains_key(&kind) {
         return Some(Cause::Unreadable.into());
     }
-    let name = format!(":chat:{}:", component.service_name());
-    let of_component = |key: &str| key.contains(&name);
-    let mut malformed = facts.malformed.iter().filter(|malformed| malformed.kind == InputKind::Heartbeat);
-    let malformed = malformed.find(|malformed| of_component(&malformed.key))?;
+    let mut malformed = facts.malformed.iter().filter(|malformed| malformed.kind == kind);
+    let malformed = malformed.find(|malformed| counts(&malformed.key))?;
     Some(reason(facts, [malformed.key.clone()]))
+}
+
+/// Why a component's processes are not all known, if a heartbeat of it cannot be read.
+pub(super) fn heartbeat(facts: &Facts, component: Component) -> Option<Reason> {
+    let name = format!(":chat:{}:", component.service_name());
+    of_kind(facts, InputKind::Heartbeat, |key| key.contains(&name))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Whether anything of the scope is in the source: a deployment that was never seen, or whose keys vanished all at once, is
 //! not one without load.
 
-use crate::platform::facts::Facts;
+use crate::platform::facts::{Facts, QueueDepth};
 use crate::platform::gateway::SavedGatewayConfig;
 
 /// Kinds of keys that have to be there at once for their common end to be no coincidence.
@@ -32,7 +32,7 @@ impl ScopeWatch {
 
 /// Rolling points are no sign: this server writes them too.
 fn kinds(facts: &Facts) -> usize {
-    let queued = |depth: &Option<crate::platform::facts::QueueDepth>| depth.is_some_and(|depth| depth.total() > 0);
+    let queued = |depth: &Option<QueueDepth>| depth.is_some_and(|depth| depth.total() > 0);
     let signs = [
         facts.process_keys_found > 0 || !facts.departed.is_empty(),
         !facts.sse.is_empty(),
@@ -50,7 +50,7 @@ fn kinds(facts: &Facts) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::platform::facts::{QueueDepth, Role};
+    use crate::platform::facts::Role;
 
     fn with(processes: usize, ready: i64) -> Facts {
         let mut facts = Facts { process_keys_found: processes, ..Facts::default() };

@@ -3,21 +3,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::process::Command;
 
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::cases::{self, Input, TOLERANCE};
 use crate::support::RedisServer;
-
-/// Numbers agree within this.
-const TOLERANCE: f64 = 1e-9;
 
 #[derive(Deserialize)]
 struct Case {
-    now: f64,
-    env: BTreeMap<String, String>,
-    redis: Vec<Vec<String>>,
+    #[serde(flatten)]
+    input: Input,
     expected: Expected,
 }
 
@@ -28,29 +24,8 @@ struct Expected {
     series_after: BTreeMap<String, Vec<(String, f64)>>,
 }
 
-/// Settings that a developer's own environment must not bring in.
 fn snapshot(case: &Case, server: &RedisServer, arguments: &[&str]) -> Value {
-    let output = Command::new(env!("CARGO_BIN_EXE_kdcube-metrics"))
-        .env_clear()
-        .envs(&case.env)
-        .env("REDIS_URL", server.url())
-        .args(["snapshot", "--at", &case.now.to_string()])
-        .args(arguments)
-        .output()
-        .unwrap();
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{:?}: {errors}", output.status);
-    serde_json::from_slice(&output.stdout).unwrap()
-}
-
-fn load(case: &Case, connection: &mut redis::Connection) {
-    let mut pipeline = redis::pipe();
-    pipeline.cmd("FLUSHALL").ignore();
-    for command in &case.redis {
-        let (name, arguments) = command.split_first().unwrap();
-        pipeline.cmd(name).arg(arguments).ignore();
-    }
-    pipeline.query::<()>(connection).unwrap();
+    serde_json::from_slice(&case.input.snapshot(server, arguments).stdout).unwrap()
 }
 
 fn series(connection: &mut redis::Connection) -> BTreeMap<String, Vec<(String, f64)>> {
@@ -124,7 +99,7 @@ fn scalar_differences(case: &Case, actual: &Value, recorded: &BTreeSet<String>, 
 fn check(path: &Path, server: &RedisServer, recorded: &BTreeSet<String>) -> Vec<String> {
     let case = read(path);
     let mut connection = server.connection();
-    load(&case, &mut connection);
+    case.input.load(&mut connection);
     let mut found = Vec::new();
     let system = snapshot(&case, server, &["--record", "--format", "system"]);
     differences("system", &case.expected.system, &system, &mut found);
@@ -141,17 +116,8 @@ fn check(path: &Path, server: &RedisServer, recorded: &BTreeSet<String>) -> Vec<
 #[test]
 fn every_recorded_case_gives_the_recorded_answer() {
     let server = RedisServer::start();
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/conformance/cases");
-    let mut cases: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    cases.sort();
+    let cases = cases::files("tests/conformance/cases");
     assert_eq!(cases.len(), 26);
     let recorded = cases.iter().flat_map(|path| read(path).expected.scalars.into_keys()).collect();
-    let mut report = String::new();
-    for path in cases {
-        let found = check(&path, &server, &recorded);
-        if !found.is_empty() {
-            report += &format!("{}:\n  {}\n", path.file_stem().unwrap().to_string_lossy(), found.join("\n  "));
-        }
-    }
-    assert!(report.is_empty(), "{report}");
+    cases::assert_each(cases, |path| check(path, &server, &recorded));
 }

@@ -3,18 +3,17 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::{Command, Output};
 
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::cases::{self, Input, TOLERANCE};
 use crate::support::RedisServer;
 
 #[derive(Deserialize)]
 struct Case {
-    now: f64,
-    env: BTreeMap<String, String>,
-    redis: Vec<Vec<String>>,
+    #[serde(flatten)]
+    input: Input,
     expected: Expected,
 }
 
@@ -33,25 +32,13 @@ struct Expected {
     nowhere: Vec<String>,
 }
 
-fn snapshot(case: &Case, server: &RedisServer, format: &str) -> Output {
-    let output = Command::new(env!("CARGO_BIN_EXE_kdcube-metrics"))
-        .env_clear()
-        .envs(&case.env)
-        .env("REDIS_URL", server.url())
-        .args(["snapshot", "--at", &case.now.to_string(), "--format", format])
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    output
-}
-
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
 fn check_scalars(expected: &Expected, scalars: &Value, found: &mut Vec<String>) {
     for (key, value) in &expected.scalars {
-        if scalars[key].as_f64().is_none_or(|own| (own - value).abs() > 1e-9) {
+        if scalars[key].as_f64().is_none_or(|own| (own - value).abs() > TOLERANCE) {
             found.push(format!("{key}: expected {value}, got {}", scalars[key]));
         }
     }
@@ -78,15 +65,9 @@ fn check_families(expected: &Expected, exposition: &str, found: &mut Vec<String>
 
 fn check(path: &Path, server: &RedisServer) -> Vec<String> {
     let case: Case = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
-    let mut pipeline = redis::pipe();
-    pipeline.cmd("FLUSHALL").ignore();
-    for command in &case.redis {
-        let (name, arguments) = command.split_first().unwrap();
-        pipeline.cmd(name).arg(arguments).ignore();
-    }
-    pipeline.query::<()>(&mut server.connection()).unwrap();
+    case.input.load(&mut server.connection());
     let [scalars, system, exposition] =
-        ["scalars", "system", "prometheus"].map(|format| snapshot(&case, server, format));
+        ["scalars", "system", "prometheus"].map(|format| case.input.snapshot(server, &["--format", format]));
     let (log, exported) = (text(&scalars.stderr), text(&exposition.stdout));
     let mut found = Vec::new();
     check_scalars(&case.expected, &serde_json::from_slice(&scalars.stdout).unwrap(), &mut found);
@@ -105,16 +86,7 @@ fn check(path: &Path, server: &RedisServer) -> Vec<String> {
 #[test]
 fn every_case_of_the_field_is_told_as_it_is() {
     let server = RedisServer::start();
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/field/cases");
-    let mut cases: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    cases.sort();
+    let cases = cases::files("tests/field/cases");
     assert_eq!(cases.len(), 12);
-    let mut report = String::new();
-    for path in cases {
-        let found = check(&path, &server);
-        if !found.is_empty() {
-            report += &format!("{}:\n  {}\n", path.file_stem().unwrap().to_string_lossy(), found.join("\n  "));
-        }
-    }
-    assert!(report.is_empty(), "{report}");
+    cases::assert_each(cases, |path| check(path, &server));
 }

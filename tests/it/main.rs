@@ -13,6 +13,7 @@ mod architecture;
 mod authority;
 #[cfg(feature = "cloudwatch")]
 mod aws_server;
+mod cases;
 mod client_events;
 #[cfg(feature = "cloudwatch")]
 mod cloudwatch;
