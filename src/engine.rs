@@ -14,3 +14,4 @@ pub mod snapshot;
 mod snapshot_id;
 pub mod station;
 pub mod tick;
+mod tick_clock;

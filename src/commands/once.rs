@@ -46,7 +46,7 @@ async fn once(config: &Config, arguments: &OnceArgs) -> Result<Exit, CommandErro
     if let Some(error) = &tick.record_error {
         telemetry.record_failed(error);
     }
-    let snapshot = Snapshot { id: RunId::random().snapshot(1), taken_at: now, taken, state: tick.state };
+    let snapshot = Snapshot { id: RunId::random().snapshot(1), taken_at: tick.at, taken, state: tick.state };
     let batch = ExportBatch::of(&snapshot);
     if arguments.dry_run {
         print(&previews(config, arguments, &exports, &batch))?;

@@ -11,7 +11,6 @@ use tokio::time::{Instant, MissedTickBehavior};
 use super::snapshot::{Publisher, RunId, Snapshot, TickStatus};
 use super::tick::{RecordMode, Tick, Ticker};
 use crate::base::clock::Clock;
-use crate::base::clock::UnixSeconds;
 use crate::platform::facts::InputKind;
 use crate::problems::ProblemRegistry;
 use crate::sources::SourceError;
@@ -76,16 +75,15 @@ impl Collector {
     async fn tick(&mut self, record: RecordMode, mut askers: Vec<oneshot::Sender<()>>) {
         let began = Instant::now();
         self.tick_status(began, Some(began + self.ticker.time_limit()));
-        let now = self.clock.now();
         let result = match self.prepare(began).await {
             // Askers are told by being dropped: there is nothing yet that could be fresher.
             Ok(false) => return,
-            Ok(true) => self.ticker.tick(now, record).await,
+            Ok(true) => self.ticker.tick(self.clock.now(), record).await,
             Err(error) => Err(error),
         };
         self.telemetry.tick_finished(result.is_ok(), began.elapsed());
         match result {
-            Ok(tick) => self.publish(tick, now, began),
+            Ok(tick) => self.publish(tick, began),
             Err(error) => self.went_down(&error, began),
         }
         askers.extend(std::iter::from_fn(|| self.publisher.try_asked()));
@@ -110,13 +108,15 @@ impl Collector {
         self.publisher.tick_status(TickStatus { tick_began, must_end_by, up: self.was_up.unwrap_or(false) });
     }
 
-    fn publish(&mut self, tick: Tick, now: UnixSeconds, began: Instant) {
+    fn publish(&mut self, tick: Tick, began: Instant) {
+        let now = tick.at;
         self.ticks += 1;
         self.telemetry.report_malformed(&tick.malformed);
         tick.malformed_unlisted.iter().for_each(|(kind, times)| self.telemetry.malformed(*kind, *times));
         self.telemetry.set_dropped(tick.dropped);
         self.telemetry.set_source_cost(tick.cost.round_trips, tick.cost.commands);
         self.problems.report("tick", tick.state.problems.clone(), now);
+        self.telemetry.set_clock_offset(tick.clock_offset);
         if let Some(gateway) = tick.gateway {
             self.telemetry.set_gateway_config(gateway.origin.as_str(), gateway.changed_at);
         }
