@@ -25,14 +25,12 @@ use crate::telemetry::logging;
 
 /// Runs what the command line asks for, with the variables of the environment.
 pub fn run(cli: Cli, environment: impl Iterator<Item = (OsString, OsString)>) -> Exit {
-    match run_command(cli, environment) {
-        Ok(exit) => exit,
-        Err(error) => {
-            // If standard error is closed, there is no place left to report to.
-            let _ = error.report(&mut std::io::stderr().lock());
-            error.exit()
-        }
-    }
+    let exit = run_command(cli, environment).unwrap_or_else(|error| {
+        logging::print_error(error.report().as_bytes());
+        error.exit()
+    });
+    logging::flush();
+    exit
 }
 
 fn run_command(cli: Cli, environment: impl Iterator<Item = (OsString, OsString)>) -> Result<Exit, CommandError> {
@@ -76,7 +74,7 @@ fn run_configured(action: Action, config: Config, sources: Sources, warnings: &[
 /// Logs in colour on a terminal only.
 fn init_logging(config: &Config) -> Result<(), CommandError> {
     let colour = std::io::stderr().is_terminal();
-    logging::init(&config.log.filter, config.log.format, colour)
+    logging::init(&config.log, colour)
         .map_err(|problem| CommandError::Configuration(vec![SettingError::Other(format!("RUST_LOG: {problem}"))]))
 }
 
