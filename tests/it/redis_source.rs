@@ -21,7 +21,7 @@ pub(crate) fn scope() -> Scope {
 }
 
 pub(crate) fn config(url: &str) -> RedisConfig {
-    RedisConfig::new(url, "kdcube-metrics:test".into(), Duration::from_millis(500)).unwrap()
+    RedisConfig::new(url, "kdcube-metrics:test".into(), Duration::from_secs(5)).unwrap()
 }
 
 pub(crate) fn source(url: &str) -> RedisSource {
