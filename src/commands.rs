@@ -53,11 +53,17 @@ fn run_command(cli: Cli, environment: impl Iterator<Item = (OsString, OsString)>
     match (action, config) {
         (Action::Check, config) => check::run(config, settings, &warnings),
         (_, None) => Err(CommandError::Configuration(settings.into_errors())),
-        (action, Some(config)) => run_configured(action, config, sources, &warnings),
+        (action, Some(config)) => run_configured(action, config, (settings.into_layers(), sources), &warnings),
     }
 }
 
-fn run_configured(action: Action, config: Config, sources: Sources, warnings: &[String]) -> Result<Exit, CommandError> {
+/// `origin` is what the configuration was read from.
+fn run_configured(
+    action: Action,
+    config: Config,
+    origin: (Layers, Sources),
+    warnings: &[String],
+) -> Result<Exit, CommandError> {
     init_logging(&config)?;
     for warning in warnings {
         tracing::warn!("{warning}");
@@ -67,7 +73,7 @@ fn run_configured(action: Action, config: Config, sources: Sources, warnings: &[
         Action::Snapshot(arguments) => snapshot::run(&config, &arguments),
         Action::Once(arguments) => once::run(&config, &arguments),
         _ if config.run_once => once::run(&config, &OnceArgs::default()),
-        _ => serve::run(config, sources),
+        _ => serve::run(config, origin),
     }
 }
 
