@@ -67,6 +67,7 @@ pub struct OwnState {
     pub leader: Option<bool>,
     /// `None` before the first tick and in proxy mode.
     pub gateway_config: Option<GatewayConfigInfo>,
+    pub dropped_log_lines: u64,
     pub process: ProcessStats,
 }
 
@@ -112,6 +113,7 @@ impl Telemetry {
             exports: locked(&self.exports).clone(),
             leader: *locked(&self.leader),
             gateway_config: *locked(&self.gateway_config),
+            dropped_log_lines: logging::dropped_lines(),
             process: ProcessStats::read(),
         }
     }

@@ -8,14 +8,14 @@ use crate::base::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::platform::facts::Scope;
 use crate::problems::ProblemRegistry;
-use crate::settings::{Sources, follow_descriptors};
+use crate::settings::{Layers, Sources, follow_descriptors};
 
-pub(super) fn run(config: Config, sources: Sources) -> Result<Exit, CommandError> {
-    block_on(serve(config, sources))?;
+pub(super) fn run(config: Config, origin: (Layers, Sources)) -> Result<Exit, CommandError> {
+    block_on(serve(config, origin))?;
     Ok(Exit::Success)
 }
 
-async fn serve(config: Config, sources: Sources) -> anyhow::Result<()> {
+async fn serve(config: Config, origin: (Layers, Sources)) -> anyhow::Result<()> {
     warn_if_open(&config);
     let (mode, instance) = (config.source.mode().as_str(), config.instance_id.clone());
     let scope = config.source.scope().map(|Scope { tenant, project }| format!("{tenant}/{project}"));
@@ -24,16 +24,16 @@ async fn serve(config: Config, sources: Sources) -> anyhow::Result<()> {
     let url = format!("{}://{address}", app.scheme());
     tracing::info!(url, mode, instance, scope, "serving");
     // A task, because reading files may take a while; it ends with the runtime.
-    tokio::spawn(follow(sources, scope.unwrap_or_default()));
+    tokio::spawn(follow(origin, scope.unwrap_or_default()));
     app.run(stop_signal()).await?;
     tracing::info!("stopped");
     Ok(())
 }
 
 /// Reports what changes in the platform's descriptor files and waits for a restart.
-async fn follow(sources: Sources, scope: String) {
+async fn follow((started, sources): (Layers, Sources), scope: String) {
     let problems = ProblemRegistry::new(scope);
-    follow_descriptors(sources, |found| problems.report("descriptors", found, SystemClock.now())).await;
+    follow_descriptors(started, sources, |found| problems.report("descriptors", found, SystemClock.now())).await;
 }
 
 /// Without a token or client certificates every client that can connect can read everything: the network has to restrict

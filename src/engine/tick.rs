@@ -65,7 +65,7 @@ pub struct Tick {
     pub dropped: u64,
     /// What the tick cost the source.
     pub cost: Cost,
-    /// What upstreams told, in proxy mode.
+    /// What upstreams replied, in proxy mode.
     pub answers: Option<Arc<UpstreamReplies>>,
     /// This machine's clock minus the source's, seconds; `None` where the source's cannot be read.
     pub clock_offset: Option<f64>,
