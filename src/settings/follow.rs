@@ -17,12 +17,12 @@ const RELOAD_FAILED: ProblemCode = code("reload_failed");
 
 /// Polls the descriptor files until it is dropped; returns at once if the deployment has none. Calls `report` with every
 /// problem that there is after a change: settings that a restart would change, and files that cannot be used any more.
-pub async fn follow_descriptors(sources: Sources, mut report: impl FnMut(Vec<Problem>)) {
-    let started = Layers::read(&sources);
+/// `started` is what the server started with: a change since then counts too.
+pub async fn follow_descriptors(sources: Sources, started: Layers, mut report: impl FnMut(Vec<Problem>)) {
     let Some(descriptors) = started.descriptors().filter(|descriptors| descriptors.is_given()) else { return };
     let (paths, broken) = (descriptors.paths().to_vec(), descriptors.unusable().to_vec());
     // Always loads: contents that cannot be used are problems too, which end when the watcher sees others.
-    let Ok((watcher, _)) = FileWatcher::begin(paths, move || Ok(Layers::read(&sources))) else { return };
+    let Ok((watcher, first)) = FileWatcher::begin(paths, move || Ok(Layers::read(&sources))) else { return };
     let mut changed = Vec::new();
     let mut on_change = |layers: Layers| {
         let failed = newly_broken(&layers, &broken);
@@ -31,6 +31,7 @@ pub async fn follow_descriptors(sources: Sources, mut report: impl FnMut(Vec<Pro
         }
         report(failed.into_iter().chain(changed.iter().cloned()).collect());
     };
+    on_change(first);
     watcher.follow(|loaded| loaded.into_iter().for_each(&mut on_change)).await;
 }
 
@@ -152,7 +153,9 @@ mod tests {
         fs::write(&file, ASSEMBLY).unwrap();
         let (out, reports) = mpsc::channel();
         let report = move |problems: Vec<Problem>| out.send(problems).unwrap();
-        let following = tokio::spawn(follow_descriptors(sources(folder.path(), &[]), report));
+        let sources = sources(folder.path(), &[]);
+        let started = Layers::read(&sources);
+        let following = tokio::spawn(follow_descriptors(sources, started, report));
         let next = |text: &str| fs::write(&file, text).unwrap();
         let reports = std::sync::Arc::new(std::sync::Mutex::new(reports));
         let received = || {
@@ -162,7 +165,7 @@ mod tests {
                 tokio::task::spawn_blocking(wait).await.unwrap()
             }
         };
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        assert_eq!(received().await, []);
         next("ports: {metrics: 2}\ninfra: {redis: {host: a}}\n");
         let problems = received().await;
         assert_eq!(lines(&problems), ["METRICS_PORT: the value from assembly.yaml, ports.metrics changed"]);
@@ -177,7 +180,23 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_change_between_the_start_and_the_first_look_is_reported() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("assembly.yaml"), ASSEMBLY).unwrap();
+        let sources = sources(folder.path(), &[]);
+        let started = Layers::read(&sources);
+        fs::write(folder.path().join("assembly.yaml"), "ports: {metrics: 2}\ninfra: {redis: {host: a}}\n").unwrap();
+        let (out, reports) = mpsc::channel();
+        let report = move |problems: Vec<Problem>| out.send(problems).unwrap();
+        let following = tokio::spawn(follow_descriptors(sources, started, report));
+        let wait = move || reports.recv_timeout(Duration::from_secs(15)).unwrap();
+        let problems = tokio::task::spawn_blocking(wait).await.unwrap();
+        assert_eq!(lines(&problems), ["METRICS_PORT: the value from assembly.yaml, ports.metrics changed"]);
+        following.abort();
+    }
+
+    #[tokio::test]
     async fn a_deployment_without_descriptors_is_not_followed() {
-        follow_descriptors(Sources::default(), |_| {}).await;
+        follow_descriptors(Sources::default(), Layers::read(&Sources::default()), |_| {}).await;
     }
 }
