@@ -74,7 +74,7 @@ impl App {
     /// Where the server listens.
     ///
     /// # Errors
-    /// The operating system does not tell.
+    /// The operating system does not say.
     pub fn address(&self) -> std::io::Result<SocketAddr> {
         self.listener.local_addr()
     }

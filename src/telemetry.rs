@@ -67,6 +67,7 @@ pub struct OwnState {
     pub gateway_config: Option<GatewayConfigInfo>,
     /// Active problems by code; codes without one are missing.
     pub problems: BTreeMap<ProblemCode, u64>,
+    pub dropped_log_lines: u64,
     pub process: ProcessStats,
 }
 
@@ -126,6 +127,7 @@ impl Telemetry {
             leader: *locked(&self.leader),
             gateway_config: *locked(&self.gateway_config),
             problems: self.problems.counts(),
+            dropped_log_lines: logging::dropped_lines(),
             process: ProcessStats::read(),
         }
     }

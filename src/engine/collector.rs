@@ -54,19 +54,19 @@ impl Collector {
         loop {
             tokio::select! {
                 _ = cadence.tick() => self.tick(RecordMode::Yes, Vec::new()).await,
-                Some(asker) = self.publisher.asked() => self.tick(RecordMode::No, vec![asker]).await,
+                Some(waiter) = self.publisher.next_refresh() => self.tick(RecordMode::No, vec![waiter]).await,
                 Some(update) = self.updates.recv() => self.apply_update(&update),
             }
         }
     }
 
-    /// One tick, then an answer to everyone who asked for it before it ended.
-    async fn tick(&mut self, record: RecordMode, mut askers: Vec<oneshot::Sender<()>>) {
+    /// One tick, then a notification to every reader that requested one before it ended.
+    async fn tick(&mut self, record: RecordMode, mut waiters: Vec<oneshot::Sender<()>>) {
         let began = Instant::now();
         self.tick_status(began, Some(began + self.ticker.time_limit()));
         let now = self.clock.now();
         let result = match self.prepare(began).await {
-            // Askers are told by being dropped: there is nothing yet that could be fresher.
+            // Dropping the waiters wakes them: there is no fresher snapshot yet.
             Ok(false) => return,
             Ok(true) => self.ticker.tick(now, record).await,
             Err(error) => Err(error),
@@ -78,10 +78,10 @@ impl Collector {
             self.publish(&tick, now, began);
         }
         self.tick_status(began, None);
-        askers.extend(std::iter::from_fn(|| self.publisher.try_asked()));
-        for asker in askers {
-            // An asker that has gone away needs no answer.
-            let _ = asker.send(());
+        waiters.extend(std::iter::from_fn(|| self.publisher.try_next_refresh()));
+        for waiter in waiters {
+            // A waiter that has gone away needs no answer.
+            let _ = waiter.send(());
         }
     }
 

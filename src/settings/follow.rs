@@ -16,13 +16,13 @@ const RESTART_REQUIRED: ProblemCode = code("restart_required");
 const RELOAD_FAILED: ProblemCode = code("reload_failed");
 
 /// Polls the descriptor files until it is dropped; returns at once if the deployment has none. Calls `report` with every
-/// problem that there is after a change: settings that a restart would change, and files that cannot be used any more.
-/// `started` is what the server started with: a change since then counts too.
-pub async fn follow_descriptors(sources: Sources, started: Layers, mut report: impl FnMut(Vec<Problem>)) {
+/// problem that there is at first and after a change: settings in force that a restart would change, and files that cannot be
+/// used any more. `started` is what the settings in force were read from: a change since then is not missed.
+pub async fn follow_descriptors(started: Layers, sources: Sources, mut report: impl FnMut(Vec<Problem>)) {
     let Some(descriptors) = started.descriptors().filter(|descriptors| descriptors.is_given()) else { return };
     let (paths, broken) = (descriptors.paths().to_vec(), descriptors.unusable().to_vec());
     // Always loads: contents that cannot be used are problems too, which end when the watcher sees others.
-    let Ok((watcher, first)) = FileWatcher::begin(paths, move || Ok(Layers::read(&sources))) else { return };
+    let Ok((watcher, now)) = FileWatcher::begin(paths, move || Ok(Layers::read(&sources))) else { return };
     let mut changed = Vec::new();
     let mut on_change = |layers: Layers| {
         let failed = newly_broken(&layers, &broken);
@@ -31,7 +31,7 @@ pub async fn follow_descriptors(sources: Sources, started: Layers, mut report: i
         }
         report(failed.into_iter().chain(changed.iter().cloned()).collect());
     };
-    on_change(first);
+    on_change(now);
     watcher.follow(|loaded| loaded.into_iter().for_each(&mut on_change)).await;
 }
 
@@ -154,8 +154,7 @@ mod tests {
         let (out, reports) = mpsc::channel();
         let report = move |problems: Vec<Problem>| out.send(problems).unwrap();
         let sources = sources(folder.path(), &[]);
-        let started = Layers::read(&sources);
-        let following = tokio::spawn(follow_descriptors(sources, started, report));
+        let following = tokio::spawn(follow_descriptors(Layers::read(&sources), sources, report));
         let next = |text: &str| fs::write(&file, text).unwrap();
         let reports = std::sync::Arc::new(std::sync::Mutex::new(reports));
         let received = || {
@@ -180,23 +179,23 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_change_between_the_start_and_the_first_look_is_reported() {
+    async fn a_change_before_the_first_poll_is_reported() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("assembly.yaml"), ASSEMBLY).unwrap();
         let sources = sources(folder.path(), &[]);
         let started = Layers::read(&sources);
-        fs::write(folder.path().join("assembly.yaml"), "ports: {metrics: 2}\ninfra: {redis: {host: a}}\n").unwrap();
+        fs::write(folder.path().join("assembly.yaml"), ASSEMBLY.replace("host: a", "host: b")).unwrap();
         let (out, reports) = mpsc::channel();
-        let report = move |problems: Vec<Problem>| out.send(problems).unwrap();
-        let following = tokio::spawn(follow_descriptors(sources, started, report));
-        let wait = move || reports.recv_timeout(Duration::from_secs(15)).unwrap();
-        let problems = tokio::task::spawn_blocking(wait).await.unwrap();
-        assert_eq!(lines(&problems), ["METRICS_PORT: the value from assembly.yaml, ports.metrics changed"]);
-        following.abort();
+        let following = follow_descriptors(started, sources, move |problems| out.send(lines(&problems)).unwrap());
+        let _ = tokio::time::timeout(Duration::from_millis(10), following).await;
+        assert_eq!(
+            reports.recv(),
+            Ok(vec!["REDIS_HOST: the value from assembly.yaml, infra.redis.host changed".to_owned()])
+        );
     }
 
     #[tokio::test]
     async fn a_deployment_without_descriptors_is_not_followed() {
-        follow_descriptors(Sources::default(), Layers::read(&Sources::default()), |_| {}).await;
+        follow_descriptors(Layers::default(), Sources::default(), |_| {}).await;
     }
 }

@@ -68,8 +68,8 @@ impl UpstreamClient {
         match value {
             AuthValue::Fixed(value) => header_value(value.expose_secret()).map(Some).map_err(unfit),
             AuthValue::File(path) => {
-                let told = |problem| format!("METRICS_AUTH_HEADER_VALUE_FILE {path:?}: {problem}");
-                let bytes = files::read(path).map_err(told)?;
+                let named = |problem| format!("METRICS_AUTH_HEADER_VALUE_FILE {path:?}: {problem}");
+                let bytes = files::read(path).map_err(named)?;
                 header_value(&String::from_utf8_lossy(&bytes)).map(Some).map_err(unfit)
             }
         }
