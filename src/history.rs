@@ -255,7 +255,7 @@ mod tests {
             rolling: [(rolling, vec![point(at)])].into(),
             throttling_events: vec![event(at)],
             series: [SeriesId::Latency(latency), SeriesId::Rolling(rolling), SeriesId::Throttling]
-                .map(|series| (series, SeriesFacts { restarted }))
+                .map(|series| (series, SeriesFacts { restarted, ..SeriesFacts::default() }))
                 .into(),
             ..Facts::default()
         };

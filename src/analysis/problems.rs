@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::state::{Process, Quality, Service, SystemState};
-use crate::platform::facts::{Facts, InputKind, Scope, Unreadable};
+use crate::platform::facts::{Facts, InputKind, Scope, SeriesFacts, SeriesId, Unreadable};
 use crate::platform::keys::Keys;
 use crate::problems::code::code;
 use crate::problems::{Problem, ProblemCode};
@@ -14,6 +14,9 @@ const NO_CAPACITY: ProblemCode = code("no_capacity");
 const WORKER_SILENT: ProblemCode = code("worker_silent");
 const DEGRADED_WRITE: ProblemCode = code("degraded_write");
 const SERIES_UNREADABLE: ProblemCode = code("series_unreadable");
+const SAMPLES_AHEAD: ProblemCode = code("samples_ahead");
+const SAMPLES_LATE: ProblemCode = code("samples_late");
+const CATCHING_UP: ProblemCode = code("catching_up");
 const MALFORMED_INPUT: ProblemCode = code("malformed_input");
 
 /// All problems of the tick, those of the gateway configuration excepted: its store knows them.
@@ -23,6 +26,7 @@ pub(super) fn problems(state: &SystemState, facts: &Facts, keys: &Keys) -> Vec<P
     }
     let mut problems = workers(state);
     problems.extend(facts.unreadable.iter().filter_map(|unreadable| series(*unreadable, facts, keys)));
+    problems.extend(facts.series.iter().flat_map(|(series, facts)| samples(&key_of(*series, keys), facts)));
     let noted = facts.malformed.iter().filter_map(|malformed| {
         let code = code_of(malformed.kind)?;
         Some(Problem::new(code, malformed.key.as_str(), malformed.problem.as_str()))
@@ -83,6 +87,26 @@ fn series(unreadable: Unreadable, facts: &Facts, keys: &Keys) -> Option<Problem>
     Some(Problem::new(SERIES_UNREADABLE, key, detail))
 }
 
+fn key_of(series: SeriesId, keys: &Keys) -> String {
+    match series {
+        SeriesId::Latency(series) => keys.latency(series),
+        SeriesId::Rolling(series) => keys.rolling(series),
+        SeriesId::Throttling => keys.throttling_events(),
+    }
+}
+
+/// What is wrong with the times of a series' samples.
+fn samples(key: &str, facts: &SeriesFacts) -> Vec<Problem> {
+    let SeriesFacts { ahead, late, .. } = *facts;
+    let lag = facts.lag_seconds.unwrap_or_default();
+    let found = [
+        (ahead > 0).then(|| (SAMPLES_AHEAD, format!("{ahead} samples are dated more than 2 s ahead of Redis' clock"))),
+        (late > 0).then(|| (SAMPLES_LATE, format!("{late} samples came more than 300 s late"))),
+        (lag > 0.0).then(|| (CATCHING_UP, format!("reading is {lag:.1} s behind"))),
+    ];
+    found.into_iter().flatten().map(|(code, detail)| Problem::new(code, key, detail)).collect()
+}
+
 /// The code of an input that is malformed; `None` where another part reports it.
 const fn code_of(kind: InputKind) -> Option<ProblemCode> {
     const HEARTBEAT: ProblemCode = code("heartbeat_unreadable");
@@ -101,6 +125,31 @@ const fn code_of(kind: InputKind) -> Option<ProblemCode> {
         InputKind::GatewayConfig => None,
         InputKind::SeriesMember | InputKind::ThrottlingEvent | InputKind::Index | InputKind::Upstream => {
             Some(MALFORMED_INPUT)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_times_of_samples_are_problems_of_their_series() {
+        let found = |facts: SeriesFacts| -> Vec<String> {
+            let problems = samples("key", &facts).into_iter();
+            problems
+                .map(|problem| format!("{} {}: {}", problem.code.as_str(), problem.subject, problem.detail))
+                .collect()
+        };
+        let facts = |ahead, late, lag| SeriesFacts { ahead, late, lag_seconds: Some(lag), restarted: true };
+        let table: [(SeriesFacts, &[&str]); 4] = [
+            (facts(0, 0, 0.0), &[]),
+            (facts(7, 0, 0.0), &["samples_ahead key: 7 samples are dated more than 2 s ahead of Redis' clock"]),
+            (facts(0, 2, 0.0), &["samples_late key: 2 samples came more than 300 s late"]),
+            (facts(0, 0, 3.25), &["catching_up key: reading is 3.2 s behind"]),
+        ];
+        for (facts, expected) in table {
+            assert_eq!(found(facts), expected);
         }
     }
 }

@@ -141,6 +141,7 @@ impl Ticker for SampleTicker {
             gateway: Some(self.gateway.status()),
             record_error,
             dropped: self.history.dropped(),
+            series: std::mem::take(&mut facts.series),
             cost: self.source.cost(),
             answers: None,
             clock_offset: self.clock.offset(),

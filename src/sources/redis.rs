@@ -8,6 +8,7 @@ pub(crate) mod errors;
 mod fleet;
 pub(crate) mod link;
 mod parts;
+mod per_second;
 pub mod probe;
 mod recent;
 mod replies;
@@ -25,6 +26,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use redis::{Pipeline, Value};
+use tokio::time::Instant;
 
 use self::errors::{error_text, first_refusal, server_refusal};
 use self::fleet::{FleetQuery, FleetReader, FleetReplies};
@@ -44,8 +46,9 @@ use crate::sources::redis::config::RedisConfig;
 const SERIES_SECONDS: f64 = 3600.0;
 /// And expire this long after the last point.
 const SERIES_EXPIRE: u64 = 3660;
-/// Requests of the longest tick, each with its own time limit: connect, two reads, a write, and one in reserve.
-const REQUESTS: u32 = 5;
+/// Requests of the longest tick, each with its own time limit: connect, two reads, those of a burst (which begin within half
+/// of one), a write, and one in reserve.
+const REQUESTS: u32 = 7;
 
 /// How much of the work before the first tick is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -190,6 +193,19 @@ impl RedisSource {
         Ok(())
     }
 
+    /// Reads on where more entries arrived than one read takes; what half of a time limit is not enough for waits.
+    async fn catch_up(&mut self, now: UnixSeconds, signals: &mut Facts) -> Result<(), SourceError> {
+        let began = Instant::now();
+        while self.series.is_behind() && began.elapsed() < self.limit / 2 {
+            let mut pipeline = Pipeline::new();
+            let asked = self.series.ask_behind(now, &mut pipeline);
+            let mut replies = self.ask(&pipeline, None).await?;
+            self.series.take(asked, now, &mut replies);
+            signals.malformed.append(&mut replies.malformed);
+        }
+        Ok(())
+    }
+
     /// The first tick knows no process before, so it also reads what its first two round trips found.
     async fn follow_up(&mut self, signals: &mut Facts, reading: &mut FleetReplies) -> Result<(), SourceError> {
         let services = self.fleet.next_round(&self.keys, reading, &FleetQuery::default());
@@ -236,6 +252,7 @@ impl Source for RedisSource {
         if self.first {
             self.follow_up(&mut signals, &mut reading).await?;
         }
+        self.catch_up(now, &mut signals).await?;
         let mut notes = Replies::new(Vec::new());
         self.fleet.conclude(&self.keys, reading, now, &mut notes, &mut signals);
         signals.malformed.append(&mut notes.malformed);
@@ -262,8 +279,13 @@ impl Source for RedisSource {
         }
         let answer = self.link.run(&pipeline).await;
         self.cost = self.link.cost();
-        let values = answer.inspect_err(|_| self.sse_cache.lost())?;
+        if answer.is_err() {
+            self.series.confirm(false);
+            self.sse_cache.lost();
+        }
+        let values = answer?;
         let (points, sse_cache) = values.split_at(of_points.min(values.len()));
+        self.series.confirm(first_refusal(points).is_none());
         self.sse_cache.written(first_refusal(sse_cache).map(error_text), now);
         first_refusal(points).map_or(Ok(()), |error| Err(self.link.refused(error)))
     }

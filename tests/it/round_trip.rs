@@ -229,6 +229,7 @@ fn without_empty(mut signals: Facts) -> Facts {
     signals.latency.retain(|_, points| !points.is_empty());
     signals.rolling.retain(|_, points| !points.is_empty());
     signals.circuits.retain(|_, facts| *facts != CircuitFacts::default());
+    signals.series.clear();
     signals.malformed.retain(|malformed| malformed.kind != InputKind::ThrottlingEvent);
     signals
 }

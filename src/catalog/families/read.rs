@@ -46,13 +46,8 @@ pub(super) fn exec(state: &SystemState, rows: &mut Rows<'_>) {
 
 pub(super) fn latency_samples(state: &SystemState, rows: &mut Rows<'_>) {
     for (series, windows) in &state.latency {
-        let name = match series {
-            LatencySeries::IngressRest => "ingress_rest",
-            LatencySeries::QueueWait => "proc_queue_wait",
-            LatencySeries::TaskExec => "proc_exec",
-        };
         for (window, ms) in windows.iter() {
-            rows.push(&[name, window.as_str()], count(&ms.count));
+            rows.push(&[series.as_str(), window.as_str()], count(&ms.count));
         }
     }
 }
