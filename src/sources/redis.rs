@@ -3,14 +3,17 @@
 //! This file has the order of a tick. `link` holds the connection, `stream` its transport, `truncate` bounds its values;
 //! `fleet` reads processes, `series` the series (each by `tail`), `state` the small facts.
 
+pub mod address;
 pub mod config;
 pub(crate) mod errors;
 mod fleet;
+mod handshake;
 pub(crate) mod link;
 mod parts;
 pub mod probe;
 mod recent;
 mod replies;
+mod sentinel;
 mod series;
 mod sse_cache;
 mod state;
