@@ -15,7 +15,7 @@ use crate::analysis::state::{Cause, Quality, Reading};
 use crate::platform::facts::Scope;
 use crate::telemetry::OwnState;
 
-pub use unit::{CLOUDWATCH_UNITS, Unit};
+pub use unit::Unit;
 
 /// How a metric moves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

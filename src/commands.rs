@@ -25,14 +25,12 @@ use crate::telemetry::logging;
 
 /// Runs what the command line asks for, with the variables of the environment.
 pub fn run(cli: Cli, environment: impl Iterator<Item = (OsString, OsString)>) -> Exit {
-    match run_command(cli, environment) {
-        Ok(exit) => exit,
-        Err(error) => {
-            // If standard error is closed, there is no place left to report to.
-            let _ = error.report(&mut std::io::stderr().lock());
-            error.exit()
-        }
-    }
+    let exit = run_command(cli, environment).unwrap_or_else(|error| {
+        logging::print_error(error.report().as_bytes());
+        error.exit()
+    });
+    logging::flush();
+    exit
 }
 
 fn run_command(cli: Cli, environment: impl Iterator<Item = (OsString, OsString)>) -> Result<Exit, CommandError> {
@@ -55,11 +53,17 @@ fn run_command(cli: Cli, environment: impl Iterator<Item = (OsString, OsString)>
     match (action, config) {
         (Action::Check, config) => check::run(config, settings, &warnings),
         (_, None) => Err(CommandError::Configuration(settings.into_errors())),
-        (action, Some(config)) => run_configured(action, config, sources, &warnings),
+        (action, Some(config)) => run_configured(action, config, (settings.into_layers(), sources), &warnings),
     }
 }
 
-fn run_configured(action: Action, config: Config, sources: Sources, warnings: &[String]) -> Result<Exit, CommandError> {
+/// `origin` is what the configuration was read from.
+fn run_configured(
+    action: Action,
+    config: Config,
+    origin: (Layers, Sources),
+    warnings: &[String],
+) -> Result<Exit, CommandError> {
     init_logging(&config)?;
     for warning in warnings {
         tracing::warn!("{warning}");
@@ -69,14 +73,14 @@ fn run_configured(action: Action, config: Config, sources: Sources, warnings: &[
         Action::Snapshot(arguments) => snapshot::run(&config, &arguments),
         Action::Once(arguments) => once::run(&config, &arguments),
         _ if config.run_once => once::run(&config, &OnceArgs::default()),
-        _ => serve::run(config, sources),
+        _ => serve::run(config, origin),
     }
 }
 
 /// Logs in colour on a terminal only.
 fn init_logging(config: &Config) -> Result<(), CommandError> {
     let colour = std::io::stderr().is_terminal();
-    logging::init(&config.log.filter, config.log.format, colour)
+    logging::init(&config.log, colour)
         .map_err(|problem| CommandError::Configuration(vec![SettingError::Other(format!("RUST_LOG: {problem}"))]))
 }
 

@@ -41,6 +41,7 @@ static TABLE: &[Metric] = &[
     counter("kdcube_metrics_history_dropped_samples_total", Unit::Count, "Samples dropped from the history because a series was full", &[], NEVER, |s, rows| rows.push(&[], float_u64(s.sources.dropped_samples))),
     counter("kdcube_metrics_http_requests_total", Unit::Count, "HTTP requests by route and status", &["route", "status"], "no request of the route had the status", read::http_requests),
     counter("kdcube_metrics_client_events_total", Unit::Count, "Log events sent by browsers, by level and result (received, invalid, rate_limited). The level of an event that was not received is unknown", &["level", "result"], "METRICS_CLIENT_EVENTS=0", read::client_events),
+    counter("kdcube_metrics_log_lines_dropped_total", Unit::Count, "Log lines dropped because their reader is slow, stuck or gone, or a disk is full", &[], NEVER, |s, rows| rows.push(&[], float_u64(s.dropped_log_lines))),
     gauge("kdcube_metrics_open_connections", Unit::Count, "Open HTTP connections", &[], NEVER, |s, rows| rows.push(&[], float_u64(s.http.open_connections))),
     counter("kdcube_metrics_refused_connections_total", Unit::Count, "Connections the server closed early, by reason: full, idle (evicted), handshake (TLS failed)", &["reason"], NEVER, read::closed_early),
     counter("kdcube_metrics_reloads_total", Unit::Count, "Reloads of watched files (tls, tokens, proxy_tls, postgres_ca) by result. A failed reload keeps the previous contents", &["files", "result"], "the files are not watched", read::reloads),

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{CommandError, Exit, print};
 use crate::catalog::{Metric, all, own};
 use crate::cli::{CatalogArgs, CatalogFormat};
-use crate::outlets::names::{cloudwatch_name, platform_name, prometheus_name};
+use crate::outlets::names::{cloudwatch_name, cloudwatch_unit, platform_name, prometheus_name};
 
 const HEAD: &str = "\
 # Metrics
@@ -135,7 +135,8 @@ fn metric(metric: &'static Metric) -> Value {
         "prometheus": prometheus_name(metric),
         "prometheus_platform": platform_name(metric),
         "cloudwatch": cloudwatch_name(metric),
-        "cloudwatch_unit": metric.unit.cloudwatch(),
+        "cloudwatch_unit": cloudwatch_unit(metric),
+        "cloudwatch_default": metric.cloudwatch_default,
         "unit": metric.unit.word(),
         "kind": metric.kind.as_str(),
         "labels": metric.labels,

@@ -1,6 +1,6 @@
 //! Why a command ended early: what is printed on standard error, and the exit code.
 
-use std::io::{self, Write};
+use std::io;
 
 use super::Exit;
 use super::compare::FetchError;
@@ -42,14 +42,11 @@ impl CommandError {
         }
     }
 
-    /// Writes one line for each error in the settings, then the error itself.
-    pub(super) fn report(&self, out: &mut dyn Write) -> io::Result<()> {
-        if let Self::Configuration(errors) = self {
-            for error in errors {
-                writeln!(out, "kdcube-metrics: {error}")?;
-            }
-        }
-        writeln!(out, "kdcube-metrics: {self}")
+    /// One line for each error in the settings, then the error itself.
+    pub(super) fn report(&self) -> String {
+        let settings: &[SettingError] = if let Self::Configuration(errors) = self { errors } else { &[] };
+        let lines = settings.iter().map(|error| format!("kdcube-metrics: {error}\n"));
+        lines.chain([format!("kdcube-metrics: {self}\n")]).collect()
     }
 }
 
@@ -57,33 +54,24 @@ impl CommandError {
 mod tests {
     use super::*;
 
-    fn reported(error: &CommandError) -> String {
-        let mut out = Vec::new();
-        error.report(&mut out).unwrap();
-        String::from_utf8(out).unwrap()
-    }
-
     #[test]
     fn errors_in_the_settings_are_one_line_each_and_counted() {
         let errors = |n| CommandError::Configuration(vec![SettingError::Other("A: is odd".to_owned()); n]);
         assert_eq!(
-            reported(&errors(2)),
+            errors(2).report(),
             "kdcube-metrics: A: is odd\nkdcube-metrics: A: is odd\n\
              kdcube-metrics: 2 configuration errors; `kdcube-metrics --help` lists every setting\n"
         );
-        assert!(reported(&errors(1)).contains(": 1 configuration error; "));
+        assert!(errors(1).report().contains(": 1 configuration error; "));
         assert_eq!(errors(1).exit().code(), 78);
     }
 
     #[test]
     fn other_errors_show_their_causes_and_have_their_own_codes() {
         let failed = CommandError::from(anyhow::anyhow!("no route").context("cannot connect"));
-        assert_eq!(
-            (reported(&failed).as_str(), failed.exit().code()),
-            ("kdcube-metrics: cannot connect: no route\n", 1)
-        );
+        assert_eq!((failed.report().as_str(), failed.exit().code()), ("kdcube-metrics: cannot connect: no route\n", 1));
         let nothing = CommandError::NothingCollected(SourceError::Upstreams("Redis is down".to_owned()));
-        assert_eq!((reported(&nothing).as_str(), nothing.exit().code()), ("kdcube-metrics: Redis is down\n", 2));
+        assert_eq!((nothing.report().as_str(), nothing.exit().code()), ("kdcube-metrics: Redis is down\n", 2));
         assert_eq!(CommandError::Output(io::ErrorKind::StorageFull.into()).exit().code(), 1);
     }
 }

@@ -11,7 +11,7 @@ use crate::settings::Settings;
 use crate::simulator::deployment::Shape;
 use crate::simulator::live::Simulation;
 use crate::sources::redis::config::RedisConfig;
-use crate::telemetry::logging::{self, LogFormat};
+use crate::telemetry::logging::{self, LogConfig};
 
 /// Writing a long history takes Redis longer than a tick does.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -20,7 +20,8 @@ pub(super) fn run(arguments: &SimulateArgs, mut settings: Settings) -> Result<Ex
     let Some(redis) = RedisConfig::read(&mut settings, "simulator", Some(TIMEOUT)) else {
         return Err(CommandError::Configuration(settings.into_errors()));
     };
-    logging::init("info", LogFormat::Text, false).map_err(anyhow::Error::msg)?;
+    logging::init(&LogConfig { filter: "info".to_owned(), ..LogConfig::default() }, false)
+        .map_err(anyhow::Error::msg)?;
     block_on(simulate(redis, arguments))?;
     Ok(Exit::Success)
 }

@@ -37,14 +37,16 @@ impl ProxyTicker {
     }
 
     /// Notes how a side did.
-    fn note(&self, component: Component, answer: &UpstreamReply, told: Option<&SystemPayload>, now: UnixSeconds) {
+    fn note(&self, component: Component, answer: &UpstreamReply, payload: Option<&SystemPayload>, now: UnixSeconds) {
         match answer {
             UpstreamReply::NotConfigured => return,
-            UpstreamReply::Body(_) => self.telemetry.upstream_asked(component, None),
-            UpstreamReply::Failed(error) => self.telemetry.upstream_asked(component, Some(&error.to_string())),
+            UpstreamReply::Body(_) => self.telemetry.upstream_asked(component, None, now),
+            UpstreamReply::Failed(error) => {
+                self.telemetry.upstream_asked(component, Some(error.to_string()), now);
+            }
         }
         // 0 is the mark of a payload that does not say.
-        let age = told.map(|told| told.timestamp).filter(|at| *at > 0.0).map(|at| (now - at).max(0.0));
+        let age = payload.map(|payload| payload.timestamp).filter(|at| *at > 0.0).map(|at| (now - at).max(0.0));
         self.telemetry.upstream_age(component, age);
     }
 }
@@ -107,7 +109,7 @@ struct Payloads {
 }
 
 impl Payloads {
-    /// Reads what was told; a body that is no payload is a refusal.
+    /// Parses both bodies; one that is not a payload counts as a failed request.
     fn read(mut answers: UpstreamReplies) -> Self {
         let mut malformed = Vec::new();
         let ingress = read(Component::Ingress, &mut answers.ingress, &mut malformed);
@@ -133,9 +135,9 @@ fn read(component: Component, answer: &mut UpstreamReply, malformed: &mut Vec<Ma
 }
 
 fn nothing(answers: &UpstreamReplies) -> SourceError {
-    let told = [&answers.ingress, &answers.proc].into_iter().filter_map(|answer| match answer {
+    let errors = [&answers.ingress, &answers.proc].into_iter().filter_map(|answer| match answer {
         UpstreamReply::Failed(error) => Some(error.to_string()),
         UpstreamReply::NotConfigured | UpstreamReply::Body(_) => None,
     });
-    SourceError::Upstreams(told.collect::<Vec<_>>().join("; "))
+    SourceError::Upstreams(errors.collect::<Vec<_>>().join("; "))
 }

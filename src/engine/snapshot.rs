@@ -16,7 +16,7 @@ pub use super::snapshot_id::{RunId, SnapshotId};
 /// hangs must not make every scrape hang with it.
 const REFRESH_WAIT: Duration = Duration::from_secs(2);
 
-/// Refreshes that may wait for the collector; later askers wait to ask.
+/// Refresh requests queued for the collector; later ones wait until there is room.
 const REFRESHES: usize = 64;
 
 /// One tick's state; the same id is behind every outlet.
@@ -60,7 +60,7 @@ pub struct TickStatus {
 pub struct Publisher {
     snapshots: watch::Sender<Option<Arc<Snapshot>>>,
     tick_status: watch::Sender<TickStatus>,
-    /// Readers that want a tick now; each is told when it is done.
+    /// Readers that want a tick now; each is notified when it is done.
     refresh: mpsc::Receiver<oneshot::Sender<()>>,
 }
 
@@ -71,16 +71,16 @@ impl Publisher {
     }
 
     /// The next reader that wants a tick now; `None` when no reader is left.
-    pub async fn asked(&mut self) -> Option<oneshot::Sender<()>> {
+    pub async fn next_refresh(&mut self) -> Option<oneshot::Sender<()>> {
         self.refresh.recv().await
     }
 
     /// A reader that is waiting already, if any.
-    pub fn try_asked(&mut self) -> Option<oneshot::Sender<()>> {
+    pub fn try_next_refresh(&mut self) -> Option<oneshot::Sender<()>> {
         self.refresh.try_recv().ok()
     }
 
-    /// Every reader sees this tick_status from now on.
+    /// Every reader sees this status from now on.
     pub fn tick_status(&self, tick_status: TickStatus) {
         self.tick_status.send_replace(tick_status);
     }
@@ -116,18 +116,18 @@ impl SnapshotReader {
 
     /// The newest snapshot unless it is older than `METRICS_STALE_AFTER_SEC`.
     #[must_use]
-    pub fn truth(&self) -> Option<Arc<Snapshot>> {
+    pub fn fresh(&self) -> Option<Arc<Snapshot>> {
         self.latest().filter(|snapshot| self.is_fresh(snapshot.taken))
     }
 
-    /// Like [`Self::truth`], after asking the collector for a tick if the newest snapshot is older
-    /// than `max_age`. Concurrent askers share one tick.
+    /// Like [`Self::fresh`], after requesting a tick if the newest snapshot is older
+    /// than `max_age`. Concurrent requests share one tick.
     pub async fn fresher_than(&self, max_age: Duration) -> Option<Arc<Snapshot>> {
         if self.latest().is_none_or(|snapshot| snapshot.age() > max_age) {
             // Late or never, or the collector stopped: what there is will have to do.
             let _ = tokio::time::timeout(REFRESH_WAIT, self.refreshed()).await;
         }
-        self.truth()
+        self.fresh()
     }
 
     async fn refreshed(&self) {
@@ -152,7 +152,12 @@ impl SnapshotReader {
             || tick_status.must_end_by.is_some_and(|end| Instant::now() <= end)
     }
 
-    /// Whether what was read at this moment may still be told.
+    /// Completes with the next snapshot; `false` where there will be none.
+    pub(super) async fn published(&mut self) -> bool {
+        self.snapshots.changed().await.is_ok()
+    }
+
+    /// Whether what was read at this moment may still be served.
     #[must_use]
     pub fn is_fresh(&self, at: Instant) -> bool {
         at.elapsed() <= self.stale_after
@@ -161,6 +166,6 @@ impl SnapshotReader {
     /// Readiness: there is a snapshot and it is not stale.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.truth().is_some()
+        self.fresh().is_some()
     }
 }

@@ -63,7 +63,7 @@ pub struct Tick {
     pub dropped: u64,
     /// What the tick cost the source.
     pub cost: Cost,
-    /// What upstreams told, in proxy mode.
+    /// What upstreams replied, in proxy mode.
     pub answers: Option<Arc<UpstreamReplies>>,
 }
 

@@ -3,6 +3,7 @@
 //! A mapped name has `/` for every `.` in CloudWatch; in Prometheus every illegal character is replaced by `_`, and
 //! [`Naming`] decides on the prefix `kdcube_`. A mapped unit is only the label in CloudWatch: values are not converted.
 
+mod cloudwatch;
 mod config;
 mod error;
 mod parse;
@@ -10,6 +11,7 @@ mod prometheus;
 
 use std::collections::BTreeMap;
 
+pub use self::cloudwatch::{CLOUDWATCH_UNITS, cloudwatch_name, cloudwatch_unit};
 pub use self::error::{MappingError, NameError};
 use self::prometheus::PrometheusNames;
 pub use self::prometheus::{Naming, platform_name, prometheus_name};
@@ -28,7 +30,7 @@ impl Names {
         Self {
             prometheus: PrometheusNames::derived(metric, naming),
             cloudwatch: cloudwatch_name(metric),
-            unit: metric.unit.cloudwatch(),
+            unit: cloudwatch_unit(metric),
         }
     }
 }
@@ -73,19 +75,8 @@ impl Mapping {
     pub fn cloudwatch(&self, metric: &Metric) -> (&str, &'static str) {
         self.names
             .get(metric.key)
-            .map_or((metric.key, metric.unit.cloudwatch()), |names| (&names.cloudwatch, names.unit))
+            .map_or((metric.key, cloudwatch_unit(metric)), |names| (&names.cloudwatch, names.unit))
     }
-}
-
-/// The derived CloudWatch name.
-#[must_use]
-pub fn cloudwatch_name(metric: &Metric) -> String {
-    cloudwatch_form(metric.key)
-}
-
-/// A key or a mapped name in CloudWatch: `/` for `.`, as in the platform's own metrics service.
-fn cloudwatch_form(name: &str) -> String {
-    name.replace('.', "/")
 }
 
 #[cfg(test)]

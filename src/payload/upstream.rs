@@ -30,10 +30,10 @@ pub struct ParsedPayload {
     pub malformed: Vec<Malformed>,
 }
 
-/// Reads a body; `name` says whose it is where something is told of it.
+/// Reads a body; `name` is the upstream's, for problems found in it.
 ///
 /// # Errors
-/// It is no JSON object, or hardly anything in it is as it should be.
+/// It is not a JSON object, or hardly anything in it is as it should be.
 pub fn read(body: &[u8], name: &str) -> Result<ParsedPayload, String> {
     let mut document = match bounded_json::read(body) {
         Ok(document @ Value::Object(_)) => document,

@@ -264,8 +264,8 @@ impl Collector {
             Reading::Absent => {}
             Reading::WrongType { expected, found } => self.wrong_type(source, path, expected, found),
             Reading::Text(text) => self.add(row, path, text),
-            Reading::Doubtful(text, doubt) => {
-                self.warn(&source.path, format!("{path}: {doubt}"));
+            Reading::Suspicious(text, warning) => {
+                self.warn(&source.path, format!("{path}: {warning}"));
                 self.add(row, path, text);
             }
         }

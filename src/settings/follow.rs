@@ -16,13 +16,13 @@ const RESTART_REQUIRED: ProblemCode = code("restart_required");
 const RELOAD_FAILED: ProblemCode = code("reload_failed");
 
 /// Polls the descriptor files until it is dropped; returns at once if the deployment has none. Calls `report` with every
-/// problem that there is after a change: settings that a restart would change, and files that cannot be used any more.
-pub async fn follow_descriptors(sources: Sources, mut report: impl FnMut(Vec<Problem>)) {
-    let started = Layers::read(&sources);
+/// problem that there is at first and after a change: settings in force that a restart would change, and files that cannot be
+/// used any more. `started` is what the settings in force were read from: a change since then is not missed.
+pub async fn follow_descriptors(started: Layers, sources: Sources, mut report: impl FnMut(Vec<Problem>)) {
     let Some(descriptors) = started.descriptors().filter(|descriptors| descriptors.is_given()) else { return };
     let (paths, broken) = (descriptors.paths().to_vec(), descriptors.unusable().to_vec());
     // Always loads: contents that cannot be used are problems too, which end when the watcher sees others.
-    let Ok((watcher, _)) = FileWatcher::begin(paths, move || Ok(Layers::read(&sources))) else { return };
+    let Ok((watcher, now)) = FileWatcher::begin(paths, move || Ok(Layers::read(&sources))) else { return };
     let mut changed = Vec::new();
     let mut on_change = |layers: Layers| {
         let failed = newly_broken(&layers, &broken);
@@ -31,6 +31,7 @@ pub async fn follow_descriptors(sources: Sources, mut report: impl FnMut(Vec<Pro
         }
         report(failed.into_iter().chain(changed.iter().cloned()).collect());
     };
+    on_change(now);
     watcher.follow(|loaded| loaded.into_iter().for_each(&mut on_change)).await;
 }
 
@@ -152,7 +153,8 @@ mod tests {
         fs::write(&file, ASSEMBLY).unwrap();
         let (out, reports) = mpsc::channel();
         let report = move |problems: Vec<Problem>| out.send(problems).unwrap();
-        let following = tokio::spawn(follow_descriptors(sources(folder.path(), &[]), report));
+        let sources = sources(folder.path(), &[]);
+        let following = tokio::spawn(follow_descriptors(Layers::read(&sources), sources, report));
         let next = |text: &str| fs::write(&file, text).unwrap();
         let reports = std::sync::Arc::new(std::sync::Mutex::new(reports));
         let received = || {
@@ -162,7 +164,7 @@ mod tests {
                 tokio::task::spawn_blocking(wait).await.unwrap()
             }
         };
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        assert_eq!(received().await, []);
         next("ports: {metrics: 2}\ninfra: {redis: {host: a}}\n");
         let problems = received().await;
         assert_eq!(lines(&problems), ["METRICS_PORT: the value from assembly.yaml, ports.metrics changed"]);
@@ -177,7 +179,23 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_change_before_the_first_poll_is_reported() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("assembly.yaml"), ASSEMBLY).unwrap();
+        let sources = sources(folder.path(), &[]);
+        let started = Layers::read(&sources);
+        fs::write(folder.path().join("assembly.yaml"), ASSEMBLY.replace("host: a", "host: b")).unwrap();
+        let (out, reports) = mpsc::channel();
+        let following = follow_descriptors(started, sources, move |problems| out.send(lines(&problems)).unwrap());
+        let _ = tokio::time::timeout(Duration::from_millis(10), following).await;
+        assert_eq!(
+            reports.recv(),
+            Ok(vec!["REDIS_HOST: the value from assembly.yaml, infra.redis.host changed".to_owned()])
+        );
+    }
+
+    #[tokio::test]
     async fn a_deployment_without_descriptors_is_not_followed() {
-        follow_descriptors(Sources::default(), |_| {}).await;
+        follow_descriptors(Layers::default(), Sources::default(), |_| {}).await;
     }
 }

@@ -150,6 +150,12 @@ impl Settings {
         self.errors
     }
 
+    /// What was read from, to compare with what a restart would read.
+    #[must_use]
+    pub fn into_layers(self) -> Layers {
+        self.layers
+    }
+
     fn push_invalid(&mut self, setting: &'static Setting, shown: Option<String>, problem: &str) {
         let (origin, problem) = (self.origin(setting), problem.to_owned());
         self.errors.push(SettingError::Invalid { setting, origin, shown, problem });

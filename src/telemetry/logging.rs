@@ -1,99 +1,127 @@
-//! Logging: its settings and set-up.
+//! Logging: one subscriber, and a queue with a thread for each output, so that a reader that is stuck or gone costs log
+//! lines and nothing else.
 
-use tracing_subscriber::EnvFilter;
+mod config;
+mod queue;
+mod rotating_file;
 
-use crate::settings::{FromSetting, Setting, Settings, setting};
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::panic::{self, PanicHookInfo};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
-const FORMAT: &Setting = setting("METRICS_LOG_FORMAT");
-const FILTER: &Setting = setting("RUST_LOG");
+use tracing::Subscriber;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, fmt};
+
+pub use self::config::{LogConfig, LogFormat};
+use self::queue::LogQueue;
+pub use self::rotating_file::LogFileConfig;
+use self::rotating_file::RotatingFile;
 
 /// Libraries that log whole requests, credentials included, below the level `info`; they are held to it.
 const CREDENTIAL_LOGGING_TARGETS: [&str; 5] =
     ["aws_config", "aws_runtime", "aws_sigv4", "aws_smithy_runtime", "aws_smithy_http_client"];
 
-/// What is logged, and how.
-#[derive(Debug, Clone)]
-pub struct LogConfig {
-    pub format: LogFormat,
-    /// `RUST_LOG` directives, which [`filter`] accepts.
-    pub filter: String,
-}
+/// How long the end of the program waits for lines that are still queued.
+const FLUSH: Duration = Duration::from_secs(1);
 
-impl LogConfig {
-    /// Reads the log settings; errors are recorded.
-    pub fn read(settings: &mut Settings) -> Option<Self> {
-        let format = settings.get(FORMAT);
-        let text = settings.text(FILTER)?;
-        match filter(&text) {
-            Ok(_) => Some(Self { format: format?, filter: text }),
-            Err(problem) => {
-                settings.reject(FILTER, &problem);
-                None
-            }
-        }
-    }
-}
+/// The queues of all outputs, standard error first. Global as the subscriber is.
+static QUEUES: OnceLock<Vec<LogQueue>> = OnceLock::new();
 
-/// The format of log lines.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum LogFormat {
-    /// For people.
-    #[default]
-    Text,
-    /// One JSON object per line.
-    Json,
-}
-
-impl FromSetting for LogFormat {
-    fn from_setting(text: &str) -> Result<Self, String> {
-        match text.to_ascii_lowercase().as_str() {
-            "text" => Ok(Self::Text),
-            "json" => Ok(Self::Json),
-            _ => Err("is not a log format".to_owned()),
-        }
-    }
-}
-
-/// Parses a filter such as `info,kdcube_metrics=debug`.
-///
-/// # Errors
-/// The text is not a filter.
-pub fn filter(text: &str) -> Result<EnvFilter, String> {
-    EnvFilter::try_new(text).map_err(|error| format!("is not a log filter: {error}"))
-}
-
-/// Installs the global logger. It writes to standard error: standard output is for a command's result.
+/// Installs the global logger. It writes to standard error, because standard output is for a command's result, and to the
+/// log file if there is one.
 ///
 /// # Errors
 /// The text is not a filter, or a logger is already installed.
-pub fn init(text: &str, format: LogFormat, colour: bool) -> Result<(), String> {
-    let filter = CREDENTIAL_LOGGING_TARGETS.iter().fold(filter(text)?, |filter, target| {
+pub fn init(config: &LogConfig, colour: bool) -> Result<(), String> {
+    let failed = |error: &dyn std::fmt::Display| format!("cannot set up logging: {error}");
+    let console = LogQueue::start("log-stderr", standard_error()).map_err(|error| failed(&error))?;
+    let (file, problem) = match config.file.clone().map(open).transpose() {
+        Ok(file) => (file, None),
+        Err(problem) => (None, Some(problem)),
+    };
+    let in_file = file.as_ref().map(|queue| layer(config.format, false, queue));
+    let subscriber = tracing_subscriber::registry().with(bounded_filter(&config.filter)?);
+    let subscriber = subscriber.with(layer(config.format, colour, &console)).with(in_file);
+    subscriber.try_init().map_err(|error| failed(&error))?;
+    let _ = QUEUES.set(std::iter::once(console).chain(file).collect());
+    // The default hook writes to standard error and would wait for a reader that is stuck.
+    panic::set_hook(Box::new(log_panic));
+    if let Some(problem) = problem {
+        tracing::warn!("{problem}");
+    }
+    Ok(())
+}
+
+/// Log lines that were dropped since the start, because their reader is slow, stuck or gone, or a disk is full.
+#[must_use]
+pub fn dropped_lines() -> u64 {
+    queues().iter().map(LogQueue::dropped).sum()
+}
+
+/// Waits until all lines are written, for a second at most. For the end of the program.
+pub fn flush() {
+    let deadline = Instant::now() + FLUSH;
+    queues().iter().for_each(|queue| queue.flush(deadline));
+}
+
+/// Prints a text on standard error: through its queue once there is one.
+pub fn print_error(text: &[u8]) {
+    match queues().first() {
+        Some(queue) => queue.push(text),
+        // If standard error is closed, there is no place left to report to.
+        None => drop(io::stderr().lock().write_all(text)),
+    }
+}
+
+fn queues() -> &'static [LogQueue] {
+    QUEUES.get().map_or(&[], Vec::as_slice)
+}
+
+/// A file handle of its own: the lock of `io::stderr` would be held while a write blocks.
+fn standard_error() -> Box<dyn Write + Send> {
+    match io::stderr().as_fd().try_clone_to_owned() {
+        Ok(descriptor) => Box::new(File::from(descriptor)),
+        Err(_) => Box::new(io::stderr()),
+    }
+}
+
+/// The queue of the log file, or why there is none.
+fn open(config: LogFileConfig) -> Result<LogQueue, String> {
+    let path = config.path();
+    RotatingFile::open(config).and_then(|file| LogQueue::start("log-file", file)).map_err(|error| {
+        format!("LOG_DIR: {} cannot be written: {error}; log lines go to standard error only", path.display())
+    })
+}
+
+fn bounded_filter(text: &str) -> Result<EnvFilter, String> {
+    Ok(CREDENTIAL_LOGGING_TARGETS.iter().fold(config::filter(text)?, |filter, target| {
         match format!("{target}=info").parse() {
             Ok(directive) => filter.add_directive(directive),
             Err(_) => filter,
         }
-    });
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    match format {
-        LogFormat::Text => builder.with_ansi(colour).try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).with_current_span(false).try_init(),
-    }
-    .map_err(|error| format!("cannot set up logging: {error}"))
+    }))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn format_and_filter_are_read_and_both_errors_are_reported() {
-        let mut settings = Settings::from_environment([("METRICS_LOG_FORMAT", "JSON"), ("RUST_LOG", "warn,h2=info")]);
-        let config = LogConfig::read(&mut settings).unwrap();
-        assert_eq!((config.format, config.filter.as_str()), (LogFormat::Json, "warn,h2=info"));
-        let mut bad = Settings::from_environment([("METRICS_LOG_FORMAT", "xml"), ("RUST_LOG", "foo=bar=baz")]);
-        assert!(LogConfig::read(&mut bad).is_none());
-        let lines: Vec<String> = bad.into_errors().iter().map(ToString::to_string).collect();
-        assert!(lines[0].starts_with("METRICS_LOG_FORMAT \"xml\": is not a log format"), "{lines:?}");
-        assert!(lines[1].starts_with("RUST_LOG \"foo=bar=baz\": is not a log filter"), "{lines:?}");
+fn layer<S>(format: LogFormat, colour: bool, queue: &LogQueue) -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    let queue = queue.clone();
+    // Internal errors would be printed on standard error.
+    let layer = fmt::layer().log_internal_errors(false).with_writer(move || queue.clone());
+    match format {
+        LogFormat::Text => layer.with_ansi(colour).boxed(),
+        LogFormat::Json => layer.json().flatten_event(true).with_current_span(false).boxed(),
     }
+}
+
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    let location = panic.location().map(ToString::to_string);
+    tracing::error!(location, "panicked: {}", panic.payload_as_str().unwrap_or("no message"));
 }

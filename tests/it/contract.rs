@@ -161,7 +161,7 @@ async fn the_server_reads_in_small_pieces_and_writes_only_its_own_keys() {
         match words[0].as_str() {
             "SCAN" => assert!(number("COUNT").unwrap() <= 500, "{words:?}"),
             "ZRANGEBYSCORE" => assert_eq!(words.last().unwrap(), "5000", "{words:?}"),
-            // What does not fit the log is told at its end.
+            // What does not fit in the log is summarised at its end.
             "MGET" => {
                 let more = words
                     .last()

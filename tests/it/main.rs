@@ -29,6 +29,7 @@ mod field_cases;
 mod gateway_config;
 mod hostile;
 mod hostile_redis;
+mod logging;
 mod once;
 #[cfg(feature = "cloudwatch")]
 mod platform;

@@ -183,7 +183,7 @@ fn an_idle_fleet_waits_nothing_and_can_be_scaled_in() {
     assert_eq!(served(&server, "kdcube_proc_queue_total"), Some(0.0));
     let prometheus = Prometheus::start(&server);
     assert_eq!(prometheus.one(&rule("kdcube_proc_queue_wait_p95").query("")), Some(0.0));
-    // Nobody has told how many streams there are.
+    // Nothing says how many streams there are.
     assert_eq!(prometheus.one(&rule("kdcube_ingress_sse_saturation_ratio").query("")), None);
 }
 

@@ -66,8 +66,8 @@ fn the_upstreams_metrics_are_exported_unchanged() {
 
     let (there, here) = (facts(&upstream.get("/metrics")), facts(&server.get("/metrics")));
     assert!(there.len() > 100, "{there:?}");
-    let told = |name: &&String| !name.starts_with("kdcube_proc_queue_tasks");
-    for name in there.keys().filter(told) {
+    let exported = |name: &&String| !name.starts_with("kdcube_proc_queue_tasks");
+    for name in there.keys().filter(exported) {
         if name.contains("_window{") {
             // The payload between the two rounds windows to two decimals, those of percentages to one.
             let value = |facts: &BTreeMap<String, String>| facts[name].parse::<f64>().unwrap();
@@ -153,8 +153,11 @@ fn a_renewed_token_is_used_at_once() {
     std::fs::write(&token, "new").unwrap();
     eventually("the new token", Duration::from_secs(2), || server.get("/metrics/proc/system").status == 200);
     let log = server.log();
-    assert!(!log.contains("old") && log.matches("upstream request failed").count() == 1, "{log}");
-    assert!(log.contains("upstream recovered"));
+    assert!(
+        !log.contains("old") && log.matches("problem code=\"upstream_failed\" subject=\"proc\"").count() == 1,
+        "{log}"
+    );
+    assert!(log.contains("problem ended code=\"upstream_failed\" subject=\"proc\""), "{log}");
 }
 
 #[test]

@@ -21,7 +21,7 @@ pub(crate) fn scope() -> Scope {
 }
 
 pub(crate) fn config(url: &str) -> RedisConfig {
-    RedisConfig::new(url, "kdcube-metrics:test".into(), Duration::from_millis(500)).unwrap()
+    RedisConfig::new(url, "kdcube-metrics:test".into(), Duration::from_secs(5)).unwrap()
 }
 
 pub(crate) fn source(url: &str) -> RedisSource {
@@ -296,7 +296,7 @@ async fn after_a_hang_an_outage_and_a_restart_the_source_recovers() {
     server.hang(true);
     let began = Instant::now();
     let error = source.collect(NOW + 1.0).await.unwrap_err().to_string();
-    assert!(error.contains("no answer within") && began.elapsed() < Duration::from_secs(2), "{error}");
+    assert!(error.contains("no answer within") && began.elapsed() < Duration::from_secs(8), "{error}");
     server.hang(false);
     recovers(&mut source, NOW + 2.0).await;
     server.stop();

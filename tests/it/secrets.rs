@@ -83,7 +83,7 @@ fn no_failure_shows_a_secret() {
         let variables = environment(&places);
         for command in [&["check"][..], &["snapshot"], &["once"], &["once", "--dry-run"], &["healthcheck"]] {
             let output = program(&borrowed(&variables), command).output().unwrap();
-            let text = told(&output);
+            let text = printed(&output);
             assert_clean(&places, &format!("{command:?}"), &text);
             assert!(output.status.code() != Some(78), "it ran: {text}");
         }
@@ -91,7 +91,7 @@ fn no_failure_shows_a_secret() {
     }
 }
 
-fn told(output: &Output) -> String {
+fn printed(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
@@ -118,8 +118,8 @@ fn no_bad_configuration_shows_a_secret() {
                     .env("METRICS_PORT", "many")
                     .output()
                     .unwrap();
-                assert_eq!(output.status.code(), Some(78), "{}", told(&output));
-                assert_clean(&places, &format!("{command} with {} {value:?}", row.variable), &told(&output));
+                assert_eq!(output.status.code(), Some(78), "{}", printed(&output));
+                assert_clean(&places, &format!("{command} with {} {value:?}", row.variable), &printed(&output));
             }
         }
     }
@@ -136,8 +136,8 @@ fn a_file_in_the_wrong_place_is_not_shown() {
     {
         let mut command = program(&borrowed(&variables), &["check"]);
         let output = command.env_remove("GATEWAY_CONFIG_JSON").env(variable, &key).output().unwrap();
-        assert_eq!(output.status.code(), Some(78), "{variable}: {}", told(&output));
-        assert_clean(&places, variable, &told(&output));
+        assert_eq!(output.status.code(), Some(78), "{variable}: {}", printed(&output));
+        assert_clean(&places, variable, &printed(&output));
     }
 }
 

@@ -51,7 +51,7 @@ fn a_quiet_workers_count_survives_a_restart_of_the_server() {
     let before = snapshot();
     eventually("a later tick", Duration::from_secs(10), || snapshot() != before);
     assert_eq!(total(&server), 17);
-    // Not even told to stop.
+    // Without a signal to stop.
     drop(server);
     run(&redis, &[&["DEL", &format!("{P}:heartbeat:process:ingress-1:chat:rest:42")]]);
     let server = Server::ready(&[("REDIS_URL", &url)]);

@@ -211,13 +211,19 @@ pub(crate) struct Server {
 impl Server {
     /// Serves with these variables besides [`GATEWAY`], a port, and a short tick.
     pub(crate) fn start(variables: &[(&str, &str)]) -> Self {
+        Self::start_logging_to(None, variables)
+    }
+
+    /// The same with another standard error than the file of [`Self::log`].
+    pub(crate) fn start_logging_to(output: Option<Stdio>, variables: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (port, log) = (free_port(), folder.path().join("log"));
+        let file = std::fs::File::create(&log).unwrap();
         let process = program(&[GATEWAY, ("METRICS_SAMPLE_INTERVAL_SEC", "0.2")], &["serve"])
             .env("METRICS_PORT", port.to_string())
             .env("METRICS_BIND", "127.0.0.1")
             .envs(variables.iter().copied())
-            .stderr(std::fs::File::create(&log).unwrap())
+            .stderr(output.unwrap_or_else(|| file.into()))
             .spawn()
             .unwrap();
         let server = Self { port, process: Killed(process), log, _folder: folder };

@@ -94,7 +94,7 @@ fn invalid_files_stop_the_start_with_a_line_each() {
         assert_eq!((output.status.code(), errors.lines().count()), (Some(78), lines.len() + 1), "{errors}");
         for line in lines {
             let (variable, what) = line.split_once(" .*").unwrap();
-            let found = errors.lines().find(|told| told.contains(variable)).unwrap_or_else(|| panic!("{errors}"));
+            let found = errors.lines().find(|line| line.contains(variable)).unwrap_or_else(|| panic!("{errors}"));
             assert!(what.split(".*").all(|part| found.contains(part)), "{line} in {found}");
         }
         assert!(!errors.contains("hunter2"), "{errors}");

@@ -6,8 +6,8 @@ use serde_json::{Map, Value};
 
 use super::error::{MappingError, NameError};
 use super::prometheus::PrometheusNames;
-use super::{Mapping, Names, Naming, cloudwatch_form};
-use crate::catalog::{CLOUDWATCH_UNITS, Metric, find};
+use super::{Mapping, Names, Naming, cloudwatch};
+use crate::catalog::{Metric, find};
 
 /// CloudWatch's limit for the name of a metric.
 const MAX_NAME_LENGTH: usize = 255;
@@ -66,7 +66,8 @@ impl EntryReader<'_> {
                         self.errors.push(MappingError::SeveralNames { key: self.key() });
                     }
                 }
-                ("unit", Value::String(unit)) => match CLOUDWATCH_UNITS.iter().find(|known| *known == unit) {
+                ("unit", Value::String(unit)) => match cloudwatch::CLOUDWATCH_UNITS.iter().find(|known| *known == unit)
+                {
                     Some(unit) => names.unit = unit,
                     None => self.errors.push(MappingError::UnknownUnit { key: self.key(), unit: unit.clone() }),
                 },
@@ -89,7 +90,7 @@ impl EntryReader<'_> {
             }
             Ok(()) => {
                 names.prometheus = prometheus;
-                names.cloudwatch = cloudwatch_form(name);
+                names.cloudwatch = cloudwatch::name_of(name);
             }
         }
     }

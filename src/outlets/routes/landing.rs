@@ -30,7 +30,7 @@ code{font:13px ui-monospace,monospace}a{color:#0b5cad}\
 @media(prefers-color-scheme:dark){body{background:#12171d;color:#d7dee7}td{border-color:#28313b}a{color:#6db3ff}}";
 
 async fn page(State(state): State<RouteState>) -> Html<String> {
-    let snapshot = state.reader.truth();
+    let snapshot = state.reader.fresh();
     let mut page = head(&state, snapshot.as_deref());
     ROUTES.iter().for_each(|route| row(route, &mut page));
     page.push_str("</table>");

@@ -67,7 +67,7 @@ fn at<'a>(document: &'a Map<String, Value>, path: &str) -> Option<&'a Value> {
     rest.map_or(Some(value), |rest| at(value.as_object()?, rest))
 }
 
-/// Puts a value at a path, unless something that is no object stands in the way.
+/// Puts a value at a path, unless a value that is not an object is in the way.
 fn put(document: &mut Map<String, Value>, path: &str, value: Value) {
     let Some((first, rest)) = path.split_once('.') else {
         document.insert(path.to_owned(), value);

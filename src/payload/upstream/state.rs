@@ -28,7 +28,7 @@ pub struct Sides<'a> {
     pub malformed: &'a [Malformed],
 }
 
-/// The state that a merged payload tells of.
+/// The state that a merged payload describes.
 #[must_use]
 pub fn state(system: &SystemPayload, sides: Sides<'_>) -> SystemState {
     let mut state = SystemState {

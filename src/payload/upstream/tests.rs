@@ -15,12 +15,12 @@ use crate::payload::shapes::SystemPayload;
 /// Both sides were read, and nothing in them was malformed.
 const BOTH: Sides<'static> = Sides { ingress: None, proc: None, malformed: &[] };
 
-fn told(payload: &Value) -> ParsedPayload {
+fn parsed(payload: &Value) -> ParsedPayload {
     read(payload.to_string().as_bytes(), "proc").unwrap_or_else(|problem| panic!("{problem}"))
 }
 
 fn system(payload: &Value) -> SystemPayload {
-    told(payload).system
+    parsed(payload).system
 }
 
 fn scalar(key: &str, system: &SystemPayload) -> Option<f64> {
@@ -39,8 +39,8 @@ fn series(sample: &Sample) -> (&'static str, Vec<(&'static str, String)>) {
 #[test]
 fn the_consoles_payload_gives_the_same_state_as_the_system_payload() {
     for case in Case::all() {
-        let (shown, direct) = (case.state(), told(&case.system).system);
-        let read = told(&payload::console(&shown).unwrap());
+        let (shown, direct) = (case.state(), parsed(&case.system).system);
+        let read = parsed(&payload::console(&shown).unwrap());
         assert_eq!(read.malformed, [], "{}", case.name);
         assert_eq!(state(&read.system, BOTH), state(&direct, BOTH), "{}", case.name);
     }
@@ -63,9 +63,9 @@ fn recorded_payloads_give_the_metrics_of_redis_mode() {
     for case in
         Case::all().into_iter().filter(|case| !["empty-redis", "queues-all-roles"].contains(&case.name.as_str()))
     {
-        let told = told(&case.system);
-        assert_eq!(told.malformed, [], "{}", case.name);
-        let both = merge(Some(told.system.clone()), Some(told.system), case.system["timestamp"].as_f64().unwrap());
+        let parsed = parsed(&case.system);
+        assert_eq!(parsed.malformed, [], "{}", case.name);
+        let both = merge(Some(parsed.system.clone()), Some(parsed.system), case.system["timestamp"].as_f64().unwrap());
         let upstream: Vec<Sample> = samples(&both);
         let direct = catalog::samples(&case.state());
         // What a role's depth is made of is not sent.
@@ -91,9 +91,9 @@ fn fleet_case() -> Value {
 
 #[test]
 fn what_is_not_sent_names_the_upstream_and_the_path() {
-    let told = told(&json!({"queue_stats": {"total": "x"}}));
-    let merged = merge(None, Some(told.system), 0.0);
-    let sides = Sides { ingress: Some(Cause::UpstreamFailed), proc: None, malformed: &told.malformed };
+    let parsed = parsed(&json!({"queue_stats": {"total": "x"}}));
+    let merged = merge(None, Some(parsed.system), 0.0);
+    let sides = Sides { ingress: Some(Cause::UpstreamFailed), proc: None, malformed: &parsed.malformed };
     let state = state(&merged, sides);
     let reason = |key: &str| {
         let (_, reading) = catalog::scalars(&state).find(|(metric, _)| metric.key == key).unwrap();
@@ -251,18 +251,18 @@ fn what_is_not_sent_is_absent() {
 
 #[test]
 fn a_field_of_the_wrong_type_loses_itself() {
-    let told = told(&json!({
+    let parsed = parsed(&json!({
         "queue_stats": {"total": "hunter2", "paid": 3, "analytics": {"avg_wait_times": {"paid": [], "external": 2.0}}},
         "components": {"proc": {"instances": [{"processes": {}}, 7], "load": null}},
         "queue_utilization": 12.5,
     }));
-    assert_eq!(scalar("proc.queue.utilization_percent", &told.system), Some(12.5));
-    assert_eq!((told.system.queue_stats.total, told.system.queue_stats.paid), (None, Some(3)));
-    let keys: Vec<_> = told.malformed.iter().map(|malformed| malformed.key.as_str()).collect();
+    assert_eq!(scalar("proc.queue.utilization_percent", &parsed.system), Some(12.5));
+    assert_eq!((parsed.system.queue_stats.total, parsed.system.queue_stats.paid), (None, Some(3)));
+    let keys: Vec<_> = parsed.malformed.iter().map(|malformed| malformed.key.as_str()).collect();
     for key in ["proc: queue_stats.total", "proc: queue_stats.analytics.avg_wait_times.paid"] {
         assert!(keys.contains(&key), "{key} in {keys:?}");
     }
-    assert!(!format!("{:?}", told.malformed).contains("hunter2"), "{:?}", told.malformed);
+    assert!(!format!("{:?}", parsed.malformed).contains("hunter2"), "{:?}", parsed.malformed);
 }
 
 #[test]
@@ -331,8 +331,8 @@ fn any_json() -> impl Strategy<Value = Value> {
 proptest! {
     #[test]
     fn whatever_is_sent_gives_numbers_or_nothing(payload in any_json()) {
-        if let Ok(told) = read(payload.to_string().as_bytes(), "proc") {
-            let both = merge(Some(told.system.clone()), Some(told.system), 0.0);
+        if let Ok(parsed) = read(payload.to_string().as_bytes(), "proc") {
+            let both = merge(Some(parsed.system.clone()), Some(parsed.system), 0.0);
             for sample in samples(&both) {
                 prop_assert!(sample.value.is_finite());
             }

@@ -14,7 +14,7 @@ pub(super) fn proc(state: &SystemState) -> Option<AutoscalerHint<ProcSignals>> {
         utilization_percent: utilization(component),
         instance_count: or_zero(&component.instance_count),
     };
-    state.proc_hint.known().zip(state.proc.known()).map(|(told, component)| hint(told, signals(component)))
+    state.proc_hint.known().zip(state.proc.known()).map(|(decided, component)| hint(decided, signals(component)))
 }
 
 /// `autoscaler.ingress`.
@@ -25,7 +25,7 @@ pub(super) fn ingress(state: &SystemState) -> Option<AutoscalerHint<IngressSigna
         utilization_percent: utilization(component),
         instance_count: or_zero(&component.instance_count),
     };
-    state.ingress_hint.known().zip(state.ingress.known()).map(|(told, component)| hint(told, signals(component)))
+    state.ingress_hint.known().zip(state.ingress.known()).map(|(decided, component)| hint(decided, signals(component)))
 }
 
 fn utilization(component: &ComponentState) -> f64 {

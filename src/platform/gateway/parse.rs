@@ -1,6 +1,6 @@
 //! The settings of one component, read from a whole configuration document.
 //!
-//! Owns names, defaults and ranges; how a field is read is `section`'s matter.
+//! Owns names, defaults and ranges; `section` reads a field.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,5 @@
 //! The gateway settings of one component, resolved and with defaults filled in; the shape is that
-//! of `gateway_configuration` in the payload. Reading them from a document is `parse`'s matter.
+//! of `gateway_configuration` in the payload. `parse` reads them from a document.
 
 use std::collections::BTreeMap;
 

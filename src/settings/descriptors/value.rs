@@ -26,7 +26,7 @@ pub(super) enum Reading {
     Absent,
     Text(String),
     /// Used, although it may not be what was meant.
-    Doubtful(String, &'static str),
+    Suspicious(String, &'static str),
     /// Not used.
     WrongType {
         expected: &'static str,
@@ -61,7 +61,7 @@ impl Kind {
             Self::Text if value.is_boolean() => {
                 Reading::WrongType { expected: self.expected(), found: type_name(value) }
             }
-            _ if is_placeholder(&text) => Reading::Doubtful(text, "a ${…} that nothing replaces, taken as it stands"),
+            _ if is_placeholder(&text) => Reading::Suspicious(text, "a ${…} that nothing replaces, taken as it stands"),
             _ => Reading::Text(text),
         }
     }
@@ -84,7 +84,7 @@ fn boolean(text: &str) -> Reading {
     match () {
         () if is(TRUE) => Reading::Text("true".to_owned()),
         () if is(FALSE) => Reading::Text("false".to_owned()),
-        () => Reading::Doubtful("false".to_owned(), "neither true nor false, which counts as false"),
+        () => Reading::Suspicious("false".to_owned(), "neither true nor false, which counts as false"),
     }
 }
 
@@ -159,7 +159,7 @@ mod tests {
             assert_eq!(Kind::Bool.read(&no), text("false"), "{no}");
         }
         for neither in [json!("maybe"), json!(2), json!(1.0), json!("${ENABLED}"), json!("require")] {
-            let Reading::Doubtful(read, _) = Kind::Bool.read(&neither) else { panic!("{neither}: no warning") };
+            let Reading::Suspicious(read, _) = Kind::Bool.read(&neither) else { panic!("{neither}: no warning") };
             assert_eq!(read, "false", "{neither}");
         }
     }
@@ -188,7 +188,7 @@ mod tests {
         assert_eq!(Kind::Secret.read(&json!(" pass word \n")), text(" pass word "));
         assert_eq!(Kind::Secret.read(&json!(123_456)), text("123456"));
         let placeholder = Kind::Text.read(&json!("${REDIS_HOST}"));
-        assert!(matches!(placeholder, Reading::Doubtful(text, _) if text == "${REDIS_HOST}"));
+        assert!(matches!(placeholder, Reading::Suspicious(text, _) if text == "${REDIS_HOST}"));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The limits of PutMetricData, as documented.
 
 use kdcube_metrics::base::clock::{Clock, SystemClock};
-use kdcube_metrics::catalog::CLOUDWATCH_UNITS;
+use kdcube_metrics::outlets::names::CLOUDWATCH_UNITS;
 
 use super::{Datum, Put, Rejection};
 

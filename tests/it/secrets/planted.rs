@@ -1,4 +1,4 @@
-//! The secrets, where they are told to, and how they are looked for.
+//! The secrets, where they are given, and how they are searched for.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -16,7 +16,7 @@ pub(super) struct Planted {
     pub(super) secret: &'static str,
 }
 
-/// Where the secrets are told to, good or bad.
+/// Where the secrets are given, well formed or not.
 pub(super) struct Places {
     redis: u16,
     echo: u16,
@@ -93,7 +93,7 @@ pub(super) fn assert_clean(places: &Places, what: &str, text: &str) {
     }
 }
 
-/// A server that refuses everything and says back all it was told, as some proxies do.
+/// A server that refuses everything and echoes the whole request, as some proxies do.
 fn echo() -> u16 {
     let port = free_port();
     let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
@@ -101,10 +101,10 @@ fn echo() -> u16 {
         for mut stream in listener.incoming().flatten() {
             let mut head = vec![0; 8192];
             let read = stream.read(&mut head).unwrap_or(0);
-            let told = String::from_utf8_lossy(&head[..read]).into_owned();
+            let request = String::from_utf8_lossy(&head[..read]).into_owned();
             let answer = format!(
-                "HTTP/1.1 400 Bad Request\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{told}",
-                told.len()
+                "HTTP/1.1 400 Bad Request\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{request}",
+                request.len()
             );
             let _ = stream.write_all(answer.as_bytes());
         }
