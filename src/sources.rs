@@ -12,6 +12,7 @@ use async_trait::async_trait;
 
 use crate::base::clock::UnixSeconds;
 use crate::platform::facts::{Facts, RollingSeries};
+use crate::problems::Problem;
 
 pub use error::SourceError;
 
@@ -50,6 +51,11 @@ pub trait Source: Send {
         points: &[(RollingSeries, f64)],
         save_state: SaveState,
     ) -> Result<(), SourceError>;
+
+    /// What is wrong with the source itself after a tick, whether it succeeded or failed.
+    fn problems(&self) -> Vec<Problem> {
+        Vec::new()
+    }
 
     /// What the last tick cost, including its `record`.
     fn cost(&self) -> Cost;

@@ -73,6 +73,7 @@ impl Collector {
         };
         self.telemetry.tick_finished(result.is_ok(), began.elapsed());
         tick_report::report(&self.telemetry, result.as_ref(), record, now);
+        self.telemetry.problems().report("source", self.ticker.problems(), now);
         self.up = result.is_ok();
         if let Ok(tick) = result {
             self.publish(&tick, now, began);

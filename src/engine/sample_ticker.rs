@@ -16,6 +16,7 @@ use crate::engine::gateway_store::GatewayStore;
 use crate::engine::scope_watch::ScopeWatch;
 use crate::history::History;
 use crate::platform::facts::RollingSeries;
+use crate::problems::Problem;
 use crate::sources::{SaveState, Source, SourceError};
 
 /// Turns facts into states.
@@ -84,6 +85,10 @@ impl Ticker for SampleTicker {
 
     async fn prepare(&mut self, now: UnixSeconds) -> Result<bool, SourceError> {
         self.source.prepare(now).await
+    }
+
+    fn problems(&self) -> Vec<Problem> {
+        self.source.problems()
     }
 
     fn time_limit(&self) -> Duration {

@@ -39,6 +39,7 @@ use crate::base::clock::UnixSeconds;
 use crate::platform::facts::{Facts, RollingSeries, Scope};
 use crate::platform::keys::Keys;
 use crate::platform::python::python_float;
+use crate::problems::Problem;
 use crate::sources::redis::config::RedisConfig;
 
 /// The rolling series are kept this long, as the platform's writers keep theirs.
@@ -241,6 +242,10 @@ impl Source for RedisSource {
         let (points, sse_cache) = values.split_at(of_points.min(values.len()));
         self.sse_cache.written(first_refusal(sse_cache).map(error_text), now);
         first_refusal(points).map_or(Ok(()), |error| Err(self.link.refused(error)))
+    }
+
+    fn problems(&self) -> Vec<Problem> {
+        self.link.problems()
     }
 
     fn cost(&self) -> Cost {

@@ -35,8 +35,15 @@ pub struct ClientTls {
 #[derive(Debug, Clone)]
 pub struct StreamClient {
     tls: ClientTls,
-    /// The last usable contents of the files; shared by the clones.
-    usable: Arc<Mutex<Arc<ClientConfig>>>,
+    /// Shared by the clones.
+    loaded: Arc<Mutex<Loaded>>,
+}
+
+/// The last usable contents of the files, and why newer ones cannot be used.
+#[derive(Debug)]
+struct Loaded {
+    config: Arc<ClientConfig>,
+    failure: Option<String>,
 }
 
 impl StreamClient {
@@ -46,17 +53,23 @@ impl StreamClient {
     /// Every file's error, one line each.
     pub(crate) fn new(tls: ClientTls) -> Result<Self, Vec<String>> {
         let config = load(&tls).map_err(lines)?;
-        Ok(Self { tls, usable: Arc::new(Mutex::new(config)) })
+        Ok(Self { tls, loaded: Arc::new(Mutex::new(Loaded { config, failure: None })) })
     }
 
     /// What the files hold now, or held when they were last usable.
     pub(crate) fn config(&self) -> Arc<ClientConfig> {
-        let mut usable = self.usable.lock().unwrap_or_else(PoisonError::into_inner);
-        match load(&self.tls) {
-            Ok(config) => *usable = config,
-            Err(errors) => crate::base::file_watch::log_failed_reload("TLS files of Redis", &lines(errors)),
+        let found = load(&self.tls);
+        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        match found {
+            Ok(config) => *loaded = Loaded { config, failure: None },
+            Err(errors) => loaded.failure = Some(lines(errors).join("; ")),
         }
-        Arc::clone(&usable)
+        Arc::clone(&loaded.config)
+    }
+
+    /// Why the files could not be used for the last connection, if they could not.
+    pub(crate) fn failure(&self) -> Option<String> {
+        self.loaded.lock().unwrap_or_else(PoisonError::into_inner).failure.clone()
     }
 }
 
@@ -96,4 +109,31 @@ fn private_key(file: &NamedFile) -> Result<PrivateKeyDer<'static>, TlsFileError>
     let invalid = |path: &Path, problem: &str| setting.invalid(path, problem.to_owned());
     let text = files::read(&file.path).map_err(|problem| invalid(&file.path, &problem))?;
     PrivateKeyDer::from_pem_slice(&text).map_err(|_| invalid(&file.path, "holds no private key that can be used"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_that_can_no_longer_be_used_keep_their_last_contents_in_use() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ca.pem");
+        let system = rustls_native_certs::load_native_certs().certs;
+        let certificate = system.first().expect("the machine has CA certificates");
+        let write = |der: &[u8]| {
+            use base64::Engine;
+            let text = base64::engine::general_purpose::STANDARD.encode(der);
+            std::fs::write(&path, format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n")).unwrap();
+        };
+        write(certificate);
+        let file = NamedFile { path: path.clone(), named_by: "CA_FILE" };
+        let client = StreamClient::new(ClientTls { authorities: Some(file), ..ClientTls::default() }).unwrap();
+        let first = client.config();
+        std::fs::write(&path, "nonsense").unwrap();
+        assert!(Arc::ptr_eq(&client.config(), &client.clone().config()) && client.failure().is_some());
+        assert!(client.failure().unwrap().starts_with("CA_FILE "), "{:?}", client.failure());
+        write(certificate);
+        assert!(!Arc::ptr_eq(&client.config(), &first) && client.failure().is_none());
+    }
 }

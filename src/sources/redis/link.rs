@@ -13,8 +13,13 @@ use super::stream::{self, Stream};
 use super::truncate::{ByteBudget, TruncatingStream};
 use super::{handshake, sentinel};
 use crate::base::backoff::Backoff;
+use crate::problems::code::code;
+use crate::problems::{Problem, ProblemCode};
 use crate::sources::redis::config::RedisConfig;
 use crate::sources::{Cost, SourceError};
+use crate::tls::stream_client::StreamClient;
+
+const RELOAD_FAILED: ProblemCode = code("reload_failed");
 
 /// Pauses between attempts to connect.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -53,6 +58,13 @@ impl Link {
             not_before: None,
             cost: Cost { round_trips: 0, commands: 0 },
         }
+    }
+
+    /// What is wrong with the connection now.
+    pub(super) fn problems(&self) -> Vec<Problem> {
+        let clients = [&self.config.tls, &self.config.sentinel_tls].into_iter().flatten();
+        let failure = clients.filter_map(StreamClient::failure).next();
+        failure.map(|failure| Problem::new(RELOAD_FAILED, "redis_tls", failure)).into_iter().collect()
     }
 
     /// The cost since the last call of [`Self::reset_cost`].
