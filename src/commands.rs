@@ -10,6 +10,7 @@ mod healthcheck;
 mod once;
 mod serve;
 mod settings;
+mod signals;
 mod simulate;
 mod snapshot;
 

@@ -2,6 +2,7 @@
 
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::signals::handle_reload_signals;
 use super::{CommandError, Exit, block_on};
 use crate::app::App;
 use crate::base::clock::{Clock, SystemClock};
@@ -16,6 +17,7 @@ pub(super) fn run(config: Config, origin: (Layers, Sources)) -> Result<Exit, Com
 }
 
 async fn serve(config: Config, origin: (Layers, Sources)) -> anyhow::Result<()> {
+    handle_reload_signals();
     warn_if_open(&config);
     let (mode, instance) = (config.source.mode().as_str(), config.instance_id.clone());
     let scope = config.source.scope().map(|Scope { tenant, project }| format!("{tenant}/{project}"));
