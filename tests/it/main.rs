@@ -23,6 +23,7 @@ mod conformance;
 mod contract;
 #[cfg(feature = "cloudwatch")]
 mod deliveries;
+mod environment;
 mod fault;
 mod fault_proxy;
 mod field_cases;
