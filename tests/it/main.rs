@@ -45,6 +45,7 @@ mod redis_source;
 mod round_trip;
 mod secrets;
 mod server;
+mod simulation;
 mod slow_proxy;
 mod start;
 mod support;
