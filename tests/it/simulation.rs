@@ -28,6 +28,7 @@ struct Tally {
     compared: u64,
 }
 
+#[expect(clippy::disallowed_methods, reason = "a variable of this test, not a setting")]
 fn seeds() -> Range<u64> {
     let Ok(text) = std::env::var("SIMULATION_SEEDS") else { return 0..4 };
     let (from, to) = text.split_once("..").expect("SIMULATION_SEEDS=FROM..TO");
