@@ -185,7 +185,8 @@ pub fn ticker(
     let sampler = |source, gateway: &GatewayConfig, force_environment| {
         let gateway = GatewayStore::new(gateway.clone(), force_environment);
         let sampler = SampleTicker::new(source, gateway, config.instance_id.clone(), config.engine.history_max_samples);
-        Box::new(sampler.with_database(database))
+        let sampler = sampler.with_database(database);
+        Box::new(if clock.is_fixed() { sampler } else { sampler.following_the_source() })
     };
     Ok(match &config.source {
         SourceConfig::Redis { redis, gateway, force_environment } => {

@@ -24,6 +24,7 @@ pub fn report(telemetry: &Telemetry, result: Result<&Tick, &SourceError>, record
     let Ok(tick) = result else { return telemetry.source_error() };
     telemetry.count_malformed(&tick.malformed, &tick.malformed_unlisted);
     telemetry.set_dropped(tick.dropped);
+    telemetry.set_clock_offset(tick.clock_offset);
     telemetry.set_source_cost(tick.cost.round_trips, tick.cost.commands);
     if let Some(gateway) = tick.gateway {
         telemetry.set_gateway_config(gateway.origin.as_str(), gateway.changed_at);

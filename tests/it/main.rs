@@ -15,6 +15,7 @@ mod authority;
 mod aws_server;
 mod cases;
 mod client_events;
+mod clocks;
 #[cfg(feature = "cloudwatch")]
 mod cloudwatch;
 mod commands;
