@@ -26,6 +26,7 @@ use crate::outlets::push::delivery::Exports;
 use crate::outlets::push::scheduler;
 use crate::outlets::routes::{self, RouteConfig, RouteState};
 use crate::platform::gateway::GatewayConfig;
+use crate::problems::ProblemRegistry;
 use crate::simulator::source::EmbeddedSource;
 use crate::sources::proxy::Upstreams;
 use crate::sources::redis::RedisSource;
@@ -58,7 +59,7 @@ impl App {
             format!("cannot listen on {}: choose another METRICS_BIND or METRICS_PORT", config.address)
         })?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let telemetry = Arc::new(Telemetry::default());
+        let telemetry = Arc::new(Telemetry::new(config.source.scope().map(ToString::to_string).unwrap_or_default()));
         let exports = Arc::new(exports(&config, &telemetry)?);
         let access = AccessControl::start(&config.access, &telemetry)?;
         // There is no leader election: every replica records and pushes.
@@ -82,6 +83,12 @@ impl App {
     #[must_use]
     pub const fn scheme(&self) -> &'static str {
         self.config.access.scheme()
+    }
+
+    /// What is wrong with it now.
+    #[must_use]
+    pub fn problems(&self) -> Arc<ProblemRegistry> {
+        Arc::clone(self.telemetry.problems())
     }
 
     /// What readers see.
@@ -178,7 +185,8 @@ pub fn ticker(
     let sampler = |source, gateway: &GatewayConfig, force_environment| {
         let gateway = GatewayStore::new(gateway.clone(), force_environment);
         let sampler = SampleTicker::new(source, gateway, config.instance_id.clone(), config.engine.history_max_samples);
-        Box::new(sampler.with_database(database))
+        let sampler = sampler.with_database(database);
+        Box::new(if clock.is_fixed() { sampler } else { sampler.following_the_source() })
     };
     Ok(match &config.source {
         SourceConfig::Redis { redis, gateway, force_environment } => {
@@ -193,7 +201,9 @@ pub fn ticker(
                 telemetry.register_watched_files(WatchedFiles::ProxyTls);
             }
             let counts = Arc::clone(telemetry);
-            let reloaded = move |ok| counts.files_reloaded(WatchedFiles::ProxyTls, ok);
+            let reloaded = move |errors: Option<&[String]>| {
+                counts.files_reloaded(WatchedFiles::ProxyTls, errors, SystemClock.now());
+            };
             let upstreams = Upstreams::new(proxy, reloaded).map_err(anyhow::Error::msg)?;
             let (relay, answers) = ProxyTicker::new(upstreams, Arc::clone(telemetry));
             (Box::new(relay), Some(answers))

@@ -12,5 +12,8 @@ pub mod sample_ticker;
 mod scope_watch;
 pub mod snapshot;
 mod snapshot_id;
+mod staleness;
 pub mod station;
 pub mod tick;
+mod tick_clock;
+pub mod tick_report;

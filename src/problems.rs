@@ -1,9 +1,11 @@
 //! What is wrong now: a fixed set of codes, what each means and how to fix it, and the registry of active problems.
 //!
-//! Every part reports its own complete list ([`ProblemRegistry::report`]); a problem is active until its reporter leaves it
-//! out. `docs/problems.md` is generated from [`code::ProblemCode`].
+//! There is one registry, that of `telemetry`, which every part reports to; it is behind the API, the
+//! metrics and the log lines. `docs/problems.md` is generated from [`code::ProblemCode`].
 
 pub mod code;
+mod damping;
+mod log;
 pub mod registry;
 
 pub use code::{ProblemCode, Severity};

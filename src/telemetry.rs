@@ -3,6 +3,7 @@
 //! One file per subject: its counts as plain numbers, and the reports that change them.
 //! [`Telemetry::own_state`] copies all of them at once; which metrics are read from the copy is up to the catalog.
 
+mod certificate;
 pub mod client_events;
 pub mod exports;
 pub mod gateway_config;
@@ -15,11 +16,10 @@ pub mod ticks;
 pub mod upstreams;
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::base::log_throttle::LogThrottle;
-use crate::platform::facts::InputKind;
+use crate::base::clock::UnixSeconds;
+use crate::problems::{ProblemCode, ProblemRegistry};
 use client_events::ClientEventCounts;
 use exports::SinkCounts;
 use gateway_config::GatewayConfigInfo;
@@ -31,25 +31,23 @@ use upstreams::UpstreamCounts;
 
 pub use exports::{ExportEnd, PointCounts};
 
-/// A problem of a known kind is logged again after this long at the earliest.
-const QUIET: Duration = Duration::from_mins(10);
-
 /// What the server counts about itself. Shared as an `Arc`; every report holds one lock for nanoseconds.
 #[derive(Debug)]
 pub struct Telemetry {
+    problems: Arc<ProblemRegistry>,
     ticks: Mutex<TickCounts>,
     sources: Mutex<SourceCounts>,
     /// By name of the upstream.
     upstreams: Mutex<BTreeMap<&'static str, UpstreamCounts>>,
     http: Mutex<HttpCounts>,
+    /// Name and end of the TLS certificate in use.
+    certificate: Mutex<Option<(String, UnixSeconds)>>,
     /// `None` = they are not received.
     client_events: Mutex<Option<ClientEventCounts>>,
     /// By name of the sink.
     exports: Mutex<BTreeMap<&'static str, SinkCounts>>,
     leader: Mutex<Option<bool>>,
     gateway_config: Mutex<Option<GatewayConfigInfo>>,
-    malformed_log: LogThrottle<InputKind>,
-    record_log: LogThrottle<()>,
 }
 
 /// All counts at one moment: what own metrics are read from, taken once per scrape.
@@ -67,6 +65,8 @@ pub struct OwnState {
     pub leader: Option<bool>,
     /// `None` before the first tick and in proxy mode.
     pub gateway_config: Option<GatewayConfigInfo>,
+    /// Active problems by code; codes without one are missing.
+    pub problems: BTreeMap<ProblemCode, u64>,
     pub dropped_log_lines: u64,
     pub process: ProcessStats,
 }
@@ -83,23 +83,36 @@ pub struct Observed {
 }
 
 impl Default for Telemetry {
+    /// Without a scope.
     fn default() -> Self {
-        Self {
-            ticks: Mutex::default(),
-            sources: Mutex::default(),
-            upstreams: Mutex::default(),
-            http: Mutex::default(),
-            client_events: Mutex::default(),
-            exports: Mutex::default(),
-            leader: Mutex::default(),
-            gateway_config: Mutex::default(),
-            malformed_log: LogThrottle::new(QUIET),
-            record_log: LogThrottle::new(QUIET),
-        }
+        Self::new("")
     }
 }
 
 impl Telemetry {
+    /// Nothing counted and no problem yet; `scope` as people write it, `acme/chat`.
+    #[must_use]
+    pub fn new(scope: impl Into<String>) -> Self {
+        Self {
+            problems: Arc::new(ProblemRegistry::new(scope)),
+            ticks: Mutex::default(),
+            sources: Mutex::default(),
+            upstreams: Mutex::default(),
+            http: Mutex::default(),
+            certificate: Mutex::default(),
+            client_events: Mutex::default(),
+            exports: Mutex::default(),
+            leader: Mutex::default(),
+            gateway_config: Mutex::default(),
+        }
+    }
+
+    /// What is wrong now: the one list behind the API, the metrics and the log.
+    #[must_use]
+    pub const fn problems(&self) -> &Arc<ProblemRegistry> {
+        &self.problems
+    }
+
     /// A copy of all counts, with what the kernel reports about the process now.
     #[must_use]
     pub fn own_state(&self, observed: Observed) -> OwnState {
@@ -113,6 +126,7 @@ impl Telemetry {
             exports: locked(&self.exports).clone(),
             leader: *locked(&self.leader),
             gateway_config: *locked(&self.gateway_config),
+            problems: self.problems.counts(),
             dropped_log_lines: logging::dropped_lines(),
             process: ProcessStats::read(),
         }

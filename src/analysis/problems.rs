@@ -32,7 +32,7 @@ pub(super) fn problems(state: &SystemState, facts: &Facts, keys: &Keys) -> Vec<P
 }
 
 fn scope_not_found(scope: Option<&Scope>) -> Problem {
-    let subject = scope.map(|scope| format!("{}/{}", scope.tenant, scope.project)).unwrap_or_default();
+    let subject = scope.map(ToString::to_string).unwrap_or_default();
     let detail = format!("no key of {subject} is in this Redis: no metric of the deployment is exported");
     Problem::new(SCOPE_NOT_FOUND, subject, detail)
 }

@@ -83,14 +83,16 @@ impl<T: Send + 'static> FileWatcher<T> {
         }
     }
 
-    /// New contents, or the errors of new contents that cannot be loaded. Errors are reported at the second poll with
+    /// New contents, those in use after errors were reported, or the errors of new contents that cannot be loaded. Errors are reported at the second poll with
     /// the same contents: the first may fall between the writes of two files.
     fn poll(&mut self) -> Option<Result<T, Vec<String>>> {
         let fingerprint = self.current_fingerprint();
-        let pending = self.pending_error.take().filter(|pending| pending.fingerprint == fingerprint);
+        let pending = self.pending_error.take();
         if fingerprint == self.fingerprint {
-            return None;
+            // Whoever was told of errors has to hear that they are over.
+            return pending.filter(|pending| pending.reported).map(|_| (self.load)());
         }
+        let pending = pending.filter(|pending| pending.fingerprint == fingerprint);
         if let Some(PendingError { reported: true, .. }) = pending {
             self.pending_error = pending;
             return None;
@@ -110,13 +112,6 @@ impl<T: Send + 'static> FileWatcher<T> {
     fn current_fingerprint(&self) -> u64 {
         let contents: Vec<_> = self.paths.iter().map(|path| files::read(path)).collect();
         self.hasher.hash_one(contents)
-    }
-}
-
-/// Logs why the new contents of `files` are not used.
-pub(crate) fn log_failed_reload(files: &str, errors: &[String]) {
-    for error in errors {
-        tracing::error!(error, "{files} not reloaded; the previous contents stay in use");
     }
 }
 
@@ -165,9 +160,9 @@ mod tests {
         fs::remove_file(&paths[0]).unwrap();
         let polled = [watcher.poll(), watcher.poll(), watcher.poll()];
         assert!(matches!(polled, [None, Some(Err(_)), None]), "{polled:?}");
-        // Back to what is in use.
+        // Back to what is in use: the end of the errors.
         write(&paths, 2);
-        assert_eq!(watcher.poll(), None);
+        assert_eq!([watcher.poll(), watcher.poll()], [Some(Ok(2)), None]);
     }
 
     #[test]

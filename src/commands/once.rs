@@ -17,6 +17,7 @@ use crate::cli::OnceArgs;
 use crate::config::Config;
 use crate::engine::snapshot::{RunId, Snapshot};
 use crate::engine::tick::RecordMode;
+use crate::engine::tick_report;
 use crate::outlets::push::batch::ExportBatch;
 use crate::outlets::push::delivery::{ExportOutcome, Exports, Report};
 use crate::outlets::push::sink::Preview;
@@ -34,19 +35,17 @@ pub(super) fn run(config: &Config, arguments: &OnceArgs) -> Result<Exit, Command
 }
 
 async fn once(config: &Config, arguments: &OnceArgs) -> Result<Exit, CommandError> {
-    let telemetry = Arc::new(Telemetry::default());
+    let telemetry = Arc::new(Telemetry::new(config.source.scope().map(ToString::to_string).unwrap_or_default()));
     let exports = app::exports(config, &telemetry)?;
     let (now, taken) = (SystemClock.now(), Instant::now());
     let (mut ticker, _) = app::ticker(config, &SystemClock, &telemetry, app::asked_database(config).await)?;
-    let tick = match ticker.tick(now, if arguments.dry_run { RecordMode::No } else { RecordMode::Yes }).await {
+    let record = if arguments.dry_run { RecordMode::No } else { RecordMode::Yes };
+    let tick = match ticker.tick(now, record).await {
         Ok(tick) => tick,
         Err(error) => return Err(nothing_collected(error, now)),
     };
-    telemetry.report_malformed(&tick.malformed);
-    if let Some(error) = &tick.record_error {
-        telemetry.record_failed(error);
-    }
-    let snapshot = Snapshot { id: RunId::random().snapshot(1), taken_at: now, taken, state: tick.state };
+    tick_report::report(&telemetry, Ok(&tick), record, now);
+    let snapshot = Snapshot { id: RunId::random().snapshot(1), taken_at: tick.at, taken, state: tick.state };
     let batch = ExportBatch::of(&snapshot);
     if arguments.dry_run {
         print(&previews(config, arguments, &exports, &batch))?;

@@ -1,5 +1,7 @@
 //! `serve`: the server, until SIGTERM or SIGINT.
 
+use std::sync::Arc;
+
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::signals::handle_reload_signals;
@@ -7,7 +9,6 @@ use super::{CommandError, Exit, block_on};
 use crate::app::App;
 use crate::base::clock::{Clock, SystemClock};
 use crate::config::Config;
-use crate::platform::facts::Scope;
 use crate::problems::ProblemRegistry;
 use crate::settings::{Layers, Sources, follow_descriptors};
 
@@ -20,21 +21,21 @@ async fn serve(config: Config, origin: (Layers, Sources)) -> anyhow::Result<()> 
     handle_reload_signals();
     warn_if_open(&config);
     let (mode, instance) = (config.source.mode().as_str(), config.instance_id.clone());
-    let scope = config.source.scope().map(|Scope { tenant, project }| format!("{tenant}/{project}"));
+    let scope = config.source.scope().map(ToString::to_string);
     let app = App::build(config).await?;
     let address = app.address()?;
     let url = format!("{}://{address}", app.scheme());
-    tracing::info!(url, mode, instance, scope, "serving");
+    let (version, commit) = (env!("CARGO_PKG_VERSION"), option_env!("KDCUBE_METRICS_REVISION").unwrap_or("unknown"));
+    tracing::info!(url, mode, scope, instance, version, commit, "serving");
     // A task, because reading files may take a while; it ends with the runtime.
-    tokio::spawn(follow(origin, scope.unwrap_or_default()));
+    tokio::spawn(follow(origin, app.problems()));
     app.run(stop_signal()).await?;
     tracing::info!("stopped");
     Ok(())
 }
 
 /// Reports what changes in the platform's descriptor files and waits for a restart.
-async fn follow((started, sources): (Layers, Sources), scope: String) {
-    let problems = ProblemRegistry::new(scope);
+async fn follow((started, sources): (Layers, Sources), problems: Arc<ProblemRegistry>) {
     follow_descriptors(started, sources, |found| problems.report("descriptors", found, SystemClock.now())).await;
 }
 

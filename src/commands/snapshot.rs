@@ -20,35 +20,35 @@ use crate::outlets::routes::UpstreamEnvelope;
 use crate::telemetry::{Observed, Telemetry};
 
 pub(super) fn run(config: &Config, arguments: &SnapshotArgs) -> Result<Exit, CommandError> {
-    let now = arguments.at.unwrap_or_else(|| SystemClock.now());
-    let tick = block_on(take(config, now, arguments.record))?;
+    let tick = block_on(take(config, arguments.at, arguments.record))?;
     for malformed in &tick.malformed {
         tracing::warn!(key = malformed.key, problem = malformed.problem, "skipped malformed input");
     }
     for problem in &tick.state.problems {
         tracing::warn!(code = problem.code.as_str(), subject = problem.subject, detail = problem.detail, "problem");
     }
-    print(&render(&tick, now, config, arguments.format))?;
+    print(&render(&tick, config, arguments.format))?;
     match tick.record_error {
         Some(error) => Err(CommandError::Failed(anyhow!("cannot write the points of the tick: {error}"))),
         None => Ok(Exit::Success),
     }
 }
 
-async fn take(config: &Config, now: f64, record: bool) -> Result<Tick, CommandError> {
+async fn take(config: &Config, at: Option<f64>, record: bool) -> Result<Tick, CommandError> {
     let database = app::asked_database(config).await;
-    let (mut ticker, _) = app::ticker(config, &FixedClock(now), &Arc::new(Telemetry::default()), database)?;
+    let clock: Box<dyn Clock> = at.map_or_else(|| Box::new(SystemClock) as _, |at| Box::new(FixedClock(at)) as _);
+    let (mut ticker, _) = app::ticker(config, clock.as_ref(), &Arc::new(Telemetry::default()), database)?;
     let mode = if record { RecordMode::Points } else { RecordMode::No };
-    ticker.tick(now, mode).await.map_err(CommandError::NothingCollected)
+    ticker.tick(clock.now(), mode).await.map_err(CommandError::NothingCollected)
 }
 
-fn render(tick: &Tick, now: f64, config: &Config, format: SnapshotFormat) -> String {
+fn render(tick: &Tick, config: &Config, format: SnapshotFormat) -> String {
     let state = &tick.state;
     let json = match (format, &tick.answers) {
         (SnapshotFormat::System, _) => json!(tick.payload()),
         (SnapshotFormat::Combined, Some(answers)) => json!(UpstreamEnvelope::of(answers)),
         (SnapshotFormat::Combined, None) => {
-            json!({"timestamp": now, "mode": config.source.mode().as_str(), "system": tick.payload()})
+            json!({"timestamp": tick.at, "mode": config.source.mode().as_str(), "system": tick.payload()})
         }
         (SnapshotFormat::Scalars, _) => scalars(state),
         (SnapshotFormat::Prometheus, _) => {

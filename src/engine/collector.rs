@@ -10,10 +10,9 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use super::snapshot::{Publisher, RunId, Snapshot, TickStatus};
 use super::tick::{RecordMode, Tick, Ticker};
+use super::tick_report;
 use crate::base::clock::Clock;
-use crate::base::clock::UnixSeconds;
 use crate::platform::facts::InputKind;
-use crate::problems::ProblemRegistry;
 use crate::sources::SourceError;
 use crate::telemetry::Telemetry;
 
@@ -29,8 +28,7 @@ pub struct Collector {
     /// Distinguishes this collector's snapshot ids from all others'.
     run: RunId,
     ticks: u64,
-    was_up: Option<bool>,
-    problems: ProblemRegistry,
+    up: bool,
 }
 
 impl Collector {
@@ -44,18 +42,7 @@ impl Collector {
         updates: mpsc::Receiver<Vec<u8>>,
         interval: Duration,
     ) -> Self {
-        Self {
-            ticker,
-            clock,
-            publisher,
-            telemetry,
-            updates,
-            interval,
-            run: RunId::random(),
-            ticks: 0,
-            was_up: None,
-            problems: ProblemRegistry::new(""),
-        }
+        Self { ticker, clock, publisher, telemetry, updates, interval, run: RunId::random(), ticks: 0, up: false }
     }
 
     /// Ticks until the future it runs in is dropped.
@@ -76,18 +63,19 @@ impl Collector {
     async fn tick(&mut self, record: RecordMode, mut waiters: Vec<oneshot::Sender<()>>) {
         let began = Instant::now();
         self.tick_status(began, Some(began + self.ticker.time_limit()));
-        let now = self.clock.now();
         let result = match self.prepare(began).await {
             // Dropping the waiters wakes them: there is no fresher snapshot yet.
             Ok(false) => return,
-            Ok(true) => self.ticker.tick(now, record).await,
+            Ok(true) => self.ticker.tick(self.clock.now(), record).await,
             Err(error) => Err(error),
         };
         self.telemetry.tick_finished(result.is_ok(), began.elapsed());
-        match result {
-            Ok(tick) => self.publish(tick, now, began),
-            Err(error) => self.went_down(&error, began),
+        tick_report::report(&self.telemetry, result.as_ref(), record, self.clock.now());
+        self.up = result.is_ok();
+        if let Ok(tick) = result {
+            self.publish(&tick, began);
         }
+        self.tick_status(began, None);
         waiters.extend(std::iter::from_fn(|| self.publisher.try_next_refresh()));
         for waiter in waiters {
             // A waiter that has gone away needs no answer.
@@ -107,38 +95,22 @@ impl Collector {
     }
 
     fn tick_status(&self, tick_began: Instant, must_end_by: Option<Instant>) {
-        self.publisher.tick_status(TickStatus { tick_began, must_end_by, up: self.was_up.unwrap_or(false) });
+        self.publisher.tick_status(TickStatus { tick_began, must_end_by, up: self.up });
     }
 
-    fn publish(&mut self, tick: Tick, now: UnixSeconds, began: Instant) {
+    fn publish(&mut self, tick: &Tick, began: Instant) {
         self.ticks += 1;
-        self.telemetry.report_malformed(&tick.malformed);
-        tick.malformed_unlisted.iter().for_each(|(kind, times)| self.telemetry.malformed(*kind, *times));
-        self.telemetry.set_dropped(tick.dropped);
-        self.telemetry.set_source_cost(tick.cost.round_trips, tick.cost.commands);
-        self.problems.report("tick", tick.state.problems.clone(), now);
-        if let Some(gateway) = tick.gateway {
-            self.telemetry.set_gateway_config(gateway.origin.as_str(), gateway.changed_at);
+        let id = self.run.snapshot(self.ticks);
+        tick_report::log(&id.to_string(), tick, began.elapsed());
+        if self.ticks == 1 {
+            tracing::info!(
+                quality = tick.state.quality.as_str(),
+                snapshot = id.to_string(),
+                "ready: there is a first snapshot"
+            );
         }
-        if let Some(error) = tick.record_error {
-            self.telemetry.record_failed(&error);
-        }
-        let snapshot = Snapshot { id: self.run.snapshot(self.ticks), taken_at: now, taken: began, state: tick.state };
+        let snapshot = Snapshot { id, taken_at: tick.at, taken: began, state: Arc::clone(&tick.state) };
         self.publisher.publish(Arc::new(snapshot));
-        let was_up = self.was_up.replace(true);
-        self.tick_status(began, None);
-        if was_up == Some(false) {
-            tracing::info!("the source can be read again");
-        }
-    }
-
-    fn went_down(&mut self, error: &SourceError, began: Instant) {
-        self.telemetry.source_error();
-        let was_up = self.was_up.replace(false);
-        self.tick_status(began, None);
-        if was_up != Some(false) {
-            tracing::error!(%error, "the source cannot be read; serving the last snapshot until it is stale");
-        }
     }
 
     /// What a usable update changes is logged where it is applied.

@@ -11,7 +11,8 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::base::backoff::Backoff;
-use crate::base::file_watch::{self, FileWatcher};
+use crate::base::clock::{Clock, SystemClock};
+use crate::base::file_watch::FileWatcher;
 use crate::sources::SourceError;
 use crate::sources::postgres::Postgres;
 use crate::sources::postgres::authorities::{self, AuthoritiesSender};
@@ -69,7 +70,7 @@ pub fn watch(config: PostgresConfig, telemetry: Arc<Telemetry>, pace: Pace) -> R
     }
     let (answers, answer) = watch::channel(None);
     let backoff = Backoff::new(pace.first_pause, pace.period);
-    let mut queries = Queries { postgres, telemetry, pace, backoff, answers, was_good: None };
+    let mut queries = Queries { postgres, telemetry, pace, backoff, answers };
     tokio::spawn(async move {
         let _following = following;
         let answers = queries.answers.clone();
@@ -94,13 +95,11 @@ fn follow_authorities(
     let telemetry = Arc::clone(telemetry);
     telemetry.register_watched_files(WatchedFiles::PostgresCa);
     following.spawn(watcher.follow(move |change| {
-        telemetry.files_reloaded(WatchedFiles::PostgresCa, change.is_ok());
-        match change {
-            Ok(roots) => {
-                tracing::info!("{setting} reloaded; in use from the next connection on");
-                sender.replace(roots);
-            }
-            Err(errors) => file_watch::log_failed_reload(setting, &errors),
+        let errors = change.as_ref().err().map(Vec::as_slice);
+        telemetry.files_reloaded(WatchedFiles::PostgresCa, errors, SystemClock.now());
+        if let Ok(roots) = change {
+            tracing::info!("{setting} reloaded; in use from the next connection on");
+            sender.replace(roots);
         }
     }));
     Ok(())
@@ -124,7 +123,6 @@ struct Queries {
     pace: Pace,
     backoff: Backoff,
     answers: watch::Sender<LimitReply>,
-    was_good: Option<bool>,
 }
 
 impl Queries {
@@ -154,16 +152,12 @@ impl Queries {
 
     fn answered(&mut self, number: i64) {
         self.answers.send_replace(Some((number, Instant::now())));
-        if self.was_good.replace(true) == Some(false) {
-            tracing::info!(max_connections = number, "queries of max_connections work again");
-        }
+        self.telemetry.postgres_queried(None, SystemClock.now());
     }
 
     fn failed(&mut self, error: &SourceError) {
-        self.telemetry.postgres_failed();
-        if self.was_good.replace(false) != Some(false) {
-            let valid_for = self.pace.period * 2;
-            tracing::warn!(%error, ?valid_for, "query of max_connections failed; retrying, the last answer stays valid");
-        }
+        let valid_for = self.pace.period * 2;
+        let detail = format!("{error}; retrying, the last answer stays valid for {valid_for:?}");
+        self.telemetry.postgres_queried(Some(detail), SystemClock.now());
     }
 }

@@ -40,8 +40,10 @@ impl ProxyTicker {
     fn note(&self, component: Component, answer: &UpstreamReply, payload: Option<&SystemPayload>, now: UnixSeconds) {
         match answer {
             UpstreamReply::NotConfigured => return,
-            UpstreamReply::Body(_) => self.telemetry.upstream_asked(component, None),
-            UpstreamReply::Failed(error) => self.telemetry.upstream_asked(component, Some(&error.to_string())),
+            UpstreamReply::Body(_) => self.telemetry.upstream_asked(component, None, now),
+            UpstreamReply::Failed(error) => {
+                self.telemetry.upstream_asked(component, Some(error.to_string()), now);
+            }
         }
         // 0 is the mark of a payload that does not say.
         let age = payload.map(|payload| payload.timestamp).filter(|at| *at > 0.0).map(|at| (now - at).max(0.0));

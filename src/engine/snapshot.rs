@@ -152,6 +152,11 @@ impl SnapshotReader {
             || tick_status.must_end_by.is_some_and(|end| Instant::now() <= end)
     }
 
+    /// Completes with the next snapshot; `false` where there will be none.
+    pub(super) async fn published(&mut self) -> bool {
+        self.snapshots.changed().await.is_ok()
+    }
+
     /// Whether what was read at this moment may still be served.
     #[must_use]
     pub fn is_fresh(&self, at: Instant) -> bool {

@@ -9,8 +9,10 @@ use tokio::sync::mpsc;
 use super::collector::Collector;
 use super::proxy_ticker::UpstreamRepliesReader;
 use super::snapshot::{self, SnapshotReader};
+use super::staleness;
 use super::tick::Ticker;
 use crate::base::clock::Clock;
+use crate::problems::ProblemRegistry;
 use crate::telemetry::Telemetry;
 
 /// Gateway updates that may wait for the collector; more than a few means that a publisher loops.
@@ -30,6 +32,9 @@ pub struct Station {
     /// Held while the station runs, so that the channel stays open in modes that have no updates.
     updates: mpsc::Sender<Vec<u8>>,
     replies: Option<UpstreamRepliesReader>,
+    clock: Arc<dyn Clock>,
+    problems: Arc<ProblemRegistry>,
+    stale_after: Duration,
 }
 
 impl Station {
@@ -44,8 +49,9 @@ impl Station {
     ) -> Self {
         let (publisher, reader) = snapshot::channel(pace.interval, pace.stale_after);
         let (updates, published) = mpsc::channel(UPDATES);
-        let collector = Collector::new(ticker, clock, publisher, telemetry, published, pace.interval);
-        Self { collector, reader, updates, replies }
+        let problems = Arc::clone(telemetry.problems());
+        let collector = Collector::new(ticker, Arc::clone(&clock), publisher, telemetry, published, pace.interval);
+        Self { collector, reader, updates, replies, clock, problems, stale_after: pace.stale_after }
     }
 
     /// Where its snapshots are read.
@@ -68,7 +74,7 @@ impl Station {
 
     /// Ticks until the future it runs in is dropped.
     pub async fn run(self) {
-        let Self { collector, updates: _open, .. } = self;
-        collector.run().await;
+        let Self { collector, reader, updates: _open, clock, problems, stale_after, .. } = self;
+        tokio::join!(collector.run(), staleness::watch(reader, stale_after, problems, clock));
     }
 }

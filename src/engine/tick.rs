@@ -48,6 +48,8 @@ pub trait Ticker: Send {
 /// The result of one tick.
 #[derive(Debug, Default)]
 pub struct Tick {
+    /// The time of the tick: by the source's clock, where it has one.
+    pub at: UnixSeconds,
     pub state: Arc<SystemState>,
     /// What upstreams sent, merged, in proxy mode: more than its state holds.
     pub upstream_payload: Option<Box<SystemPayload>>,
@@ -65,6 +67,8 @@ pub struct Tick {
     pub cost: Cost,
     /// What upstreams replied, in proxy mode.
     pub answers: Option<Arc<UpstreamReplies>>,
+    /// This machine's clock minus the source's, seconds; `None` where the source's cannot be read.
+    pub clock_offset: Option<f64>,
 }
 
 impl Tick {

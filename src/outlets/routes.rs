@@ -112,18 +112,23 @@ impl RouteState {
 pub fn router(state: RouteState) -> Router {
     let paths = ROUTES.iter().flat_map(Route::paths).collect();
     let counter = RequestCounter::new(Arc::clone(&state.telemetry), paths);
-    let classes = RouteClass::ALL.into_iter().map(|class| class_router(class, &state.config));
+    let classes = RouteClass::ALL.into_iter().map(|class| class_router(class, &state));
     layers::common(classes.fold(Router::new(), Router::merge), counter).with_state(state)
 }
 
 /// The routes of one class. A path that is not a route is handled like a normal one: it needs access and a permit.
-fn class_router(class: RouteClass, config: &RouteConfig) -> Router<RouteState> {
+fn class_router(class: RouteClass, state: &RouteState) -> Router<RouteState> {
+    let config = &state.config;
     let routes = ROUTES.iter().filter(|route| route.class == class);
     let router = routes.fold(Router::new(), |router, route| route.add_to(router));
     let router = router.method_not_allowed_fallback(problem::wrong_method);
     let router = if class == RouteClass::Normal { router.fallback(problem::not_found) } else { router };
     let router = layers::limit(router, class.budget(config.request_timeout));
-    if class.needs_access() { layers::require_access(router, &config.access) } else { router }
+    if class.needs_access() {
+        layers::require_access(router, &config.access, state.telemetry.problems())
+    } else {
+        router
+    }
 }
 
 #[cfg(test)]

@@ -1,27 +1,41 @@
 //! The active problems: since when, how often, and a log line when one begins or ends.
+//!
+//! Three ways in, by who knows that a problem is over: a reporter that knows all of its problems at once
+//! ([`ProblemRegistry::report`]), one that knows how a single subject is ([`ProblemRegistry::set`]), and something that
+//! happened and is worth knowing for a while ([`ProblemRegistry::event`]).
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use serde::Serialize;
 
+use super::damping::Damping;
+use super::log::{self, Change};
 use super::{Problem, ProblemCode, Severity};
 use crate::base::clock::UnixSeconds;
-use crate::base::log_throttle::LogThrottle;
-
-/// A problem of the same code and subject is logged again after this long at the earliest, however often it comes and goes.
-const QUIET: Duration = Duration::from_mins(10);
 
 /// Most active problems that are kept of one code; more of them are counted in the last one's detail.
 const MOST_OF_A_CODE: usize = 100;
+
+/// How long an event is a problem, seconds.
+const EVENT_LASTS: f64 = 900.0;
+
+/// A problem whose beginning was damped is logged when it has lasted this long, seconds.
+const LASTING: f64 = 60.0;
+
+/// The subject that stands for those that are too many to be kept.
+const MORE: &str = "(more)";
+
+/// The reporters of single subjects and of events.
+const SINGLE: &str = "";
+const EVENT: &str = "event";
 
 /// A problem with its history since it began.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ActiveProblem {
     pub code: ProblemCode,
     pub severity: Severity,
-    /// `{tenant}/{project}`; empty where the server itself is concerned.
+    /// `{tenant}/{project}`; empty where the server has none.
     pub scope: String,
     pub subject: String,
     /// Unix seconds of its first report.
@@ -34,54 +48,77 @@ pub struct ActiveProblem {
 
 type Key = (&'static str, ProblemCode, String);
 
+#[derive(Debug)]
+struct Entry {
+    problem: ActiveProblem,
+    /// The end of an event.
+    until: Option<UnixSeconds>,
+    /// Its beginning was logged, so its end will be.
+    logged: bool,
+}
+
 /// The problems that are active now; shared, every method cheap.
 #[derive(Debug)]
 pub struct ProblemRegistry {
     scope: String,
-    active: Mutex<BTreeMap<Key, ActiveProblem>>,
-    throttle: LogThrottle<(ProblemCode, String)>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    active: BTreeMap<Key, Entry>,
+    damping: Damping,
 }
 
 impl ProblemRegistry {
     /// No problem yet; `scope` as people write it, `acme/chat`.
     #[must_use]
     pub fn new(scope: impl Into<String>) -> Self {
-        Self { scope: scope.into(), active: Mutex::default(), throttle: LogThrottle::new(QUIET) }
+        Self { scope: scope.into(), state: Mutex::default() }
     }
 
-    /// All problems that `reporter` knows of at `now`. What it reported before and leaves out has ended. A new one is logged
-    /// as a warning, its end as information; a problem that comes and goes is logged once in ten minutes.
+    /// All problems that `reporter` knows of at `now`. What it reported before and leaves out has ended.
     pub fn report(&self, reporter: &'static str, problems: Vec<Problem>, now: UnixSeconds) {
-        let mut active = self.locked();
         let mut current: BTreeMap<Key, Problem> = BTreeMap::new();
         for problem in bounded(problems) {
             current.entry((reporter, problem.code, problem.subject.clone())).or_insert(problem);
         }
-        active.retain(|key, known| {
-            let stays = key.0 != reporter || current.contains_key(key);
-            if !stays {
-                tracing::info!(code = known.code.as_str(), subject = known.subject, "problem ended");
+        self.change(now, |state, changes| {
+            state.end(now, changes, |key| key.0 == reporter && !current.contains_key(key));
+            for (key, problem) in current {
+                state.note(key, problem.detail, &self.scope, None, now, changes);
             }
-            stays
         });
-        for (key, problem) in current {
-            match active.get_mut(&key) {
-                Some(known) => {
-                    known.count += 1;
-                    known.detail = problem.detail;
-                }
-                None => {
-                    self.log(&problem);
-                    active.insert(key, self.begin(problem, now));
-                }
-            }
-        }
+    }
+
+    /// How one subject is: what is wrong with it, or `None` where nothing is.
+    pub fn set(&self, code: ProblemCode, subject: &str, detail: Option<String>, now: UnixSeconds) {
+        let key = (SINGLE, code, subject.to_owned());
+        self.change(now, |state, changes| match detail {
+            Some(detail) => state.note(key, detail, &self.scope, None, now, changes),
+            None => state.end(now, changes, |known| *known == key),
+        });
+    }
+
+    /// Something happened: a problem for 15 minutes after the last time. Subjects beyond a hundred share one entry.
+    pub fn event(&self, code: ProblemCode, subject: &str, detail: impl Into<String>, now: UnixSeconds) {
+        self.change(now, |state, changes| {
+            let key = (EVENT, code, subject.to_owned());
+            let of_code = || state.active.keys().filter(|known| known.0 == EVENT && known.1 == code).count();
+            let key = if state.active.contains_key(&key) || of_code() < MOST_OF_A_CODE {
+                key
+            } else {
+                (EVENT, code, MORE.to_owned())
+            };
+            state.note(key, detail.into(), &self.scope, Some(now + EVENT_LASTS), now, changes);
+        });
     }
 
     /// Every active problem, the most severe first, then the oldest.
     #[must_use]
     pub fn active(&self) -> Vec<ActiveProblem> {
-        let mut problems: Vec<ActiveProblem> = self.locked().values().cloned().collect();
+        let mut problems: Vec<ActiveProblem> =
+            self.locked().active.values().map(|entry| entry.problem.clone()).collect();
         problems.sort_by(|left, right| {
             right.severity.cmp(&left.severity).then(left.since.total_cmp(&right.since)).then(left.code.cmp(&right.code))
         });
@@ -90,42 +127,91 @@ impl ProblemRegistry {
 
     /// How many problems of each code are active.
     #[must_use]
-    pub fn counts(&self) -> BTreeMap<ProblemCode, usize> {
+    pub fn counts(&self) -> BTreeMap<ProblemCode, u64> {
         let mut counts = BTreeMap::new();
-        for problem in self.locked().values() {
-            *counts.entry(problem.code).or_default() += 1;
+        for (_, code, _) in self.locked().active.keys() {
+            *counts.entry(*code).or_default() += 1;
         }
         counts
     }
 
-    fn begin(&self, problem: Problem, now: UnixSeconds) -> ActiveProblem {
-        let Problem { code, subject, detail } = problem;
-        ActiveProblem {
-            code,
-            severity: code.severity(),
-            scope: self.scope.clone(),
-            subject,
-            since: now,
-            count: 1,
-            detail,
-            remedy: code.remedy(),
+    /// Changes the entries, ends old events, and logs when the lock is free again.
+    fn change(&self, now: UnixSeconds, change: impl FnOnce(&mut State, &mut Vec<Change>)) {
+        let mut changes = Vec::new();
+        {
+            let mut state = self.locked();
+            change(&mut state, &mut changes);
+            state.end_events(now, &mut changes);
         }
-    }
-
-    fn log(&self, problem: &Problem) {
-        let Problem { code, subject, detail } = problem;
-        let Some(times) = self.throttle.admit((*code, subject.clone())) else { return };
-        let (code, remedy) = (code.as_str(), code.remedy());
-        match problem.code.severity() {
-            Severity::Info => tracing::info!(code, subject, detail, times, "problem"),
-            Severity::Warning => tracing::warn!(code, subject, detail, remedy, times, "problem"),
-            Severity::Critical => tracing::error!(code, subject, detail, remedy, times, "problem"),
-        }
+        changes.iter().for_each(log::change);
     }
 
     /// A panic while reporting leaves usable entries behind.
-    fn locked(&self) -> MutexGuard<'_, BTreeMap<Key, ActiveProblem>> {
-        self.active.lock().unwrap_or_else(PoisonError::into_inner)
+    fn locked(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// A problem is there: begins it, or counts it.
+    fn note(
+        &mut self,
+        key: Key,
+        detail: String,
+        scope: &str,
+        until: Option<UnixSeconds>,
+        now: UnixSeconds,
+        changes: &mut Vec<Change>,
+    ) {
+        let Some(entry) = self.active.get_mut(&key) else {
+            let (_, code, subject) = &key;
+            let problem = ActiveProblem {
+                code: *code,
+                severity: code.severity(),
+                scope: scope.to_owned(),
+                subject: subject.clone(),
+                since: now,
+                count: 1,
+                detail,
+                remedy: code.remedy(),
+            };
+            let times = self.damping.admit(*code, subject, now);
+            changes.extend(times.map(|times| Change::Began { problem: problem.clone(), times }));
+            self.active.insert(key, Entry { problem, until, logged: times.is_some() });
+            return;
+        };
+        (entry.until, entry.problem.detail) = (until, detail);
+        entry.problem.count += 1;
+        if !entry.logged && now - entry.problem.since >= LASTING {
+            entry.logged = true;
+            let times = self.damping.admit_lasting(key.1, &key.2, now);
+            changes.push(Change::Began { problem: entry.problem.clone(), times });
+        }
+    }
+
+    fn end(&mut self, now: UnixSeconds, changes: &mut Vec<Change>, is_over: impl Fn(&Key) -> bool) {
+        self.active.retain(|key, entry| {
+            let over = is_over(key);
+            if over && entry.logged {
+                let lasted = (now - entry.problem.since).max(0.0);
+                changes.push(Change::Ended { problem: entry.problem.clone(), lasted });
+            }
+            !over
+        });
+    }
+
+    /// An end that is too far away is one from before the clock was set back.
+    fn end_events(&mut self, now: UnixSeconds, changes: &mut Vec<Change>) {
+        let is_over = |until: UnixSeconds| !(0.0..=EVENT_LASTS).contains(&(until - now));
+        let over: Vec<Key> = self
+            .active
+            .iter()
+            .filter(|(_, entry)| entry.until.is_some_and(is_over))
+            .map(|(key, _)| key.clone())
+            .collect();
+        if !over.is_empty() {
+            self.end(now, changes, |key| over.contains(key));
+        }
     }
 }
 
@@ -141,50 +227,9 @@ fn bounded(problems: Vec<Problem>) -> Vec<Problem> {
             *more.entry(problem.code).or_default() += 1;
         }
     }
-    let rest =
-        more.into_iter().map(|(code, more)| Problem::new(code, "(more)", format!("{more} more of the same kind")));
+    let rest = more.into_iter().map(|(code, more)| Problem::new(code, MORE, format!("{more} more of the same kind")));
     kept.into_values().flatten().chain(rest.collect::<Vec<_>>()).collect()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::problems::code::code;
-
-    const WORKERS: ProblemCode = code("no_workers");
-    const SINK: ProblemCode = code("sink_failing");
-
-    fn subjects(registry: &ProblemRegistry) -> Vec<(String, u64, f64)> {
-        registry.active().into_iter().map(|problem| (problem.subject, problem.count, problem.since)).collect()
-    }
-
-    #[test]
-    fn a_problem_lasts_until_its_reporter_leaves_it_out() {
-        let registry = ProblemRegistry::new("acme/chat");
-        registry.report("tick", vec![Problem::new(WORKERS, "", "none")], 10.0);
-        registry.report("sinks", vec![Problem::new(SINK, "cloudwatch", "away")], 11.0);
-        registry.report("tick", vec![Problem::new(WORKERS, "", "still none")], 15.0);
-        assert_eq!(subjects(&registry), [(String::new(), 2, 10.0), ("cloudwatch".to_owned(), 1, 11.0)]);
-        assert_eq!(registry.active()[0].detail, "still none");
-        registry.report("tick", Vec::new(), 20.0);
-        assert_eq!(subjects(&registry), [("cloudwatch".to_owned(), 1, 11.0)]);
-        assert_eq!(registry.counts(), BTreeMap::from([(SINK, 1)]));
-    }
-
-    #[test]
-    fn the_same_subject_counts_once_a_report() {
-        let registry = ProblemRegistry::new("acme/chat");
-        registry.report("tick", vec![Problem::new(SINK, "a", "first"), Problem::new(SINK, "a", "second")], 1.0);
-        assert_eq!(subjects(&registry), [("a".to_owned(), 1, 1.0)]);
-    }
-
-    #[test]
-    fn the_most_severe_come_first_and_too_many_are_counted() {
-        let registry = ProblemRegistry::new("acme/chat");
-        let sinks = (0..250).map(|number| Problem::new(SINK, format!("s{number}"), "away"));
-        registry.report("tick", sinks.chain([Problem::new(WORKERS, "", "none")]).collect(), 1.0);
-        let active = registry.active();
-        assert_eq!((active.len(), active[0].code), (1 + MOST_OF_A_CODE + 1, WORKERS));
-        assert!(active.iter().any(|problem| problem.detail == "150 more of the same kind"));
-    }
-}
+mod tests;

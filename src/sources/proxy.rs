@@ -66,7 +66,7 @@ impl Upstreams {
     ///
     /// # Errors
     /// The certificate files cannot be read or hold no certificates.
-    pub fn new(config: &ProxyConfig, on_reload: impl Fn(bool) + Send + 'static) -> Result<Self, String> {
+    pub fn new(config: &ProxyConfig, on_reload: impl Fn(Option<&[String]>) + Send + 'static) -> Result<Self, String> {
         let upstream = |component| config.endpoint(component).map(|endpoint| Upstream::new(component, endpoint));
         Ok(Self {
             client: UpstreamClient::new(config, on_reload)?,

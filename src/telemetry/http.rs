@@ -5,6 +5,10 @@ use std::collections::BTreeMap;
 use super::{Telemetry, locked};
 use crate::base::clock::UnixSeconds;
 use crate::base::number;
+use crate::problems::ProblemCode;
+use crate::problems::code::code;
+
+const RELOAD_FAILED: ProblemCode = code("reload_failed");
 
 /// Why the server closed a connection early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -106,16 +110,14 @@ impl Telemetry {
         locked(&self.http).reloads.entry(files).or_default();
     }
 
-    /// Watched files changed: their contents are in use now, or were rejected.
-    pub fn files_reloaded(&self, files: WatchedFiles, ok: bool) {
-        let mut http = locked(&self.http);
-        let counts = http.reloads.entry(files).or_default();
-        *if ok { &mut counts.ok } else { &mut counts.failed } += 1;
-    }
-
-    /// Expiry of the certificate that came into use; `None` if it cannot be read.
-    pub fn set_certificate_expiry(&self, at: Option<UnixSeconds>) {
-        locked(&self.http).certificate_expiry = at;
+    /// Watched files changed: their contents are in use now, or were rejected for these reasons.
+    pub fn files_reloaded(&self, files: WatchedFiles, errors: Option<&[String]>, now: UnixSeconds) {
+        {
+            let mut http = locked(&self.http);
+            let counts = http.reloads.entry(files).or_default();
+            *if errors.is_none() { &mut counts.ok } else { &mut counts.failed } += 1;
+        }
+        self.problems.set(RELOAD_FAILED, files.as_str(), errors.map(|errors| errors.join("; ")), now);
     }
 }
 
@@ -138,9 +140,12 @@ mod tests {
     fn only_watched_files_have_reloads() {
         let telemetry = Telemetry::default();
         telemetry.register_watched_files(WatchedFiles::Tokens);
-        telemetry.files_reloaded(WatchedFiles::Tokens, false);
+        telemetry.files_reloaded(WatchedFiles::Tokens, Some(&["is empty".to_owned()]), 1.0);
         let reloads = telemetry.own_state(Observed::default()).http.reloads;
         assert_eq!(reloads, BTreeMap::from([(WatchedFiles::Tokens, ReloadCounts { ok: 0, failed: 1 })]));
+        assert_eq!(telemetry.problems().active()[0].detail, "is empty");
+        telemetry.files_reloaded(WatchedFiles::Tokens, None, 2.0);
+        assert_eq!(telemetry.problems().active(), []);
     }
 
     #[test]

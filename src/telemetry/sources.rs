@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use tracing::warn;
-
 use super::{Telemetry, locked};
+use crate::base::clock::UnixSeconds;
 use crate::platform::facts::{InputKind, Malformed};
+use crate::problems::ProblemCode;
+use crate::problems::code::code;
+
+const POSTGRES_FAILED: ProblemCode = code("postgres_failed");
 
 /// What happened to reads since the start.
 #[derive(Debug, Clone, Default)]
@@ -16,6 +19,8 @@ pub struct SourceCounts {
     pub dropped_samples: u64,
     /// Failed reads of PostgreSQL's `max_connections`; `None` if it is not queried.
     pub postgres_errors: Option<u64>,
+    /// This machine's clock minus the source's, seconds.
+    pub clock_offset_seconds: Option<f64>,
     /// Skipped inputs by kind; kinds that never occurred are missing.
     pub malformed: BTreeMap<InputKind, u64>,
 }
@@ -31,30 +36,31 @@ impl Telemetry {
         locked(&self.sources).dropped_samples = samples;
     }
 
+    /// How far this machine's clock is off the source's, as of the last tick.
+    pub fn set_clock_offset(&self, seconds: Option<f64>) {
+        locked(&self.sources).clock_offset_seconds = seconds;
+    }
+
     /// PostgreSQL is queried: its series starts at 0.
     pub fn register_postgres(&self) {
         locked(&self.sources).postgres_errors.get_or_insert(0);
     }
 
-    /// PostgreSQL's `max_connections` could not be read.
-    pub fn postgres_failed(&self) {
-        *locked(&self.sources).postgres_errors.get_or_insert(0) += 1;
+    /// PostgreSQL's `max_connections` was read, or could not be.
+    pub fn postgres_queried(&self, error: Option<String>, now: UnixSeconds) {
+        *locked(&self.sources).postgres_errors.get_or_insert(0) += u64::from(error.is_some());
+        self.problems.set(POSTGRES_FAILED, "max_connections", error, now);
     }
 
-    /// Counts malformed inputs without logging them.
+    /// Counts malformed inputs of a kind.
     pub fn malformed(&self, kind: InputKind, inputs: u64) {
         *locked(&self.sources).malformed.entry(kind).or_default() += inputs;
     }
 
-    /// Counts malformed inputs and logs each kind at most once in ten minutes, with the number since.
-    pub fn report_malformed(&self, inputs: &[Malformed]) {
-        for input in inputs {
-            self.malformed(input.kind, 1);
-            if let Some(times) = self.malformed_log.admit(input.kind) {
-                let Malformed { kind, key, problem } = input;
-                warn!(kind = kind.as_str(), key, problem, times, "malformed input skipped");
-            }
-        }
+    /// Counts malformed inputs, and further ones by kind.
+    pub fn count_malformed(&self, inputs: &[Malformed], unlisted: &BTreeMap<InputKind, u64>) {
+        inputs.iter().for_each(|input| self.malformed(input.kind, 1));
+        unlisted.iter().for_each(|(kind, inputs)| self.malformed(*kind, *inputs));
     }
 }
 
@@ -63,12 +69,12 @@ mod tests {
     use super::*;
     use crate::telemetry::Observed;
 
-    #[tokio::test(start_paused = true)]
-    async fn every_malformed_input_is_counted_logged_or_not() {
+    #[test]
+    fn every_malformed_input_is_counted_listed_or_not() {
         let telemetry = Telemetry::default();
         let input = |kind| Malformed { kind, key: "key".to_owned(), problem: "not a number".to_owned() };
-        telemetry.report_malformed(&[input(InputKind::Circuit), input(InputKind::Circuit), input(InputKind::Index)]);
-        telemetry.malformed(InputKind::Index, 4);
+        let listed = [input(InputKind::Circuit), input(InputKind::Circuit), input(InputKind::Index)];
+        telemetry.count_malformed(&listed, &BTreeMap::from([(InputKind::Index, 4)]));
         let counts = telemetry.own_state(Observed::default()).sources.malformed;
         assert_eq!(counts, BTreeMap::from([(InputKind::Circuit, 2), (InputKind::Index, 5)]));
     }
@@ -80,8 +86,10 @@ mod tests {
         assert_eq!(errors(), None);
         telemetry.register_postgres();
         assert_eq!(errors(), Some(0));
-        telemetry.postgres_failed();
+        telemetry.postgres_queried(Some("refused".to_owned()), 1.0);
         telemetry.register_postgres();
-        assert_eq!(errors(), Some(1));
+        assert_eq!((errors(), telemetry.problems().active().len()), (Some(1), 1));
+        telemetry.postgres_queried(None, 2.0);
+        assert_eq!((errors(), telemetry.problems().active().len()), (Some(1), 0));
     }
 }

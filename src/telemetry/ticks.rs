@@ -3,10 +3,13 @@
 use std::fmt::Display;
 use std::time::Duration;
 
-use tracing::warn;
-
 use super::histogram::Histogram;
 use super::{Telemetry, locked};
+use crate::base::clock::UnixSeconds;
+use crate::problems::ProblemCode;
+use crate::problems::code::code;
+
+const RECORD_FAILED: ProblemCode = code("record_failed");
 
 /// What happened to ticks since the start.
 #[derive(Debug, Clone, Default)]
@@ -36,12 +39,10 @@ impl Telemetry {
         (ticks.round_trips, ticks.commands) = (round_trips, commands);
     }
 
-    /// A tick's points could not be written to the rolling series: counted, and logged at most once in ten minutes.
-    pub fn record_failed(&self, error: &dyn Display) {
-        locked(&self.ticks).record_errors += 1;
-        if let Some(times) = self.record_log.admit(()) {
-            warn!(%error, times, "rolling points could not be written");
-        }
+    /// A tick wrote its points to the rolling series, or could not.
+    pub fn points_recorded(&self, error: Option<&dyn Display>, now: UnixSeconds) {
+        locked(&self.ticks).record_errors += u64::from(error.is_some());
+        self.problems.set(RECORD_FAILED, "", error.map(ToString::to_string), now);
     }
 }
 

@@ -1,9 +1,12 @@
-//! Counts of requests to upstreams, and the log lines when one fails or recovers.
-
-use tracing::{info, warn};
+//! Counts of requests to upstreams, and the problem of one that fails.
 
 use super::{Telemetry, locked};
+use crate::base::clock::UnixSeconds;
 use crate::platform::facts::Component;
+use crate::problems::ProblemCode;
+use crate::problems::code::code;
+
+const UPSTREAM_FAILED: ProblemCode = code("upstream_failed");
 
 /// What happened to requests to one upstream since the start.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -17,23 +20,18 @@ pub struct UpstreamCounts {
 }
 
 impl UpstreamCounts {
-    /// Counts a result and returns the one before it.
-    const fn count(&mut self, ok: bool) -> Option<bool> {
+    const fn count(&mut self, ok: bool) {
         *if ok { &mut self.ok } else { &mut self.failed } += 1;
-        self.up.replace(ok)
+        self.up = Some(ok);
     }
 }
 
 impl Telemetry {
-    /// A request to an upstream ended, with an error or without. Only changes are logged.
-    pub fn upstream_asked(&self, component: Component, error: Option<&str>) {
+    /// A request to an upstream ended, with an error or without.
+    pub fn upstream_asked(&self, component: Component, error: Option<String>, now: UnixSeconds) {
         let upstream = component.as_str();
-        let was_up = locked(&self.upstreams).entry(upstream).or_default().count(error.is_none());
-        match error {
-            Some(error) if was_up != Some(false) => warn!(upstream, error, "upstream request failed"),
-            None if was_up == Some(false) => info!(upstream, "upstream recovered"),
-            _ => {}
-        }
+        locked(&self.upstreams).entry(upstream).or_default().count(error.is_none());
+        self.problems.set(UPSTREAM_FAILED, upstream, error, now);
     }
 
     /// The age of an upstream's payload in seconds; `None` if it has no timestamp.
@@ -50,10 +48,10 @@ mod tests {
     #[test]
     fn each_upstream_has_its_results_and_the_last_one() {
         let telemetry = Telemetry::default();
-        telemetry.upstream_asked(Component::Proc, None);
-        telemetry.upstream_asked(Component::Proc, Some("refused"));
+        telemetry.upstream_asked(Component::Proc, None, 1.0);
+        telemetry.upstream_asked(Component::Proc, Some("refused".to_owned()), 1.0);
         telemetry.upstream_age(Component::Proc, Some(0.5));
-        telemetry.upstream_asked(Component::Ingress, None);
+        telemetry.upstream_asked(Component::Ingress, None, 1.0);
         let upstreams = telemetry.own_state(Observed::default()).upstreams;
         let proc = UpstreamCounts { ok: 1, failed: 1, up: Some(false), payload_age_seconds: Some(0.5) };
         let ingress = UpstreamCounts { ok: 1, failed: 0, up: Some(true), payload_age_seconds: None };

@@ -152,7 +152,7 @@ fn a_refused_password_is_retried_until_it_is_accepted() {
     ask::<()>(&mut admin, &["CONFIG", "SET", "requirepass", "another"]);
     let url = format!("redis://:hunter2@127.0.0.1:{}/0", redis.port());
     let server = Server::start(&[("REDIS_URL", &url), ("METRICS_STALE_AFTER_SEC", "1")]);
-    eventually("the refusal", LIMIT, || server.log().contains("cannot be read"));
+    eventually("the refusal", LIMIT, || server.log().contains("problem code=\"source_unreachable\""));
     assert_eq!(server.get("/readyz").status, 503);
     is_healthy(&server);
 
@@ -181,7 +181,7 @@ fn writes_are_refused(redis: &RedisServer, refuse: &[&str], word: &str, allow: &
     assert_eq!(metric("kdcube_proc_queue_total"), Some(0.0));
     is_healthy(&server);
     let log = server.log();
-    assert_eq!(log.matches("rolling points could not be written").count(), 1, "once, not once a tick: {log}");
+    assert_eq!(log.matches("problem code=\"record_failed\"").count(), 1, "once, not once a tick: {log}");
     assert!(log.contains(word), "{log}");
 
     ask::<()>(&mut admin, allow);
@@ -189,7 +189,7 @@ fn writes_are_refused(redis: &RedisServer, refuse: &[&str], word: &str, allow: &
     let mut count = || ask::<u64>(&mut admin, &["ZCARD", &points]);
     let recorded = count();
     eventually("points", LIMIT, || count() > recorded + 2);
-    assert_eq!(server.log().matches("rolling points could not be written").count(), 1);
+    assert_eq!(server.log().matches("problem code=\"record_failed\"").count(), 1);
 }
 
 #[test]

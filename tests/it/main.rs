@@ -15,6 +15,7 @@ mod authority;
 mod aws_server;
 mod cases;
 mod client_events;
+mod clocks;
 #[cfg(feature = "cloudwatch")]
 mod cloudwatch;
 mod commands;
@@ -46,6 +47,7 @@ mod redis_source;
 mod round_trip;
 mod secrets;
 mod server;
+mod simulation;
 mod slow_proxy;
 mod start;
 mod support;

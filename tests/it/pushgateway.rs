@@ -166,8 +166,12 @@ fn a_gateway_that_recovers_is_pushed_to_again() {
     assert!(metrics.contains(r#"kdcube_metrics_exports_total{sink="pushgateway",result="failed"}"#), "{metrics}");
     assert!(metrics.contains("kdcube_metrics_export_last_success_timestamp_seconds{sink=\"pushgateway\"}"));
     let log = server.log();
-    assert_eq!(log.matches("push failed").count(), 1, "once, not once a batch: {log}");
-    assert!(log.contains("push recovered"));
+    assert_eq!(
+        log.matches("problem code=\"sink_failing\" subject=\"pushgateway\"").count(),
+        1,
+        "once, not once a batch: {log}"
+    );
+    assert!(log.contains("problem ended code=\"sink_failing\""), "{log}");
 }
 
 #[test]

@@ -188,7 +188,12 @@ fn an_outage_is_reported_and_the_server_recovers() {
     eventually("recovery", Duration::from_secs(20), || server.get("/readyz").status == 200);
     assert_eq!(value(&server.get("/metrics").text(), "kdcube_metrics_up"), Some(1.0));
     let log = server.log();
-    assert_eq!(log.matches("cannot be read; serving").count(), 1, "once, not once a tick: {log}");
+    assert_eq!(log.matches("problem code=\"source_unreachable\"").count(), 1, "once, not once a tick: {log}");
+    for ended in ["source_unreachable", "snapshot_stale"] {
+        let line =
+            |line: &str| line.contains(&format!("problem ended code=\"{ended}\"")) && line.contains("lasted_seconds=");
+        assert!(log.lines().any(line), "{ended} in {log}");
+    }
 }
 
 #[test]

@@ -148,18 +148,18 @@ fn report_ticks(telemetry: &Telemetry) {
     telemetry.tick_finished(true, Duration::from_millis(3));
     telemetry.tick_finished(false, Duration::from_secs(9));
     telemetry.set_source_cost(3, 41);
-    telemetry.record_failed(&"broken");
+    telemetry.points_recorded(Some(&"broken"), 1_800_000_000.0);
 }
 
 fn report_sources(telemetry: &Telemetry) {
     telemetry.source_error();
     telemetry.set_dropped(7);
     telemetry.register_postgres();
-    telemetry.postgres_failed();
+    telemetry.postgres_queried(Some("refused".to_owned()), 1_800_000_000.0);
     telemetry.malformed(InputKind::Heartbeat, 4);
     telemetry.malformed(InputKind::Circuit, 1);
-    telemetry.upstream_asked(Component::Proc, None);
-    telemetry.upstream_asked(Component::Ingress, Some("refused"));
+    telemetry.upstream_asked(Component::Proc, None, 1_800_000_000.0);
+    telemetry.upstream_asked(Component::Ingress, Some("refused".to_owned()), 1_800_000_000.0);
     telemetry.upstream_age(Component::Proc, Some(0.25));
 }
 
@@ -169,9 +169,9 @@ fn report_http(telemetry: &Telemetry) {
     telemetry.set_open_connections(5);
     telemetry.connection_closed_early(CloseReason::Idle);
     telemetry.register_watched_files(WatchedFiles::Tokens);
-    telemetry.files_reloaded(WatchedFiles::Tls, true);
-    telemetry.files_reloaded(WatchedFiles::Tls, false);
-    telemetry.set_certificate_expiry(Some(1_900_000_000.5));
+    telemetry.files_reloaded(WatchedFiles::Tls, None, 1_800_000_000.0);
+    telemetry.files_reloaded(WatchedFiles::Tls, Some(&["refused".to_owned()]), 1_800_000_000.0);
+    telemetry.set_certificate(Some(("localhost".to_owned(), 1_900_000_000.5)), 1_800_000_000.0);
 }
 
 fn report_exports(telemetry: &Telemetry) {

@@ -12,12 +12,12 @@ use super::auth::Tokens;
 use super::config::{AccessConfig, tokens};
 use super::gate::AccessRule;
 use crate::base::clock::{Clock, SystemClock, UnixSeconds};
-use crate::base::file_watch::{self, FileWatcher};
+use crate::base::file_watch::FileWatcher;
 use crate::base::files;
 use crate::telemetry::Telemetry;
 use crate::telemetry::http::WatchedFiles;
 use crate::tls::file_error::lines;
-use crate::tls::server::{self, Identity, TlsFiles, Validity};
+use crate::tls::server::{self, Identity, TlsFiles};
 
 /// Token and TLS files are watched until it is dropped.
 #[derive(Debug)]
@@ -66,13 +66,11 @@ fn watch_tokens(path: PathBuf, telemetry: &Arc<Telemetry>, watchers: &mut JoinSe
     let telemetry = Arc::clone(telemetry);
     telemetry.register_watched_files(WatchedFiles::Tokens);
     watchers.spawn(watcher.follow(move |loaded| {
-        telemetry.files_reloaded(WatchedFiles::Tokens, loaded.is_ok());
-        match loaded {
-            Ok(tokens) => {
-                tracing::info!(tokens = tokens.len(), "METRICS_AUTH_TOKEN_FILE reloaded");
-                sender.replace(tokens);
-            }
-            Err(errors) => file_watch::log_failed_reload("METRICS_AUTH_TOKEN_FILE", &errors),
+        let errors = loaded.as_ref().err().map(Vec::as_slice);
+        telemetry.files_reloaded(WatchedFiles::Tokens, errors, SystemClock.now());
+        if let Ok(tokens) = loaded {
+            tracing::info!(tokens = tokens.len(), "METRICS_AUTH_TOKEN_FILE reloaded");
+            sender.replace(tokens);
         }
     }));
     Ok(tokens)
@@ -93,28 +91,22 @@ fn watch_identity(
     let (watcher, first) = FileWatcher::begin(files.paths(), move || server::load(&files).map_err(lines))?;
     let telemetry = Arc::clone(telemetry);
     telemetry.register_watched_files(WatchedFiles::Tls);
-    report_expiry(&first, &telemetry, SystemClock.now());
+    telemetry.set_certificate(certificate(&first), SystemClock.now());
     let (sender, identity) = watch::channel(first.config);
     watchers.spawn(watcher.follow(move |loaded| {
-        telemetry.files_reloaded(WatchedFiles::Tls, loaded.is_ok());
-        match loaded {
-            Ok(identity) => {
-                let name = identity.certificate.as_ref().map(|certificate| certificate.name.as_str());
-                tracing::info!(name, "TLS files reloaded: used from the next connection on");
-                report_expiry(&identity, &telemetry, SystemClock.now());
-                sender.send_replace(identity.config);
-            }
-            Err(errors) => file_watch::log_failed_reload("TLS files", &errors),
+        let errors = loaded.as_ref().err().map(Vec::as_slice);
+        telemetry.files_reloaded(WatchedFiles::Tls, errors, SystemClock.now());
+        if let Ok(identity) = loaded {
+            let name = identity.certificate.as_ref().map(|certificate| certificate.name.as_str());
+            tracing::info!(name, "TLS files reloaded: used from the next connection on");
+            telemetry.set_certificate(certificate(&identity), SystemClock.now());
+            sender.send_replace(identity.config);
         }
     }));
     Ok(identity)
 }
 
-/// Sets the metric, and logs a certificate that has expired already.
-fn report_expiry(identity: &Identity, telemetry: &Telemetry, now: UnixSeconds) {
-    telemetry.set_certificate_expiry(identity.certificate.as_ref().map(|certificate| certificate.not_after));
-    let Some(Validity { name, not_after, .. }) = &identity.certificate else { return };
-    if now >= *not_after {
-        tracing::error!(name, "the certificate in METRICS_TLS_CERT_FILE has expired: clients will reject it");
-    }
+/// Name and end of the certificate, as far as they can be read.
+fn certificate(identity: &Identity) -> Option<(String, UnixSeconds)> {
+    identity.certificate.as_ref().map(|certificate| (certificate.name.clone(), certificate.not_after))
 }

@@ -10,7 +10,12 @@ use axum::response::{IntoResponse, Response};
 
 use super::auth::Tokens;
 use super::problem::HttpProblem;
+use crate::base::clock::{Clock, SystemClock};
+use crate::problems::code::code;
+use crate::problems::{ProblemCode, ProblemRegistry};
 use crate::telemetry::Telemetry;
+
+const UNAUTHORIZED_REQUESTS: ProblemCode = code("unauthorized_requests");
 
 /// The label of requests to paths that are not routes: labelling with the path itself would be unbounded.
 const OTHER: &str = "other";
@@ -81,6 +86,15 @@ impl AccessRejection {
         }
     }
 
+    /// What was missing, for the log.
+    const fn reason(self) -> &'static str {
+        match self {
+            Self::NoCertificate => "the last request came without a client certificate",
+            Self::NoToken => "the last request came without a token",
+            Self::InvalidToken => "the last request came with an invalid token",
+        }
+    }
+
     /// RFC 6750 distinguishes an invalid token from none.
     const fn challenge(self) -> Option<&'static str> {
         match self {
@@ -101,11 +115,22 @@ impl IntoResponse for AccessRejection {
     }
 }
 
+/// The rule, and where rejections are reported.
+#[derive(Debug, Clone)]
+pub(super) struct AccessCheck {
+    pub(super) rule: AccessRule,
+    pub(super) problems: Arc<ProblemRegistry>,
+}
+
 /// Rejects a request that the rule does not admit, before anything else is done with it.
-pub(super) async fn check_access(State(rule): State<AccessRule>, request: Request, next: Next) -> Response {
-    match rule.check(&request) {
+pub(super) async fn check_access(State(check): State<AccessCheck>, request: Request, next: Next) -> Response {
+    match check.rule.check(&request) {
         Ok(()) => next.run(request).await,
-        Err(rejection) => rejection.into_response(),
+        Err(rejection) => {
+            let peer = request.extensions().get().map(|PeerAddress(peer)| peer.to_string()).unwrap_or_default();
+            check.problems.event(UNAUTHORIZED_REQUESTS, &peer, rejection.reason(), SystemClock.now());
+            rejection.into_response()
+        }
     }
 }
 

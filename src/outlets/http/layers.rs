@@ -3,6 +3,7 @@
 //! An error of a layer becomes a JSON problem here: what the layers answer by themselves is plain text or empty.
 
 use std::any::Any;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -20,9 +21,10 @@ use tower_http::compression::CompressionLayer;
 use tower_http::sensitive_headers::SetSensitiveRequestHeadersLayer;
 use tower_http::set_header::response::SetMultipleResponseHeadersLayer;
 
-use super::gate::{AccessRule, RequestCounter, check_access, count};
+use super::gate::{AccessCheck, AccessRule, RequestCounter, check_access, count};
 use super::limits::Budget;
 use super::problem::HttpProblem;
+use crate::problems::ProblemRegistry;
 
 /// Nothing here may be cached, sniffed, framed, embedded by another site, or run as a script.
 const SECURITY_HEADERS: [(HeaderName, &str); 7] = [
@@ -68,11 +70,16 @@ where
 }
 
 /// Outside of the limits: a request that is rejected takes no permit.
-pub(in crate::outlets) fn require_access<S>(router: Router<S>, rule: &AccessRule) -> Router<S>
+pub(in crate::outlets) fn require_access<S>(
+    router: Router<S>,
+    rule: &AccessRule,
+    problems: &Arc<ProblemRegistry>,
+) -> Router<S>
 where
     S: Clone + Send + Sync + 'static,
 {
-    router.layer(from_fn_with_state(rule.clone(), check_access))
+    let check = AccessCheck { rule: rule.clone(), problems: Arc::clone(problems) };
+    router.layer(from_fn_with_state(check, check_access))
 }
 
 /// What every response gets, whatever answers: the security headers and its count. A handler that panics answers 500.
@@ -218,7 +225,8 @@ mod tests {
     #[tokio::test]
     async fn a_rejected_request_takes_no_permit() {
         let rule = AccessRule::new(Tokens::from(vec!["hunter2".into()]), false);
-        let router = require_access(pending(Budget { time: TIME, in_flight: Some(0), body: 10 }), &rule);
+        let problems = Arc::new(ProblemRegistry::new(""));
+        let router = require_access(pending(Budget { time: TIME, in_flight: Some(0), body: 10 }), &rule, &problems);
         assert_eq!(send(&router, &[]).await.status(), StatusCode::UNAUTHORIZED);
         let admitted = send(&router, &[(header::AUTHORIZATION, "Bearer hunter2")]).await;
         assert_eq!(admitted.status(), StatusCode::SERVICE_UNAVAILABLE);

@@ -69,26 +69,20 @@ pub struct SinkStats {
 }
 
 impl SinkStats {
-    /// Counts a delivery; returns whether it is the first success after a failure, or the reverse.
-    pub(super) fn record(&mut self, end: ExportEnd, delivery: &Delivery, now: UnixSeconds) -> bool {
-        let was_failing = self.last_error_at > self.last_success;
+    /// Counts a delivery.
+    pub(super) fn record(&mut self, end: ExportEnd, delivery: &Delivery, now: UnixSeconds) {
         self.last_samples = delivery.samples;
         self.last_duration_ms = delivery.duration_ms;
         match end {
             ExportEnd::Ok => {
                 self.ok += 1;
                 self.last_success = Some(now);
-                was_failing
             }
-            ExportEnd::NoData => {
-                self.no_data += 1;
-                false
-            }
+            ExportEnd::NoData => self.no_data += 1,
             ExportEnd::Failed => {
                 self.failed += 1;
                 self.last_error.clone_from(&delivery.error);
                 self.last_error_at = Some(now);
-                !was_failing
             }
         }
     }
@@ -114,14 +108,14 @@ mod tests {
     }
 
     #[test]
-    fn only_changes_between_success_and_failure_are_changes() {
+    fn each_end_has_its_count_and_its_last_time() {
         use ExportEnd::{Failed, NoData, Ok};
         let mut stats = SinkStats::default();
-        let ends = [(Ok, false), (Failed, true), (Failed, false), (NoData, false), (Ok, true), (Ok, false)];
-        for (now, (end, changed)) in (1_u8..).zip(ends) {
-            assert_eq!(stats.record(end, &delivery(ExportOutcome::Ok), f64::from(now)), changed, "{now}");
+        for (now, end) in (1_u8..).zip([Ok, Failed, Failed, NoData, Ok, NoData]) {
+            stats.record(end, &delivery(ExportOutcome::Ok), f64::from(now));
         }
-        assert_eq!((stats.ok, stats.no_data, stats.failed), (3, 1, 2));
+        assert_eq!((stats.ok, stats.no_data, stats.failed), (2, 2, 2));
+        assert_eq!((stats.last_success, stats.last_error_at), (Some(5.0), Some(3.0)));
     }
 
     #[test]

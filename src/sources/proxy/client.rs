@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::base::endpoint::Endpoint;
-use crate::base::file_watch::{self, FileWatcher};
+use crate::base::file_watch::FileWatcher;
 use crate::base::{error_chain, files};
 use crate::sources::proxy::config::{AuthHeader, AuthValue, ProxyConfig, header_value};
 use crate::tls::client;
@@ -29,7 +29,10 @@ impl UpstreamClient {
     ///
     /// # Errors
     /// A file cannot be read or does not hold what it should.
-    pub(super) fn new(config: &ProxyConfig, on_reload: impl Fn(bool) + Send + 'static) -> Result<Self, String> {
+    pub(super) fn new(
+        config: &ProxyConfig,
+        on_reload: impl Fn(Option<&[String]>) + Send + 'static,
+    ) -> Result<Self, String> {
         let own = config.clone();
         let (watcher, first) =
             FileWatcher::begin(config.tls.paths(), move || build(&own)).map_err(|errors| errors.join("; "))?;
@@ -37,8 +40,11 @@ impl UpstreamClient {
         let mut following = JoinSet::new();
         if !config.tls.paths().is_empty() {
             following.spawn(watcher.follow(move |change| {
-                on_reload(change.is_ok());
-                replace(&clients, change);
+                on_reload(change.as_ref().err().map(Vec::as_slice));
+                if let Ok(http) = change {
+                    clients.send_replace(http);
+                    tracing::info!("certificates for upstreams reloaded");
+                }
             }));
         }
         Ok(Self { config: config.clone(), http, _following: following })
@@ -80,16 +86,6 @@ impl UpstreamClient {
             request = request.headers(HeaderMap::from_iter([(name.clone(), token.clone())]));
         }
         request
-    }
-}
-
-fn replace(clients: &watch::Sender<reqwest::Client>, change: Result<reqwest::Client, Vec<String>>) {
-    match change {
-        Ok(http) => {
-            clients.send_replace(http);
-            tracing::info!("certificates for upstreams reloaded");
-        }
-        Err(errors) => file_watch::log_failed_reload("certificates for upstreams", &errors),
     }
 }
 

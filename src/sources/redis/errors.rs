@@ -46,10 +46,10 @@ pub(crate) fn first_refusal(values: &[Value]) -> Option<&ServerError> {
     })
 }
 
-/// The first answer that concerns the server rather than one key: loading, no permission, no password. The answer at
-/// `optional` may be refused.
-pub(super) fn server_refusal(values: &[Value], optional: Option<usize>) -> Option<&ServerError> {
-    values.iter().enumerate().filter(|(index, _)| Some(*index) != optional).find_map(|(_, value)| match value {
+/// The first answer that concerns the server rather than one key: loading, no permission, no password. The answers
+/// at `optional` may be refused.
+pub(super) fn server_refusal<'a>(values: &'a [Value], optional: &[usize]) -> Option<&'a ServerError> {
+    values.iter().enumerate().filter(|(index, _)| !optional.contains(index)).find_map(|(_, value)| match value {
         Value::ServerError(error) if error.code() != "WRONGTYPE" => Some(error),
         _ => None,
     })
@@ -110,8 +110,8 @@ mod tests {
     fn a_key_of_another_type_does_not_concern_the_server() {
         let values = ["-WRONGTYPE x\r\n", "-NOPERM scan\r\n", ":1\r\n"]
             .map(|line| redis::parse_redis_value(line.as_bytes()).unwrap());
-        assert_eq!(server_refusal(&values, None).map(ServerError::code), Some("NOPERM"));
-        assert!(server_refusal(&values, Some(1)).is_none());
+        assert_eq!(server_refusal(&values, &[]).map(ServerError::code), Some("NOPERM"));
+        assert!(server_refusal(&values, &[1]).is_none());
         assert_eq!(first_refusal(&values).map(ServerError::code), Some("WRONGTYPE"));
     }
 }

@@ -31,6 +31,8 @@ pub(crate) struct Link {
     /// No attempt before this.
     not_before: Option<Instant>,
     cost: Cost,
+    /// Duration of the last successful round trip.
+    round_trip: Duration,
 }
 
 /// A connection and the task that drives it.
@@ -55,12 +57,17 @@ impl Link {
             backoff: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE),
             not_before: None,
             cost: Cost { round_trips: 0, commands: 0 },
+            round_trip: Duration::ZERO,
         }
     }
 
     /// The cost since the last call of [`Self::reset_cost`].
     pub(super) const fn cost(&self) -> Cost {
         self.cost
+    }
+
+    pub(super) const fn round_trip(&self) -> Duration {
+        self.round_trip
     }
 
     pub(super) const fn reset_cost(&mut self) {
@@ -76,7 +83,9 @@ impl Link {
         let limit = self.config.timeout;
         let connection = self.connection().await?;
         connection.budget.renew();
+        let sent = Instant::now();
         let answer = timeout(limit, connection.redis.send_packed_commands(commands, 0, commands.len())).await;
+        self.round_trip = sent.elapsed();
         self.cost.round_trips += 1;
         self.cost.commands += commands.len() as u64;
         match answer {

@@ -12,7 +12,11 @@ use crate::base::clock::Clock;
 use crate::outlets::push::batch::ExportBatch;
 use crate::outlets::push::report::{Delivery, ExportOutcome, SinkStats};
 use crate::outlets::push::sink::{Sink, SinkError};
+use crate::problems::ProblemCode;
+use crate::problems::code::code;
 use crate::telemetry::{ExportEnd, Telemetry};
+
+const SINK_FAILING: ProblemCode = code("sink_failing");
 
 /// Pause before the first retry, at most; doubles with each.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
@@ -164,15 +168,13 @@ impl SinkRunner {
         self.lock_stats().retries += 1;
     }
 
-    /// Counts the delivery. Logs changes between success and failure, not every push.
+    /// Counts the delivery. A sink that fails is a problem until it delivers; having nothing to push says nothing of it.
     fn record(&self, end: ExportEnd, delivery: &Delivery, took: Duration) {
         let (sink, now) = (delivery.name, self.clock.now());
         self.telemetry.export_ended(sink, end, took, now);
-        let changed = self.lock_stats().record(end, delivery, now);
-        match end {
-            ExportEnd::Failed if changed => tracing::error!(sink, error = delivery.error, "push failed"),
-            ExportEnd::Ok if changed => tracing::info!(sink, "push recovered"),
-            _ => {}
+        self.lock_stats().record(end, delivery, now);
+        if end != ExportEnd::NoData {
+            self.telemetry.problems().set(SINK_FAILING, sink, delivery.error.clone(), now);
         }
     }
 
