@@ -3,15 +3,18 @@
 //! This file has the order of a tick. `link` holds the connection, `stream` its transport, `truncate` bounds its values;
 //! `fleet` reads processes, `series` the series (each by `tail`), `state` the small facts.
 
+pub mod address;
 pub mod config;
 pub(crate) mod errors;
 mod fleet;
+mod handshake;
 pub(crate) mod link;
 mod parts;
 mod per_second;
 pub mod probe;
 mod recent;
 mod replies;
+mod sentinel;
 mod series;
 mod server_time;
 mod sse_cache;
@@ -40,6 +43,7 @@ use crate::base::clock::UnixSeconds;
 use crate::platform::facts::{Facts, RollingSeries, Scope};
 use crate::platform::keys::Keys;
 use crate::platform::python::python_float;
+use crate::problems::Problem;
 use crate::sources::redis::config::RedisConfig;
 
 /// The rolling series are kept this long, as the platform's writers keep theirs.
@@ -288,6 +292,10 @@ impl Source for RedisSource {
         self.series.confirm(first_refusal(points).is_none());
         self.sse_cache.written(first_refusal(sse_cache).map(error_text), now);
         first_refusal(points).map_or(Ok(()), |error| Err(self.link.refused(error)))
+    }
+
+    fn problems(&self) -> Vec<Problem> {
+        self.link.problems()
     }
 
     fn server_clock(&self) -> Option<ServerClock> {
