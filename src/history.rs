@@ -4,8 +4,10 @@
 mod buckets;
 mod last_good;
 pub mod latency;
+mod losses;
 pub mod rolling;
 pub mod throttling;
+mod writers;
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -16,6 +18,10 @@ use crate::platform::facts::{
 
 pub use latency::LatencyStats;
 pub use rolling::RollingStats;
+pub use writers::WriterOffset;
+
+/// What came too late is at least this old; how old is unknown.
+const LATE_SECONDS: f64 = 300.0;
 
 /// A time span up to now; both bounds are inclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -56,6 +62,7 @@ pub struct History {
     throttling: throttling::Throttling,
     sse: BTreeMap<WorkerId, SseSample>,
     last_good: last_good::LastGood,
+    writers: writers::WriterClocks,
     /// Samples that the source dropped.
     dropped_before_load: u64,
 }
@@ -74,6 +81,7 @@ impl History {
             throttling: throttling::Throttling::new(max_samples),
             sse: BTreeMap::new(),
             last_good: last_good::LastGood::default(),
+            writers: writers::WriterClocks::default(),
             dropped_before_load: 0,
         }
     }
@@ -88,6 +96,7 @@ impl History {
                 kept.extend(points);
             }
         }
+        self.note_losses(signals, now);
         for series in self.latency.values_mut() {
             series.advance(now);
         }
@@ -100,7 +109,22 @@ impl History {
         self.throttling.absorb(std::mem::take(&mut signals.throttling_events), now);
         self.absorb_sse(signals);
         self.last_good.absorb(signals, now);
+        self.writers.absorb(signals, now);
         self.dropped_before_load += signals.dropped_before_load;
+    }
+
+    /// Takes what the source lost: entries beyond the limit, and those that came too late.
+    fn note_losses(&mut self, signals: &Facts, now: UnixSeconds) {
+        for (series, facts) in &signals.series {
+            let losses = match series {
+                SeriesId::Latency(series) => self.latency.get_mut(series).map(latency::LatencySamples::losses),
+                SeriesId::Throttling => Some(self.throttling.losses()),
+                SeriesId::Rolling(_) => None,
+            };
+            let Some(losses) = losses else { continue };
+            losses.add(facts.dropped_up_to, facts.dropped);
+            losses.add(now - LATE_SECONDS, facts.late);
+        }
     }
 
     /// Drops what is kept of a series, which the facts bring again as far as it still exists.
@@ -131,6 +155,16 @@ impl History {
         self.latency.get(&series).map(|series| series.stats(window)).unwrap_or_default()
     }
 
+    /// How full one window of a series is: less than 1 where samples were lost, or where a rolling series has no points.
+    #[must_use]
+    pub fn fill(&self, series: SeriesId, window: Window, now: UnixSeconds) -> f64 {
+        match series {
+            SeriesId::Latency(series) => self.latency.get(&series).map_or(1.0, |samples| samples.fill(window)),
+            SeriesId::Rolling(series) => self.rolling.get(&series).map_or(0.0, |points| points.fill(window, now)),
+            SeriesId::Throttling => self.throttling.fill(window, now),
+        }
+    }
+
     /// Means and maximum of one rolling series; points after `now` do not count.
     #[must_use]
     pub fn rolling(&self, series: RollingSeries, now: UnixSeconds) -> RollingStats {
@@ -158,6 +192,12 @@ impl History {
     /// The workers whose last sample may stand in for one that cannot be read.
     pub fn held_sse(&self, now: UnixSeconds) -> impl Iterator<Item = &WorkerId> {
         self.last_good.sse(now)
+    }
+
+    /// Instances whose clock is off for certain, by their heartbeats.
+    #[must_use]
+    pub fn writer_offsets(&self) -> BTreeMap<String, WriterOffset> {
+        self.writers.offsets()
     }
 
     /// Samples dropped because a series reached its limit.

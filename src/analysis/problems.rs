@@ -14,9 +14,15 @@ const NO_CAPACITY: ProblemCode = code("no_capacity");
 const WORKER_SILENT: ProblemCode = code("worker_silent");
 const DEGRADED_WRITE: ProblemCode = code("degraded_write");
 const SERIES_UNREADABLE: ProblemCode = code("series_unreadable");
+const CLOCK_SKEW_WRITER: ProblemCode = code("clock_skew_writer");
 const SAMPLES_AHEAD: ProblemCode = code("samples_ahead");
 const SAMPLES_LATE: ProblemCode = code("samples_late");
 const CATCHING_UP: ProblemCode = code("catching_up");
+const IMPOSSIBLE_VALUE: ProblemCode = code("impossible_value");
+const WINDOW_INCOMPLETE: ProblemCode = code("window_incomplete");
+/// A window that kept less than this of its samples is not what it is called.
+const COMPLETE: f64 = 0.9;
+
 const MALFORMED_INPUT: ProblemCode = code("malformed_input");
 
 /// All problems of the tick, those of the gateway configuration excepted: its store knows them.
@@ -26,9 +32,11 @@ pub(super) fn problems(state: &SystemState, facts: &Facts, keys: &Keys) -> Vec<P
     }
     let mut problems = workers(state);
     problems.extend(facts.unreadable.iter().filter_map(|unreadable| series(*unreadable, facts, keys)));
+    problems.extend(state.writer_offsets.iter().map(|(instance, offset)| skew(instance, *offset)));
     problems.extend(facts.series.iter().flat_map(|(series, facts)| samples(&key_of(*series, keys), facts)));
+    problems.extend(incomplete(state, facts, keys));
     let noted = facts.malformed.iter().filter_map(|malformed| {
-        let code = code_of(malformed.kind)?;
+        let code = if malformed.is_impossible() { Some(IMPOSSIBLE_VALUE) } else { code_of(malformed.kind) }?;
         Some(Problem::new(code, malformed.key.as_str(), malformed.problem.as_str()))
     });
     problems.extend(noted);
@@ -87,6 +95,27 @@ fn series(unreadable: Unreadable, facts: &Facts, keys: &Keys) -> Option<Problem>
     Some(Problem::new(SERIES_UNREADABLE, key, detail))
 }
 
+fn skew(instance: &str, offset: f64) -> Problem {
+    let direction = if offset > 0.0 { "ahead of" } else { "behind" };
+    let detail = format!("its clock is at least {:.1} s {direction} Redis' clock: its times are shifted", offset.abs());
+    Problem::new(CLOCK_SKEW_WRITER, instance, detail)
+}
+
+/// Series that lost samples of a window; one whose reading is behind has a problem of its own.
+fn incomplete<'a>(state: &'a SystemState, facts: &'a Facts, keys: &'a Keys) -> impl Iterator<Item = Problem> + 'a {
+    let lags = |series: &SeriesId| facts.series.get(series).and_then(|facts| facts.lag_seconds) != Some(0.0);
+    let lost = state.window_fill.iter().filter(|(_, fill)| **fill < COMPLETE);
+    let lost = lost.filter(move |((series, _), _)| !matches!(series, SeriesId::Rolling(_)) && !lags(series));
+    lost.map(|((series, window), fill)| {
+        let detail = format!(
+            "{:.0} % of the samples of {} were lost to a limit or came too late",
+            (1.0 - fill) * 100.0,
+            window.as_str()
+        );
+        Problem::new(WINDOW_INCOMPLETE, format!("{} {}", key_of(*series, keys), window.as_str()), detail)
+    })
+}
+
 fn key_of(series: SeriesId, keys: &Keys) -> String {
     match series {
         SeriesId::Latency(series) => keys.latency(series),
@@ -141,7 +170,7 @@ mod tests {
                 .map(|problem| format!("{} {}: {}", problem.code.as_str(), problem.subject, problem.detail))
                 .collect()
         };
-        let facts = |ahead, late, lag| SeriesFacts { ahead, late, lag_seconds: Some(lag), restarted: true };
+        let facts = |ahead, late, lag| SeriesFacts { ahead, late, lag_seconds: Some(lag), ..SeriesFacts::default() };
         let table: [(SeriesFacts, &[&str]); 4] = [
             (facts(0, 0, 0.0), &[]),
             (facts(7, 0, 0.0), &["samples_ahead key: 7 samples are dated more than 2 s ahead of Redis' clock"]),

@@ -106,7 +106,7 @@ mod tests {
     #[test]
     fn late_samples_add_up_and_the_rest_is_of_the_last_tick() {
         let telemetry = Telemetry::default();
-        let facts = SeriesFacts { ahead: 3, late: 2, lag_seconds: Some(0.5), restarted: false };
+        let facts = SeriesFacts { ahead: 3, late: 2, lag_seconds: Some(0.5), ..SeriesFacts::default() };
         let found = BTreeMap::from([(SeriesId::Throttling, facts)]);
         telemetry.report_series(&found);
         telemetry.report_series(&found);

@@ -6,6 +6,9 @@ use crate::catalog::Rows;
 use crate::history::Window;
 use crate::platform::facts::{CircuitState, Component, LatencySeries, Pool, Role, RollingSeries};
 
+/// Most instances that have a series of their own: a whole fleet may be off.
+const MOST_WRITERS: usize = 100;
+
 fn count(reading: &Reading<i64>) -> Option<f64> {
     reading.get().map(float)
 }
@@ -149,6 +152,18 @@ pub(super) fn processes(state: &SystemState, rows: &mut Rows<'_>) {
 
 pub(super) fn capacity(state: &SystemState, rows: &mut Rows<'_>) {
     rows.push(&[], count(&state.capacity.total));
+}
+
+pub(super) fn writer_offsets(state: &SystemState, rows: &mut Rows<'_>) {
+    for (instance, offset) in state.writer_offsets.iter().take(MOST_WRITERS) {
+        rows.push(&[instance], *offset);
+    }
+}
+
+pub(super) fn window_fill(state: &SystemState, rows: &mut Rows<'_>) {
+    for ((series, window), fill) in &state.window_fill {
+        rows.push(&[&series.to_string(), window.as_str()], *fill);
+    }
 }
 
 pub(super) fn load(state: &SystemState, rows: &mut Rows<'_>) {

@@ -98,6 +98,9 @@ pub struct SeriesFacts {
     pub ahead: u64,
     /// Entries that came too late to be read, since the last tick.
     pub late: u64,
+    /// Entries that were dropped because history cannot hold as many, and the time of the newest of them.
+    pub dropped: u64,
+    pub dropped_up_to: UnixSeconds,
     /// How far reading is behind the tick, seconds; `None` for a series that no worker writes.
     pub lag_seconds: Option<f64>,
 }

@@ -10,6 +10,7 @@ use redis::Pipeline;
 use super::replies::Replies;
 use super::tail::{Asked, FEW_PAGES, MOST_PAGES, Member, Tail, Taken, Writer};
 use crate::base::clock::UnixSeconds;
+use crate::base::number::count_u64;
 use crate::history::rolling::MOST_POINTS;
 use crate::history::throttling::SHOWN;
 use crate::platform::facts::{
@@ -152,13 +153,15 @@ impl SeriesReader {
                 let points = self.points(holds, key, members);
                 let kept = self.latency.entry(series).or_default();
                 kept.extend(points);
-                self.dropped_before_load += trimmed(kept, self.most, SLACK);
+                let dropped = trimmed(kept, self.most, SLACK, |point| point.at);
+                self.lose(SeriesId::Latency(series), dropped);
             }
             Holds::Rolling(series) => {
                 let points = self.points(holds, key, members);
                 let kept = self.rolling.entry(series).or_default();
                 kept.extend(points);
-                self.dropped_before_load += trimmed(kept, MOST_POINTS, SLACK);
+                let dropped = trimmed(kept, MOST_POINTS, SLACK, |point| point.at);
+                self.lose(SeriesId::Rolling(series), dropped);
             }
             Holds::Throttling => self.keep_events(key, members),
         }
@@ -188,7 +191,8 @@ impl SeriesReader {
         let shown_to = self.throttling.len().saturating_sub(SHOWN);
         let older = self.throttling.get_mut(shown_from..shown_to).unwrap_or_default();
         older.iter_mut().filter_map(|event| event.detail.as_mut()).for_each(|detail| detail.shown = None);
-        self.dropped_before_load += trimmed(&mut self.throttling, self.most, SLACK);
+        let dropped = trimmed(&mut self.throttling, self.most, SLACK, |event| event.at);
+        self.lose(SeriesId::Throttling, dropped);
     }
 
     fn record_malformed(&mut self, kind: InputKind, key: &str, problem: String) {
@@ -199,12 +203,31 @@ impl SeriesReader {
         }
     }
 
+    /// Drops what is beyond the limits.
+    fn trim(&mut self) {
+        let (most, of) = (self.most, |point: &Point| point.at);
+        let latency =
+            self.latency.iter_mut().map(|(series, kept)| (SeriesId::Latency(*series), trimmed(kept, most, 0, of)));
+        let rolling = self
+            .rolling
+            .iter_mut()
+            .map(|(series, kept)| (SeriesId::Rolling(*series), trimmed(kept, MOST_POINTS, 0, of)));
+        let throttling = (SeriesId::Throttling, trimmed(&mut self.throttling, most, 0, |event| event.at));
+        let dropped: Vec<_> = latency.chain(rolling).chain([throttling]).collect();
+        dropped.into_iter().for_each(|(series, dropped)| self.lose(series, dropped));
+    }
+
+    fn lose(&mut self, series: SeriesId, dropped: Dropped) {
+        let Some((entries, newest)) = dropped else { return };
+        self.dropped_before_load += entries;
+        let facts = self.facts.entry(series).or_default();
+        facts.dropped += entries;
+        facts.dropped_up_to = facts.dropped_up_to.max(newest);
+    }
+
     /// Moves what was read since the last call into the facts.
     pub(super) fn drain_into(&mut self, signals: &mut Facts) {
-        self.dropped_before_load += self.latency.values_mut().map(|points| trimmed(points, self.most, 0)).sum::<u64>();
-        self.dropped_before_load +=
-            self.rolling.values_mut().map(|points| trimmed(points, MOST_POINTS, 0)).sum::<u64>();
-        self.dropped_before_load += trimmed(&mut self.throttling, self.most, 0);
+        self.trim();
         self.latency.retain(|_, points| !points.is_empty());
         self.rolling.retain(|_, points| !points.is_empty());
         signals.latency = std::mem::take(&mut self.latency);
@@ -218,14 +241,18 @@ impl SeriesReader {
     }
 }
 
-/// Drops the first entries, which are the oldest, if there are more than `most` and `slack`. Returns their number.
-fn trimmed<T>(entries: &mut Vec<T>, most: usize, slack: usize) -> u64 {
+/// How many entries were dropped, and the time of the newest of them; `None` if none was.
+type Dropped = Option<(u64, UnixSeconds)>;
+
+/// Drops the first entries, which are the oldest, if there are more than `most` and `slack`.
+fn trimmed<T>(entries: &mut Vec<T>, most: usize, slack: usize, at: fn(&T) -> UnixSeconds) -> Dropped {
     let excess = entries.len().saturating_sub(most);
     if excess <= slack {
-        return 0;
+        return None;
     }
+    let newest = entries.get(excess.checked_sub(1)?).map_or(f64::NEG_INFINITY, at);
     entries.drain(..excess);
-    excess as u64
+    Some((count_u64(excess), newest))
 }
 
 impl Holds {
