@@ -16,19 +16,16 @@ use crate::cli::{SnapshotArgs, SnapshotFormat};
 use crate::config::Config;
 use crate::engine::tick::{RecordMode, Tick};
 use crate::outlets::exposition::{self, TextFormat};
-use crate::outlets::routes::UpstreamEnvelope;
+use crate::outlets::routes::{UpstreamEnvelope, problem_list};
+use crate::problems::ProblemRegistry;
 use crate::telemetry::{Observed, Telemetry};
 
 pub(super) fn run(config: &Config, arguments: &SnapshotArgs) -> Result<Exit, CommandError> {
     let now = arguments.at.unwrap_or_else(|| SystemClock.now());
     let tick = block_on(take(config, now, arguments.record))?;
-    for malformed in &tick.malformed {
-        tracing::warn!(key = malformed.key, problem = malformed.problem, "skipped malformed input");
-    }
-    for problem in &tick.state.problems {
-        tracing::warn!(code = problem.code.as_str(), subject = problem.subject, detail = problem.detail, "problem");
-    }
-    print(&render(&tick, now, config, arguments.format))?;
+    let problems = ProblemRegistry::new(config.source.scope().map(ToString::to_string).unwrap_or_default());
+    problems.report("tick", tick.problems(), now);
+    print(&render(&tick, &problems, now, config, arguments.format))?;
     match tick.record_error {
         Some(error) => Err(CommandError::Failed(anyhow!("cannot write the points of the tick: {error}"))),
         None => Ok(Exit::Success),
@@ -42,10 +39,11 @@ async fn take(config: &Config, now: f64, record: bool) -> Result<Tick, CommandEr
     ticker.tick(now, mode).await.map_err(CommandError::NothingCollected)
 }
 
-fn render(tick: &Tick, now: f64, config: &Config, format: SnapshotFormat) -> String {
+fn render(tick: &Tick, problems: &ProblemRegistry, now: f64, config: &Config, format: SnapshotFormat) -> String {
     let state = &tick.state;
     let json = match (format, &tick.answers) {
         (SnapshotFormat::System, _) => json!(tick.payload()),
+        (SnapshotFormat::Problems, _) => problem_list(problems, Some(state.quality)),
         (SnapshotFormat::Combined, Some(answers)) => json!(UpstreamEnvelope::of(answers)),
         (SnapshotFormat::Combined, None) => {
             json!({"timestamp": now, "mode": config.source.mode().as_str(), "system": tick.payload()})
@@ -53,7 +51,8 @@ fn render(tick: &Tick, now: f64, config: &Config, format: SnapshotFormat) -> Str
         (SnapshotFormat::Scalars, _) => scalars(state),
         (SnapshotFormat::Prometheus, _) => {
             let mut samples = catalog::samples(state);
-            let observed = Observed { scope_found: state.scope_found(), ..Observed::default() };
+            let observed =
+                Observed { scope_found: state.scope_found(), snapshot_taken_at: Some(now), ..Observed::default() };
             samples.extend(own::of_snapshot(observed).into_iter().filter(|own| own.metric.key != "kdcube_metrics_up"));
             return exposition::render(&samples, &config.mapping, TextFormat::Text);
         }

@@ -35,6 +35,7 @@ mod once;
 mod platform;
 mod postgres;
 mod postgres_server;
+mod problems;
 mod prometheus;
 mod proxy;
 mod pushgateway;

@@ -28,6 +28,7 @@ const ROUTES: [&str; 19] = [
     "/metrics/export",
     "/api/v1/signals",
     "/api/v1/exports",
+    "/api/v1/problems",
     "/api/events/client",
     "/health",
     "/healthz",
