@@ -185,11 +185,13 @@ pub fn ticker(
     let sampler = |source, gateway: &GatewayConfig, force_environment| {
         let gateway = GatewayStore::new(gateway.clone(), force_environment);
         let sampler = SampleTicker::new(source, gateway, config.instance_id.clone(), config.engine.history_max_samples);
-        Box::new(sampler.with_database(database))
+        let sampler = sampler.with_database(database);
+        Box::new(if clock.is_fixed() { sampler } else { sampler.following_the_source() })
     };
     Ok(match &config.source {
         SourceConfig::Redis { redis, gateway, force_environment } => {
-            let source = Box::new(RedisSource::new(redis.clone(), gateway.scope(), config.engine.history_max_samples));
+            let source =
+                Box::new(RedisSource::new((**redis).clone(), gateway.scope(), config.engine.history_max_samples));
             (sampler(source, gateway, *force_environment), None)
         }
         SourceConfig::Embedded { gateway } => {
@@ -220,7 +222,7 @@ impl Background {
     fn start(config: &Config, station: Station) -> Self {
         let updates = match &config.source {
             SourceConfig::Redis { redis, gateway, .. } => {
-                let watching = watch_gateway_updates(redis.clone(), gateway.scope().clone(), station.updates());
+                let watching = watch_gateway_updates((**redis).clone(), gateway.scope().clone(), station.updates());
                 Some(tokio::spawn(watching))
             }
             SourceConfig::Embedded { .. } | SourceConfig::Proxy(_) => None,

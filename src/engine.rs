@@ -15,4 +15,5 @@ mod snapshot_id;
 mod staleness;
 pub mod station;
 pub mod tick;
+mod tick_clock;
 pub mod tick_report;

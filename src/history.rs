@@ -10,7 +10,9 @@ pub mod throttling;
 use std::collections::{BTreeMap, HashSet};
 
 use crate::base::clock::UnixSeconds;
-use crate::platform::facts::{Facts, LatencySeries, Point, QueueDepth, Role, RollingSeries, SseSample, WorkerId};
+use crate::platform::facts::{
+    Facts, LatencySeries, Point, QueueDepth, Role, RollingSeries, SeriesId, SseSample, WorkerId,
+};
 
 pub use latency::LatencyStats;
 pub use rolling::RollingStats;
@@ -79,6 +81,8 @@ impl History {
     /// Adds a tick's facts and drops what no window reaches any more. Moves the series out of the facts: the first tick
     /// may have millions of entries.
     pub fn absorb(&mut self, signals: &mut Facts, now: UnixSeconds) {
+        let restarted = signals.series.iter().filter(|(_, facts)| facts.restarted);
+        restarted.for_each(|(series, _)| self.forget(*series));
         for (series, points) in std::mem::take(&mut signals.latency) {
             if let Some(kept) = self.latency.get_mut(&series) {
                 kept.extend(points);
@@ -97,6 +101,19 @@ impl History {
         self.absorb_sse(signals);
         self.last_good.absorb(signals, now);
         self.dropped_before_load += signals.dropped_before_load;
+    }
+
+    /// Drops what is kept of a series, which the facts bring again as far as it still exists.
+    fn forget(&mut self, series: SeriesId) {
+        match series {
+            SeriesId::Latency(series) => {
+                self.latency.get_mut(&series).into_iter().for_each(latency::LatencySamples::clear);
+            }
+            SeriesId::Rolling(series) => {
+                self.rolling.get_mut(&series).into_iter().for_each(rolling::RollingPoints::clear);
+            }
+            SeriesId::Throttling => self.throttling.clear(),
+        }
     }
 
     /// Adds the points that this tick computed, and trims their series to an hour, as the platform's writers do.
@@ -167,7 +184,7 @@ impl History {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::platform::facts::ThrottlingEvent;
+    use crate::platform::facts::{SeriesFacts, ThrottlingEvent};
 
     fn point(at: UnixSeconds) -> Point {
         Point { at, value: 1.0 }
@@ -228,6 +245,30 @@ mod tests {
             history.throttling().newest(1005.0).map(|(at, _)| *at).collect()
         };
         assert_eq!(newest, [1001.0]);
+    }
+
+    #[test]
+    fn a_series_that_starts_over_forgets_what_it_held() {
+        let (latency, rolling) = (LatencySeries::TaskExec, RollingSeries::QueueDepth);
+        let facts = |at: f64, restarted| Facts {
+            latency: [(latency, vec![point(at)])].into(),
+            rolling: [(rolling, vec![point(at)])].into(),
+            throttling_events: vec![event(at)],
+            series: [SeriesId::Latency(latency), SeriesId::Rolling(rolling), SeriesId::Throttling]
+                .map(|series| (series, SeriesFacts { restarted }))
+                .into(),
+            ..Facts::default()
+        };
+        let mut history = History::new(10);
+        let mut counts = |at, restarted| {
+            history.absorb(&mut facts(at, restarted), 1000.0);
+            let rolling = history.rolling.values().map(|points| points.len()).sum::<usize>();
+            (history.latency(latency, Window::OneHour).count, rolling, history.throttling().events().len())
+        };
+        assert_eq!(
+            [counts(990.0, false), counts(991.0, false), counts(992.0, true)],
+            [(1, 1, 1), (2, 2, 2), (1, 1, 1)]
+        );
     }
 
     #[test]

@@ -10,8 +10,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use tokio::time::Instant;
+
 use crate::base::clock::UnixSeconds;
 use crate::platform::facts::{Facts, RollingSeries};
+use crate::problems::Problem;
 
 pub use error::SourceError;
 
@@ -22,6 +25,24 @@ pub struct Cost {
     pub round_trips: u64,
     /// Commands in them.
     pub commands: u64,
+}
+
+/// The source's own clock, as it was read last.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ServerClock {
+    pub at: UnixSeconds,
+    /// When it showed that.
+    pub read: Instant,
+    /// Seconds by which `read` may be off.
+    pub uncertainty: f64,
+}
+
+impl ServerClock {
+    /// What it shows now, if it runs as evenly as this machine's timer.
+    #[must_use]
+    pub fn now(&self) -> UnixSeconds {
+        self.at + self.read.elapsed().as_secs_f64()
+    }
 }
 
 /// Whether `record` also saves what the next start needs, beside the points.
@@ -50,6 +71,19 @@ pub trait Source: Send {
         points: &[(RollingSeries, f64)],
         save_state: SaveState,
     ) -> Result<(), SourceError>;
+
+    /// What is wrong with the source itself after a tick, whether it succeeded or failed.
+    fn problems(&self) -> Vec<Problem> {
+        Vec::new()
+    }
+
+    /// The source's own clock, if it has one that can be read.
+    fn server_clock(&self) -> Option<ServerClock> {
+        None
+    }
+
+    /// The series have to be read again from the beginning of their retention: the next `prepare` begins anew.
+    fn read_again(&mut self) {}
 
     /// What the last tick cost, including its `record`.
     fn cost(&self) -> Cost;

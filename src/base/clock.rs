@@ -11,6 +11,11 @@ pub type UnixSeconds = f64;
 pub trait Clock: Send + Sync {
     /// Unix time in seconds.
     fn now(&self) -> UnixSeconds;
+
+    /// Whether it always shows the same time, which then is not compared with other clocks.
+    fn is_fixed(&self) -> bool {
+        false
+    }
 }
 
 /// The system's clock.
@@ -31,5 +36,9 @@ pub struct FixedClock(pub UnixSeconds);
 impl Clock for FixedClock {
     fn now(&self) -> UnixSeconds {
         self.0
+    }
+
+    fn is_fixed(&self) -> bool {
+        true
     }
 }

@@ -33,6 +33,7 @@ static TABLE: &[Metric] = &[
     counter("kdcube_metrics_record_errors_total", Unit::Count, "Ticks whose points could not be written to the rolling series", &[], NEVER, |s, rows| rows.push(&[], float_u64(s.ticks.record_errors))),
     gauge("kdcube_metrics_redis_round_trips", Unit::Count, "Redis round trips in the last tick", &[], NEVER, |s, rows| rows.push(&[], float_u64(s.ticks.round_trips))),
     gauge("kdcube_metrics_redis_commands", Unit::Count, "Redis commands in the last tick", &[], NEVER, |s, rows| rows.push(&[], float_u64(s.ticks.commands))),
+    gauge("kdcube_metrics_clock_offset_seconds", Unit::Seconds, "This server's clock minus Redis' clock; ages and windows go by Redis'", &[], "Redis' clock cannot be read, or in another mode", |s, rows| rows.push(&[], s.sources.clock_offset_seconds)),
     gauge("kdcube_metrics_upstream_up", Unit::Count, "1 if the last request to the upstream succeeded, 0 if it failed; proxy mode only", UPSTREAM, NO_PROXY, read::upstream_up),
     gauge("kdcube_metrics_upstream_payload_age_seconds", Unit::Seconds, "Age of an upstream's newest payload by the payload's own timestamp; proxy mode only", UPSTREAM, "not in proxy mode, or the payload has no timestamp", read::upstream_payload_age),
     counter("kdcube_metrics_upstream_requests_total", Unit::Count, "Requests to an upstream by result, one per tick; proxy mode only", &["upstream", "result"], NO_PROXY, read::upstream_requests),

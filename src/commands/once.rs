@@ -45,7 +45,7 @@ async fn once(config: &Config, arguments: &OnceArgs) -> Result<Exit, CommandErro
         Err(error) => return Err(nothing_collected(error, now)),
     };
     TickReporter::new(Arc::clone(&telemetry)).report(Ok(&tick), record, now);
-    let snapshot = Snapshot { id: RunId::random().snapshot(1), taken_at: now, taken, state: tick.state };
+    let snapshot = Snapshot { id: RunId::random().snapshot(1), taken_at: tick.at, taken, state: tick.state };
     let batch = ExportBatch::of(&snapshot);
     if arguments.dry_run {
         print(&previews(config, arguments, &exports, &batch))?;

@@ -12,7 +12,6 @@ use super::snapshot::{Publisher, RunId, Snapshot, TickStatus};
 use super::tick::{RecordMode, Tick, Ticker};
 use super::tick_report::{self, TickReporter};
 use crate::base::clock::Clock;
-use crate::base::clock::UnixSeconds;
 use crate::platform::facts::InputKind;
 use crate::sources::SourceError;
 use crate::telemetry::Telemetry;
@@ -77,18 +76,19 @@ impl Collector {
     async fn tick(&mut self, record: RecordMode, mut waiters: Vec<oneshot::Sender<()>>) {
         let began = Instant::now();
         self.tick_status(began, Some(began + self.ticker.time_limit()));
-        let now = self.clock.now();
         let result = match self.prepare(began).await {
             // Dropping the waiters wakes them: there is no fresher snapshot yet.
             Ok(false) => return,
-            Ok(true) => self.ticker.tick(now, record).await,
+            Ok(true) => self.ticker.tick(self.clock.now(), record).await,
             Err(error) => Err(error),
         };
         self.telemetry.tick_finished(result.is_ok(), began.elapsed());
-        self.reporter.report(result.as_ref(), record, now);
+        let after = self.clock.now();
+        self.reporter.report(result.as_ref(), record, after);
+        self.telemetry.problems().report("source", self.ticker.problems(), after);
         self.up = result.is_ok();
         if let Ok(tick) = result {
-            self.publish(&tick, now, began);
+            self.publish(&tick, began);
         }
         self.tick_status(began, None);
         waiters.extend(std::iter::from_fn(|| self.publisher.try_next_refresh()));
@@ -113,7 +113,7 @@ impl Collector {
         self.publisher.tick_status(TickStatus { tick_began, must_end_by, up: self.up });
     }
 
-    fn publish(&mut self, tick: &Tick, now: UnixSeconds, began: Instant) {
+    fn publish(&mut self, tick: &Tick, began: Instant) {
         self.ticks += 1;
         let id = self.run.snapshot(self.ticks);
         tick_report::log(&id.to_string(), tick, began.elapsed());
@@ -124,7 +124,7 @@ impl Collector {
                 "ready: there is a first snapshot"
             );
         }
-        let snapshot = Snapshot { id, taken_at: now, taken: began, state: Arc::clone(&tick.state) };
+        let snapshot = Snapshot { id, taken_at: tick.at, taken: began, state: Arc::clone(&tick.state) };
         self.publisher.publish(Arc::new(snapshot));
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::time::Instant;
 
 use super::tick::{RecordMode, Tick, Ticker};
 use crate::analysis::state::{Cause, Reading};
@@ -14,8 +15,10 @@ use crate::base::clock::UnixSeconds;
 use crate::engine::database::Database;
 use crate::engine::gateway_store::GatewayStore;
 use crate::engine::scope_watch::ScopeWatch;
+use crate::engine::tick_clock::TickClock;
 use crate::history::History;
 use crate::platform::facts::RollingSeries;
+use crate::problems::Problem;
 use crate::sources::{SaveState, Source, SourceError};
 
 /// Turns facts into states.
@@ -27,6 +30,7 @@ pub struct SampleTicker {
     database: Option<Database>,
     instance_id: String,
     scope_watch: ScopeWatch,
+    clock: TickClock,
 }
 
 impl SampleTicker {
@@ -40,6 +44,7 @@ impl SampleTicker {
             database: None,
             instance_id,
             scope_watch: ScopeWatch::default(),
+            clock: TickClock::default(),
         }
     }
 
@@ -47,6 +52,13 @@ impl SampleTicker {
     #[must_use]
     pub fn with_database(mut self, database: Option<Database>) -> Self {
         self.database = database;
+        self
+    }
+
+    /// The same, going by the source's clock where it has one, and watching this machine's.
+    #[must_use]
+    pub fn following_the_source(mut self) -> Self {
+        self.clock.follow_source();
         self
     }
 
@@ -83,7 +95,12 @@ impl Ticker for SampleTicker {
     }
 
     async fn prepare(&mut self, now: UnixSeconds) -> Result<bool, SourceError> {
-        self.source.prepare(now).await
+        let expected = self.clock.expected(now, self.source.server_clock());
+        self.source.prepare(expected).await
+    }
+
+    fn problems(&self) -> Vec<Problem> {
+        self.source.problems()
     }
 
     fn time_limit(&self) -> Duration {
@@ -91,7 +108,14 @@ impl Ticker for SampleTicker {
     }
 
     async fn tick(&mut self, now: UnixSeconds, mode: RecordMode) -> Result<Tick, SourceError> {
-        let mut facts = self.source.collect(now).await?;
+        let began = Instant::now();
+        let expected = self.clock.expected(now, self.source.server_clock());
+        let mut facts = self.source.collect(expected).await?;
+        let time = self.clock.settle(now, began, self.source.server_clock());
+        let (now, mode) = (time.now, if time.jumped { RecordMode::No } else { mode });
+        if time.jumped {
+            self.source.read_again();
+        }
         let malformed = self.gateway.apply_saved(&facts.saved_gateway_config, now);
         facts.malformed.extend(malformed);
         let is_scope_found = self.scope_watch.observe(&facts);
@@ -112,7 +136,9 @@ impl Ticker for SampleTicker {
         let record_error = record(&mut self.history, self.source.as_mut(), now, &points, mode).await;
         let mut state = analysis.finish(&self.history);
         state.problems.extend(self.gateway.problems(now));
+        state.problems.extend(self.clock.problems());
         Ok(Tick {
+            at: now,
             state: Arc::new(state),
             upstream_payload: None,
             malformed: std::mem::take(&mut facts.malformed),
@@ -122,6 +148,7 @@ impl Ticker for SampleTicker {
             dropped: self.history.dropped(),
             cost: self.source.cost(),
             answers: None,
+            clock_offset: self.clock.offset(),
         })
     }
 }

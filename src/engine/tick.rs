@@ -12,6 +12,7 @@ use crate::base::clock::UnixSeconds;
 use crate::engine::gateway_store::GatewayStatus;
 use crate::payload::{self, shapes::SystemPayload};
 use crate::platform::facts::{InputKind, Malformed};
+use crate::problems::Problem;
 use crate::sources::proxy::UpstreamReplies;
 use crate::sources::{Cost, SourceError};
 
@@ -25,6 +26,11 @@ pub trait Ticker: Send {
     /// The source could not be read.
     async fn prepare(&mut self, _now: UnixSeconds) -> Result<bool, SourceError> {
         Ok(true)
+    }
+
+    /// What is wrong with the source itself after a tick, whether it succeeded or failed.
+    fn problems(&self) -> Vec<Problem> {
+        Vec::new()
     }
 
     /// The longest that a tick takes by the source's own time limits.
@@ -48,6 +54,8 @@ pub trait Ticker: Send {
 /// The result of one tick.
 #[derive(Debug, Default)]
 pub struct Tick {
+    /// The time of the tick: by the source's clock, where it has one.
+    pub at: UnixSeconds,
     pub state: Arc<SystemState>,
     /// What upstreams sent, merged, in proxy mode: more than its state holds.
     pub upstream_payload: Option<Box<SystemPayload>>,
@@ -65,6 +73,8 @@ pub struct Tick {
     pub cost: Cost,
     /// What upstreams replied, in proxy mode.
     pub answers: Option<Arc<UpstreamReplies>>,
+    /// This machine's clock minus the source's, seconds; `None` where the source's cannot be read.
+    pub clock_offset: Option<f64>,
 }
 
 impl Tick {

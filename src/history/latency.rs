@@ -59,6 +59,12 @@ impl LatencySamples {
         }
     }
 
+    /// Drops all samples.
+    pub(super) fn clear(&mut self) {
+        self.samples.clear();
+        (self.starts, self.end, self.stale) = ([0; WINDOWS], 0, true);
+    }
+
     /// Adds samples in any order; each must be new, but two may be equal. They count from the next [`Self::advance`].
     pub(super) fn extend(&mut self, mut points: Vec<Point>) {
         let oldest = self.now - Window::OneHour.seconds();

@@ -50,6 +50,15 @@ impl RollingPoints {
         self.points.drain(..old);
     }
 
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.points.len()
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.points.clear();
+    }
+
     pub(super) const fn dropped(&self) -> u64 {
         self.dropped
     }

@@ -70,6 +70,13 @@ impl Throttling {
         self.dropped
     }
 
+    /// Drops all events.
+    pub(super) fn clear(&mut self) {
+        self.events.clear();
+        self.shown.clear();
+        self.texts.clear();
+    }
+
     /// Adds events, drops what no period reaches, and the oldest beyond the limit.
     pub(super) fn absorb(&mut self, events: Vec<ThrottlingEvent>, now: UnixSeconds) {
         events.into_iter().for_each(|event| self.add(event));

@@ -21,7 +21,7 @@ pub use circuit::{Circuit, CircuitFacts, CircuitState};
 pub use input::{InputKind, Malformed, Unreadable};
 pub use process::{Component, Departed, HealthWord, Heartbeat, Pool, PoolUse, Pools};
 pub use queue::{PerRole, QueueAnalytics, QueueDepth, Role};
-pub use series::{LatencySeries, Point, RollingSeries};
+pub use series::{LatencySeries, Point, RollingSeries, SeriesFacts, SeriesId};
 pub use sse::{SseSample, WorkerId};
 pub use throttling::{ThrottlingDetail, ThrottlingEvent};
 
@@ -45,6 +45,9 @@ pub struct Facts {
     pub latency: BTreeMap<LatencySeries, Vec<Point>>,
     pub rolling: BTreeMap<RollingSeries, Vec<Point>>,
     pub throttling_events: Vec<ThrottlingEvent>,
+    /// A series without an entry has nothing to say; not part of a recording, which begins with the whole retention.
+    #[serde(skip)]
+    pub series: BTreeMap<SeriesId, SeriesFacts>,
     /// `%Y-%m-%d_%H` → requests.
     pub hourly_requests: BTreeMap<String, i64>,
     pub circuits: BTreeMap<Circuit, CircuitFacts>,

@@ -3,15 +3,19 @@
 //! This file has the order of a tick. `link` holds the connection, `stream` its transport, `truncate` bounds its values;
 //! `fleet` reads processes, `series` the series (each by `tail`), `state` the small facts.
 
+pub mod address;
 pub mod config;
 pub(crate) mod errors;
 mod fleet;
+mod handshake;
 pub(crate) mod link;
 mod parts;
 pub mod probe;
 mod recent;
 mod replies;
+mod sentinel;
 mod series;
+mod server_time;
 mod sse_cache;
 mod state;
 mod stream;
@@ -23,19 +27,21 @@ mod values;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use redis::Pipeline;
+use redis::{Pipeline, Value};
 
 use self::errors::{error_text, first_refusal, server_refusal};
 use self::fleet::{FleetQuery, FleetReader, FleetReplies};
 use self::link::Link;
 use self::replies::Replies;
 use self::series::SeriesReader;
+use self::server_time::ServerTime;
 use self::sse_cache::SseCountCache;
-use super::{Cost, SaveState, Source, SourceError};
+use super::{Cost, SaveState, ServerClock, Source, SourceError};
 use crate::base::clock::UnixSeconds;
 use crate::platform::facts::{Facts, RollingSeries, Scope};
 use crate::platform::keys::Keys;
 use crate::platform::python::python_float;
+use crate::problems::Problem;
 use crate::sources::redis::config::RedisConfig;
 
 /// The rolling series are kept this long, as the platform's writers keep theirs.
@@ -49,6 +55,7 @@ const REQUESTS: u32 = 5;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Prepared {
     Nothing,
+    Clock,
     Series,
     All,
 }
@@ -61,6 +68,7 @@ pub struct RedisSource {
     fleet: FleetReader,
     series: SeriesReader,
     sse_cache: SseCountCache,
+    server_time: ServerTime,
     prepared: Prepared,
     /// No tick has succeeded yet.
     first: bool,
@@ -80,6 +88,7 @@ impl RedisSource {
             fleet: FleetReader::new(),
             series,
             sse_cache: SseCountCache::default(),
+            server_time: ServerTime::default(),
             prepared: Prepared::Nothing,
             first: true,
             cost: Cost::default(),
@@ -89,10 +98,32 @@ impl RedisSource {
     /// One round trip. An error that concerns the whole server is an error; that of one key is a reply.
     async fn ask(&mut self, pipeline: &Pipeline, optional: Option<usize>) -> Result<Replies, SourceError> {
         let values = self.link.run(pipeline).await?;
+        self.accept(values, optional.as_slice()).map(Replies::new)
+    }
+
+    /// The same, and Redis' clock is read last.
+    async fn ask_with_time(&mut self, mut pipeline: Pipeline, optional: Option<usize>) -> Result<Replies, SourceError> {
+        let time_at = pipeline.len();
+        pipeline.cmd("TIME");
+        let values = self.link.run(&pipeline).await?;
+        let optional: Vec<usize> = optional.into_iter().chain([time_at]).collect();
+        let mut values = self.accept(values, &optional)?;
+        self.server_time.take(values.pop().as_ref(), self.link.round_trip());
+        Ok(Replies::new(values))
+    }
+
+    fn accept(&self, values: Vec<Value>, optional: &[usize]) -> Result<Vec<Value>, SourceError> {
         match server_refusal(&values, optional) {
             Some(error) => Err(self.link.refused(error)),
-            None => Ok(Replies::new(values)),
+            None => Ok(values),
         }
+    }
+
+    /// Reads Redis' clock before the series, whose ranges go by it.
+    async fn read_clock(&mut self) -> Result<(), SourceError> {
+        self.ask_with_time(Pipeline::new(), None).await?;
+        self.prepared = Prepared::Clock;
+        Ok(())
     }
 
     /// Reads the next pages of every series' retention: only a few, to keep each command short.
@@ -102,7 +133,7 @@ impl RedisSource {
         let mut replies = self.ask(&pipeline, None).await?;
         self.series.take(asked, now, &mut replies);
         if !self.series.is_behind() {
-            self.prepared = Prepared::Series;
+            self.prepared = if self.first { Prepared::Series } else { Prepared::All };
         }
         Ok(())
     }
@@ -135,7 +166,7 @@ impl RedisSource {
         if self.first {
             SseCountCache::ask(&self.keys, &mut pipeline);
         }
-        let mut replies = self.ask(&pipeline, round.scan_at()).await?;
+        let mut replies = self.ask_with_time(pipeline, round.scan_at()).await?;
         self.fleet.take(&self.keys, &round, &mut replies, reading);
         state::take(&self.keys, &mut replies, signals);
         self.series.take(asked, now, &mut replies);
@@ -191,7 +222,8 @@ impl RedisSource {
 impl Source for RedisSource {
     async fn prepare(&mut self, now: UnixSeconds) -> Result<bool, SourceError> {
         match self.prepared {
-            Prepared::Nothing => self.load_series(now).await?,
+            Prepared::Nothing => self.read_clock().await?,
+            Prepared::Clock => self.load_series(now).await?,
             Prepared::Series => self.scan().await?,
             Prepared::All => {}
         }
@@ -238,6 +270,19 @@ impl Source for RedisSource {
         let (points, sse_cache) = values.split_at(of_points.min(values.len()));
         self.sse_cache.written(first_refusal(sse_cache).map(error_text), now);
         first_refusal(points).map_or(Ok(()), |error| Err(self.link.refused(error)))
+    }
+
+    fn problems(&self) -> Vec<Problem> {
+        self.link.problems()
+    }
+
+    fn server_clock(&self) -> Option<ServerClock> {
+        self.server_time.clock()
+    }
+
+    fn read_again(&mut self) {
+        self.series.read_again();
+        self.prepared = Prepared::Clock;
     }
 
     fn cost(&self) -> Cost {

@@ -19,6 +19,8 @@ pub struct SourceCounts {
     pub dropped_samples: u64,
     /// Failed reads of PostgreSQL's `max_connections`; `None` if it is not queried.
     pub postgres_errors: Option<u64>,
+    /// This machine's clock minus the source's, seconds.
+    pub clock_offset_seconds: Option<f64>,
     /// Skipped inputs by kind; kinds that never occurred are missing.
     pub malformed: BTreeMap<InputKind, u64>,
 }
@@ -32,6 +34,11 @@ impl Telemetry {
     /// Samples that the history dropped since the start.
     pub fn set_dropped(&self, samples: u64) {
         locked(&self.sources).dropped_samples = samples;
+    }
+
+    /// How far this machine's clock is off the source's, as of the last tick.
+    pub fn set_clock_offset(&self, seconds: Option<f64>) {
+        locked(&self.sources).clock_offset_seconds = seconds;
     }
 
     /// PostgreSQL is queried: its series starts at 0.

@@ -55,7 +55,11 @@ fn heartbeat(instance: &str, service: &str, pid: i64, at: f64) -> [Vec<String>; 
 }
 
 pub(crate) fn beat(server: &RedisServer, instance: &str, service: &str, pid: i64) {
-    for command in heartbeat(instance, service, pid, NOW - 1.0) {
+    beat_at(server, instance, service, pid, NOW - 1.0);
+}
+
+pub(crate) fn beat_at(server: &RedisServer, instance: &str, service: &str, pid: i64, at: f64) {
+    for command in heartbeat(instance, service, pid, at) {
         run(server, &[&command.iter().map(String::as_str).collect::<Vec<_>>()]);
     }
 }

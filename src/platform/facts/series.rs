@@ -71,6 +71,21 @@ impl RollingSeries {
     }
 }
 
+/// Any series that is followed from tick to tick.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum SeriesId {
+    Latency(LatencySeries),
+    Rolling(RollingSeries),
+    Throttling,
+}
+
+/// What a tick found out about a series, besides its new entries.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct SeriesFacts {
+    /// The entries of this tick are all that the source holds: those of earlier ticks are gone, or come again.
+    pub restarted: bool,
+}
+
 impl fmt::Display for RollingSeries {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -3,21 +3,23 @@
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType};
-use redis::{
-    AsyncConnectionConfig, Client, ConnectionAddr, Pipeline, RedisConnectionInfo, RedisError, ServerError, TlsMode,
-    Value,
-};
-use secrecy::ExposeSecret;
+use redis::{AsyncConnectionConfig, Pipeline, RedisConnectionInfo, ServerError, Value};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
-use super::errors;
+use super::address::Place;
+use super::errors::{self, ConnectError};
 use super::stream::{self, Stream};
 use super::truncate::{ByteBudget, TruncatingStream};
+use super::{handshake, sentinel};
 use crate::base::backoff::Backoff;
-use crate::sources::redis::config::{RedisConfig, SentinelAddress};
+use crate::problems::code::code;
+use crate::problems::{Problem, ProblemCode};
+use crate::sources::redis::config::RedisConfig;
 use crate::sources::{Cost, SourceError};
+use crate::tls::stream_client::StreamClient;
+
+const RELOAD_FAILED: ProblemCode = code("reload_failed");
 
 /// Pauses between attempts to connect.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -31,6 +33,8 @@ pub(crate) struct Link {
     /// No attempt before this.
     not_before: Option<Instant>,
     cost: Cost,
+    /// Duration of the last successful round trip.
+    round_trip: Duration,
 }
 
 /// A connection and the task that drives it.
@@ -55,12 +59,24 @@ impl Link {
             backoff: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE),
             not_before: None,
             cost: Cost { round_trips: 0, commands: 0 },
+            round_trip: Duration::ZERO,
         }
+    }
+
+    /// What is wrong with the connection now.
+    pub(super) fn problems(&self) -> Vec<Problem> {
+        let clients = [&self.config.tls, &self.config.sentinel_tls].into_iter().flatten();
+        let failure = clients.filter_map(StreamClient::failure).next();
+        failure.map(|failure| Problem::new(RELOAD_FAILED, "redis_tls", failure)).into_iter().collect()
     }
 
     /// The cost since the last call of [`Self::reset_cost`].
     pub(super) const fn cost(&self) -> Cost {
         self.cost
+    }
+
+    pub(super) const fn round_trip(&self) -> Duration {
+        self.round_trip
     }
 
     pub(super) const fn reset_cost(&mut self) {
@@ -76,7 +92,9 @@ impl Link {
         let limit = self.config.timeout;
         let connection = self.connection().await?;
         connection.budget.renew();
+        let sent = Instant::now();
         let answer = timeout(limit, connection.redis.send_packed_commands(commands, 0, commands.len())).await;
+        self.round_trip = sent.elapsed();
         self.cost.round_trips += 1;
         self.cost.commands += commands.len() as u64;
         match answer {
@@ -118,14 +136,11 @@ impl Link {
         if let Some(retry_in) = retry_in.filter(|left| !left.is_zero()) {
             return Err(SourceError::BackingOff { server: self.server(), retry_in });
         }
-        let limit = self.config.timeout;
+        let limit = self.config.connect_timeout;
         let error = match timeout(limit, connect(&self.config)).await {
             Ok(Ok(connection)) => return Ok(connection),
-            Ok(Err(error)) => errors::not_connected(self.server(), &error),
-            Err(_) => {
-                let cause = format!("no connection within {limit:?}");
-                SourceError::Unreachable { server: self.server(), cause, advice: errors::RUNNING }
-            }
+            Ok(Err(error)) => error.of_server(self.server()),
+            Err(_) => errors::no_connection(self.server(), limit, self.config.tls.as_ref()),
         };
         self.lost();
         Err(error)
@@ -138,49 +153,35 @@ impl Link {
     }
 }
 
-/// The transport to the configured address, which truncates long values, with the credentials kept separately.
+/// The transport to the configured address, which truncates long values, logged in. A name is resolved anew, and sentinels
+/// are asked anew for the primary.
 pub(super) async fn open(
     config: &RedisConfig,
-) -> Result<(TruncatingStream<Box<dyn Stream>>, ByteBudget, RedisConnectionInfo), RedisError> {
-    let client = client(config).await?;
-    let info = client.get_connection_info();
-    let (stream, budget) = TruncatingStream::new(stream::open(info.addr()).await?);
-    // Old servers do not have that command, and a user may lack the permission.
-    Ok((stream, budget, info.redis_settings().clone().set_skip_set_lib_name()))
+) -> Result<(TruncatingStream<Box<dyn Stream>>, ByteBudget), ConnectError> {
+    let tls = config.tls.as_ref();
+    let stream = match &config.address.place {
+        Place::Tcp(host) => stream::tcp(host, tls).await,
+        Place::Unix(path) => stream::unix(path).await,
+        Place::Sentinels(group) => stream::tcp(&sentinel::primary(config, group).await?, tls).await,
+    };
+    let stream = stream.map_err(|error| ConnectError::of_stream(error, tls))?;
+    let (mut stream, budget) = TruncatingStream::new(stream);
+    let greeted = handshake::greet(&mut stream, &config.address.user, config.address.database, &config.client_name);
+    let has_identity = config.address.tls.as_ref().is_some_and(|tls| tls.identity.is_some());
+    greeted.await.map_err(|error| ConnectError::of_handshake(error, tls, has_identity))?;
+    Ok((stream, budget))
 }
 
-/// A client for the configured address; with sentinels, for the master they name at this moment.
-async fn client(config: &RedisConfig) -> Result<Client, RedisError> {
-    crate::tls::use_ring();
-    match config.sentinel() {
-        Some(address) => sentinel(&address)?.async_get_client().await,
-        None => Client::open(config.url.expose_secret()),
-    }
+/// What the library sends first: nothing, [`open`] has logged in.
+pub(super) fn library_settings() -> RedisConnectionInfo {
+    RedisConnectionInfo::default().set_skip_set_lib_name()
 }
 
-async fn connect(config: &RedisConfig) -> Result<RedisConnection, RedisError> {
-    let (stream, budget, user) = open(config).await?;
+async fn connect(config: &RedisConfig) -> Result<RedisConnection, ConnectError> {
+    let (stream, budget) = open(config).await?;
     // `run` has its own limit: after the library's, a late answer would be taken for the next one.
     let settings = AsyncConnectionConfig::new().set_response_timeout(None);
-    let (mut redis, driver) = MultiplexedConnection::new_with_config(&user, stream, settings).await?;
-    let connection = RedisConnection { redis: redis.clone(), budget, driver: tokio::spawn(driver) };
-    // A user may lack this permission: reading works without it.
-    let _ = redis::cmd("CLIENT").arg("SETNAME").arg(&config.client_name).query_async::<()>(&mut redis).await;
-    Ok(connection)
-}
-
-fn sentinel(address: &SentinelAddress) -> Result<SentinelClient, RedisError> {
-    let sentinels = address.sentinels.iter().map(|(host, port)| ConnectionAddr::Tcp(host.clone(), *port));
-    let mut builder = SentinelClientBuilder::new(sentinels, &address.master, SentinelServerType::Master)?
-        .set_client_to_redis_db(address.database);
-    if let Some(username) = &address.username {
-        builder = builder.set_client_to_redis_username(username);
-    }
-    if let Some(password) = &address.password {
-        builder = builder.set_client_to_redis_password(password.expose_secret());
-    }
-    if address.tls {
-        builder = builder.set_client_to_redis_tls_mode(TlsMode::Secure);
-    }
-    builder.build()
+    let opened = MultiplexedConnection::new_with_config(&library_settings(), stream, settings).await;
+    let (redis, driver) = opened.map_err(|error| ConnectError::text(error.to_string()))?;
+    Ok(RedisConnection { redis, budget, driver: tokio::spawn(driver) })
 }

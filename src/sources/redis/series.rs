@@ -13,7 +13,8 @@ use crate::base::clock::UnixSeconds;
 use crate::history::rolling::MOST_POINTS;
 use crate::history::throttling::SHOWN;
 use crate::platform::facts::{
-    Facts, InputKind, LatencySeries, Malformed, Point, RollingSeries, ThrottlingEvent, Unreadable,
+    Facts, InputKind, LatencySeries, Malformed, Point, RollingSeries, SeriesFacts, SeriesId, ThrottlingEvent,
+    Unreadable,
 };
 use crate::platform::keys::Keys;
 use crate::platform::parse;
@@ -44,6 +45,7 @@ pub(super) struct SeriesReader {
     malformed: Vec<Malformed>,
     unlisted: BTreeMap<InputKind, u64>,
     dropped_before_load: u64,
+    facts: BTreeMap<SeriesId, SeriesFacts>,
     /// Series that the last read could not read.
     unreadable: BTreeSet<Unreadable>,
 }
@@ -64,8 +66,21 @@ impl SeriesReader {
             malformed: Vec::new(),
             unlisted: BTreeMap::new(),
             dropped_before_load: 0,
+            facts: BTreeMap::new(),
             unreadable: BTreeSet::new(),
         }
+    }
+
+    /// Forgets what was read: the next reads return the whole retention again.
+    pub(super) fn read_again(&mut self) {
+        for (holds, tail) in &mut self.tails {
+            if tail.restart() {
+                self.facts.entry(holds.id()).or_default().restarted = true;
+            }
+        }
+        self.latency.clear();
+        self.rolling.clear();
+        self.throttling.clear();
     }
 
     /// Whether the last read left entries for the next.
@@ -166,6 +181,7 @@ impl SeriesReader {
         signals.latency = std::mem::take(&mut self.latency);
         signals.rolling = std::mem::take(&mut self.rolling);
         signals.throttling_events = std::mem::take(&mut self.throttling);
+        signals.series = std::mem::take(&mut self.facts);
         signals.unreadable.extend(&self.unreadable);
         signals.malformed.append(&mut self.malformed);
         signals.malformed_unlisted = std::mem::take(&mut self.unlisted);
@@ -184,6 +200,14 @@ fn trimmed<T>(entries: &mut Vec<T>, most: usize, slack: usize) -> u64 {
 }
 
 impl Holds {
+    const fn id(self) -> SeriesId {
+        match self {
+            Self::Latency(series) => SeriesId::Latency(series),
+            Self::Rolling(series) => SeriesId::Rolling(series),
+            Self::Throttling => SeriesId::Throttling,
+        }
+    }
+
     /// What is unknown if it cannot be read. The rolling series' own points are in history in any case.
     const fn fact(self) -> Option<Unreadable> {
         match self {

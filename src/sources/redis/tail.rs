@@ -46,6 +46,7 @@ pub(super) struct Tail {
     /// Pages of the next read: as many as the last one needed, or more if it ran out of them.
     pages: usize,
     recent: Recent,
+    has_returned: bool,
     /// Late members were noticed: the next read covers the whole horizon.
     reread: bool,
     /// The score of the newest member that is too long. Reading continues behind it: otherwise the overlap would transfer
@@ -83,6 +84,7 @@ impl Tail {
             most_pages,
             pages: 1,
             recent: Recent::default(),
+            has_returned: false,
             reread: false,
             oversized_at: None,
         }
@@ -100,6 +102,13 @@ impl Tail {
     /// Records a member that this server wrote itself: it is not returned.
     pub(super) fn wrote(&mut self, member: &[u8], score: UnixSeconds) {
         self.recent.is_new(member, score);
+    }
+
+    /// Forgets what was read: the next read begins with the whole retention. Whether anything had been returned.
+    pub(super) fn restart(&mut self) -> bool {
+        let returned = self.has_returned;
+        *self = Self::new(std::mem::take(&mut self.key), self.retention, self.most_pages);
+        returned
     }
 
     /// Adds this tick's commands to a pipeline.
@@ -165,6 +174,7 @@ impl Tail {
         self.oversized_at = oversized_at.map_or(self.oversized_at, |(_, score)| Some(*score));
         self.advance(asked, now, &members);
         members.retain(|(member, score)| self.recent.is_new(member, *score));
+        self.has_returned |= !members.is_empty();
         if let Some(cursor) = self.cursor {
             self.recent.forget(cursor - HORIZON);
         }
