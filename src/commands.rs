@@ -4,18 +4,21 @@ mod catalog;
 mod check;
 mod compare;
 mod demo;
+mod environment;
 mod error;
 mod exit;
 mod healthcheck;
 mod once;
 mod serve;
 mod settings;
+mod signals;
 mod simulate;
 mod snapshot;
 
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
 
+pub use self::environment::without_blank_variables;
 use self::error::CommandError;
 pub use self::exit::Exit;
 use crate::cli::{Action, Cli, OnceArgs};
@@ -52,7 +55,11 @@ fn run_command(cli: Cli, environment: impl Iterator<Item = (OsString, OsString)>
     let warnings = Config::warnings(&settings);
     match (action, config) {
         (Action::Check, config) => check::run(config, settings, &warnings),
-        (_, None) => Err(CommandError::Configuration(settings.into_errors())),
+        (_, None) => {
+            let warning = |text: &String| format!("kdcube-metrics: warning: {text}\n");
+            logging::print_error(warnings.iter().map(warning).collect::<String>().as_bytes());
+            Err(CommandError::Configuration(settings.into_errors()))
+        }
         (action, Some(config)) => run_configured(action, config, (settings.into_layers(), sources), &warnings),
     }
 }
@@ -87,7 +94,10 @@ fn init_logging(config: &Config) -> Result<(), CommandError> {
 /// What settings are read from, beside descriptor files.
 fn sources(cli: &Cli, environment: impl Iterator<Item = (OsString, OsString)>) -> Result<Sources, SettingError> {
     let environment = environment.filter_map(variable).collect::<Result<Variables, SettingError>>()?;
-    let env_file = cli.env_file.as_deref().map_or_else(|| Ok(EnvFile::default()), read_env_file)?;
+    let env_file = match cli.env_file.as_deref() {
+        Some(path) => read_env_file(path, &environment)?,
+        None => EnvFile::default(),
+    };
     Ok(Sources { flags: cli.flags.clone(), environment, env_file })
 }
 

@@ -106,7 +106,8 @@ impl Config {
         let ignored = |name: &String| format!("{name} is not a setting of this version and is ignored");
         let descriptors = settings.descriptors().map_or(&[][..], Descriptors::warnings);
         let unused = descriptors.iter().map(ToString::to_string);
-        settings.unknown().iter().map(ignored).chain(settings.warnings().iter().cloned()).chain(unused).collect()
+        let recorded = settings.layer_warnings().iter().chain(settings.warnings()).cloned();
+        settings.unknown().iter().map(ignored).chain(recorded).chain(unused).collect()
     }
 }
 

@@ -6,6 +6,7 @@ use kdcube_metrics::cli::Cli;
 use kdcube_metrics::commands;
 
 fn main() -> ExitCode {
+    commands::without_blank_variables(std::env::args_os(), std::env::vars_os());
     match Cli::parse_arguments(std::env::args_os()) {
         Ok(cli) => commands::run(cli, std::env::vars_os()).into(),
         Err(error) => {

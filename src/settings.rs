@@ -7,6 +7,7 @@ mod env_file;
 mod error;
 mod follow;
 mod layers;
+mod quotes;
 mod reader;
 pub mod table;
 mod values;

@@ -5,14 +5,24 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
+use std::sync::LazyLock;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
 use crate::base::files;
 
 /// Time between two polls.
 pub(crate) const POLL_INTERVAL: Duration = Duration::from_secs(2);
+
+/// Requests to poll now. Global as signals are, which request it.
+static POLL_REQUESTS: LazyLock<watch::Sender<()>> = LazyLock::new(|| watch::Sender::new(()));
+
+/// Makes every watcher poll now.
+pub(crate) fn poll_all() {
+    POLL_REQUESTS.send_replace(());
+}
 
 type Load<T> = dyn Fn() -> Result<T, Vec<String>> + Send + Sync;
 
@@ -55,8 +65,12 @@ impl<T: Send + 'static> FileWatcher<T> {
     pub(crate) async fn follow(mut self, mut on_change: impl FnMut(Result<T, Vec<String>>)) {
         let mut polls = tokio::time::interval(POLL_INTERVAL);
         polls.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut requests = POLL_REQUESTS.subscribe();
         loop {
-            polls.tick().await;
+            tokio::select! {
+                _ = polls.tick() => {},
+                Ok(()) = requests.changed() => {},
+            }
             // A slow file system must not block the runtime's few threads.
             let polled = tokio::task::spawn_blocking(move || {
                 let change = self.poll();
@@ -195,6 +209,21 @@ mod tests {
         let following = tokio::spawn(watcher.follow(move |change| out.send(change).unwrap()));
         let change = tokio::task::spawn_blocking(move || changes.recv_timeout(Duration::from_secs(10)));
         assert_eq!(change.await.unwrap(), Ok(Ok(7)));
+        following.abort();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_polls_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let (paths, watcher, _) = pair(folder.path());
+        let (out, mut changes) = tokio::sync::mpsc::unbounded_channel();
+        let following = tokio::spawn(watcher.follow(move |change| out.send(change).unwrap()));
+        tokio::time::sleep(POLL_INTERVAL / 2).await;
+        write(&paths, 7);
+        let requested = tokio::time::Instant::now();
+        poll_all();
+        assert_eq!(changes.recv().await, Some(Ok(7)));
+        assert!(requested.elapsed() < POLL_INTERVAL / 2, "{:?}", requested.elapsed());
         following.abort();
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::signals::handle_reload_signals;
 use super::{CommandError, Exit, block_on};
 use crate::app::App;
 use crate::base::clock::{Clock, SystemClock};
@@ -17,6 +18,7 @@ pub(super) fn run(config: Config, origin: (Layers, Sources)) -> Result<Exit, Com
 }
 
 async fn serve(config: Config, origin: (Layers, Sources)) -> anyhow::Result<()> {
+    handle_reload_signals();
     warn_if_open(&config);
     let (mode, instance) = (config.source.mode().as_str(), config.instance_id.clone());
     let scope = config.source.scope().map(ToString::to_string);

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use secrecy::ExposeSecret;
 
 use super::descriptors::{DescriptorValue, Descriptors};
+use super::quotes;
 use super::table::{self, Setting};
 
 /// Texts by variable.
@@ -20,6 +21,8 @@ pub type Variables = BTreeMap<String, String>;
 pub struct EnvFile {
     pub path: PathBuf,
     pub variables: Variables,
+    /// What is odd about the file, in lines that quote no value.
+    pub warnings: Vec<String>,
 }
 
 /// Everything beside files that values come from.
@@ -80,6 +83,8 @@ pub struct Layers {
     in_order: Vec<Layer>,
     /// Variables with the program's prefix that are no settings.
     unknown: Vec<String>,
+    /// What is odd about the sources, in lines that quote no value.
+    warnings: Vec<String>,
     descriptors: Option<Descriptors>,
 }
 
@@ -89,7 +94,9 @@ impl Layers {
     #[must_use]
     pub fn read(sources: &Sources) -> Self {
         let Sources { flags, environment, env_file } = sources;
-        let mut layers = Self::new(flags, environment, env_file);
+        let (environment, quoted) = quotes::removed(environment);
+        let mut layers = Self::new(flags, &environment, env_file);
+        layers.warnings.extend(quoted);
         let descriptors = Descriptors::load(|name| layers.variable(name).or_else(|| environment.get(name).cloned()));
         layers.in_order.insert(1, in_descriptors(descriptors.over_environment()));
         layers.in_order.push(in_descriptors(descriptors.under_environment()));
@@ -109,6 +116,7 @@ impl Layers {
                 texts(&env_file.variables, in_env_file),
             ],
             unknown: unknown(environment.keys().chain(env_file.variables.keys())),
+            warnings: env_file.warnings.clone(),
             descriptors: None,
         }
     }
@@ -120,6 +128,10 @@ impl Layers {
 
     pub(super) fn unknown(&self) -> &[String] {
         &self.unknown
+    }
+
+    pub(super) fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     pub(super) const fn descriptors(&self) -> Option<&Descriptors> {
@@ -177,7 +189,14 @@ fn not_blank<'a>(variables: &'a Variables, name: &str) -> Option<&'a String> {
 }
 
 fn unknown<'a>(names: impl Iterator<Item = &'a String>) -> Vec<String> {
-    names.filter(|name| name.starts_with("METRICS_") && !table::is_known(name)).cloned().collect()
+    let is_odd = |name: &&String| name.starts_with("METRICS_") && !table::is_known(name) && !is_service_link(name);
+    names.filter(is_odd).cloned().collect()
+}
+
+/// A variable that Kubernetes sets for a Service named `metrics`, as the platform's chart has one.
+fn is_service_link(name: &str) -> bool {
+    let port = name.strip_prefix("METRICS_PORT_").and_then(|rest| rest.chars().next());
+    port.is_some_and(|digit| digit.is_ascii_digit()) || name.starts_with("METRICS_SERVICE_")
 }
 
 #[cfg(test)]
@@ -192,7 +211,7 @@ mod tests {
     }
 
     fn env_file(variables: Variables) -> EnvFile {
-        EnvFile { path: PathBuf::from("/etc/kdcube.env"), variables }
+        EnvFile { path: PathBuf::from("/etc/kdcube.env"), variables, ..EnvFile::default() }
     }
 
     /// The origin of the port if exactly these layers have it.
@@ -235,9 +254,12 @@ mod tests {
 
     #[test]
     fn unknown_variables_are_those_with_the_prefix_and_without_a_row() {
+        let links = ["METRICS_SERVICE_HOST", "METRICS_SERVICE_PORT_HTTP", "METRICS_PORT_8090_TCP_ADDR"];
         let environment: Variables = ["METRICS_PROT", "METRICS_PORT_FILE", "METRICS_TLS_CERT", "PATH"]
+            .into_iter()
+            .chain(links)
             .map(|name| (name.to_owned(), "x".to_owned()))
-            .into();
+            .collect();
         let layers = Layers::new(&Variables::new(), &environment, &env_file(one("METRICS_TYPO", "")));
         assert_eq!(layers.unknown(), ["METRICS_PROT", "METRICS_TLS_CERT", "METRICS_TYPO"]);
     }

@@ -7,6 +7,9 @@ use secrecy::SecretString;
 use super::layers::{Content, Given};
 use super::{Descriptors, FromSetting, Layers, Origin, Setting, SettingError, Sources};
 
+/// The byte order mark that some editors put at the beginning of a text.
+const MARK: char = '\u{feff}';
+
 /// Reads settings and collects what is wrong with them.
 #[derive(Default)]
 pub struct Settings {
@@ -129,13 +132,22 @@ impl Settings {
 
     /// Records something odd that does not stop the start, in one line without secrets.
     pub fn warn(&mut self, text: impl Into<String>) {
-        self.warnings.push(text.into());
+        let text = text.into();
+        if !self.warnings.contains(&text) {
+            self.warnings.push(text);
+        }
     }
 
     /// All warnings so far.
     #[must_use]
     pub fn warnings(&self) -> &[String] {
         &self.warnings
+    }
+
+    /// What is odd about the layers themselves.
+    #[must_use]
+    pub fn layer_warnings(&self) -> &[String] {
+        self.layers.warnings()
     }
 
     /// All errors so far.
@@ -164,7 +176,7 @@ impl Settings {
     /// The value of the first layer that has one. A file that holds only whitespace is an error: taking it for an unset
     /// variable would, for example, listen on every address or ask for no certificate.
     fn given_text(&mut self, setting: &'static Setting) -> Option<String> {
-        let text = self.given(setting)?.trim().to_owned();
+        let text = self.given(setting)?.trim_start_matches(MARK).trim().to_owned();
         if text.is_empty() {
             self.push_invalid(setting, None, "is empty");
             return None;
@@ -185,7 +197,7 @@ impl Settings {
 
     fn read_file(&mut self, setting: &Setting, path: &Path) -> Option<String> {
         match std::fs::read_to_string(path) {
-            Ok(text) => Some(text.trim_end_matches(['\r', '\n']).to_owned()),
+            Ok(text) => Some(text.trim_start_matches(MARK).trim_end_matches(['\r', '\n']).to_owned()),
             Err(error) => {
                 let name = setting.file_variable();
                 self.error(format!("{name} {path:?}: cannot be read: {error}; accepted: the path of a readable file"));

@@ -38,9 +38,13 @@ impl FromSetting for Duration {
 
 impl FromSetting for u16 {
     fn from_setting(text: &str) -> Result<Self, String> {
-        parse(text, "is not a port")
+        parse(text, if text.starts_with("tcp://") { SERVICE_LINK } else { "is not a port" })
     }
 }
+
+/// Kubernetes gives pods `<SERVICE>_PORT=tcp://…` for every Service of their namespace.
+const SERVICE_LINK: &str = "is not a port but the address of a Kubernetes Service, which gives its namespace such variables: set \
+                            this one in the pod, or enableServiceLinks: false";
 
 impl FromSetting for usize {
     fn from_setting(text: &str) -> Result<Self, String> {
@@ -95,6 +99,7 @@ mod tests {
     fn ports_and_addresses_are_whole() {
         assert_eq!(u16::from_setting("65535"), Ok(65535));
         assert_eq!(u16::from_setting("65536"), Err("is not a port".to_owned()));
+        assert!(u16::from_setting("tcp://10.0.3.4:8090").unwrap_err().contains("enableServiceLinks: false"));
         assert_eq!(IpAddr::from_setting("::1"), Ok(IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1])));
         assert!(IpAddr::from_setting("localhost").is_err() && usize::from_setting("-1").is_err());
     }

@@ -24,6 +24,7 @@ mod conformance;
 mod contract;
 #[cfg(feature = "cloudwatch")]
 mod deliveries;
+mod environment;
 mod fault;
 mod fault_proxy;
 mod field_cases;
@@ -49,6 +50,7 @@ mod redis_tls;
 mod round_trip;
 mod secrets;
 mod server;
+mod simulation;
 mod slow_proxy;
 mod start;
 mod support;

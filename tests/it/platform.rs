@@ -37,7 +37,7 @@ impl Deployment {
             let text = text.replace("/config", config.to_str().unwrap()).replace("/logs", &format!("{root}/logs"));
             std::fs::write(config.join(path.file_name().unwrap()), text).unwrap();
         }
-        let mut environment = read_env_file(&config.join("env")).unwrap().variables;
+        let mut environment = read_env_file(&config.join("env"), &Variables::new()).unwrap().variables;
         environment.insert("HOME".to_owned(), root.to_owned());
         Self { folder, environment }
     }

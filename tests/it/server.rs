@@ -269,6 +269,27 @@ fn sigterm_stops_it_at_once() {
 }
 
 #[test]
+fn signals_that_would_kill_it_are_ignored_and_sighup_reloads_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let tokens = folder.path().join("tokens");
+    std::fs::write(&tokens, "old").unwrap();
+    let server = Server::start(&[("METRICS_MODE", "embedded"), ("METRICS_AUTH_TOKEN_FILE", tokens.to_str().unwrap())]);
+    for signal in [libc::SIGUSR1, libc::SIGUSR2] {
+        server.signal(signal);
+    }
+    std::fs::write(&tokens, "new").unwrap();
+    server.signal(libc::SIGHUP);
+    let soon = Duration::from_secs(5);
+    eventually("the new token", soon, || {
+        request(server.port(), "GET", "/metrics", &[("Authorization", "Bearer new")]).status == 200
+    });
+    eventually("the log", soon, || {
+        ["SIGUSR1: ", "SIGUSR2: ", "SIGHUP: "].iter().all(|name| server.log().contains(name))
+    });
+    assert_eq!(server.terminate().0, Some(0));
+}
+
+#[test]
 fn a_port_in_use_stops_the_start() {
     let server = Server::ready(&[("METRICS_MODE", "embedded")]);
     let port = server.port().to_string();

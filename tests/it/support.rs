@@ -264,6 +264,10 @@ impl Server {
         line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
     }
 
+    pub(crate) fn signal(&self, signal: i32) {
+        self.process.signal(signal);
+    }
+
     /// Sends SIGTERM and waits; the exit code and how long it took.
     pub(crate) fn terminate(mut self) -> (Option<i32>, Duration, String) {
         let began = Instant::now();

@@ -79,8 +79,8 @@ fn watch_tokens(path: PathBuf, telemetry: &Arc<Telemetry>, watchers: &mut JoinSe
 fn read_tokens(path: &Path) -> Result<Vec<SecretString>, Vec<String>> {
     let error = |problem: String| vec![format!("METRICS_AUTH_TOKEN_FILE {path:?}: {problem}")];
     let bytes = files::read(path).map_err(error)?;
-    let text = String::from_utf8(bytes).map_err(|_| error("is not UTF-8".to_owned()))?;
-    tokens(&text).map_err(error)
+    let text = std::str::from_utf8(files::without_mark(&bytes)).map_err(|_| error("is not UTF-8".to_owned()))?;
+    tokens(text).map_err(error)
 }
 
 fn watch_identity(

@@ -70,7 +70,7 @@ impl UpstreamClient {
             AuthValue::File(path) => {
                 let named = |problem| format!("METRICS_AUTH_HEADER_VALUE_FILE {path:?}: {problem}");
                 let bytes = files::read(path).map_err(named)?;
-                header_value(&String::from_utf8_lossy(&bytes)).map(Some).map_err(unfit)
+                header_value(&String::from_utf8_lossy(files::without_mark(&bytes))).map(Some).map_err(unfit)
             }
         }
     }

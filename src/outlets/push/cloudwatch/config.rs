@@ -53,7 +53,7 @@ pub fn read(settings: &mut Settings, export_interval: Duration) -> Option<CloudW
     if is_missing(enabled, cfg!(feature = "cloudwatch")) {
         settings.error(NOT_BUILT);
     }
-    let region = settings.get::<Region>(REGION).map(|region| region.0).or_else(|| shared_region(settings));
+    let region = settings.get::<Region>(REGION).map(|region| region.0).or_else(|| shared_region(settings, enabled));
     let namespace = settings.get::<Namespace>(NAMESPACE);
     let dimensions = settings.get::<Dimensions>(DIMENSIONS);
     let include = settings.get::<Include>(INCLUDE).unwrap_or_default();
@@ -75,11 +75,19 @@ pub fn read(settings: &mut Settings, export_interval: Duration) -> Option<CloudW
     })
 }
 
-/// The region that other programs of the deployment use too. One that cannot be a region is left to the AWS SDK, which reports
-/// it when it is needed.
-fn shared_region(settings: &mut Settings) -> Option<String> {
-    let mut named = [AWS_REGION, AWS_DEFAULT_REGION].into_iter().filter_map(|setting| settings.text(setting));
-    named.next().filter(|region| Region::from_setting(region).is_ok())
+/// The region that other programs of the deployment use too. One that is not a region is an error only where it is needed.
+fn shared_region(settings: &mut Settings, enabled: bool) -> Option<String> {
+    let mut named = [AWS_REGION, AWS_DEFAULT_REGION].into_iter();
+    let (setting, text) = named.find_map(|setting| Some((setting, settings.text(setting)?)))?;
+    match Region::from_setting(&text) {
+        Ok(Region(region)) => Some(region),
+        Err(problem) => {
+            if enabled {
+                settings.reject(setting, &problem);
+            }
+            None
+        }
+    }
 }
 
 /// Whether the sink is enabled in a build without it.
@@ -96,8 +104,18 @@ impl FromSetting for Region {
         if text.is_empty() || text.len() > 63 || !text.chars().all(valid) {
             return Err("is not a region".to_owned());
         }
-        Ok(Self(text.to_owned()))
+        match region_of_zone(text) {
+            Some(region) => Err(format!("is an availability zone; its region is {region}")),
+            None => Ok(Self(text.to_owned())),
+        }
     }
+}
+
+/// The region of a zone such as `eu-central-1a`; regions end with a digit.
+fn region_of_zone(text: &str) -> Option<&str> {
+    let region = text.strip_suffix(|c: char| c.is_ascii_lowercase())?;
+    let (area, number) = region.rsplit_once('-')?;
+    (area.contains('-') && !number.is_empty() && number.bytes().all(|c| c.is_ascii_digit())).then_some(region)
 }
 
 struct Namespace(String);
@@ -204,12 +222,19 @@ mod tests {
             (&[(own, "a-1"), (aws, "b-1"), (default, "c-1")][..], Some("a-1")),
             (&[(own, " "), (aws, "b-1"), (default, "c-1")], Some("b-1")),
             (&[(aws, ""), (default, "c-1")], Some("c-1")),
-            (&[(aws, "no region"), (default, "c-1")], None),
+            (&[(aws, " b-1\n"), (default, "c-1")], Some("b-1")),
+            (&[(aws, "\"eu-central-1\"")], Some("eu-central-1")),
             (&[(aws, ""), (default, "")], None),
         ] {
             assert_eq!(config(variables).region.as_deref(), expected, "{variables:?}");
         }
         assert_eq!(config(&[("AWS_PROFILE", "kdcube")]).profile.as_deref(), Some("kdcube"));
+    }
+
+    #[test]
+    fn a_region_that_nothing_needs_is_not_looked_at() {
+        let mut settings = Settings::from_environment([("AWS_REGION", "eu-central-1a")]);
+        assert_eq!((read(&mut settings, MINUTE), settings.errors().len()), (None, 0));
     }
 
     #[test]
@@ -245,6 +270,9 @@ mod tests {
         for (variable, value) in [
             ("METRICS_EXPORT_CLOUDWATCH", "maybe"),
             ("METRICS_CLOUDWATCH_REGION", "eu west/1"),
+            ("METRICS_CLOUDWATCH_REGION", "eu-central-1a"),
+            ("AWS_REGION", "us-gov-west-1b"),
+            ("AWS_DEFAULT_REGION", "no region"),
             ("METRICS_CLOUDWATCH_NAMESPACE", "AWS/EC2"),
             ("METRICS_CLOUDWATCH_NAMESPACE", &long),
             ("METRICS_CLOUDWATCH_NAMESPACE", ":x"),
