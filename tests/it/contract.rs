@@ -141,6 +141,7 @@ const COMMANDS: [&str; 17] = [
     "GETRANGE",
     "HGETALL",
     "HSET",
+    "INFO",
     "LLEN",
     "MGET",
     "SCAN",
