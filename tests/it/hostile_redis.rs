@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use crate::slow_proxy::SlowProxy;
-use crate::support::{GATEWAY, RedisServer, Server, eventually, free_port, program, value};
+use crate::support::{GATEWAY, RedisServer, Server, eventually, program, value};
 
 const P: &str = "acme:chat:kdcube";
 const LIMIT: Duration = Duration::from_secs(20);
