@@ -190,7 +190,8 @@ pub fn ticker(
     };
     Ok(match &config.source {
         SourceConfig::Redis { redis, gateway, force_environment } => {
-            let source = Box::new(RedisSource::new(redis.clone(), gateway.scope(), config.engine.history_max_samples));
+            let source =
+                Box::new(RedisSource::new((**redis).clone(), gateway.scope(), config.engine.history_max_samples));
             (sampler(source, gateway, *force_environment), None)
         }
         SourceConfig::Embedded { gateway } => {
@@ -221,7 +222,7 @@ impl Background {
     fn start(config: &Config, station: Station) -> Self {
         let updates = match &config.source {
             SourceConfig::Redis { redis, gateway, .. } => {
-                let watching = watch_gateway_updates(redis.clone(), gateway.scope().clone(), station.updates());
+                let watching = watch_gateway_updates((**redis).clone(), gateway.scope().clone(), station.updates());
                 Some(tokio::spawn(watching))
             }
             SourceConfig::Embedded { .. } | SourceConfig::Proxy(_) => None,

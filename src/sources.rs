@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use crate::base::clock::UnixSeconds;
 use crate::platform::facts::{Facts, RollingSeries};
+use crate::problems::Problem;
 
 pub use error::SourceError;
 
@@ -70,6 +71,11 @@ pub trait Source: Send {
         points: &[(RollingSeries, f64)],
         save_state: SaveState,
     ) -> Result<(), SourceError>;
+
+    /// What is wrong with the source itself after a tick, whether it succeeded or failed.
+    fn problems(&self) -> Vec<Problem> {
+        Vec::new()
+    }
 
     /// The source's own clock, if it has one that can be read.
     fn server_clock(&self) -> Option<ServerClock> {

@@ -5,6 +5,8 @@ pub mod client;
 pub mod file_error;
 pub(crate) mod pem;
 pub mod server;
+pub mod stream_client;
+pub mod verifier;
 
 use std::sync::Arc;
 
