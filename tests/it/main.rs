@@ -44,6 +44,7 @@ mod pushgateway;
 mod redis_acl;
 mod redis_endpoints;
 mod redis_login;
+mod redis_node;
 mod redis_series;
 mod redis_source;
 mod redis_tls;
