@@ -5,10 +5,12 @@
 
 pub mod address;
 pub mod config;
+mod connection;
 pub(crate) mod errors;
 mod fleet;
 mod handshake;
 pub(crate) mod link;
+mod node;
 mod parts;
 mod per_second;
 pub mod probe;
@@ -19,6 +21,7 @@ mod series;
 mod server_time;
 mod sse_cache;
 mod state;
+mod strain;
 mod stream;
 mod tail;
 mod truncate;
@@ -50,9 +53,9 @@ use crate::sources::redis::config::RedisConfig;
 const SERIES_SECONDS: f64 = 3600.0;
 /// And expire this long after the last point.
 const SERIES_EXPIRE: u64 = 3660;
-/// Requests of the longest tick, each with its own time limit: connect, two reads, those of a burst (which begin within half
-/// of one), a write, and one in reserve.
-const REQUESTS: u32 = 7;
+/// Requests of the longest tick, each with its own time limit: connect, two reads, those of long heartbeats and of a burst
+/// (which begin within half of one each), a write, and one in reserve.
+const REQUESTS: u32 = 8;
 
 /// How much of the work before the first tick is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,7 +103,7 @@ impl RedisSource {
 
     /// One round trip. An error that concerns the whole server is an error; that of one key is a reply.
     async fn ask(&mut self, pipeline: &Pipeline, optional: Option<usize>) -> Result<Replies, SourceError> {
-        let values = self.link.run(pipeline).await?;
+        let values = self.link.read(pipeline).await?;
         self.accept(values, optional.as_slice()).map(Replies::new)
     }
 
@@ -108,14 +111,14 @@ impl RedisSource {
     async fn ask_with_time(&mut self, mut pipeline: Pipeline, optional: Option<usize>) -> Result<Replies, SourceError> {
         let time_at = pipeline.len();
         pipeline.cmd("TIME");
-        let values = self.link.run(&pipeline).await?;
+        let values = self.link.read_from_primary(pipeline).await?;
         let optional: Vec<usize> = optional.into_iter().chain([time_at]).collect();
         let mut values = self.accept(values, &optional)?;
         self.server_time.take(values.pop().as_ref(), self.link.round_trip());
         Ok(Replies::new(values))
     }
 
-    fn accept(&self, values: Vec<Value>, optional: &[usize]) -> Result<Vec<Value>, SourceError> {
+    fn accept(&mut self, values: Vec<Value>, optional: &[usize]) -> Result<Vec<Value>, SourceError> {
         match server_refusal(&values, optional) {
             Some(error) => Err(self.link.refused(error)),
             None => Ok(values),
@@ -210,6 +213,18 @@ impl RedisSource {
         Ok(())
     }
 
+    /// Long heartbeats, in round trips of bounded size, as long as the tick has time for them.
+    async fn large_heartbeats(&mut self, signals: &mut Facts, reading: &mut FleetReplies) -> Result<(), SourceError> {
+        let end = Instant::now() + self.limit / 2;
+        loop {
+            let next = self.fleet.next_large(reading);
+            if next.is_empty() || Instant::now() >= end {
+                return Ok(());
+            }
+            self.round(&next, signals, reading).await?;
+        }
+    }
+
     /// The first tick knows no process before, so it also reads what its first two round trips found.
     async fn follow_up(&mut self, signals: &mut Facts, reading: &mut FleetReplies) -> Result<(), SourceError> {
         let services = self.fleet.next_round(&self.keys, reading, &FleetQuery::default());
@@ -257,6 +272,7 @@ impl Source for RedisSource {
             self.follow_up(&mut signals, &mut reading).await?;
         }
         self.catch_up(now, &mut signals).await?;
+        self.large_heartbeats(&mut signals, &mut reading).await?;
         let mut notes = Replies::new(Vec::new());
         self.fleet.conclude(&self.keys, reading, now, &mut notes, &mut signals);
         signals.malformed.append(&mut notes.malformed);
@@ -291,7 +307,9 @@ impl Source for RedisSource {
         let (points, sse_cache) = values.split_at(of_points.min(values.len()));
         self.series.confirm(first_refusal(points).is_none());
         self.sse_cache.written(first_refusal(sse_cache).map(error_text), now);
-        first_refusal(points).map_or(Ok(()), |error| Err(self.link.refused(error)))
+        let refusal = first_refusal(points);
+        self.link.wrote(refusal);
+        refusal.map_or(Ok(()), |error| Err(self.link.refused(error)))
     }
 
     fn problems(&self) -> Vec<Problem> {

@@ -13,6 +13,8 @@ use crate::tls::stream_client::StreamClient;
 pub(super) const RUNNING: &str = "is it running, and is REDIS_URL right?";
 
 const USER: &str = "are user and password in REDIS_URL right?";
+const CLUSTER: &str = "CLUSTER";
+const NO_CLUSTER: &str = "point REDIS_URL at a Redis without cluster mode, as the platform itself requires";
 const SENTINEL_USER: &str = "are METRICS_REDIS_SENTINEL_USERNAME and METRICS_REDIS_SENTINEL_PASSWORD right?";
 const PLAIN: &str = "if this port expects TLS, the address begins with rediss://";
 const NOT_TLS: &str = "is this a port with TLS? An address without TLS begins with redis://";
@@ -63,6 +65,23 @@ impl ConnectError {
     pub(super) fn of_sentinel(error: &ServerError) -> Self {
         let advice = if is_of_user(error.code(), error.details().unwrap_or_default()) { SENTINEL_USER } else { "" };
         Self { cause: error_text(error), code: Some(error.code().to_owned()), advice }
+    }
+
+    /// The server runs in cluster mode, in which a command over several keys fails: nothing would be read but at first.
+    pub(super) fn cluster() -> Self {
+        Self {
+            cause: "it runs in cluster mode, in which commands over several keys fail".to_owned(),
+            code: Some(CLUSTER.to_owned()),
+            advice: NO_CLUSTER,
+        }
+    }
+
+    pub(super) fn is_cluster(&self) -> bool {
+        self.code.as_deref() == Some(CLUSTER)
+    }
+
+    pub(super) fn cause(&self) -> &str {
+        &self.cause
     }
 
     /// The same with where it happened.
@@ -139,6 +158,7 @@ fn advice(code: &str, text: &str) -> &'static str {
     match code {
         _ if is_of_user(code, text) => USER,
         "NOPERM" => "docs/security.md lists the permissions that it needs",
+        "CROSSSLOT" | "MOVED" | "ASK" | "CLUSTERDOWN" => NO_CLUSTER,
         "READONLY" => "is REDIS_URL the address of a replica?",
         _ => "",
     }

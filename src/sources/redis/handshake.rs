@@ -7,8 +7,9 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use super::address::Credentials;
 use super::errors::first_refusal;
+use super::node::Node;
 
-/// Logs in, chooses the database and sets the connection's name.
+/// Logs in, chooses the database, sets the connection's name, and asks what node it is: `None` where the user may not.
 ///
 /// # Errors
 /// The transport's, or the server's.
@@ -17,7 +18,7 @@ pub(super) async fn greet<S: AsyncRead + AsyncWrite + Unpin>(
     user: &Credentials,
     database: u32,
     name: &str,
-) -> Result<(), RedisError> {
+) -> Result<Option<Node>, RedisError> {
     match login(stream, user, database, name).await {
         // A Redis before version 6 knows no user names.
         Err(error) if is_old(&error) && user.username.is_some() => {
@@ -33,7 +34,7 @@ async fn login<S: AsyncRead + AsyncWrite + Unpin>(
     user: &Credentials,
     database: u32,
     name: &str,
-) -> Result<(), RedisError> {
+) -> Result<Option<Node>, RedisError> {
     let mut pipeline = Pipeline::new();
     authenticate(user, &mut pipeline);
     if database != 0 {
@@ -41,10 +42,14 @@ async fn login<S: AsyncRead + AsyncWrite + Unpin>(
     }
     let needed = pipeline.len();
     pipeline.cmd("CLIENT").arg("SETNAME").arg(name);
-    let replies = exchange(stream, &pipeline).await?;
-    let (needed, named) = replies.split_at(needed.min(replies.len()));
-    let refusal = first_refusal(needed).or_else(|| first_refusal(named).filter(|error| concerns_connection(error)));
-    refusal.map_or(Ok(()), |error| Err(error.clone().into()))
+    pipeline.cmd("INFO");
+    let mut replies = exchange(stream, &pipeline).await?;
+    let (needed, rest) = replies.split_at(needed.min(replies.len()));
+    let refusal = first_refusal(needed).or_else(|| first_refusal(rest).filter(|error| concerns_connection(error)));
+    match refusal {
+        Some(error) => Err(error.clone().into()),
+        None => Ok(replies.pop().and_then(Node::of_reply)),
+    }
 }
 
 /// Adds the command that logs in, if there is a user.

@@ -10,7 +10,7 @@ use redis::{Pipeline, Value};
 use super::errors::error_text;
 use super::per_second::{PerSecond, second_of};
 use super::recent::Recent;
-use super::truncate::TRUNCATED_BYTES;
+use super::truncate::is_too_long;
 use crate::base::clock::UnixSeconds;
 
 /// Members read by one command, which takes Redis a few milliseconds.
@@ -287,7 +287,7 @@ impl Tail {
     /// Moves the cursor, never past `now`: one member from the future must not hide the present.
     fn advance(&mut self, asked: Asked, now: UnixSeconds, members: &[Member]) {
         let ReadPosition { from, exclusive, skip } = asked.start;
-        let oversized = members.iter().rev().find(|(member, at)| member.len() >= TRUNCATED_BYTES && *at <= now);
+        let oversized = members.iter().rev().find(|(member, at)| is_too_long(member) && *at <= now);
         self.oversized_at = oversized.map_or(self.oversized_at, |(_, score)| Some(*score));
         let reached = members.last().map_or(from, |(_, score)| *score);
         self.cursor = Some(self.cursor.map_or(reached, |cursor| cursor.max(reached)).min(now));

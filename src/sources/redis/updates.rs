@@ -7,7 +7,7 @@ use futures_util::StreamExt;
 use redis::aio::PubSub;
 use tokio::sync::mpsc;
 
-use super::link;
+use super::connection::{self, Opened};
 use crate::base::backoff::Backoff;
 use crate::platform::facts::Scope;
 use crate::platform::keys::Keys;
@@ -37,8 +37,9 @@ async fn listen(
     backoff: &mut Backoff,
 ) -> Result<(), String> {
     let text = |error: redis::RedisError| error.to_string();
-    let (stream, budget) = link::open(config).await.map_err(|error| error.of_server(config.redacted()).to_string())?;
-    let mut subscription = PubSub::new(&link::library_settings(), stream).await.map_err(text)?;
+    let opened = connection::open(config).await;
+    let Opened { stream, budget, .. } = opened.map_err(|error| error.of_server(config.redacted()).to_string())?;
+    let mut subscription = PubSub::new(&connection::library_settings(), stream).await.map_err(text)?;
     subscription.subscribe(channel).await.map_err(text)?;
     backoff.reset();
     let mut messages = subscription.on_message();
