@@ -288,6 +288,27 @@ mod tests {
     }
 
     #[test]
+    fn a_window_is_less_full_by_what_a_limit_or_lateness_cost_it() {
+        let (series, id) = (LatencySeries::TaskExec, SeriesId::Latency(LatencySeries::TaskExec));
+        let mut history = History::new(3);
+        let fill = |history: &History, now| Window::ALL.map(|window| history.fill(id, window, now));
+        let points = |times: [f64; 5]| Facts {
+            latency: [(series, times.map(point).into())].into(),
+            throttling_events: times.map(event).into(),
+            ..Facts::default()
+        };
+        assert_eq!(fill(&history, 0.0), [1.0; 3]);
+        history.absorb(&mut points([10.0, 20.0, 3000.0, 3001.0, 3002.0]), 3010.0);
+        assert_eq!(fill(&history, 3010.0), [1.0, 1.0, 0.6], "the two oldest were dropped");
+        assert_eq!(history.fill(SeriesId::Throttling, Window::OneHour, 3010.0), 0.6);
+        history.absorb(&mut Facts::default(), 3625.0);
+        assert_eq!(fill(&history, 3625.0), [1.0; 3], "they would have expired by now");
+        let lost = SeriesFacts { dropped: 6, dropped_up_to: 3620.0, late: 1, ..SeriesFacts::default() };
+        history.absorb(&mut Facts { series: [(id, lost)].into(), ..Facts::default() }, 3630.0);
+        assert_eq!(fill(&history, 3630.0), [0.0, 0.3, 0.3]);
+    }
+
+    #[test]
     fn a_series_that_starts_over_forgets_what_it_held() {
         let (latency, rolling) = (LatencySeries::TaskExec, RollingSeries::QueueDepth);
         let facts = |at: f64, restarted| Facts {

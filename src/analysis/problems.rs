@@ -161,6 +161,27 @@ const fn code_of(kind: InputKind) -> Option<ProblemCode> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::history::Window;
+
+    #[test]
+    fn a_window_that_lost_more_than_a_tenth_is_a_problem_unless_reading_is_behind() {
+        let keys = Keys::new(&Scope { tenant: "a".into(), project: "b".into() });
+        let id = SeriesId::Throttling;
+        let window_fill = [(Window::OneMinute, 1.0), (Window::FifteenMinutes, 0.9), (Window::OneHour, 0.25)]
+            .map(|(window, fill)| ((id, window), fill));
+        let state = SystemState { window_fill: window_fill.into(), ..SystemState::default() };
+        let found = |lag| {
+            let series = [(id, SeriesFacts { lag_seconds: Some(lag), ..SeriesFacts::default() })].into();
+            let facts = Facts { series, ..Facts::default() };
+            incomplete(&state, &facts, &keys).map(|problem| (problem.subject, problem.detail)).collect::<Vec<_>>()
+        };
+        let subject = "a:b:kdcube:throttling:events 1h".to_owned();
+        assert_eq!(
+            found(0.0),
+            [(subject, "75 % of the samples of 1h were lost to a limit or came too late".to_owned())]
+        );
+        assert_eq!(found(9.0), []);
+    }
 
     #[test]
     fn the_times_of_samples_are_problems_of_their_series() {

@@ -126,8 +126,11 @@ mod tests {
         }
     }
 
-    /// The offsets after ticks with these heartbeats.
-    fn after(ticks: &[(f64, &[(&str, i64, f64)])]) -> Vec<(String, f64)> {
+    /// A tick's time, and its heartbeats: instance, process and time.
+    type TickOf<'a> = (f64, &'a [(&'a str, i64, f64)]);
+
+    /// The offsets after these ticks.
+    fn after(ticks: &[TickOf<'_>]) -> Vec<(String, f64)> {
         let mut clocks = WriterClocks::default();
         for (now, beats) in ticks {
             let heartbeats = beats.iter().map(|(instance, pid, at)| beat(instance, *pid, *at)).collect();
