@@ -80,7 +80,7 @@ impl<'a> Analysis<'a> {
         let keys = Keys::new(gateway.scope());
         let stale_after = settings.monitoring.heartbeat_timeout_seconds.as_f64();
         let fleet = fleet::fleet(facts, now, stale_after);
-        let capacity = capacity::capacity(&fleet, settings, stale_after, now);
+        let capacity = capacity::capacity(&inputs, &fleet, stale_after);
         let quality = quality::quality(&inputs);
         let queue = queue::queue(&inputs, history, &keys, &capacity);
         let sse = sse::count(&inputs, history, &fleet, &keys);
