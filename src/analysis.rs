@@ -82,7 +82,7 @@ impl<'a> Analysis<'a> {
         let stale_after = settings.monitoring.heartbeat_timeout_seconds.as_f64();
         let fleet = fleet::fleet(facts, now, stale_after);
         let capacity = capacity::capacity(&inputs, &fleet, stale_after);
-        let writer_offsets = history.writer_offsets();
+        let writer_offsets = history.writer_offsets().clone();
         let quality = quality::quality(&inputs, &fleet, &writer_offsets);
         let queue = queue::queue(&inputs, history, &keys, &capacity);
         let sse = sse::count(&inputs, history, &fleet, &keys);

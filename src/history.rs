@@ -196,7 +196,7 @@ impl History {
 
     /// Instances whose clock is off for certain, by their heartbeats.
     #[must_use]
-    pub fn writer_offsets(&self) -> BTreeMap<String, WriterOffset> {
+    pub const fn writer_offsets(&self) -> &BTreeMap<String, WriterOffset> {
         self.writers.offsets()
     }
 

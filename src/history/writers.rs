@@ -1,10 +1,11 @@
 //! The clocks of the processes that heartbeat, as far as their heartbeats show them: a process writes its own time, and the
 //! tick that first sees it knows between which moments that happened.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use crate::base::clock::UnixSeconds;
-use crate::platform::facts::Facts;
+use crate::platform::facts::{Facts, Heartbeat};
 
 /// Seconds that a heartbeat's key lives after it was written.
 const KEY_SECONDS: f64 = 30.0;
@@ -14,11 +15,11 @@ const TOLERANCE: f64 = 2.0;
 /// What the heartbeats of two ticks tell of each other.
 #[derive(Debug, Default)]
 pub(super) struct WriterClocks {
-    processes: BTreeMap<Process, Written>,
+    /// By a hash of the process: a large fleet's names are not copied in every tick.
+    processes: HashMap<u64, Written>,
     last_tick: Option<UnixSeconds>,
+    offsets: BTreeMap<String, WriterOffset>,
 }
-
-type Process = (String, String, Option<i64>);
 
 /// A process's last heartbeat.
 #[derive(Debug, Clone, Copy)]
@@ -53,34 +54,33 @@ impl WriterClocks {
     pub(super) fn absorb(&mut self, facts: &Facts, now: UnixSeconds) {
         let oldest = now - KEY_SECONDS;
         let last_tick = self.last_tick.replace(now).filter(|last| (oldest..=now).contains(last));
-        let mut processes = BTreeMap::new();
+        let mut processes = HashMap::with_capacity(facts.heartbeats.len());
+        let mut instances: BTreeMap<&str, Written> = BTreeMap::new();
         for beat in &facts.heartbeats {
-            let process = (beat.instance_id.clone(), beat.service_name.clone(), beat.process_id);
-            let known = self.processes.get(&process).copied();
-            let written = match (known, last_tick) {
-                (Some(known), _) if known.at.to_bits() == beat.last_heartbeat.to_bits() => known,
-                (Some(known), Some(last_tick)) => Written::observed(beat.last_heartbeat, known, last_tick, now),
-                _ => Written::first(beat.last_heartbeat, oldest, now),
+            let (process, at) = (process(beat), beat.last_heartbeat);
+            let written = match (self.processes.get(&process), last_tick) {
+                (Some(known), _) if known.at.to_bits() == at.to_bits() => *known,
+                (Some(known), Some(last_tick)) => Written::observed(at, *known, last_tick, now),
+                _ => Written::first(at, oldest, now),
             };
             processes.insert(process, written);
+            instances.entry(&beat.instance_id).and_modify(|known| known.narrow(written)).or_insert(written);
         }
+        let offset = |(instance, written): (&str, Written)| Some((instance.to_owned(), written.certain()?));
+        self.offsets = instances.into_iter().filter_map(offset).collect();
         self.processes = processes;
     }
 
     /// Instances whose clock is off for certain.
-    pub(super) fn offsets(&self) -> BTreeMap<String, WriterOffset> {
-        let mut bounds: BTreeMap<&str, (Between, bool)> = BTreeMap::new();
-        for ((instance, ..), written) in &self.processes {
-            let known = bounds.entry(instance).or_insert((written.offset, written.is_observed));
-            known.0.least = known.0.least.max(written.offset.least);
-            known.0.most = known.0.most.min(written.offset.most);
-            known.1 |= written.is_observed;
-        }
-        let offset = |(instance, (bounds, is_observed)): (&str, (Between, bool))| {
-            Some((instance.to_owned(), WriterOffset { seconds: bounds.least_offset()?, is_observed }))
-        };
-        bounds.into_iter().filter_map(offset).collect()
+    pub(super) const fn offsets(&self) -> &BTreeMap<String, WriterOffset> {
+        &self.offsets
     }
+}
+
+fn process(beat: &Heartbeat) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (&beat.instance_id, &beat.service_name, beat.process_id).hash(&mut hasher);
+    hasher.finish()
 }
 
 impl Written {
@@ -97,6 +97,17 @@ impl Written {
         let offset = Between { least: latest.least.min(before.least), most: latest.most.max(before.most) };
         Self { at, latest, offset, is_observed: true }
     }
+
+    /// Adds what another process of the instance, which has the same clock, shows.
+    fn narrow(&mut self, other: Self) {
+        self.offset.least = self.offset.least.max(other.offset.least);
+        self.offset.most = self.offset.most.min(other.offset.most);
+        self.is_observed |= other.is_observed;
+    }
+
+    fn certain(self) -> Option<WriterOffset> {
+        Some(WriterOffset { seconds: self.offset.least_offset()?, is_observed: self.is_observed })
+    }
 }
 
 impl Between {
@@ -108,7 +119,7 @@ impl Between {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::platform::facts::{HealthWord, Heartbeat, Pools};
+    use crate::platform::facts::{HealthWord, Pools};
 
     fn beat(instance: &str, pid: i64, at: f64) -> Heartbeat {
         Heartbeat {
@@ -136,7 +147,7 @@ mod tests {
             let heartbeats = beats.iter().map(|(instance, pid, at)| beat(instance, *pid, *at)).collect();
             clocks.absorb(&Facts { heartbeats, ..Facts::default() }, *now);
         }
-        clocks.offsets().into_iter().map(|(instance, offset)| (instance, offset.seconds)).collect()
+        clocks.offsets().iter().map(|(instance, offset)| (instance.clone(), offset.seconds)).collect()
     }
 
     #[test]
