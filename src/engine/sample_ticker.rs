@@ -101,6 +101,7 @@ async fn record(
 #[async_trait]
 impl Ticker for SampleTicker {
     fn apply_update(&mut self, message: &[u8], now: UnixSeconds) -> Result<(), String> {
+        let now = self.clock.expected(now, self.source.server_clock());
         self.gateway.apply_update(message, now)
     }
 

@@ -69,6 +69,19 @@ async fn ages_and_points_go_by_redis_clock_whatever_this_servers_shows() {
 }
 
 #[tokio::test]
+async fn a_configuration_that_is_published_changed_when_redis_says_so() {
+    let server = RedisServer::start();
+    deployment(&server);
+    let mut ticker = ticker(&server.url());
+    ticker.tick(now() + 1e6, RecordMode::No).await.unwrap();
+    let update = r#"{"tenant": "acme", "project": "chat", "ts": 1.0, "config": {"tenant": "acme", "project": "chat", "service_capacity": {"processes_per_instance": 7}}}"#;
+    ticker.apply_update(update.as_bytes(), now() + 1e6).unwrap();
+    let tick = ticker.tick(now() + 1e6, RecordMode::No).await.unwrap();
+    let changed_at = tick.gateway.unwrap().changed_at.unwrap();
+    assert!((changed_at - now()).abs() < 5.0, "{}", changed_at - now());
+}
+
+#[tokio::test]
 async fn a_worker_whose_clock_is_behind_is_named_and_no_hint_scales_on_its_staleness() {
     let server = RedisServer::start();
     deployment(&server);
