@@ -14,6 +14,7 @@ use crate::sources::SourceError;
 use crate::telemetry::Telemetry;
 
 const SOURCE_UNREACHABLE: ProblemCode = code("source_unreachable");
+const LEASE_REFUSED: ProblemCode = code("lease_refused");
 const MALFORMED_INPUT: ProblemCode = code("malformed_input");
 
 /// Counts the tick and reports its problems; those of the last tick stay active while the source cannot be read.
@@ -32,6 +33,7 @@ pub fn report(telemetry: &Telemetry, result: Result<&Tick, &SourceError>, record
     if record != RecordMode::No {
         telemetry.points_recorded(tick.record_error.as_ref().map(|error| error as _), now);
     }
+    telemetry.problems().set(LEASE_REFUSED, "", telemetry.leadership().refused(), now);
     telemetry.problems().report("tick", tick.problems(), now);
 }
 

@@ -44,6 +44,7 @@ mod redis_acl;
 mod redis_endpoints;
 mod redis_series;
 mod redis_source;
+mod replicas;
 mod round_trip;
 mod secrets;
 mod server;

@@ -58,7 +58,6 @@ fn what_is_unknown_is_absent_until_it_is_known() {
     let telemetry = Telemetry::default();
     let own = |name: &str| values(&telemetry, &format!("kdcube_metrics_{name}"), None);
     for name in [
-        "leader",
         "postgres_errors_total",
         "upstream_up",
         "client_events_total",
@@ -77,7 +76,7 @@ fn what_is_unknown_is_absent_until_it_is_known() {
     telemetry.set_gateway_config("published", Some(7.5));
     assert_eq!(own("gateway_config_info"), [1.0], "the source that was is gone");
     assert_eq!(own("gateway_config_change_timestamp_seconds"), [7.5]);
-    telemetry.set_leader(false);
+    telemetry.leadership().contend();
     telemetry.register_postgres();
     telemetry.register_sink("pushgateway");
     assert_eq!((own("leader"), own("postgres_errors_total")), (vec![0.0], vec![0.0]));

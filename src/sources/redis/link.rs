@@ -31,6 +31,8 @@ pub(crate) struct Link {
     /// No attempt before this.
     not_before: Option<Instant>,
     cost: Cost,
+    /// Grows with each connection.
+    connection_id: u64,
     /// Duration of the last successful round trip.
     round_trip: Duration,
 }
@@ -57,6 +59,7 @@ impl Link {
             backoff: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE),
             not_before: None,
             cost: Cost { round_trips: 0, commands: 0 },
+            connection_id: 0,
             round_trip: Duration::ZERO,
         }
     }
@@ -64,6 +67,11 @@ impl Link {
     /// The cost since the last call of [`Self::reset_cost`].
     pub(super) const fn cost(&self) -> Cost {
         self.cost
+    }
+
+    /// Names the connection that is open, if one is: what was watched on it is watched as long as this stays the same.
+    pub(super) fn connection_id(&self) -> Option<u64> {
+        self.connection.as_ref().map(|_| self.connection_id)
     }
 
     pub(super) const fn round_trip(&self) -> Duration {
@@ -129,7 +137,10 @@ impl Link {
         }
         let limit = self.config.timeout;
         let error = match timeout(limit, connect(&self.config)).await {
-            Ok(Ok(connection)) => return Ok(connection),
+            Ok(Ok(connection)) => {
+                self.connection_id += 1;
+                return Ok(connection);
+            }
             Ok(Err(error)) => errors::not_connected(self.server(), &error),
             Err(_) => {
                 let cause = format!("no connection within {limit:?}");
