@@ -206,7 +206,7 @@ pub fn ticker(
     };
     Ok(match &config.source {
         SourceConfig::Redis { redis, gateway, force_environment } => {
-            let source = RedisSource::new(redis.clone(), gateway.scope(), config.engine.history_max_samples);
+            let source = RedisSource::new((**redis).clone(), gateway.scope(), config.engine.history_max_samples);
             let source = with_lease(source, config, writes, telemetry);
             (sampler(Box::new(source), gateway, *force_environment), None)
         }
@@ -263,7 +263,7 @@ impl Background {
     fn start(config: &Config, station: Station) -> Self {
         let updates = match &config.source {
             SourceConfig::Redis { redis, gateway, .. } => {
-                let watching = watch_gateway_updates(redis.clone(), gateway.scope().clone(), station.updates());
+                let watching = watch_gateway_updates((**redis).clone(), gateway.scope().clone(), station.updates());
                 Some(tokio::spawn(watching))
             }
             SourceConfig::Embedded { .. } | SourceConfig::Proxy(_) => None,

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use crate::base::clock::UnixSeconds;
 use crate::platform::facts::{Facts, RollingSeries};
+use crate::problems::Problem;
 
 pub use error::SourceError;
 
@@ -82,6 +83,11 @@ pub trait Source: Send {
     /// Lets another replica take over at once, where there are others: nothing is recorded after it.
     async fn release(&mut self) -> Result<(), SourceError> {
         Ok(())
+    }
+
+    /// What is wrong with the source itself after a tick, whether it succeeded or failed.
+    fn problems(&self) -> Vec<Problem> {
+        Vec::new()
     }
 
     /// The source's own clock, if it has one that can be read.

@@ -14,7 +14,7 @@ use crate::sources::redis::config::RedisConfig;
 #[derive(Debug, Clone)]
 pub enum SourceConfig {
     Redis {
-        redis: RedisConfig,
+        redis: Box<RedisConfig>,
         /// From the environment or a file; one saved in Redis may win over it.
         gateway: Box<GatewayConfig>,
         /// Ignore a configuration saved in Redis.
@@ -49,7 +49,11 @@ impl SourceConfig {
         let gateway = gateway_config::read(settings, instance_id, force_environment.unwrap_or(false));
         let of_gateway = gateway.as_ref().and_then(GatewayConfig::redis_url).map(RedisUrl::expose);
         let redis = RedisConfig::read_or(settings, of_gateway, instance_id, timeout);
-        Some(Self::Redis { redis: redis?, gateway: Box::new(gateway?), force_environment: force_environment? })
+        Some(Self::Redis {
+            redis: Box::new(redis?),
+            gateway: Box::new(gateway?),
+            force_environment: force_environment?,
+        })
     }
 
     /// The mode.

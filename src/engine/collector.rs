@@ -78,7 +78,9 @@ impl Collector {
             Err(error) => Err(error),
         };
         self.telemetry.tick_finished(result.is_ok(), began.elapsed());
-        tick_report::report(&self.telemetry, result.as_ref(), record, self.clock.now());
+        let after = self.clock.now();
+        tick_report::report(&self.telemetry, result.as_ref(), record, after);
+        self.telemetry.problems().report("source", self.ticker.problems(), after);
         self.up = result.is_ok();
         if let Ok(tick) = result {
             self.publish(&tick, began);

@@ -18,6 +18,7 @@ use crate::engine::scope_watch::ScopeWatch;
 use crate::engine::tick_clock::TickClock;
 use crate::history::History;
 use crate::platform::facts::RollingSeries;
+use crate::problems::Problem;
 use crate::sources::{Recorded, SaveState, Source, SourceError};
 
 /// Turns facts into states.
@@ -99,6 +100,10 @@ impl Ticker for SampleTicker {
     async fn prepare(&mut self, now: UnixSeconds) -> Result<bool, SourceError> {
         let expected = self.clock.expected(now, self.source.server_clock());
         self.source.prepare(expected).await
+    }
+
+    fn problems(&self) -> Vec<Problem> {
+        self.source.problems()
     }
 
     fn time_limit(&self) -> Duration {

@@ -12,6 +12,7 @@ use crate::base::clock::UnixSeconds;
 use crate::engine::gateway_store::GatewayStatus;
 use crate::payload::{self, shapes::SystemPayload};
 use crate::platform::facts::{InputKind, Malformed};
+use crate::problems::Problem;
 use crate::sources::proxy::UpstreamReplies;
 use crate::sources::{Cost, SourceError};
 
@@ -25,6 +26,11 @@ pub trait Ticker: Send {
     /// The source could not be read.
     async fn prepare(&mut self, _now: UnixSeconds) -> Result<bool, SourceError> {
         Ok(true)
+    }
+
+    /// What is wrong with the source itself after a tick, whether it succeeded or failed.
+    fn problems(&self) -> Vec<Problem> {
+        Vec::new()
     }
 
     /// The longest that a tick takes by the source's own time limits.

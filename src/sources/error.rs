@@ -27,6 +27,9 @@ pub enum SourceError {
         message: String,
         advice: &'static str,
     },
+    /// The server answered, and is not the one that is meant.
+    #[error("{server} is the wrong node: {problem}; it is connected to anew, by name")]
+    WrongNode { server: String, problem: String },
     /// The server answered something else than was asked for.
     #[error("{server}: {problem}")]
     BadReply { server: String, problem: String },

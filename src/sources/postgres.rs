@@ -7,7 +7,6 @@ pub(crate) mod authorities;
 pub mod config;
 mod errors;
 mod tls_mode;
-mod verifier;
 
 use std::future::pending;
 

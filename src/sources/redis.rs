@@ -3,19 +3,25 @@
 //! This file has the order of a tick. `link` holds the connection, `stream` its transport, `truncate` bounds its values;
 //! `fleet` reads processes, `series` the series (each by `tail`), `state` the small facts.
 
+pub mod address;
 pub mod config;
+mod connection;
 pub(crate) mod errors;
 mod fleet;
+mod handshake;
 mod lease;
 pub(crate) mod link;
+mod node;
 mod parts;
 pub mod probe;
 mod recent;
 mod replies;
+mod sentinel;
 mod series;
 mod server_time;
 mod sse_cache;
 mod state;
+mod strain;
 mod stream;
 mod tail;
 mod truncate;
@@ -41,6 +47,7 @@ use crate::base::lease::{Contender, Leadership};
 use crate::platform::facts::{Facts, RollingSeries, Scope};
 use crate::platform::keys::Keys;
 use crate::platform::python::python_float;
+use crate::problems::Problem;
 use crate::sources::redis::config::RedisConfig;
 
 /// The rolling series are kept this long, as the platform's writers keep theirs.
@@ -106,7 +113,7 @@ impl RedisSource {
 
     /// One round trip. An error that concerns the whole server is an error; that of one key is a reply.
     async fn ask(&mut self, pipeline: &Pipeline, optional: Option<usize>) -> Result<Replies, SourceError> {
-        let values = self.link.run(pipeline).await?;
+        let values = self.link.read(pipeline).await?;
         self.accept(values, optional.as_slice()).map(Replies::new)
     }
 
@@ -117,8 +124,8 @@ impl RedisSource {
             lease.ask(&mut pipeline);
         }
         pipeline.cmd("TIME");
-        let values = self.link.run(&pipeline).await?;
         let optional: Vec<usize> = optional.into_iter().chain(last..pipeline.len()).collect();
+        let values = self.link.read_from_primary(pipeline).await?;
         let mut values = self.accept(values, &optional)?;
         self.server_time.take(values.pop().as_ref(), self.link.round_trip());
         if let (Some(lease), Some(connection)) = (&mut self.lease, self.link.connection_id()) {
@@ -127,7 +134,7 @@ impl RedisSource {
         Ok(Replies::new(values))
     }
 
-    fn accept(&self, values: Vec<Value>, optional: &[usize]) -> Result<Vec<Value>, SourceError> {
+    fn accept(&mut self, values: Vec<Value>, optional: &[usize]) -> Result<Vec<Value>, SourceError> {
         match server_refusal(&values, optional) {
             Some(error) => Err(self.link.refused(error)),
             None => Ok(values),
@@ -307,7 +314,9 @@ impl Source for RedisSource {
         };
         let (points, sse_cache) = values.split_at(of_points.min(values.len()));
         self.sse_cache.written(first_refusal(sse_cache).map(error_text), now);
-        first_refusal(points).map_or(Ok(Recorded::Written), |error| Err(self.link.refused(error)))
+        let refusal = first_refusal(points);
+        self.link.wrote(refusal);
+        refusal.map_or(Ok(Recorded::Written), |error| Err(self.link.refused(error)))
     }
 
     async fn release(&mut self) -> Result<(), SourceError> {
@@ -319,6 +328,10 @@ impl Source for RedisSource {
         let Some(transaction) = self.lease.as_ref().and_then(|lease| lease.release(connection)) else { return Ok(()) };
         self.link.run(&transaction).await?;
         Ok(())
+    }
+
+    fn problems(&self) -> Vec<Problem> {
+        self.link.problems()
     }
 
     fn server_clock(&self) -> Option<ServerClock> {

@@ -134,13 +134,14 @@ fn logged(server: &RedisServer) -> Vec<Vec<String>> {
 }
 
 /// Every command of the server, and that of the log.
-const COMMANDS: [&str; 17] = [
+const COMMANDS: [&str; 18] = [
     "CLIENT",
     "EXISTS",
     "EXPIRE",
     "GETRANGE",
     "HGETALL",
     "HSET",
+    "INFO",
     "LLEN",
     "MGET",
     "SCAN",

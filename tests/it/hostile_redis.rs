@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use crate::slow_proxy::SlowProxy;
-use crate::support::{GATEWAY, RedisServer, Server, eventually, free_port, program, value};
+use crate::support::{GATEWAY, RedisServer, Server, eventually, program, value};
 
 const P: &str = "acme:chat:kdcube";
 const LIMIT: Duration = Duration::from_secs(20);
@@ -164,7 +164,7 @@ fn a_refused_password_is_retried_until_it_is_accepted() {
     eventually("staleness", LIMIT, || server.get("/readyz").status == 503);
     ask::<()>(&mut admin, &["CONFIG", "SET", "requirepass", "hunter2"]);
     eventually("recovery", LIMIT, || server.get("/readyz").status == 200);
-    assert!(server.log().contains("authentication failed") && !server.log().contains("hunter2"), "{}", server.log());
+    assert!(server.log().contains("WRONGPASS") && !server.log().contains("hunter2"), "{}", server.log());
 }
 
 /// Makes Redis refuse writes, then allows them again.
@@ -194,9 +194,13 @@ fn writes_are_refused(redis: &RedisServer, refuse: &[&str], word: &str, allow: &
 
 #[test]
 fn a_read_only_replica_is_read() {
-    let redis = RedisServer::start().with_deployment();
-    let nobody = free_port().to_string();
-    writes_are_refused(&redis, &["REPLICAOF", "127.0.0.1", &nobody], "READONLY", &["REPLICAOF", "NO", "ONE"]);
+    let primary = RedisServer::start().with_deployment();
+    let redis = RedisServer::start_with(&["--replicaof", "127.0.0.1", &primary.port().to_string()]);
+    let mut connection = redis.connection();
+    let mut info = || ask::<String>(&mut connection, &["INFO", "replication"]);
+    eventually("the copy", LIMIT, || info().contains("master_link_status:up"));
+    // It refuses from the beginning: a primary that becomes a replica is left.
+    writes_are_refused(&redis, &["PING"], "READONLY", &["REPLICAOF", "NO", "ONE"]);
 }
 
 #[test]

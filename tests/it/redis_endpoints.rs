@@ -1,38 +1,11 @@
-//! Redis behind TLS, and behind sentinels that fail over.
+//! Redis behind sentinels that fail over.
 
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::authority::Authority;
-use crate::support::{GATEWAY, Killed, RedisServer, Server, eventually, free_port, program};
-
-#[test]
-fn a_redis_behind_tls_is_reached_if_its_certificate_is_trusted() {
-    let authority = Authority::new();
-    let pair = authority.issue("server");
-    let port = free_port().to_string();
-    let _redis = RedisServer::start_with(&[
-        "--tls-port",
-        &port,
-        "--tls-cert-file",
-        &pair.certificate,
-        "--tls-key-file",
-        &pair.key,
-        "--tls-auth-clients",
-        "no",
-    ]);
-    let url = format!("rediss://localhost:{port}/0");
-    let snapshot = |authority: &str| -> Output {
-        let variables = [GATEWAY, ("REDIS_URL", url.as_str()), ("SSL_CERT_FILE", authority)];
-        program(&variables, &["snapshot", "--format", "scalars"]).output().unwrap()
-    };
-    let trusted = snapshot(&authority.certificate());
-    assert_eq!(trusted.status.code(), Some(0), "{}", String::from_utf8_lossy(&trusted.stderr));
-    let stranger = snapshot(&pair.certificate);
-    assert_eq!(stranger.status.code(), Some(2), "{}", String::from_utf8_lossy(&stranger.stderr));
-}
+use crate::support::{Killed, RedisServer, Server, eventually, free_port};
 
 /// A sentinel of the server at `watched` that fails over quickly.
 fn sentinel(folder: &TempDir, watched: u16) -> (Killed, u16) {

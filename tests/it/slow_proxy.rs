@@ -1,9 +1,9 @@
-//! A TCP proxy that delays responses: a slow network, or a server that hangs.
+//! A TCP proxy that delays responses, or leads elsewhere: a slow network, a server that hangs, a name that changes.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// Runs until the test process ends.
@@ -11,6 +11,8 @@ pub(crate) struct SlowProxy {
     port: u16,
     /// Delay of every piece of a response, in milliseconds.
     delay: Arc<AtomicU64>,
+    /// The server behind it.
+    behind: Arc<AtomicU16>,
 }
 
 impl SlowProxy {
@@ -18,20 +20,27 @@ impl SlowProxy {
     pub(crate) fn to(server: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let (port, delay) = (listener.local_addr().unwrap().port(), Arc::new(AtomicU64::new(0)));
-        let own = Arc::clone(&delay);
+        let behind = Arc::new(AtomicU16::new(server));
+        let (own, target) = (Arc::clone(&delay), Arc::clone(&behind));
         std::thread::spawn(move || {
             for client in listener.incoming() {
                 // If the server is gone, dropping the client's connection closes it.
-                if let (Ok(client), Ok(server)) = (client, TcpStream::connect(("127.0.0.1", server))) {
+                let server = TcpStream::connect(("127.0.0.1", target.load(Ordering::Relaxed)));
+                if let (Ok(client), Ok(server)) = (client, server) {
                     relay(client, server, &own);
                 }
             }
         });
-        Self { port, delay }
+        Self { port, delay, behind }
     }
 
     pub(crate) fn port(&self) -> u16 {
         self.port
+    }
+
+    /// New connections lead to another server on a local port; open ones stay.
+    pub(crate) fn lead_to(&self, server: u16) {
+        self.behind.store(server, Ordering::Relaxed);
     }
 
     /// Delays every piece of a response this long, including those that wait already.

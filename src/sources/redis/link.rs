@@ -1,27 +1,31 @@
-//! One connection to Redis: opened when needed, dropped after an error, and reopened with backoff.
+//! The link to Redis: a connection that is opened when needed, dropped after an error, and reopened with backoff.
 
 use std::time::Duration;
 
-use redis::aio::MultiplexedConnection;
-use redis::sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType};
-use redis::{
-    AsyncConnectionConfig, Client, ConnectionAddr, Pipeline, RedisConnectionInfo, RedisError, ServerError, TlsMode,
-    Value,
-};
-use secrecy::ExposeSecret;
-use tokio::task::JoinHandle;
+use redis::{Pipeline, ServerError, Value};
 use tokio::time::{Instant, timeout};
 
+use super::address::Place;
+use super::connection::RedisConnection;
 use super::errors;
-use super::stream::{self, Stream};
-use super::truncate::{ByteBudget, TruncatingStream};
+use super::node::{Node, NodeWatch};
+use super::strain::Strain;
 use crate::base::backoff::Backoff;
-use crate::sources::redis::config::{RedisConfig, SentinelAddress};
+use crate::problems::code::code;
+use crate::problems::{Problem, ProblemCode};
+use crate::sources::redis::config::RedisConfig;
 use crate::sources::{Cost, SourceError};
+use crate::tls::stream_client::StreamClient;
+
+const RELOAD_FAILED: ProblemCode = code("reload_failed");
+const WRONG_NODE: ProblemCode = code("wrong_node");
+const CLUSTER_MODE: ProblemCode = code("cluster_mode");
 
 /// Pauses between attempts to connect.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// Most attempts to read over connections that end early.
+const ATTEMPTS: u32 = 4;
 
 /// A connection that reopens itself.
 pub(crate) struct Link {
@@ -33,26 +37,17 @@ pub(crate) struct Link {
     cost: Cost,
     /// Grows with each connection.
     connection_id: u64,
-    /// Duration of the last successful round trip.
+    /// How long the last round trip took.
     round_trip: Duration,
-}
-
-/// A connection and the task that drives it.
-struct RedisConnection {
-    redis: MultiplexedConnection,
-    budget: ByteBudget,
-    driver: JoinHandle<()>,
-}
-
-impl Drop for RedisConnection {
-    fn drop(&mut self) {
-        // It would wait for answers that may never come.
-        self.driver.abort();
-    }
+    node: NodeWatch,
+    strain: Strain,
+    /// What is wrong with the server that the address leads to.
+    problem: Option<Problem>,
 }
 
 impl Link {
-    pub(crate) const fn new(config: RedisConfig) -> Self {
+    pub(crate) fn new(config: RedisConfig) -> Self {
+        let expects_primary = matches!(config.address.place, Place::Sentinels(_));
         Self {
             config,
             connection: None,
@@ -61,7 +56,18 @@ impl Link {
             cost: Cost { round_trips: 0, commands: 0 },
             connection_id: 0,
             round_trip: Duration::ZERO,
+            node: NodeWatch::new(expects_primary),
+            strain: Strain::default(),
+            problem: None,
         }
+    }
+
+    /// What is wrong with the connection now.
+    pub(super) fn problems(&self) -> Vec<Problem> {
+        let clients = [&self.config.tls, &self.config.sentinel_tls].into_iter().flatten();
+        let failure = clients.filter_map(StreamClient::failure).next();
+        let failure = failure.map(|failure| Problem::new(RELOAD_FAILED, "redis_tls", failure));
+        failure.into_iter().chain(self.problem.clone()).collect()
     }
 
     /// The cost since the last call of [`Self::reset_cost`].
@@ -82,40 +88,111 @@ impl Link {
         self.cost = Cost { round_trips: 0, commands: 0 };
     }
 
-    /// Sends all commands in one round trip and returns one value a command: [`Value::ServerError`] for one that the
-    /// server refuses, which does not affect the others.
+    /// Commands that only read, and what the node says of itself: a node that was demoted, or a replica that has lost its
+    /// primary, holds what was true once. Then the connection is made anew, by name, and they are sent again.
+    ///
+    /// # Errors
+    /// The new connection leads to a wrong node too.
+    pub(super) async fn read_from_primary(&mut self, mut commands: Pipeline) -> Result<Vec<Value>, SourceError> {
+        if !self.connection().await?.tells_node {
+            return self.read(&commands).await;
+        }
+        commands.cmd("INFO").arg("replication");
+        for _ in 0..2 {
+            let mut values = self.read(&commands).await?;
+            let problem = values.pop().and_then(Node::of_reply).and_then(|node| self.node.observe(node));
+            let Some(problem) = problem else {
+                self.problem = None;
+                return Ok(values);
+            };
+            self.problem = Some(Problem::new(WRONG_NODE, self.config.redacted(), problem));
+            self.connection = None;
+        }
+        self.lost();
+        let problem = self.problem.as_ref().map(|problem| problem.detail.clone()).unwrap_or_default();
+        Err(SourceError::WrongNode { server: self.server(), problem })
+    }
+
+    /// Commands that only read. A connection that turns out closed is made anew at once and they are sent again: it may
+    /// have been idle for too long. Where the server closes it instead of answering, fewer are sent at a time.
+    pub(super) async fn read(&mut self, commands: &Pipeline) -> Result<Vec<Value>, SourceError> {
+        let began = Instant::now();
+        for attempt in 1.. {
+            let was_open = self.connection.is_some();
+            let (error, answered) = match self.attempt(commands).await {
+                Ok(values) => return Ok(values),
+                Err(failed) => failed,
+            };
+            if !matches!(error, SourceError::Disconnected { .. }) {
+                return Err(error);
+            }
+            if answered || !was_open {
+                self.strain.closed(commands.len());
+            }
+            if attempt == ATTEMPTS || began.elapsed() > self.config.timeout / 2 {
+                return Err(error);
+            }
+            self.not_before = None;
+        }
+        Ok(Vec::new())
+    }
+
+    /// Sends all commands in one round trip, or in more if the server could not answer as many before, and returns one value
+    /// a command: [`Value::ServerError`] for one that the server refuses, which does not affect the others.
     pub(crate) async fn run(&mut self, commands: &Pipeline) -> Result<Vec<Value>, SourceError> {
+        self.attempt(commands).await.map_err(|(error, _)| error)
+    }
+
+    /// The same; with an error, whether a part of the answer had arrived.
+    async fn attempt(&mut self, commands: &Pipeline) -> Result<Vec<Value>, (SourceError, bool)> {
+        let Some(parts) = self.strain.parts(commands) else { return self.round_trip_of(commands).await };
+        let mut values = Vec::with_capacity(commands.len());
+        for part in parts {
+            values.append(&mut self.round_trip_of(&part).await?);
+        }
+        self.strain.answered();
+        Ok(values)
+    }
+
+    async fn round_trip_of(&mut self, commands: &Pipeline) -> Result<Vec<Value>, (SourceError, bool)> {
         if commands.is_empty() {
             return Ok(Vec::new());
         }
         let limit = self.config.timeout;
-        let connection = self.connection().await?;
-        connection.budget.renew();
+        let connection = self.connection().await.map_err(|error| (error, false))?;
         let sent = Instant::now();
-        let answer = timeout(limit, connection.redis.send_packed_commands(commands, 0, commands.len())).await;
+        let answer = timeout(limit, connection.send(commands)).await;
+        let answered = !connection.is_unanswered();
         self.round_trip = sent.elapsed();
         self.cost.round_trips += 1;
         self.cost.commands += commands.len() as u64;
-        match answer {
+        let error = match answer {
             Ok(Ok(values)) => {
                 self.backoff.reset();
-                Ok(values)
+                return Ok(values);
             }
-            Ok(Err(error)) => {
-                self.lost();
-                Err(errors::failed(self.server(), &error))
-            }
+            Ok(Err(error)) => errors::failed(self.server(), &error),
             // A late answer on this connection would be taken for that of a later request.
-            Err(_) => {
-                self.lost();
-                Err(SourceError::TimedOut { server: self.server(), limit, advice: errors::RUNNING })
-            }
-        }
+            Err(_) => SourceError::TimedOut { server: self.server(), limit, advice: errors::RUNNING },
+        };
+        self.lost();
+        Err((error, answered))
     }
 
     /// An answer that is an error of the server as a whole (loading, no permission, …).
-    pub(crate) fn refused(&self, error: &ServerError) -> SourceError {
+    pub(crate) fn refused(&mut self, error: &ServerError) -> SourceError {
+        if matches!(error.code(), "CROSSSLOT" | "MOVED" | "ASK" | "CLUSTERDOWN") {
+            self.problem = Some(Problem::new(CLUSTER_MODE, self.config.redacted(), errors::error_text(error)));
+        }
         errors::refused(self.server(), error)
+    }
+
+    /// Takes the outcome of our own write. A refusal may mean that the node was demoted: then the next request connects
+    /// anew, by name.
+    pub(super) fn wrote(&mut self, refusal: Option<&ServerError>) {
+        if self.node.wrote(refusal.is_some_and(|error| error.code() == "READONLY")) {
+            self.connection = None;
+        }
     }
 
     fn server(&self) -> String {
@@ -135,17 +212,19 @@ impl Link {
         if let Some(retry_in) = retry_in.filter(|left| !left.is_zero()) {
             return Err(SourceError::BackingOff { server: self.server(), retry_in });
         }
-        let limit = self.config.timeout;
-        let error = match timeout(limit, connect(&self.config)).await {
+        let limit = self.config.connect_timeout;
+        let error = match timeout(limit, RedisConnection::connect(&self.config)).await {
             Ok(Ok(connection)) => {
                 self.connection_id += 1;
                 return Ok(connection);
             }
-            Ok(Err(error)) => errors::not_connected(self.server(), &error),
-            Err(_) => {
-                let cause = format!("no connection within {limit:?}");
-                SourceError::Unreachable { server: self.server(), cause, advice: errors::RUNNING }
+            Ok(Err(error)) => {
+                let found = error.is_cluster().then_some(CLUSTER_MODE);
+                let problem = found.map(|code| Problem::new(code, self.config.redacted(), error.cause()));
+                self.problem = problem.or(self.problem.take());
+                error.of_server(self.server())
             }
+            Err(_) => errors::no_connection(self.server(), limit, self.config.tls.as_ref()),
         };
         self.lost();
         Err(error)
@@ -156,51 +235,4 @@ impl Link {
         self.connection = None;
         self.not_before = Some(Instant::now() + self.backoff.next());
     }
-}
-
-/// The transport to the configured address, which truncates long values, with the credentials kept separately.
-pub(super) async fn open(
-    config: &RedisConfig,
-) -> Result<(TruncatingStream<Box<dyn Stream>>, ByteBudget, RedisConnectionInfo), RedisError> {
-    let client = client(config).await?;
-    let info = client.get_connection_info();
-    let (stream, budget) = TruncatingStream::new(stream::open(info.addr()).await?);
-    // Old servers do not have that command, and a user may lack the permission.
-    Ok((stream, budget, info.redis_settings().clone().set_skip_set_lib_name()))
-}
-
-/// A client for the configured address; with sentinels, for the master they name at this moment.
-async fn client(config: &RedisConfig) -> Result<Client, RedisError> {
-    crate::tls::use_ring();
-    match config.sentinel() {
-        Some(address) => sentinel(&address)?.async_get_client().await,
-        None => Client::open(config.url.expose_secret()),
-    }
-}
-
-async fn connect(config: &RedisConfig) -> Result<RedisConnection, RedisError> {
-    let (stream, budget, user) = open(config).await?;
-    // `run` has its own limit: after the library's, a late answer would be taken for the next one.
-    let settings = AsyncConnectionConfig::new().set_response_timeout(None);
-    let (mut redis, driver) = MultiplexedConnection::new_with_config(&user, stream, settings).await?;
-    let connection = RedisConnection { redis: redis.clone(), budget, driver: tokio::spawn(driver) };
-    // A user may lack this permission: reading works without it.
-    let _ = redis::cmd("CLIENT").arg("SETNAME").arg(&config.client_name).query_async::<()>(&mut redis).await;
-    Ok(connection)
-}
-
-fn sentinel(address: &SentinelAddress) -> Result<SentinelClient, RedisError> {
-    let sentinels = address.sentinels.iter().map(|(host, port)| ConnectionAddr::Tcp(host.clone(), *port));
-    let mut builder = SentinelClientBuilder::new(sentinels, &address.master, SentinelServerType::Master)?
-        .set_client_to_redis_db(address.database);
-    if let Some(username) = &address.username {
-        builder = builder.set_client_to_redis_username(username);
-    }
-    if let Some(password) = &address.password {
-        builder = builder.set_client_to_redis_password(password.expose_secret());
-    }
-    if address.tls {
-        builder = builder.set_client_to_redis_tls_mode(TlsMode::Secure);
-    }
-    builder.build()
 }

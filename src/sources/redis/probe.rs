@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use redis::{Pipeline, Value};
+use redis::Pipeline;
 
-use super::{Prepared, RedisSource};
+use super::{Prepared, RedisSource, node};
 use crate::base::clock::UnixSeconds;
 use crate::sources::{Source, SourceError};
 
@@ -44,20 +44,13 @@ impl RedisSource {
         let mut pipeline = Pipeline::new();
         pipeline.cmd("INFO");
         // A user may lack this permission and still have all that the server needs.
-        let info = match self.link.run(&pipeline).await?.pop() {
-            Some(Value::BulkString(bytes)) => String::from_utf8_lossy(&bytes).into_owned(),
-            Some(Value::VerbatimString { text, .. }) => text,
-            _ => String::new(),
-        };
+        let info = self.link.read(&pipeline).await?.pop().and_then(node::text).unwrap_or_default();
+        let field = |name: &str| node::field(&info, name).map(str::to_owned);
         Ok(ProbeReport {
-            version: field(&info, "redis_version:"),
-            role: field(&info, "role:"),
+            version: field("redis_version"),
+            role: field("role"),
             processes: signals.heartbeats.len(),
             malformed: signals.malformed.len(),
         })
     }
-}
-
-fn field(info: &str, name: &str) -> Option<String> {
-    info.lines().find_map(|line| line.strip_prefix(name)).map(|value| value.trim().to_owned())
 }

@@ -1,40 +1,32 @@
-//! Opens the transport to Redis: TCP, TLS or a Unix socket.
+//! Opens the transport to Redis or a sentinel: TCP, TLS or a Unix socket.
 
 use std::io::{Error, Result};
-use std::sync::Arc;
+use std::path::Path;
 
-use redis::ConnectionAddr;
-use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
+
+use super::address::HostPort;
+use crate::tls::stream_client::StreamClient;
 
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
-/// Connects; with TLS only to a server whose certificate and name can be verified.
-pub(super) async fn open(address: &ConnectionAddr) -> Result<Box<dyn Stream>> {
-    match address {
-        ConnectionAddr::Tcp(host, port) => Ok(Box::new(tcp(host, *port).await?)),
-        ConnectionAddr::TcpTls { host, port, insecure: false, .. } => Ok(Box::new(tls(host, *port).await?)),
-        ConnectionAddr::TcpTls { .. } => Err(Error::other("TLS without verification is not supported")),
-        ConnectionAddr::Unix(path) => Ok(Box::new(UnixStream::connect(path).await?)),
-        _ => Err(Error::other("this kind of address is not supported")),
-    }
-}
-
-async fn tcp(host: &str, port: u16) -> Result<TcpStream> {
-    let stream = TcpStream::connect((host, port)).await?;
+/// Connects to a host, whose name is resolved anew each time; with `tls`, encrypted.
+pub(super) async fn tcp(place: &HostPort, tls: Option<&StreamClient>) -> Result<Box<dyn Stream>> {
+    let stream = TcpStream::connect((place.host.as_str(), place.port)).await?;
     // A pipeline is sent as a whole; waiting for more data would only delay it.
     stream.set_nodelay(true)?;
-    Ok(stream)
+    let Some(tls) = tls.cloned() else { return Ok(Box::new(stream)) };
+    let name = ServerName::try_from(place.host.clone()).map_err(Error::other)?;
+    // A slow file system must not block the runtime's few threads.
+    let config = tokio::task::spawn_blocking(move || tls.config()).await.map_err(Error::other)?;
+    Ok(Box::new(TlsConnector::from(config).connect(name, stream).await?))
 }
 
-async fn tls(host: &str, port: u16) -> Result<TlsStream<TcpStream>> {
-    let name = ServerName::try_from(host.to_owned()).map_err(Error::other)?;
-    let config = ClientConfig::builder().with_root_certificates(crate::tls::system_authorities()).with_no_client_auth();
-    TlsConnector::from(Arc::new(config)).connect(name, tcp(host, port).await?).await
+pub(super) async fn unix(path: &Path) -> Result<Box<dyn Stream>> {
+    Ok(Box::new(UnixStream::connect(path).await?))
 }

@@ -38,6 +38,11 @@ impl ByteBudget {
         self.0.store(MOST_BYTES, Relaxed);
     }
 
+    /// Whether nothing has arrived since the last request.
+    pub(super) fn is_untouched(&self) -> bool {
+        self.0.load(Relaxed) == MOST_BYTES
+    }
+
     fn spend(&self, bytes: usize) -> Result<()> {
         let left = self.0.load(Relaxed).checked_sub(bytes);
         self.0.store(left.ok_or_else(|| invalid("the replies of one round trip are longer than 128 MiB"))?, Relaxed);

@@ -7,7 +7,7 @@ use futures_util::StreamExt;
 use redis::aio::PubSub;
 use tokio::sync::mpsc;
 
-use super::link;
+use super::connection::{self, Opened};
 use crate::base::backoff::Backoff;
 use crate::platform::facts::Scope;
 use crate::platform::keys::Keys;
@@ -23,7 +23,7 @@ pub async fn watch_gateway_updates(config: RedisConfig, scope: Scope, out: mpsc:
     let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
     while !out.is_closed() {
         if let Err(error) = listen(&config, &channel, &out, &mut backoff).await {
-            tracing::debug!(%error, "not subscribed to gateway configuration updates; will retry");
+            tracing::debug!(error, "not subscribed to gateway configuration updates; will retry");
         }
         tokio::time::sleep(backoff.next()).await;
     }
@@ -35,10 +35,12 @@ async fn listen(
     channel: &str,
     out: &mpsc::Sender<Vec<u8>>,
     backoff: &mut Backoff,
-) -> Result<(), redis::RedisError> {
-    let (stream, budget, user) = link::open(config).await?;
-    let mut subscription = PubSub::new(&user, stream).await?;
-    subscription.subscribe(channel).await?;
+) -> Result<(), String> {
+    let text = |error: redis::RedisError| error.to_string();
+    let opened = connection::open(config).await;
+    let Opened { stream, budget, .. } = opened.map_err(|error| error.of_server(config.redacted()).to_string())?;
+    let mut subscription = PubSub::new(&connection::library_settings(), stream).await.map_err(text)?;
+    subscription.subscribe(channel).await.map_err(text)?;
     backoff.reset();
     let mut messages = subscription.on_message();
     while let Some(message) = messages.next().await {

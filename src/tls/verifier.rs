@@ -1,26 +1,53 @@
-//! Verifiers of a server's certificate that verify less than rustls does by itself, as libpq's modes want it. Signatures of the
-//! handshake are always verified: the peer has the key of the certificate that it shows.
+//! How much of a server's certificate is verified: all of it, or less, as libpq's and redis-py's options want it. Signatures of
+//! the handshake are always verified: the peer has the key of the certificate that it shows.
 
 use std::sync::Arc;
 
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WantsClientCert, WebPkiServerVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
+use rustls::{
+    CertificateError, ClientConfig, ConfigBuilder, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+};
+
+/// What is verified of a server.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Verification {
+    Nothing,
+    /// Its certificate.
+    Certificate,
+    /// Its certificate and the name in it.
+    #[default]
+    CertificateAndName,
+}
+
+/// A client's configuration that verifies servers this way, with these authorities.
+pub(crate) fn client(verification: Verification, roots: RootCertStore) -> ConfigBuilder<ClientConfig, WantsClientCert> {
+    super::use_ring();
+    let builder = ClientConfig::builder();
+    let roots = Arc::new(roots);
+    let nameless = match verification {
+        Verification::CertificateAndName => None,
+        Verification::Nothing => Some(NamelessVerifier { provider: super::ring(), certificate: None }),
+        // Without authorities no certificate can be verified: then rustls' own verifier rejects every server, as it should.
+        Verification::Certificate => {
+            let certificate = WebPkiServerVerifier::builder_with_provider(Arc::clone(&roots), super::ring()).build();
+            certificate.ok().map(|verifier| NamelessVerifier { provider: super::ring(), certificate: Some(verifier) })
+        }
+    };
+    match nameless {
+        Some(verifier) => builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier)),
+        None => builder.with_root_certificates(roots),
+    }
+}
 
 /// Verifies the certificate, if at all, and not the name in it.
 #[derive(Debug)]
-pub(super) struct NamelessVerifier {
+struct NamelessVerifier {
     provider: Arc<CryptoProvider>,
     /// `None` = any certificate will do.
     certificate: Option<Arc<WebPkiServerVerifier>>,
-}
-
-impl NamelessVerifier {
-    pub(super) const fn new(provider: Arc<CryptoProvider>, certificate: Option<Arc<WebPkiServerVerifier>>) -> Self {
-        Self { provider, certificate }
-    }
 }
 
 impl ServerCertVerifier for NamelessVerifier {

@@ -1,0 +1,104 @@
+//! Redis behind TLS: its own authority, client certificates, less verification, and hints where something does not fit.
+
+use std::time::Duration;
+
+use crate::authority::{Authority, Pair};
+use crate::redis_login::{queue, queue_total};
+use crate::support::{RedisServer, Server, eventually, free_port};
+
+/// A Redis with a port for TLS, and three tasks in its queue.
+fn tls_redis(authority: &Authority, pair: &Pair, auth_clients: &str) -> (RedisServer, String) {
+    let (port, ca) = (free_port().to_string(), authority.certificate());
+    let server = RedisServer::start_with(&[
+        "--tls-port",
+        &port,
+        "--tls-cert-file",
+        &pair.certificate,
+        "--tls-key-file",
+        &pair.key,
+        "--tls-ca-cert-file",
+        &ca,
+        "--tls-auth-clients",
+        auth_clients,
+    ]);
+    queue(&server, &[], 0, 3);
+    (server, format!("rediss://localhost:{port}/0"))
+}
+
+#[test]
+fn an_authority_of_its_own_is_named_by_option_or_setting() {
+    let (authority, stranger) = (Authority::new(), Authority::new());
+    let (_server, url) = tls_redis(&authority, &authority.issue("server"), "no");
+    let ca = authority.certificate();
+    for variables in [
+        vec![("REDIS_URL", format!("{url}?ssl_ca_certs={ca}"))],
+        vec![("REDIS_URL", url.clone()), ("METRICS_REDIS_CA_FILE", ca.clone())],
+        vec![("REDIS_URL", url.clone()), ("SSL_CERT_FILE", ca.clone())],
+        vec![("REDIS_URL", format!("{url}?ssl_cert_reqs=none"))],
+        vec![(
+            "REDIS_URL",
+            url.replace("localhost", "127.0.0.1") + &format!("?ssl_ca_certs={ca}&ssl_check_hostname=no"),
+        )],
+    ] {
+        let variables: Vec<_> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        assert_eq!(queue_total(&variables), Ok(3), "{variables:?}");
+    }
+    for variables in [
+        vec![("REDIS_URL", url.clone()), ("METRICS_REDIS_CA_FILE", stranger.certificate())],
+        vec![("REDIS_URL", url.clone())],
+    ] {
+        let variables: Vec<_> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let error = queue_total(&variables).unwrap_err();
+        assert!(error.contains("name the authority's certificate with METRICS_REDIS_CA_FILE"), "{error}");
+    }
+    let other_name = url.replace("localhost", "127.0.0.1") + &format!("?ssl_ca_certs={ca}");
+    assert!(queue_total(&[("REDIS_URL", &other_name)]).is_err());
+}
+
+#[test]
+fn a_redis_that_asks_clients_for_a_certificate_gets_ours() {
+    let authority = Authority::new();
+    let (_server, url) = tls_redis(&authority, &authority.issue("server"), "yes");
+    let (ca, pair) = (authority.certificate(), authority.issue("client"));
+    let by_option = format!("{url}?ssl_ca_certs={ca}&ssl_certfile={}&ssl_keyfile={}", pair.certificate, pair.key);
+    assert_eq!(queue_total(&[("REDIS_URL", &by_option)]), Ok(3));
+    let (url, ca) = (("REDIS_URL", url.as_str()), ("METRICS_REDIS_CA_FILE", ca.as_str()));
+    let identity = [
+        ("METRICS_REDIS_CLIENT_CERT_FILE", pair.certificate.as_str()),
+        ("METRICS_REDIS_CLIENT_KEY_FILE", pair.key.as_str()),
+    ];
+    assert_eq!(queue_total(&[url, ca, identity[0], identity[1]]), Ok(3));
+    let error = queue_total(&[url, ca]).unwrap_err();
+    assert!(error.contains("METRICS_REDIS_CLIENT_CERT_FILE"), "{error}");
+    let other = authority.issue("other");
+    let error = queue_total(&[url, ca, identity[0], ("METRICS_REDIS_CLIENT_KEY_FILE", &other.key)]).unwrap_err();
+    assert!(
+        error.contains("METRICS_REDIS_CLIENT_KEY_FILE") && error.contains("a certificate and its own key"),
+        "{error}"
+    );
+}
+
+#[test]
+fn the_wrong_kind_of_port_is_hinted_at() {
+    let authority = Authority::new();
+    let (server, url) = tls_redis(&authority, &authority.issue("server"), "no");
+    let error = queue_total(&[("REDIS_URL", &url.replace("rediss", "redis"))]).unwrap_err();
+    assert!(error.contains("if this port expects TLS, the address begins with rediss://"), "{error}");
+    let plain = format!("rediss://localhost:{}/0", server.port());
+    let error = queue_total(&[("REDIS_URL", &plain)]).unwrap_err();
+    assert!(error.contains("is this a port with TLS?"), "{error}");
+}
+
+#[test]
+fn a_replaced_ca_file_is_used_for_the_next_connection() {
+    let (authority, stranger) = (Authority::new(), Authority::new());
+    let (redis, url) = tls_redis(&authority, &authority.issue("server"), "no");
+    let redis = redis.with_deployment();
+    let file = authority.path("trusted.pem");
+    std::fs::copy(stranger.certificate(), &file).unwrap();
+    let server = Server::start(&[("REDIS_URL", &url), ("METRICS_REDIS_CA_FILE", &file)]);
+    eventually("a failed attempt", Duration::from_secs(10), || server.log().contains("METRICS_REDIS_CA_FILE"));
+    std::fs::copy(authority.certificate(), &file).unwrap();
+    eventually("readiness", Duration::from_secs(15), || server.get("/readyz").status == 200);
+    drop(redis);
+}
