@@ -2,7 +2,7 @@
 
 use std::io::ErrorKind;
 
-use axum::http::header::WWW_AUTHENTICATE;
+use axum::http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
 use reqwest::{Response, StatusCode};
 
 use super::{Finding, FindingStatus, finding};
@@ -36,7 +36,11 @@ async fn is_ours(config: &Config) -> bool {
             let challenge = response.headers().get(WWW_AUTHENTICATE).and_then(|challenge| challenge.to_str().ok());
             challenge.is_some_and(|challenge| challenge.contains("realm=\"kdcube-metrics\""))
         }
-        StatusCode::FORBIDDEN => begins_with(response, b"{\"type\":").await && config.access.needs_certificate(),
+        // A route of ours behind client certificates; the check has none.
+        StatusCode::FORBIDDEN => {
+            let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+            config.access.needs_certificate() && kind == Some("application/problem+json")
+        }
         _ => false,
     }
 }
