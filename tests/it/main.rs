@@ -44,6 +44,7 @@ mod proxy;
 mod pushgateway;
 mod redis_acl;
 mod redis_endpoints;
+mod redis_heartbeats;
 mod redis_login;
 mod redis_node;
 mod redis_series;
