@@ -20,6 +20,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::base::clock::UnixSeconds;
 use crate::base::lease::Leadership;
+use crate::problems::code::code;
 use crate::problems::{ProblemCode, ProblemRegistry};
 use client_events::ClientEventCounts;
 use exports::SinkCounts;
@@ -49,6 +50,8 @@ pub struct Telemetry {
     exports: Mutex<BTreeMap<&'static str, SinkCounts>>,
     leadership: Leadership,
     gateway_config: Mutex<Option<GatewayConfigInfo>>,
+    /// Dropped log lines that have been reported as a problem.
+    reported_log_lines: Mutex<u64>,
 }
 
 /// All counts at one moment: what own metrics are read from, taken once per scrape.
@@ -89,6 +92,8 @@ pub struct Observed {
     pub up: bool,
     /// Age of the newest snapshot, stale or not; `None` before the first.
     pub snapshot_age_seconds: Option<f64>,
+    /// Its time, Unix seconds.
+    pub snapshot_taken_at: Option<UnixSeconds>,
     /// Whether anything of the scope is in the source; `None` without a snapshot or a scope.
     pub scope_found: Option<bool>,
 }
@@ -115,6 +120,7 @@ impl Telemetry {
             exports: Mutex::default(),
             leadership: Leadership::default(),
             gateway_config: Mutex::default(),
+            reported_log_lines: Mutex::default(),
         }
     }
 
@@ -140,6 +146,15 @@ impl Telemetry {
             problems: self.problems.counts(),
             dropped_log_lines: logging::dropped_lines(),
             process: ProcessStats::read(),
+        }
+    }
+
+    /// Reports log lines that were dropped since the last call.
+    pub fn check_log(&self, now: UnixSeconds) {
+        const LOG_LINES_DROPPED: ProblemCode = code("log_lines_dropped");
+        let dropped = logging::dropped_lines();
+        if std::mem::replace(&mut *locked(&self.reported_log_lines), dropped) < dropped {
+            self.problems.event(LOG_LINES_DROPPED, "", format!("{dropped} lines since the start"), now);
         }
     }
 
@@ -170,12 +185,11 @@ mod tests {
     #[test]
     fn a_state_is_a_copy_that_later_reports_do_not_change() {
         let telemetry = Telemetry::default();
-        let before =
-            telemetry.own_state(Observed { up: true, snapshot_age_seconds: Some(1.5), scope_found: Some(true) });
+        let before = telemetry.own_state(Observed { up: true, snapshot_age_seconds: Some(1.5), ..Observed::default() });
         telemetry.source_error();
         telemetry.leadership().contend();
         assert_eq!((before.sources.errors, before.lease.is_leader), (0, true));
-        assert_eq!(before.observed, Observed { up: true, snapshot_age_seconds: Some(1.5), scope_found: Some(true) });
+        assert_eq!(before.observed, Observed { up: true, snapshot_age_seconds: Some(1.5), ..Observed::default() });
         let after = telemetry.own_state(Observed::default());
         assert_eq!((after.sources.errors, after.lease.is_leader), (1, false));
     }

@@ -2,12 +2,15 @@
 
 use super::fleet::grace;
 use super::state::{Capacity, CapacitySource, Fleet, LostInstance, Process, Reading, Service};
+use super::{Inputs, unreadable};
 use crate::base::clock::UnixSeconds;
 use crate::base::number::{count, sum};
-use crate::platform::gateway::GatewaySettings;
 
 /// Looks at the processes that `backpressure.capacity_source_component` selects.
-pub(super) fn capacity(fleet: &Fleet, settings: &GatewaySettings, stale_after: f64, now: UnixSeconds) -> Capacity {
+///
+/// A process whose heartbeat is too long is there, and busy: without it the capacity would be too small, and is absent.
+pub(super) fn capacity(inputs: &Inputs<'_>, fleet: &Fleet, stale_after: f64) -> Capacity {
+    let (settings, now) = (inputs.gateway.settings(), inputs.now);
     let (kind, name) = settings.capacity_source();
     let service = Service { kind, name };
     let (mut total, mut accepting) = (0_i64, 0_i64);
@@ -29,9 +32,10 @@ pub(super) fn capacity(fleet: &Fleet, settings: &GatewaySettings, stale_after: f
             source.base_per_instance = tasks;
         }
     }
+    let unread = unreadable::long_heartbeat(inputs.facts, &service);
     (source.service, source.total) = (service, total);
     Capacity {
-        total: Reading::Value(accepting),
+        total: unread.map_or(Reading::Value(accepting), Reading::absent),
         limits: Reading::Value(settings.limits_of(total)),
         source: Reading::Value(source),
     }

@@ -20,7 +20,7 @@ pub(super) fn component(tick: &Analysis<'_>, component: Component) -> ComponentS
         instance_count: Reading::Value(instance_count),
         processes: Reading::Value(StatusCounts::of_processes(processes(), missing(tick, component))),
         load: load(tick, component, &instances),
-        capacity: Reading::Value(sum(instances.iter().map(|instance| instance.capacity))),
+        capacity: capacity(tick, &service, &instances),
         configured_processes: Reading::Value(settings.service_capacity.processes_per_instance.whole()),
         configured_concurrency: Reading::Value(settings.service_capacity.concurrent_requests_per_process.whole()),
         pool_estimates: estimates(settings, instance_count),
@@ -33,6 +33,14 @@ fn load(tick: &Analysis<'_>, component: Component, instances: &[ComponentInstanc
     match unreadable::heartbeat(tick.inputs.facts, component) {
         Some(reason) => Reading::absent(reason),
         None => Reading::Value(sum(instances.iter().map(|instance| instance.load))),
+    }
+}
+
+/// What the processes report; absent where a heartbeat is too long, whose capacity would be missing.
+fn capacity(tick: &Analysis<'_>, service: &Service, instances: &[ComponentInstance]) -> Reading<i64> {
+    match unreadable::long_heartbeat(tick.inputs.facts, service) {
+        Some(reason) => Reading::absent(reason),
+        None => Reading::Value(sum(instances.iter().map(|instance| instance.capacity))),
     }
 }
 

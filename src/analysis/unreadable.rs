@@ -1,7 +1,7 @@
 //! The reason of a fact that is there and cannot be read.
 
-use super::state::{Cause, Reason};
-use crate::platform::facts::{Component, Facts, InputKind};
+use super::state::{Cause, Reason, Service};
+use crate::platform::facts::{Component, Facts, InputKind, Unreadable};
 
 /// The first of the keys that the tick noted as malformed, with its problem; else the first.
 pub(super) fn reason<const N: usize>(facts: &Facts, keys: [String; N]) -> Reason {
@@ -28,6 +28,15 @@ pub(super) fn of_kind(facts: &Facts, kind: InputKind, counts: impl Fn(&str) -> b
 pub(super) fn heartbeat(facts: &Facts, component: Component) -> Option<Reason> {
     let name = format!(":chat:{}:", component.service_name());
     of_kind(facts, InputKind::Heartbeat, |key| key.contains(&name))
+}
+
+/// Why the capacity of a service is not known, if a heartbeat of it is too long.
+pub(super) fn long_heartbeat(facts: &Facts, service: &Service) -> Option<Reason> {
+    let component = Component::ALL.into_iter().find(|component| Service::of(*component) == *service)?;
+    facts.unreadable.contains(&Unreadable::Heartbeat(component)).then(|| {
+        let found = heartbeat(facts, component);
+        found.unwrap_or_else(|| Cause::Unreadable.into())
+    })
 }
 
 #[cfg(test)]

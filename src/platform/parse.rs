@@ -22,6 +22,13 @@ pub use throttling::throttling_event;
 /// Longest value that is parsed: the platform's own are a few kilobytes. Longer ones arrive truncated.
 pub const MAX_VALUE_BYTES: usize = 64 * 1024;
 
+/// Longest heartbeat that is parsed: a busy processor lists its running tasks in it. Over [`MAX_VALUE_BYTES`] it arrives
+/// condensed.
+pub const MAX_HEARTBEAT_BYTES: usize = 1024 * 1024;
+
+/// What a value begins with that arrived without the contents of its arrays; its whole length and a line end follow.
+pub const CONDENSED: &str = "\0condensed ";
+
 /// The largest count that is exact as a float: 2^53.
 const LARGEST_COUNT: i64 = 1 << 53;
 
@@ -91,10 +98,18 @@ pub fn counter(bytes: &[u8]) -> Result<i64, ParseError> {
 /// # Errors
 /// Too long, or not UTF-8.
 pub fn utf8(bytes: &[u8]) -> Result<&str, ParseError> {
-    if bytes.len() > MAX_VALUE_BYTES {
+    if bytes.len() > MAX_VALUE_BYTES || condensed_length(bytes).is_some() {
         return Err(ParseError::TooLong(MAX_VALUE_BYTES));
     }
     std::str::from_utf8(bytes).map_err(|_| ParseError::NotUtf8)
+}
+
+/// The whole length of a value that arrived condensed.
+#[must_use]
+pub fn condensed_length(bytes: &[u8]) -> Option<usize> {
+    let rest = bytes.strip_prefix(CONDENSED.as_bytes())?;
+    let length = rest.split(|byte| *byte == b'\n').next()?;
+    std::str::from_utf8(length).ok()?.parse().ok()
 }
 
 fn object(bytes: &[u8]) -> Result<Map<String, Value>, ParseError> {

@@ -16,6 +16,7 @@ mod parts;
 pub mod probe;
 mod recent;
 mod replies;
+pub mod scopes;
 mod sentinel;
 mod series;
 mod server_time;
@@ -32,6 +33,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use redis::{Pipeline, Value};
+use tokio::time::Instant;
 
 use self::errors::{error_text, first_refusal, server_refusal};
 use self::fleet::{FleetQuery, FleetReader, FleetReplies};
@@ -216,6 +218,18 @@ impl RedisSource {
         Ok(())
     }
 
+    /// Long heartbeats, in round trips of bounded size, as long as the tick has time for them.
+    async fn large_heartbeats(&mut self, signals: &mut Facts, reading: &mut FleetReplies) -> Result<(), SourceError> {
+        let end = Instant::now() + self.limit / 2;
+        loop {
+            let next = self.fleet.next_large(reading);
+            if next.is_empty() || Instant::now() >= end {
+                return Ok(());
+            }
+            self.round(&next, signals, reading).await?;
+        }
+    }
+
     /// The first tick knows no process before, so it also reads what its first two round trips found.
     async fn follow_up(&mut self, signals: &mut Facts, reading: &mut FleetReplies) -> Result<(), SourceError> {
         let services = self.fleet.next_round(&self.keys, reading, &FleetQuery::default());
@@ -273,6 +287,7 @@ impl Source for RedisSource {
         if self.first {
             self.follow_up(&mut signals, &mut reading).await?;
         }
+        self.large_heartbeats(&mut signals, &mut reading).await?;
         let mut notes = Replies::new(Vec::new());
         self.fleet.conclude(&self.keys, reading, now, &mut notes, &mut signals);
         signals.malformed.append(&mut notes.malformed);

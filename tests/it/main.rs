@@ -14,6 +14,7 @@ mod authority;
 #[cfg(feature = "cloudwatch")]
 mod aws_server;
 mod cases;
+mod check;
 mod client_events;
 mod clocks;
 #[cfg(feature = "cloudwatch")]
@@ -37,11 +38,13 @@ mod once;
 mod platform;
 mod postgres;
 mod postgres_server;
+mod problems;
 mod prometheus;
 mod proxy;
 mod pushgateway;
 mod redis_acl;
 mod redis_endpoints;
+mod redis_heartbeats;
 mod redis_login;
 mod redis_node;
 mod redis_series;

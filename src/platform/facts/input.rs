@@ -62,6 +62,8 @@ pub enum Unreadable {
     Latency(LatencySeries),
     Throttling,
     HourlyRequests,
+    /// One that is too long, of a process that is there: capacity without it would be too small.
+    Heartbeat(super::Component),
     /// Neither its state nor its statistics.
     Circuit(Circuit),
     /// A malformed state, where the platform shows the one in the statistics, or `closed`.

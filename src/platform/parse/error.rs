@@ -6,6 +6,9 @@ pub enum ParseError {
     /// It may have been truncated on the way, and is not read in any case.
     #[error("is longer than {0} bytes, the most that is read")]
     TooLong(usize),
+    /// The tick had no time left for it.
+    #[error("was not read: this tick's heartbeats are too long together")]
+    NotRead,
     #[error("is empty")]
     Empty,
     #[error("is not UTF-8")]

@@ -2,16 +2,23 @@
 
 use serde_json::Value;
 
-use super::{ParseError, integer, number, object, required_text};
+use super::{MAX_HEARTBEAT_BYTES, ParseError, condensed_length, integer, number, object, required_text};
 use crate::platform::facts::{HealthWord, Heartbeat, PoolUse, Pools};
 
-/// A process's heartbeat.
+/// A process's heartbeat, which may have arrived condensed: no field that is read is in an array.
 ///
 /// # Errors
 /// Not a JSON object, a required field (`instance_id`, `service_type`, `service_name`,
 /// `last_heartbeat`) missing, or a known field of the wrong type.
 pub fn heartbeat(bytes: &[u8]) -> Result<Heartbeat, ParseError> {
-    let object = object(bytes)?;
+    let json = match condensed_length(bytes) {
+        Some(_) => bytes.splitn(2, |byte| *byte == b'\n').nth(1).unwrap_or_default(),
+        None => bytes,
+    };
+    let object = object(json).map_err(|error| match error {
+        ParseError::TooLong(_) => ParseError::TooLong(MAX_HEARTBEAT_BYTES),
+        error => error,
+    })?;
     Ok(Heartbeat {
         instance_id: required_text(&object, "instance_id")?,
         service_type: required_text(&object, "service_type")?,
@@ -85,6 +92,17 @@ mod tests {
             assert_eq!(health(Some(&serde_json::from_str(json).unwrap())), expected, "{json}");
         }
         assert_eq!(health(None), HealthWord::Unknown);
+    }
+
+    #[test]
+    fn a_condensed_heartbeat_is_read_by_this_parser_alone() {
+        let json =
+            r#"{"instance_id":"a","service_type":"chat","service_name":"proc","last_heartbeat":1,"current_load":160}"#;
+        let condensed = format!("{}90000\n{json}", crate::platform::parse::CONDENSED);
+        assert_eq!(heartbeat(condensed.as_bytes()).unwrap().load, 160);
+        assert_eq!(crate::platform::parse::utf8(condensed.as_bytes()), Err(ParseError::TooLong(64 * 1024)));
+        let long = vec![b' '; 64 * 1024 + 1];
+        assert_eq!(heartbeat(&long), Err(ParseError::TooLong(1024 * 1024)));
     }
 
     #[test]

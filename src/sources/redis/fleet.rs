@@ -1,7 +1,8 @@
 //! Processes: found through the platform's indexes, or by a slow, bounded SCAN where an older platform has none.
 //!
-//! `query` is what one round trip reads, `workers` recognises ingress workers.
+//! `query` is what one round trip reads, `large` follows long heartbeats, `workers` recognises ingress workers.
 
+mod large;
 mod query;
 mod workers;
 
@@ -9,12 +10,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use redis::{Pipeline, Value};
 
+use self::large::{LargeHeartbeats, NORMAL_BYTES};
 pub(super) use self::query::FleetQuery;
 use super::replies::Replies;
 use super::tail::number;
 use super::values::Values;
 use crate::base::clock::UnixSeconds;
-use crate::platform::facts::{Component, Departed, Facts, Heartbeat, InputKind, WorkerId};
+use crate::platform::facts::{Component, Departed, Facts, Heartbeat, InputKind, Unreadable, WorkerId};
 use crate::platform::keys::{Keys, ProcessName};
 use crate::platform::parse::{self, ParseError};
 
@@ -46,6 +48,7 @@ pub(super) struct FleetReader {
     /// Whether the indexes named any process in the last tick.
     indexed: bool,
     values: Values,
+    large: LargeHeartbeats,
 }
 
 /// What one tick reads of the processes, over all its round trips.
@@ -75,8 +78,9 @@ impl FleetReader {
             services: self.services.iter().cloned().collect(),
             instances: true,
             scan: Some(if self.indexed { SCAN_COUNT_INDEXED } else { SCAN_COUNT }),
-            heartbeats: self.heartbeats.iter().cloned().collect(),
+            heartbeats: self.heartbeats.iter().filter(|key| !self.large.contains(key)).cloned().collect(),
             new: self.found.iter().filter(|key| !self.heartbeats.contains(*key)).cloned().collect(),
+            large: Vec::new(),
             sse: self.workers.iter().map(|worker| keys.sse(worker)).collect(),
         }
     }
@@ -118,18 +122,38 @@ impl FleetReader {
         if query.scan.is_some() {
             self.take_scan(keys, replies, reading);
         }
-        let values = self.values.take(&query.heartbeats, InputKind::Heartbeat, replies);
-        reading.heartbeats.extend(values.into_iter().map(|(key, value)| (key, parsed(value))));
-        for key in &query.new {
+        for (key, value) in self.values.take(&query.heartbeats, InputKind::Heartbeat, replies) {
+            self.take_heartbeat(key, value, reading);
+        }
+        self.take_each(query, replies, reading);
+        reading.sse.extend(self.values.take(&query.sse, InputKind::SseSample, replies));
+    }
+
+    /// Takes the heartbeats that are read one by one. Of a new one that turns out large, this was only the beginning.
+    fn take_each(&mut self, query: &FleetQuery, replies: &mut Replies, reading: &mut FleetReplies) {
+        let new = query.new.iter().map(|key| (key, true));
+        for (key, is_new) in new.chain(query.large.iter().map(|key| (key, false))) {
             let before = replies.malformed.len();
             let value = replies.bytes(InputKind::Heartbeat, key);
             if replies.malformed.len() > before {
                 reading.of_another_type.insert(key.clone());
+            } else if is_new && value.as_ref().is_some_and(|bytes| bytes.len() > NORMAL_BYTES) {
+                self.large.found(key);
             } else {
-                reading.heartbeats.insert(key.clone(), parsed(value));
+                self.take_heartbeat(key.clone(), value, reading);
             }
         }
-        reading.sse.extend(self.values.take(&query.sse, InputKind::SseSample, replies));
+    }
+
+    fn take_heartbeat(&mut self, key: String, value: Option<Vec<u8>>, reading: &mut FleetReplies) {
+        let beat = value.as_deref().map(parse::heartbeat);
+        self.large.read(&key, value.as_deref().zip(beat.as_ref()));
+        reading.heartbeats.insert(key, beat);
+    }
+
+    /// The long heartbeats of the next round trip.
+    pub(super) fn next_large(&self, reading: &FleetReplies) -> FleetQuery {
+        FleetQuery { large: self.large.next(reading), ..FleetQuery::default() }
     }
 
     fn take_scan(&mut self, keys: &Keys, replies: &mut Replies, reading: &mut FleetReplies) {
@@ -146,8 +170,8 @@ impl FleetReader {
     /// the names of their heartbeat keys.
     pub(super) fn next_round(&self, keys: &Keys, reading: &FleetReplies, asked: &FleetQuery) -> FleetQuery {
         let named: BTreeSet<&String> = reading.indexed.keys().chain(&reading.scanned).collect();
-        let read = |key: &String| reading.heartbeats.contains_key(key) || reading.of_another_type.contains(key);
-        let new: Vec<String> = named.into_iter().filter(|key| !read(key)).cloned().collect();
+        let is_new = |key: &&String| !reading.has(key) && !self.large.contains(key);
+        let new: Vec<String> = named.into_iter().filter(is_new).cloned().collect();
         let workers = new.iter().filter_map(|key| workers::of_name(&keys.process_name(key)?));
         let sse = workers.map(|worker| keys.sse(&worker)).filter(|key| !reading.sse.contains_key(key)).collect();
         let known = |service: &&(String, String)| !asked.services.contains(service);
@@ -170,11 +194,18 @@ impl FleetReader {
     ) {
         self.indexed = !reading.indexed.is_empty();
         self.found.clear();
+        let held = self.large.conclude(&reading);
+        reading.heartbeats.extend(held.into_iter().map(|(key, beat)| (key, Some(beat))));
         signals.process_keys_found = reading.heartbeats.values().flatten().count() + reading.of_another_type.len();
         self.heartbeats =
             reading.heartbeats.iter().filter(|(_, value)| value.is_some()).map(|(key, _)| key.clone()).collect();
+        self.large.retain(&self.heartbeats);
         for (key, value) in std::mem::take(&mut reading.heartbeats) {
             let key = key.as_str();
+            if let Some(Err(ParseError::TooLong(_) | ParseError::NotRead)) = value {
+                let component = keys.process_name(key).and_then(|name| component(&name));
+                signals.unreadable.extend(component.map(Unreadable::Heartbeat));
+            }
             match value {
                 Some(beat) => signals.heartbeats.extend(replies.ok_or_record(InputKind::Heartbeat, key, beat)),
                 None => signals.departed.extend(departed(keys, key, &reading, now)),
@@ -201,8 +232,16 @@ impl FleetReader {
     }
 }
 
-fn parsed(value: Option<Vec<u8>>) -> Option<Result<Heartbeat, ParseError>> {
-    value.map(|bytes| parse::heartbeat(&bytes))
+impl FleetReplies {
+    /// Whether the tick has read this heartbeat.
+    fn has(&self, key: &str) -> bool {
+        self.heartbeats.contains_key(key) || self.of_another_type.contains(key)
+    }
+}
+
+fn component(name: &ProcessName) -> Option<Component> {
+    let is_service = |component: &Component| component.service_name() == name.service_name;
+    Component::ALL.into_iter().find(is_service).filter(|_| name.service_type == "chat")
 }
 
 fn index_members(replies: &mut Replies, key: &str) -> Vec<(String, UnixSeconds)> {

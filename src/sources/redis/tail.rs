@@ -8,7 +8,7 @@ use redis::{Pipeline, Value};
 
 use super::errors::error_text;
 use super::recent::Recent;
-use super::truncate::TRUNCATED_BYTES;
+use super::truncate::is_too_long;
 use crate::base::clock::UnixSeconds;
 
 /// Members read by one command, which takes Redis a few milliseconds.
@@ -169,8 +169,7 @@ impl Tail {
         for page in pages {
             members.extend(page_members(page)?);
         }
-        let oversized_at =
-            members.iter().rev().find(|(member, score)| member.len() >= TRUNCATED_BYTES && *score <= now);
+        let oversized_at = members.iter().rev().find(|(member, score)| is_too_long(member) && *score <= now);
         self.oversized_at = oversized_at.map_or(self.oversized_at, |(_, score)| Some(*score));
         self.advance(asked, now, &members);
         members.retain(|(member, score)| self.recent.is_new(member, *score));

@@ -4,7 +4,11 @@
 //! first would double the commands of a tick. So all bytes pass through here: the head of a value has its length, and the
 //! rest of a value that is too long is dropped. This bounds memory whatever Redis holds, without a command more.
 //! [`crate::platform::parse`] recognises a truncated value by its length.
+//!
+//! A long JSON object of up to the longest heartbeat's length loses the contents of its arrays instead (`condense`), and has a
+//! mark that only the parser of heartbeats accepts.
 
+mod condense;
 mod protocol;
 
 use std::io::{Error, ErrorKind, Result};
@@ -16,10 +20,15 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use self::protocol::Truncator;
-use crate::platform::parse::MAX_VALUE_BYTES;
+use crate::platform::parse::{MAX_VALUE_BYTES, condensed_length};
 
 /// The length of a truncated value: one byte more than is parsed, so that it shows.
 pub(super) const TRUNCATED_BYTES: usize = MAX_VALUE_BYTES + 1;
+/// Whether a value was too long to arrive as it is.
+pub(super) fn is_too_long(value: &[u8]) -> bool {
+    value.len() >= TRUNCATED_BYTES || condensed_length(value).is_some()
+}
+
 /// Most bytes of the replies of one round trip: twice those of the largest fleet's first tick.
 const MOST_BYTES: usize = 128 * 1024 * 1024;
 const CHUNK: usize = 32 * 1024;

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use redis::{Pipeline, Value};
 
 use super::replies::Replies;
-use super::truncate::TRUNCATED_BYTES;
+use super::truncate::{TRUNCATED_BYTES, is_too_long};
 use crate::platform::facts::InputKind;
 
 /// Keys of one MGET, to keep a single command short.
@@ -58,7 +58,7 @@ impl Values {
     }
 
     fn remember(&mut self, key: &str, value: Option<&[u8]>) {
-        if value.is_none_or(|bytes| bytes.len() < TRUNCATED_BYTES) {
+        if value.is_none_or(|bytes| !is_too_long(bytes)) {
             self.long.remove(key);
         } else if self.long.len() < MOST_LONG {
             self.long.insert(key.to_owned());
@@ -69,7 +69,12 @@ impl Values {
 /// Fetches a string, but no more of it than is parsed: a value that is too long costs no more than any other, and the
 /// command no more than GET.
 pub(super) fn ask_beginning(key: &str, pipeline: &mut Pipeline) {
-    pipeline.cmd("GETRANGE").arg(key).arg(0).arg(TRUNCATED_BYTES - 1);
+    ask_up_to(TRUNCATED_BYTES, key, pipeline);
+}
+
+/// The same with another length.
+pub(super) fn ask_up_to(bytes: usize, key: &str, pipeline: &mut Pipeline) {
+    pipeline.cmd("GETRANGE").arg(key).arg(0).arg(bytes - 1);
 }
 
 fn bytes(value: Value) -> Option<Vec<u8>> {

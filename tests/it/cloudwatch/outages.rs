@@ -33,7 +33,7 @@ async fn points_of_an_outage_are_delivered_later_once_and_with_their_own_time() 
 
     server.resume().await;
     // Even without a new snapshot.
-    assert_eq!(push(&sink, &ExportBatch { snapshot: None, snapshot_age_seconds: None }).await, Ok(6));
+    assert_eq!(push(&sink, &ExportBatch::default()).await, Ok(6));
     assert_eq!(arrivals(&server), times.map(|at| expected(2, at)).concat());
     let read = moto.series("KDCube/Metrics");
     assert_eq!(read[1]["points"], json!(times.map(|at| (at, 1.0, 1.0, "Count"))));

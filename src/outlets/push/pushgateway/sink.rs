@@ -63,6 +63,7 @@ impl PushgatewaySink {
         let observed = Observed {
             up: batch.snapshot.is_some(),
             snapshot_age_seconds: batch.snapshot_age_seconds,
+            snapshot_taken_at: batch.snapshot_taken_at,
             scope_found: batch.snapshot.as_ref().and_then(|snapshot| snapshot.scope_found),
         };
         samples.extend(own::of_snapshot(observed));

@@ -2,8 +2,10 @@
 
 use redis::Pipeline;
 
-use super::super::values::{Values, ask_beginning};
+use super::super::values::{Values, ask_up_to};
+use super::large::NORMAL_BYTES;
 use crate::platform::keys::Keys;
+use crate::platform::parse::MAX_HEARTBEAT_BYTES;
 
 /// Most members read of one index; far above any fleet.
 const INDEX_MEMBERS: usize = 50_000;
@@ -20,6 +22,8 @@ pub(in super::super) struct FleetQuery {
     /// Heartbeats that it did not read: read one by one, which distinguishes a key that is gone from one of another
     /// type.
     pub(super) new: Vec<String>,
+    /// Heartbeats that are too long to be read beside all others.
+    pub(super) large: Vec<String>,
     pub(super) sse: Vec<String>,
 }
 
@@ -28,6 +32,7 @@ impl FleetQuery {
         self.services.is_empty()
             && self.heartbeats.is_empty()
             && self.new.is_empty()
+            && self.large.is_empty()
             && self.sse.is_empty()
             && self.scan.is_none()
     }
@@ -51,7 +56,10 @@ impl FleetQuery {
         }
         values.ask(&self.heartbeats, pipeline);
         for key in &self.new {
-            ask_beginning(key, pipeline);
+            ask_up_to(NORMAL_BYTES + 1, key, pipeline);
+        }
+        for key in &self.large {
+            ask_up_to(MAX_HEARTBEAT_BYTES + 1, key, pipeline);
         }
         values.ask(&self.sse, pipeline);
     }

@@ -2,7 +2,11 @@
 
 use std::io::{Result, Write};
 
+use super::condense::Condenser;
 use super::{TRUNCATED_BYTES, invalid};
+use crate::platform::parse::MAX_HEARTBEAT_BYTES;
+
+const END: usize = "\r\n".len();
 
 /// Longest line between values; those of Redis are far shorter.
 const LONGEST_LINE: usize = 64 * 1024;
@@ -15,6 +19,9 @@ pub(super) struct Truncator {
     /// Bytes to drop, before those to pass.
     drop: usize,
     pass: usize,
+    /// The length of a long value that may be an object: its first byte tells.
+    undecided: Option<usize>,
+    condenser: Option<Condenser>,
 }
 
 impl Truncator {
@@ -25,6 +32,7 @@ impl Truncator {
     pub(super) fn feed(&mut self, mut bytes: &[u8], out: &mut Vec<u8>) -> Result<()> {
         while !bytes.is_empty() {
             bytes = match (self.drop, self.pass) {
+                _ if self.undecided.is_some() || self.condenser.is_some() => self.condense(bytes, out),
                 (0, 0) => self.read_line(bytes, out)?,
                 (0, _) => {
                     let (passed, rest) = bytes.split_at(self.pass.min(bytes.len()));
@@ -55,15 +63,45 @@ impl Truncator {
         Ok(rest)
     }
 
-    fn end_line(&mut self, out: &mut Vec<u8>) {
-        const END: usize = "\r\n".len();
-        match value_length(&self.line) {
-            Some((kind, length)) if length > TRUNCATED_BYTES => {
-                // Drops the beginning and keeps the end, with its line end: neither is parsed.
-                (self.drop, self.pass) = (length - TRUNCATED_BYTES, TRUNCATED_BYTES + END);
-                // Writing to memory cannot fail.
-                let _ = write!(out, "{}{TRUNCATED_BYTES}\r\n", char::from(kind));
+    /// Condenses an object, and truncates anything else of its length.
+    fn condense<'a>(&mut self, bytes: &'a [u8], out: &mut Vec<u8>) -> &'a [u8] {
+        if let Some(length) = self.undecided.take() {
+            if !bytes.starts_with(b"{") {
+                self.truncate(b'$', length, out);
+                return bytes;
             }
+            self.condenser = Some(Condenser::new(length));
+        }
+        let Some(mut condenser) = self.condenser.take() else { return bytes };
+        let rest = condenser.take(bytes);
+        match condenser.kept() {
+            Some(_) if condenser.left() > 0 => self.condenser = Some(condenser),
+            Some(kept) => {
+                announce(b'$', kept.len(), out);
+                out.extend_from_slice(kept);
+                self.pass = END;
+            }
+            None => {
+                announce(b'$', TRUNCATED_BYTES, out);
+                out.resize(out.len() + TRUNCATED_BYTES, b' ');
+                (self.drop, self.pass) = (condenser.left(), END);
+            }
+        }
+        rest
+    }
+
+    /// Drops the beginning and keeps the end, with its line end: neither is parsed.
+    fn truncate(&mut self, kind: u8, length: usize, out: &mut Vec<u8>) {
+        (self.drop, self.pass) = (length - TRUNCATED_BYTES, TRUNCATED_BYTES + END);
+        announce(kind, TRUNCATED_BYTES, out);
+    }
+
+    fn end_line(&mut self, out: &mut Vec<u8>) {
+        match value_length(&self.line) {
+            Some((b'$', length)) if (TRUNCATED_BYTES..=MAX_HEARTBEAT_BYTES).contains(&length) => {
+                self.undecided = Some(length);
+            }
+            Some((kind, length)) if length > TRUNCATED_BYTES => self.truncate(kind, length, out),
             found => {
                 self.pass = found.map_or(0, |(_, length)| length + END);
                 out.extend_from_slice(&self.line);
@@ -71,6 +109,11 @@ impl Truncator {
         }
         self.line.clear();
     }
+}
+
+/// Announces a value in memory, where writing cannot fail.
+fn announce(kind: u8, length: usize, out: &mut Vec<u8>) {
+    let _ = write!(out, "{}{length}\r\n", char::from(kind));
 }
 
 /// The kind and length of the value that a line announces, if it does: a string, a long error or a verbatim text.
@@ -84,6 +127,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::platform::parse::CONDENSED;
 
     /// What passes of `bytes` that arrive in pieces of `size`.
     fn truncated(bytes: &[u8], size: usize) -> Vec<u8> {
@@ -109,6 +153,22 @@ mod tests {
     #[test]
     fn a_line_has_a_longest_length() {
         assert!(Truncator::default().feed(&[b'+'; LONGEST_LINE + 1], &mut Vec::new()).is_err());
+    }
+
+    #[test]
+    fn a_long_object_is_condensed_up_to_the_length_of_a_heartbeat() {
+        let object = |tasks: usize| format!("{{\"tasks\": [{}1], \"load\": 7}}", "1, ".repeat(tasks)).into_bytes();
+        let reply = |object: &[u8]| [format!("${}\r\n", object.len()).as_bytes(), object, b"\r\n:1\r\n"].concat();
+        let long = object(30_000);
+        let kept = format!("{CONDENSED}{}\n{{\"tasks\": [], \"load\": 7}}", long.len()).into_bytes();
+        for size in [1, 7, 1000, long.len()] {
+            assert!(truncated(&reply(&long), size) == reply(&kept), "in pieces of {size}");
+        }
+        let too_long = object(400_000);
+        let expected = &too_long[too_long.len() - TRUNCATED_BYTES..];
+        assert!(truncated(&reply(&too_long), 1000) == reply(expected));
+        let text = format!("{{\"text\": \"{}\"}}", "x".repeat(100_000)).into_bytes();
+        assert!(truncated(&reply(&text), 1000) == reply(&[b' '; TRUNCATED_BYTES]));
     }
 
     proptest! {

@@ -1,0 +1,121 @@
+//! Heartbeats that are too long to be read beside all others: those of busy processors, which list their running tasks. They are
+//! read in round trips of bounded size, as long as the tick has time; one that was not reached holds until it is stale.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::FleetReplies;
+use crate::platform::facts::Heartbeat;
+use crate::platform::parse::{MAX_HEARTBEAT_BYTES, ParseError, condensed_length};
+
+/// Longest heartbeat that is read beside all others.
+pub(super) const NORMAL_BYTES: usize = 16 * 1024;
+/// Bytes of one round trip.
+const ROUND_TRIP_BYTES: usize = 16 * 1024 * 1024;
+/// What one is taken for whose length is not known yet.
+const UNKNOWN_BYTES: usize = 128 * 1024;
+
+/// The large heartbeats by key.
+#[derive(Debug, Default)]
+pub(super) struct LargeHeartbeats {
+    known: BTreeMap<String, Large>,
+    /// Counts the ticks.
+    tick: u64,
+}
+
+#[derive(Debug)]
+struct Large {
+    bytes: usize,
+    /// The tick that read it last.
+    read: u64,
+    last: Option<Heartbeat>,
+}
+
+impl LargeHeartbeats {
+    pub(super) fn contains(&self, key: &str) -> bool {
+        self.known.contains_key(key)
+    }
+
+    /// One whose beginning was read.
+    pub(super) fn found(&mut self, key: &str) {
+        let large = || Large { bytes: UNKNOWN_BYTES, read: 0, last: None };
+        self.known.entry(key.to_owned()).or_insert_with(large);
+    }
+
+    /// Takes a value that was read, and what was parsed of it; `None` where the key is gone.
+    pub(super) fn read(&mut self, key: &str, value: Option<(&[u8], &Result<Heartbeat, ParseError>)>) {
+        let large = value.map(|(bytes, beat)| (length(bytes), beat)).filter(|(bytes, _)| *bytes > NORMAL_BYTES);
+        match large {
+            Some((bytes, beat)) => {
+                let large = Large { bytes, read: self.tick, last: beat.as_ref().ok().cloned() };
+                self.known.insert(key.to_owned(), large);
+            }
+            None => drop(self.known.remove(key)),
+        }
+    }
+
+    /// The keys of the next round trip: those that were read longest ago, and not in this tick.
+    pub(super) fn next(&self, reading: &FleetReplies) -> Vec<String> {
+        let unread = self.known.iter().filter(|(key, _)| !reading.has(key));
+        let mut unread: Vec<(&String, &Large)> = unread.collect();
+        unread.sort_by_key(|(_, large)| large.read);
+        let mut room = ROUND_TRIP_BYTES;
+        let fits = |(key, large): (&String, &Large)| {
+            room = room.checked_sub(large.bytes)?;
+            Some(key.clone())
+        };
+        unread.into_iter().map_while(fits).collect()
+    }
+
+    /// Those that this tick did not reach, as they were when they were last read.
+    pub(super) fn conclude(&mut self, reading: &FleetReplies) -> Vec<(String, Result<Heartbeat, ParseError>)> {
+        self.tick += 1;
+        let unread = self.known.iter().filter(|(key, _)| !reading.has(key));
+        unread.map(|(key, large)| (key.clone(), large.last.clone().ok_or(ParseError::NotRead))).collect()
+    }
+
+    /// Forgets all but these keys.
+    pub(super) fn retain(&mut self, keys: &BTreeSet<String>) {
+        self.known.retain(|key, _| keys.contains(key));
+    }
+}
+
+/// The length of a value in Redis; of a truncated one the most that is asked for.
+fn length(bytes: &[u8]) -> usize {
+    let whole = condensed_length(bytes).unwrap_or(bytes.len());
+    if super::super::truncate::is_too_long(bytes) && condensed_length(bytes).is_none() {
+        MAX_HEARTBEAT_BYTES
+    } else {
+        whole
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn value(length: usize) -> Vec<u8> {
+        format!("{}{length}\n{{}}", crate::platform::parse::CONDENSED).into_bytes()
+    }
+
+    #[test]
+    fn a_round_trip_is_bounded_and_those_read_longest_ago_come_first() {
+        let mut large = LargeHeartbeats::default();
+        let missing = Err(ParseError::MissingField("instance_id"));
+        for key in ["a", "b", "c"] {
+            large.found(key);
+        }
+        let mut reading = FleetReplies::default();
+        assert_eq!(large.next(&reading), ["a", "b", "c"]);
+        for key in ["a", "b"] {
+            large.read(key, Some((&value(9 * 1024 * 1024), &missing)));
+            reading.heartbeats.insert(key.to_owned(), Some(missing.clone()));
+        }
+        assert_eq!(large.next(&reading), ["c"]);
+        assert_eq!(large.conclude(&reading), [("c".to_owned(), Err(ParseError::NotRead))]);
+        large.read("c", Some((&value(9 * 1024 * 1024), &missing)));
+        assert_eq!(large.next(&FleetReplies::default()), ["a"], "two of them are too much for one round trip");
+        large.read("a", Some((b"{}", &missing)));
+        large.read("b", None);
+        assert_eq!(large.next(&FleetReplies::default()), ["c"]);
+    }
+}
