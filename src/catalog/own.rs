@@ -146,7 +146,7 @@ pub fn of_snapshot(observed: Observed) -> Vec<Sample> {
 
 fn sample(metric: &'static Metric, state: &OwnState, out: &mut Vec<Sample>) {
     if let Read::Own(read) = metric.read {
-        read(state, &mut Rows { metric, scope: None, out });
+        read(state, &mut Rows { metric, scope: None, out, absent: None });
     }
 }
 

@@ -25,6 +25,7 @@ mod conformance;
 mod contract;
 #[cfg(feature = "cloudwatch")]
 mod deliveries;
+mod documents;
 mod environment;
 mod fault;
 mod fault_proxy;

@@ -59,8 +59,7 @@ fn facts(state: &SystemState) -> Vec<Finding> {
         return Vec::new();
     }
     let gateway = state.gateway.known().map(|gateway| {
-        let settings = gateway.settings();
-        let arithmetic = settings.capacity_formula(settings.service_capacity.processes_per_instance.whole());
+        let arithmetic = gateway.capacity_arithmetic();
         let origin = gateway.origin().as_str();
         finding("gateway", FindingStatus::Ok, format!("from {origin}; capacity of an instance: {arithmetic}"))
     });
