@@ -90,7 +90,7 @@ fn is_sent(sample: &Sample) -> bool {
     let is_rolling = sample.labels.iter().any(|(name, _)| *name == "stat");
     // What a role's depth is made of, how full windows are, and whose clock is off.
     const NOT_SENT: [&str; 3] = ["proc_queue_tasks", "window_filled_ratio", "writer_clock_offset_seconds"];
-    !NOT_SENT.contains(&sample.metric.key) && !(is_rolling && has("max") && !has("1h"))
+    !(NOT_SENT.contains(&sample.metric.key) || is_rolling && has("max") && !has("1h"))
 }
 
 fn fleet_case() -> Value {
