@@ -112,7 +112,7 @@ impl Mutator {
         }
         let begin = *self.one_of(&begins);
         let is_after = |byte: &u8| matches!(byte, b',' | b'}' | b']' | b'\n' | b'&' | b'@');
-        let length = input[begin..].iter().position(|byte| is_after(byte)).unwrap_or(input.len() - begin);
+        let length = input[begin..].iter().position(is_after).unwrap_or(input.len() - begin);
         input.splice(begin..begin + length, self.one_of(PIECES).iter().copied());
     }
 
