@@ -152,7 +152,7 @@ fn a_renewed_token_is_used_at_once() {
     });
     std::fs::write(&token, "new").unwrap();
     eventually("the new token", Duration::from_secs(2), || server.get("/metrics/proc/system").status == 200);
-    let log = server.log();
+    let log = server.log_with("problem ended code=\"upstream_failed\"");
     assert!(
         !log.contains("old") && log.matches("problem code=\"upstream_failed\" subject=\"proc\"").count() == 1,
         "{log}"
