@@ -9,6 +9,7 @@ use crate::base::files;
 use crate::settings::{Setting, Settings, setting};
 
 const SAMPLE_INTERVAL: &Setting = setting("METRICS_SAMPLE_INTERVAL_SEC");
+const LEASE: &Setting = setting("METRICS_LEASE");
 const STALE_AFTER: &Setting = setting("METRICS_STALE_AFTER_SEC");
 const TIME_ZONE: &Setting = setting("TZ");
 const HISTORY_MAX_SAMPLES: &Setting = setting("METRICS_HISTORY_MAX_SAMPLES");
@@ -18,6 +19,8 @@ const HISTORY_MAX_SAMPLES: &Setting = setting("METRICS_HISTORY_MAX_SAMPLES");
 pub struct EngineConfig {
     /// Time between two ticks.
     pub sample_interval: Duration,
+    /// Whether replicas take turns by a lease; else each records and pushes.
+    pub lease: bool,
     /// The age from which a snapshot is no longer served; more than the sample interval.
     pub stale_after: Duration,
     /// Maximum samples kept per latency series, and maximum throttling events; at least 1.
@@ -30,6 +33,7 @@ impl EngineConfig {
     /// Reads the engine's settings; errors are recorded.
     pub fn read(settings: &mut Settings) -> Option<Self> {
         let sample_interval = settings.get(SAMPLE_INTERVAL);
+        let lease = settings.get(LEASE);
         let stale_after = settings.get(STALE_AFTER);
         let history_max_samples = settings.get(HISTORY_MAX_SAMPLES);
         if history_max_samples == Some(0) {
@@ -37,12 +41,20 @@ impl EngineConfig {
         }
         let config = Self {
             sample_interval: sample_interval?,
+            lease: lease?,
             stale_after: stale_after?,
             history_max_samples: history_max_samples?,
             zone: read_zone(settings),
         };
         config.reject_short_validity(settings);
         Some(config)
+    }
+
+    /// How long a lease is valid without renewal: three intervals, so that one late tick changes no leader.
+    #[must_use]
+    pub fn lease_seconds(&self) -> u32 {
+        let seconds = (self.sample_interval * 3).as_millis().div_ceil(1000);
+        u32::try_from(seconds).unwrap_or(u32::MAX).max(1)
     }
 
     fn reject_short_validity(&self, settings: &mut Settings) {

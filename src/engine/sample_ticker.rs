@@ -20,7 +20,7 @@ use crate::engine::tick_clock::TickClock;
 use crate::history::History;
 use crate::platform::facts::RollingSeries;
 use crate::problems::Problem;
-use crate::sources::{SaveState, Source, SourceError};
+use crate::sources::{Recorded, SaveState, Source, SourceError};
 
 /// Turns facts into states.
 pub struct SampleTicker {
@@ -80,8 +80,8 @@ impl SampleTicker {
     }
 }
 
-/// Adds the points to the history and writes them; a failure costs the other readers of the series a point, not this server
-/// the tick.
+/// Writes the points and adds them to the history, where those of a leader come with the next tick. A failure costs the other
+/// readers of the series a point, not this server the tick.
 async fn record(
     history: &mut History,
     source: &mut dyn Source,
@@ -94,8 +94,11 @@ async fn record(
         RecordMode::Points => SaveState::No,
         RecordMode::Yes => SaveState::Yes,
     };
-    history.record(now, points);
-    source.record(now, points, save_state).await.err()
+    let recorded = source.record(now, points, save_state).await;
+    if recorded != Ok(Recorded::ByLeader) {
+        history.record(now, points);
+    }
+    recorded.err()
 }
 
 #[async_trait]
@@ -115,6 +118,10 @@ impl Ticker for SampleTicker {
 
     fn time_limit(&self) -> Duration {
         self.source.time_limit()
+    }
+
+    async fn release(&mut self) -> Result<(), SourceError> {
+        self.source.release().await
     }
 
     async fn tick(&mut self, now: UnixSeconds, mode: RecordMode) -> Result<Tick, SourceError> {

@@ -112,6 +112,13 @@ static SETTINGS: &[Setting] = &[
     ),
     open(
         Group::Core,
+        "METRICS_LEASE",
+        "1",
+        BOOLEAN,
+        "Replicas take turns by a lease in Redis, which is valid for three sample intervals: its holder records and pushes, the others serve. Off: every replica records and pushes. Redis mode only.",
+    ),
+    open(
+        Group::Core,
         "METRICS_STALE_AFTER_SEC",
         "30",
         SECONDS,

@@ -51,6 +51,7 @@ mod redis_node;
 mod redis_series;
 mod redis_source;
 mod redis_tls;
+mod replicas;
 mod round_trip;
 mod secrets;
 mod server;

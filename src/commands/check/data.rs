@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{Finding, FindingStatus, finding};
 use crate::analysis::SystemState;
 use crate::analysis::state::{Process, Quality, Service};
-use crate::app;
+use crate::app::{self, Writes};
 use crate::base::clock::{Clock, SystemClock};
 use crate::config::{Config, SourceConfig};
 use crate::engine::tick::{RecordMode, Tick};
@@ -42,7 +42,7 @@ pub(super) async fn findings(config: &Config) -> Vec<Finding> {
 /// A tick, and everything that it found wrong, the most severe first.
 async fn tick(config: &Config) -> Result<(Tick, Vec<Problem>), String> {
     let telemetry = Arc::new(Telemetry::default());
-    let built = app::ticker(config, &SystemClock, &telemetry, None);
+    let built = app::ticker(config, &SystemClock, &telemetry, None, Writes::Nothing);
     let (mut ticker, _) = built.map_err(|error| format!("{error:#}"))?;
     let limit = ticker.time_limit() + HISTORY;
     let taken = tokio::time::timeout(limit, ticker.tick(SystemClock.now(), RecordMode::No)).await;
