@@ -345,6 +345,10 @@ impl Source for RedisSource {
         Ok(())
     }
 
+    fn place(&self) -> Option<String> {
+        Some(self.link.place())
+    }
+
     fn problems(&self) -> Vec<Problem> {
         self.link.problems()
     }

@@ -76,6 +76,19 @@ fn an_unreadable_queue_is_the_same_problem_everywhere_until_it_can_be_read() {
 }
 
 #[test]
+fn a_scope_that_is_not_there_is_one_line_that_names_scope_and_redis() {
+    let redis = RedisServer::start();
+    let url = redis.url();
+    let server = Server::ready(&[("REDIS_URL", &url)]);
+    eventually("a second report", LIMIT, || {
+        listed(&server, "scope_not_found").first().is_some_and(|problem| problem["count"].as_u64() > Some(1))
+    });
+    assert_eq!(server.get("/api/v1/problems").json()["quality"], "scope_not_found");
+    let place = url.trim_start_matches("redis://");
+    logged(&server, 1, &["problem code=\"scope_not_found\" subject=\"acme/chat\"", place]);
+}
+
+#[test]
 fn problems_are_told_while_nothing_else_can_be() {
     let mut redis = RedisServer::start().with_deployment();
     let server = Server::ready(&[("REDIS_URL", &redis.url()), ("METRICS_STALE_AFTER_SEC", "1")]);
