@@ -88,7 +88,9 @@ fn recorded_payloads_give_the_metrics_of_redis_mode() {
 fn is_sent(sample: &Sample) -> bool {
     let has = |value: &str| sample.labels.iter().any(|(_, label)| label == value);
     let is_rolling = sample.labels.iter().any(|(name, _)| *name == "stat");
-    sample.metric.key != "proc_queue_tasks" && !(is_rolling && has("max") && !has("1h"))
+    // What a role's depth is made of, how full windows are, and whose clock is off.
+    const NOT_SENT: [&str; 3] = ["proc_queue_tasks", "window_filled_ratio", "writer_clock_offset_seconds"];
+    !(NOT_SENT.contains(&sample.metric.key) || is_rolling && has("max") && !has("1h"))
 }
 
 fn fleet_case() -> Value {
