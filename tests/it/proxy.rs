@@ -53,8 +53,8 @@ fn guarded(upstream: &Server, header: &str) -> String {
 
 /// The platform's payload has neither the parts of a role's depth nor the maxima of the shorter windows.
 fn is_sent(name: &str) -> bool {
-    let is_short = name.contains("window=\"1m\"") || name.contains("window=\"15m\"");
-    !name.starts_with("kdcube_proc_queue_tasks") && !(is_short && name.contains("stat=\"max\""))
+    let is_short_maximum = name.contains("stat=\"max\"") && !name.contains("window=\"1h\"");
+    !name.starts_with("kdcube_proc_queue_tasks") && !is_short_maximum
 }
 
 #[test]
