@@ -12,7 +12,12 @@ pub(super) fn quality(inputs: &Inputs<'_>) -> Quality {
     if !inputs.is_scope_found {
         return Quality::ScopeNotFound;
     }
-    if inputs.is_gateway_uncertain || is_decisive_unreadable(inputs.facts) { Quality::Partial } else { Quality::Ok }
+    let is_sse_unknown = !inputs.facts.sse_unknown.is_empty();
+    if inputs.is_gateway_uncertain || is_sse_unknown || is_decisive_unreadable(inputs.facts) {
+        Quality::Partial
+    } else {
+        Quality::Ok
+    }
 }
 
 fn is_decisive_unreadable(facts: &Facts) -> bool {

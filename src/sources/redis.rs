@@ -19,6 +19,7 @@ mod sentinel;
 mod series;
 mod server_time;
 mod sse_cache;
+mod sse_watch;
 mod state;
 mod strain;
 mod stream;
@@ -260,10 +261,7 @@ impl Source for RedisSource {
         let mut notes = Replies::new(Vec::new());
         self.fleet.conclude(&self.keys, reading, now, &mut notes, &mut signals);
         signals.malformed.append(&mut notes.malformed);
-        if self.first {
-            self.sse_cache.restore(&mut signals, |worker| self.fleet.is_heartbeating(worker));
-        }
-        self.sse_cache.update(&signals, |worker| self.fleet.is_heartbeating(worker));
+        self.sse_cache.observe(&mut signals, now);
         self.series.drain_into(&mut signals);
         self.first = false;
         self.cost = self.link.cost();

@@ -152,6 +152,10 @@ pub(super) fn processes(state: &SystemState, rows: &mut Rows<'_>) {
     }
 }
 
+pub(super) fn sse_unknown_workers(state: &SystemState, rows: &mut Rows<'_>) {
+    rows.push(&[], count(&state.sse_unknown_workers));
+}
+
 pub(super) fn capacity(state: &SystemState, rows: &mut Rows<'_>) {
     rows.push(&[], count(&state.capacity.total));
 }

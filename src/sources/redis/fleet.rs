@@ -12,6 +12,7 @@ use redis::{Pipeline, Value};
 
 use self::large::{LargeHeartbeats, NORMAL_BYTES};
 pub(super) use self::query::FleetQuery;
+pub(super) use self::workers::of_heartbeat as ingress_worker;
 use super::replies::Replies;
 use super::tail::number;
 use super::values::Values;
@@ -206,6 +207,9 @@ impl FleetReader {
                 let component = keys.process_name(key).and_then(|name| component(&name));
                 signals.unreadable.extend(component.map(Unreadable::Heartbeat));
             }
+            if let Some(Err(_)) = value {
+                signals.unreadable_workers.extend(keys.process_name(key).and_then(|name| workers::of_name(&name)));
+            }
             match value {
                 Some(beat) => signals.heartbeats.extend(replies.ok_or_record(InputKind::Heartbeat, key, beat)),
                 None => signals.departed.extend(departed(keys, key, &reading, now)),
@@ -213,14 +217,13 @@ impl FleetReader {
         }
         signals.heartbeats.sort_by(|a, b| (&a.instance_id, a.process_id).cmp(&(&b.instance_id, b.process_id)));
         signals.departed.sort_by(|a, b| (&a.instance_id, a.process_id).cmp(&(&b.instance_id, b.process_id)));
-        self.workers = signals.heartbeats.iter().filter_map(workers::of_heartbeat).collect();
+        let odd = reading.of_another_type.iter().filter_map(|key| workers::of_name(&keys.process_name(key)?));
+        signals.unreadable_workers.extend(odd);
+        let unreadable = signals.unreadable_workers.iter().cloned();
+        self.workers = signals.heartbeats.iter().filter_map(workers::of_heartbeat).chain(unreadable).collect();
         // Of workers that heartbeat, or did until recently.
         let stopped: BTreeSet<WorkerId> = signals.departed.iter().filter_map(workers::of_departed).collect();
         signals.sse = workers::samples(keys, &reading, self.workers.union(&stopped), replies);
-    }
-
-    pub(super) fn is_heartbeating(&self, worker: &WorkerId) -> bool {
-        self.workers.contains(worker)
     }
 
     /// Workers whose SSE key was not read yet: their heartbeat names another process than its key does.
