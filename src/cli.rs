@@ -72,6 +72,8 @@ pub enum Action {
     Catalog(CatalogArgs),
     /// Prints every setting as Markdown: docs/configuration.md.
     Settings,
+    /// Prints every code of a problem with its meaning and remedy as Markdown: docs/problems.md.
+    Problems,
     /// Writes a simulated deployment to Redis, live, as the platform's workers do.
     Simulate(SimulateArgs),
 }
@@ -159,6 +161,8 @@ pub enum SnapshotFormat {
     Scalars,
     /// Prometheus text.
     Prometheus,
+    /// What the tick found wrong, as `/api/v1/problems` shows it.
+    Problems,
 }
 
 /// Options of `catalog`.

@@ -9,6 +9,7 @@ mod error;
 mod exit;
 mod healthcheck;
 mod once;
+mod problems;
 mod serve;
 mod settings;
 mod signals;
@@ -40,6 +41,7 @@ fn run_command(cli: Cli, environment: impl Iterator<Item = (OsString, OsString)>
     match cli.command {
         Some(Action::Catalog(arguments)) => return catalog::run(&arguments),
         Some(Action::Settings) => return settings::run(),
+        Some(Action::Problems) => return problems::run(),
         _ => {}
     }
     let sources = sources(&cli, environment).map_err(|error| CommandError::Configuration(vec![error]))?;

@@ -19,6 +19,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::base::clock::UnixSeconds;
+use crate::problems::code::code;
 use crate::problems::{ProblemCode, ProblemRegistry};
 use client_events::ClientEventCounts;
 use exports::SinkCounts;
@@ -48,6 +49,8 @@ pub struct Telemetry {
     exports: Mutex<BTreeMap<&'static str, SinkCounts>>,
     leader: Mutex<Option<bool>>,
     gateway_config: Mutex<Option<GatewayConfigInfo>>,
+    /// Dropped log lines that have been reported as a problem.
+    reported_log_lines: Mutex<u64>,
 }
 
 /// All counts at one moment: what own metrics are read from, taken once per scrape.
@@ -78,6 +81,8 @@ pub struct Observed {
     pub up: bool,
     /// Age of the newest snapshot, stale or not; `None` before the first.
     pub snapshot_age_seconds: Option<f64>,
+    /// Its time, Unix seconds.
+    pub snapshot_taken_at: Option<UnixSeconds>,
     /// Whether anything of the scope is in the source; `None` without a snapshot or a scope.
     pub scope_found: Option<bool>,
 }
@@ -104,6 +109,7 @@ impl Telemetry {
             exports: Mutex::default(),
             leader: Mutex::default(),
             gateway_config: Mutex::default(),
+            reported_log_lines: Mutex::default(),
         }
     }
 
@@ -132,6 +138,15 @@ impl Telemetry {
         }
     }
 
+    /// Reports log lines that were dropped since the last call.
+    pub fn check_log(&self, now: UnixSeconds) {
+        const LOG_LINES_DROPPED: ProblemCode = code("log_lines_dropped");
+        let dropped = logging::dropped_lines();
+        if std::mem::replace(&mut *locked(&self.reported_log_lines), dropped) < dropped {
+            self.problems.event(LOG_LINES_DROPPED, "", format!("{dropped} lines since the start"), now);
+        }
+    }
+
     /// Whether this replica records and pushes.
     pub fn set_leader(&self, leader: bool) {
         *locked(&self.leader) = Some(leader);
@@ -150,12 +165,11 @@ mod tests {
     #[test]
     fn a_state_is_a_copy_that_later_reports_do_not_change() {
         let telemetry = Telemetry::default();
-        let before =
-            telemetry.own_state(Observed { up: true, snapshot_age_seconds: Some(1.5), scope_found: Some(true) });
+        let before = telemetry.own_state(Observed { up: true, snapshot_age_seconds: Some(1.5), ..Observed::default() });
         telemetry.source_error();
         telemetry.set_leader(false);
         assert_eq!((before.sources.errors, before.leader), (0, None));
-        assert_eq!(before.observed, Observed { up: true, snapshot_age_seconds: Some(1.5), scope_found: Some(true) });
+        assert_eq!(before.observed, Observed { up: true, snapshot_age_seconds: Some(1.5), ..Observed::default() });
         let after = telemetry.own_state(Observed::default());
         assert_eq!((after.sources.errors, after.leader), (1, Some(false)));
     }

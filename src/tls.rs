@@ -25,6 +25,35 @@ pub(crate) fn system_authorities() -> rustls::RootCertStore {
     roots
 }
 
+/// What to do about a failed handshake, for the end of its error; empty if the cause is no unknown authority. `setting` is the one
+/// that names a CA file, where there is one.
+pub(crate) fn authority_hint(cause: &str, setting: Option<&str>) -> String {
+    if !cause.contains("UnknownIssuer") {
+        return String::new();
+    }
+    let instead = setting.map(|setting| format!(", or set {setting}")).unwrap_or_default();
+    if system_authorities().is_empty() {
+        return format!(
+            "; this machine has no CA certificates (looked for in SSL_CERT_FILE, SSL_CERT_DIR and /etc/ssl/certs): install \
+             them{instead}"
+        );
+    }
+    format!("; its authority is not among this machine's CA certificates: add it{instead}")
+}
+
 pub(crate) fn ring() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_authority_is_the_only_cause_with_a_hint() {
+        assert_eq!(authority_hint("connection refused", Some("X")), "");
+        let hint = authority_hint("invalid peer certificate: UnknownIssuer", Some("X"));
+        assert!(hint.starts_with("; ") && hint.ends_with(", or set X"), "{hint}");
+        assert!(!authority_hint("UnknownIssuer", None).contains("or set"));
+    }
 }

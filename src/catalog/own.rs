@@ -23,7 +23,9 @@ static TABLE: &[Metric] = &[
     gauge("kdcube_metrics_build_info", Unit::Count, "Always 1; the labels are the running version and its revision", &["version", "revision"], NEVER, read::build_info),
     gauge("kdcube_metrics_up", Unit::Count, "1 while the source is readable and the snapshot is not stale, else 0; a stale snapshot is not served", &[], NEVER, |s, rows| rows.push(&[], read::flag(s.observed.up))),
     gauge("kdcube_metrics_snapshot_age_seconds", Unit::Seconds, "Age of the newest snapshot; a /metrics response is cached for up to 0.1 s", &[], "there is no snapshot yet", |s, rows| rows.push(&[], s.observed.snapshot_age_seconds)),
+    gauge("kdcube_metrics_snapshot_timestamp_seconds", Unit::Seconds, "Time of the newest snapshot, Unix time. Where another server keeps the values, such as a Pushgateway, the age has to be computed from it", &[], "there is no snapshot yet", |s, rows| rows.push(&[], s.observed.snapshot_taken_at)),
     gauge("kdcube_metrics_scope_found", Unit::Count, "1 while keys of the tenant and project are in the source; 0 when there are none: then no metric of the deployment is exported", &[], "there is no snapshot yet, or in proxy mode", |s, rows| rows.push(&[], s.observed.scope_found.map(read::flag))),
+    gauge("kdcube_metrics_problem", Unit::Count, "Active problems by code: docs/problems.md has the codes, /api/v1/problems the problems", &["code"], "no problem of the code is active", read::problems),
     gauge("kdcube_metrics_leader", Unit::Count, "Always 1: there is no leader election; every replica records and pushes", &[], NEVER, |s, rows| rows.push(&[], s.leader.map(read::flag))),
     counter("kdcube_metrics_ticks_total", Unit::Count, "Ticks by result", &["result"], NEVER, read::ticks),
     histogram("kdcube_metrics_tick_duration_seconds", Unit::Seconds, "Duration of ticks", &[], NEVER, |s, rows| read::histogram(&[], &s.ticks.duration, rows)),
@@ -127,10 +129,14 @@ pub fn samples(state: &OwnState) -> Vec<Sample> {
 /// The metrics that say whether the deployment's are up to date, for a sink that takes no other own metrics.
 #[must_use]
 pub fn of_snapshot(observed: Observed) -> Vec<Sample> {
-    const OF_SNAPSHOT: [&str; 3] =
-        ["kdcube_metrics_up", "kdcube_metrics_snapshot_age_seconds", "kdcube_metrics_scope_found"];
+    const OF_SNAPSHOT: [&str; 4] = [
+        "kdcube_metrics_up",
+        "kdcube_metrics_snapshot_age_seconds",
+        "kdcube_metrics_snapshot_timestamp_seconds",
+        "kdcube_metrics_scope_found",
+    ];
     let state = OwnState { observed, ..OwnState::default() };
-    let mut out = Vec::with_capacity(3);
+    let mut out = Vec::with_capacity(OF_SNAPSHOT.len());
     all().filter(|metric| OF_SNAPSHOT.contains(&metric.key)).for_each(|metric| sample(metric, &state, &mut out));
     out
 }

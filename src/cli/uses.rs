@@ -53,7 +53,7 @@ impl Uses {
 }
 
 /// The commands by name.
-pub(super) const COMMANDS: [(&str, Uses); 10] = [
+pub(super) const COMMANDS: [(&str, Uses); 11] = [
     ("serve", Uses::EVERYTHING),
     ("check", Uses::EVERYTHING),
     (
@@ -111,6 +111,7 @@ pub(super) const COMMANDS: [(&str, Uses); 10] = [
     ("simulate", Uses::groups(&[Group::Redis])),
     ("catalog", Uses::NOTHING),
     ("settings", Uses::NOTHING),
+    ("problems", Uses::NOTHING),
 ];
 
 /// The settings of a command; without one the program serves.

@@ -67,8 +67,8 @@ Labelled, in base units, for Prometheus and queries; CloudWatch gets them only w
 const OWN: &str = "
 ## The server about itself
 
-On `/metrics`, even while there is no fresh snapshot; a Pushgateway gets `kdcube_metrics_up` and
-`kdcube_metrics_snapshot_age_seconds`, CloudWatch none. `METRICS_MAPPING_JSON` does not rename them.
+On `/metrics`, even while there is no fresh snapshot; a Pushgateway gets `kdcube_metrics_up`, the age and time of the snapshot
+and `kdcube_metrics_scope_found`, CloudWatch none. `METRICS_MAPPING_JSON` does not rename them.
 
 | Prometheus | kind | labels | unit | what | absent when |
 |---|---|---|---|---|---|

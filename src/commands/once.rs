@@ -17,7 +17,7 @@ use crate::cli::OnceArgs;
 use crate::config::Config;
 use crate::engine::snapshot::{RunId, Snapshot};
 use crate::engine::tick::RecordMode;
-use crate::engine::tick_report;
+use crate::engine::tick_report::TickReporter;
 use crate::outlets::push::batch::ExportBatch;
 use crate::outlets::push::delivery::{ExportOutcome, Exports, Report};
 use crate::outlets::push::sink::Preview;
@@ -44,7 +44,7 @@ async fn once(config: &Config, arguments: &OnceArgs) -> Result<Exit, CommandErro
         Ok(tick) => tick,
         Err(error) => return Err(nothing_collected(error, now)),
     };
-    tick_report::report(&telemetry, Ok(&tick), record, now);
+    TickReporter::new(Arc::clone(&telemetry)).report(Ok(&tick), record, now);
     let snapshot = Snapshot { id: RunId::random().snapshot(1), taken_at: tick.at, taken, state: tick.state };
     let batch = ExportBatch::of(&snapshot);
     if arguments.dry_run {

@@ -16,36 +16,36 @@ use crate::cli::{SnapshotArgs, SnapshotFormat};
 use crate::config::Config;
 use crate::engine::tick::{RecordMode, Tick};
 use crate::outlets::exposition::{self, TextFormat};
-use crate::outlets::routes::UpstreamEnvelope;
+use crate::outlets::routes::{UpstreamEnvelope, problem_list};
+use crate::problems::{Problem, ProblemRegistry};
 use crate::telemetry::{Observed, Telemetry};
 
 pub(super) fn run(config: &Config, arguments: &SnapshotArgs) -> Result<Exit, CommandError> {
-    let tick = block_on(take(config, arguments.at, arguments.record))?;
-    for malformed in &tick.malformed {
-        tracing::warn!(key = malformed.key, problem = malformed.problem, "skipped malformed input");
-    }
-    for problem in &tick.state.problems {
-        tracing::warn!(code = problem.code.as_str(), subject = problem.subject, detail = problem.detail, "problem");
-    }
-    print(&render(&tick, config, arguments.format))?;
+    let (tick, of_source) = block_on(take(config, arguments.at, arguments.record))?;
+    let problems = ProblemRegistry::new(config.source.scope().map(ToString::to_string).unwrap_or_default());
+    problems.report("tick", tick.problems(), tick.at);
+    problems.report("source", of_source, tick.at);
+    print(&render(&tick, &problems, config, arguments.format))?;
     match tick.record_error {
         Some(error) => Err(CommandError::Failed(anyhow!("cannot write the points of the tick: {error}"))),
         None => Ok(Exit::Success),
     }
 }
 
-async fn take(config: &Config, at: Option<f64>, record: bool) -> Result<Tick, CommandError> {
+async fn take(config: &Config, at: Option<f64>, record: bool) -> Result<(Tick, Vec<Problem>), CommandError> {
     let database = app::asked_database(config).await;
     let clock: Box<dyn Clock> = at.map_or_else(|| Box::new(SystemClock) as _, |at| Box::new(FixedClock(at)) as _);
     let (mut ticker, _) = app::ticker(config, clock.as_ref(), &Arc::new(Telemetry::default()), database)?;
     let mode = if record { RecordMode::Points } else { RecordMode::No };
-    ticker.tick(clock.now(), mode).await.map_err(CommandError::NothingCollected)
+    let tick = ticker.tick(clock.now(), mode).await.map_err(CommandError::NothingCollected)?;
+    Ok((tick, ticker.problems()))
 }
 
-fn render(tick: &Tick, config: &Config, format: SnapshotFormat) -> String {
+fn render(tick: &Tick, problems: &ProblemRegistry, config: &Config, format: SnapshotFormat) -> String {
     let state = &tick.state;
     let json = match (format, &tick.answers) {
         (SnapshotFormat::System, _) => json!(tick.payload()),
+        (SnapshotFormat::Problems, _) => problem_list(problems, Some(state.quality)),
         (SnapshotFormat::Combined, Some(answers)) => json!(UpstreamEnvelope::of(answers)),
         (SnapshotFormat::Combined, None) => {
             json!({"timestamp": tick.at, "mode": config.source.mode().as_str(), "system": tick.payload()})
@@ -53,7 +53,8 @@ fn render(tick: &Tick, config: &Config, format: SnapshotFormat) -> String {
         (SnapshotFormat::Scalars, _) => scalars(state),
         (SnapshotFormat::Prometheus, _) => {
             let mut samples = catalog::samples(state);
-            let observed = Observed { scope_found: state.scope_found(), ..Observed::default() };
+            let observed =
+                Observed { scope_found: state.scope_found(), snapshot_taken_at: Some(tick.at), ..Observed::default() };
             samples.extend(own::of_snapshot(observed).into_iter().filter(|own| own.metric.key != "kdcube_metrics_up"));
             return exposition::render(&samples, &config.mapping, TextFormat::Text);
         }

@@ -10,7 +10,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use super::snapshot::{Publisher, RunId, Snapshot, TickStatus};
 use super::tick::{RecordMode, Tick, Ticker};
-use super::tick_report;
+use super::tick_report::{self, TickReporter};
 use crate::base::clock::Clock;
 use crate::platform::facts::InputKind;
 use crate::sources::SourceError;
@@ -21,6 +21,7 @@ pub struct Collector {
     ticker: Box<dyn Ticker>,
     clock: Arc<dyn Clock>,
     publisher: Publisher,
+    reporter: TickReporter,
     telemetry: Arc<Telemetry>,
     /// Published gateway configurations, as bytes of any kind.
     updates: mpsc::Receiver<Vec<u8>>,
@@ -42,7 +43,19 @@ impl Collector {
         updates: mpsc::Receiver<Vec<u8>>,
         interval: Duration,
     ) -> Self {
-        Self { ticker, clock, publisher, telemetry, updates, interval, run: RunId::random(), ticks: 0, up: false }
+        let reporter = TickReporter::new(Arc::clone(&telemetry));
+        Self {
+            ticker,
+            clock,
+            publisher,
+            reporter,
+            telemetry,
+            updates,
+            interval,
+            run: RunId::random(),
+            ticks: 0,
+            up: false,
+        }
     }
 
     /// Ticks until the future it runs in is dropped.
@@ -71,7 +84,7 @@ impl Collector {
         };
         self.telemetry.tick_finished(result.is_ok(), began.elapsed());
         let after = self.clock.now();
-        tick_report::report(&self.telemetry, result.as_ref(), record, after);
+        self.reporter.report(result.as_ref(), record, after);
         self.telemetry.problems().report("source", self.ticker.problems(), after);
         self.up = result.is_ok();
         if let Ok(tick) = result {

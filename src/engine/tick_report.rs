@@ -1,6 +1,7 @@
 //! What a tick tells the server's own counts and problems.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::tick::{RecordMode, Tick};
@@ -14,25 +15,64 @@ use crate::sources::SourceError;
 use crate::telemetry::Telemetry;
 
 const SOURCE_UNREACHABLE: ProblemCode = code("source_unreachable");
+const NO_WORKERS: ProblemCode = code("no_workers");
 const MALFORMED_INPUT: ProblemCode = code("malformed_input");
 
-/// Counts the tick and reports its problems; those of the last tick stay active while the source cannot be read.
-pub fn report(telemetry: &Telemetry, result: Result<&Tick, &SourceError>, record: RecordMode, now: UnixSeconds) {
-    let unreachable = result.err().map(|error| format!("{error}; the last snapshot is served until it is stale"));
-    telemetry.problems().set(SOURCE_UNREACHABLE, "", unreachable, now);
-    telemetry.check_certificate(now);
-    let Ok(tick) = result else { return telemetry.source_error() };
-    telemetry.count_malformed(&tick.malformed, &tick.malformed_unlisted);
-    telemetry.set_dropped(tick.dropped);
-    telemetry.set_clock_offset(tick.clock_offset);
-    telemetry.set_source_cost(tick.cost.round_trips, tick.cost.commands);
-    if let Some(gateway) = tick.gateway {
-        telemetry.set_gateway_config(gateway.origin.as_str(), gateway.changed_at);
+/// Reports one tick after the other.
+#[derive(Debug)]
+pub struct TickReporter {
+    telemetry: Arc<Telemetry>,
+    /// How many processes there were when there last were any, and when that was.
+    last_workers: Option<(usize, UnixSeconds)>,
+}
+
+impl TickReporter {
+    /// A reporter to these counts and their problems.
+    #[must_use]
+    pub const fn new(telemetry: Arc<Telemetry>) -> Self {
+        Self { telemetry, last_workers: None }
     }
-    if record != RecordMode::No {
-        telemetry.points_recorded(tick.record_error.as_ref().map(|error| error as _), now);
+
+    /// Counts the tick and reports its problems; those of the last tick stay active while the source cannot be read.
+    pub fn report(&mut self, result: Result<&Tick, &SourceError>, record: RecordMode, now: UnixSeconds) {
+        let unreachable = result.err().map(|error| format!("{error}; the last snapshot is served until it is stale"));
+        self.telemetry.problems().set(SOURCE_UNREACHABLE, "", unreachable, now);
+        self.telemetry.check_certificate(now);
+        self.telemetry.check_log(now);
+        match result {
+            Ok(tick) => self.succeeded(tick, record, now),
+            Err(_) => self.telemetry.source_error(),
+        }
     }
-    telemetry.problems().report("tick", tick.problems(), now);
+
+    fn succeeded(&mut self, tick: &Tick, record: RecordMode, now: UnixSeconds) {
+        self.telemetry.count_malformed(&tick.malformed, &tick.malformed_unlisted);
+        self.telemetry.set_dropped(tick.dropped);
+        self.telemetry.set_clock_offset(tick.clock_offset);
+        self.telemetry.set_source_cost(tick.cost.round_trips, tick.cost.commands);
+        if let Some(gateway) = tick.gateway {
+            self.telemetry.set_gateway_config(gateway.origin.as_str(), gateway.changed_at);
+        }
+        if record != RecordMode::No {
+            self.telemetry.points_recorded(tick.record_error.as_ref().map(|error| error as _), now);
+        }
+        if let Some(workers) = workers(&tick.state).filter(|workers| *workers > 0) {
+            self.last_workers = Some((workers, now));
+        }
+        let mut problems = tick.problems();
+        problems
+            .iter_mut()
+            .filter(|problem| problem.code == NO_WORKERS)
+            .for_each(|problem| self.remember(problem, now));
+        self.telemetry.problems().report("tick", problems, now);
+    }
+
+    /// Adds how many workers there were.
+    fn remember(&self, problem: &mut Problem, now: UnixSeconds) {
+        let Some((workers, at)) = self.last_workers else { return };
+        let processes = if workers == 1 { "process" } else { "processes" };
+        problem.detail = format!("{}; {workers} {processes} had one {:.0} s ago", problem.detail, (now - at).max(0.0));
+    }
 }
 
 /// One line a tick, for `debug`.
@@ -79,7 +119,6 @@ impl Tick {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
-    use std::sync::Arc;
 
     use super::*;
     use crate::platform::facts::Malformed;
@@ -108,21 +147,22 @@ mod tests {
 
     #[test]
     fn a_failed_tick_keeps_the_problems_of_the_one_before_and_the_next_good_one_ends_its_own() {
-        let telemetry = Telemetry::default();
+        let telemetry = Arc::new(Telemetry::default());
+        let mut reporter = TickReporter::new(Arc::clone(&telemetry));
         let problems = vec![Problem::new(code("no_workers"), "", "none")];
         let state = Arc::new(SystemState { problems, ..SystemState::default() });
         let error = || SourceError::Upstreams("refused".to_owned());
         let tick = Tick { state, record_error: Some(error()), ..Tick::default() };
-        report(&telemetry, Ok(&tick), RecordMode::Yes, 1.0);
-        report(&telemetry, Err(&error()), RecordMode::Yes, 2.0);
+        reporter.report(Ok(&tick), RecordMode::Yes, 1.0);
+        reporter.report(Err(&error()), RecordMode::Yes, 2.0);
         let all = [("source_unreachable", ""), ("no_workers", ""), ("record_failed", "")];
         let mut found = codes(&telemetry);
         found.sort_by_key(|(code, _)| all.iter().position(|known| known.0 == *code));
         assert_eq!(found, all.map(|(code, subject)| (code, subject.to_owned())));
         // A tick that records nothing says nothing of writes.
-        report(&telemetry, Ok(&Tick::default()), RecordMode::No, 3.0);
+        reporter.report(Ok(&Tick::default()), RecordMode::No, 3.0);
         assert_eq!(codes(&telemetry), [("record_failed", String::new())]);
-        report(&telemetry, Ok(&Tick::default()), RecordMode::Yes, 4.0);
+        reporter.report(Ok(&Tick::default()), RecordMode::Yes, 4.0);
         assert_eq!(codes(&telemetry), []);
     }
 }

@@ -8,6 +8,7 @@ mod health;
 mod landing;
 mod metrics;
 mod negotiate;
+mod problems;
 mod route;
 mod signals;
 mod system;
@@ -22,7 +23,7 @@ use crate::engine::proxy_ticker::UpstreamRepliesReader;
 use crate::engine::snapshot::{Snapshot, SnapshotReader};
 use crate::outlets::http::gate::{AccessRule, RequestCounter};
 use crate::outlets::http::layers;
-use crate::outlets::http::problem::{self, HttpProblem};
+use crate::outlets::http::problem::{self as http_problem, HttpProblem};
 use crate::outlets::names::Mapping;
 use crate::outlets::push::delivery::Exports;
 use crate::telemetry::Telemetry;
@@ -30,6 +31,7 @@ use crate::telemetry::Telemetry;
 use self::client_events::ClientEvents;
 pub(crate) use self::client_events::read_switch as read_client_events;
 use self::metrics::Scrapes;
+pub(crate) use self::problems::problem_list;
 use self::route::{Route, RouteClass};
 pub(crate) use self::upstreams::UpstreamEnvelope;
 
@@ -38,6 +40,7 @@ const ROUTES: &[Route] = &[
     landing::PAGE,
     metrics::SCRAPE,
     signals::SIGNALS,
+    problems::PROBLEMS,
     system::COMBINED,
     system::INGRESS,
     system::PROC,
@@ -121,8 +124,8 @@ fn class_router(class: RouteClass, state: &RouteState) -> Router<RouteState> {
     let config = &state.config;
     let routes = ROUTES.iter().filter(|route| route.class == class);
     let router = routes.fold(Router::new(), |router, route| route.add_to(router));
-    let router = router.method_not_allowed_fallback(problem::wrong_method);
-    let router = if class == RouteClass::Normal { router.fallback(problem::not_found) } else { router };
+    let router = router.method_not_allowed_fallback(http_problem::wrong_method);
+    let router = if class == RouteClass::Normal { router.fallback(http_problem::not_found) } else { router };
     let router = layers::limit(router, class.budget(config.request_timeout));
     if class.needs_access() {
         layers::require_access(router, &config.access, state.telemetry.problems())

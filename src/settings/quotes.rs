@@ -9,10 +9,10 @@ pub(super) fn removed(environment: &Variables) -> (Variables, Vec<String>) {
     for (name, value) in &mut variables {
         let Some(inner) = inner(value) else { continue };
         if table::is_known(name) {
-            warnings.push(format!("{name}: has quotes around its value, which are removed; docker's --env-file keeps quotes, a file without them has none"));
+            warnings.push(format!("{name}: has quotes around its value, which are removed; `docker run --env-file` keeps quotes: write the value without them"));
             *value = inner.to_owned();
         } else if name.starts_with("AWS_") {
-            warnings.push(format!("{name}: has quotes around its value, which the AWS SDK takes as a part of it; docker's --env-file keeps quotes"));
+            warnings.push(format!("{name}: has quotes around its value, which the AWS SDK takes as a part of it; `docker run --env-file` keeps quotes"));
         }
     }
     (variables, warnings)

@@ -441,6 +441,13 @@ static SETTINGS: &[Setting] = &[
         "an http:// or https:// URL, or host:port for http, with user and password where needed",
         "Base URL of the Pushgateway (no `/metrics/job/…`).",
     ),
+    open(
+        Group::Prometheus,
+        "METRICS_PROM_PUSHGATEWAY_CA_FILE",
+        "",
+        "the path of a PEM file",
+        "CA bundle for the Pushgateway's certificate (replaces the system trust store). Read at the start.",
+    ),
     open(Group::Prometheus, "METRICS_PROM_JOB_NAME", "kdcube_metrics", "a name", "`job` label of the pushed group."),
     open(
         Group::Prometheus,

@@ -12,18 +12,20 @@ use std::panic::{self, PanicHookInfo};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use tracing::Subscriber;
+use tracing::{Level, Metadata, Subscriber};
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, Layer, fmt};
+use tracing_subscriber::{Layer, fmt};
 
 pub use self::config::{LogConfig, LogFormat};
 use self::queue::LogQueue;
 pub use self::rotating_file::LogFileConfig;
 use self::rotating_file::RotatingFile;
 
-/// Libraries that log whole requests, credentials included, below the level `info`; they are held to it.
+/// Libraries that log credentials: whole requests below the level `info`, access key ids at it. Only their warnings are logged,
+/// whatever the filter says.
 const CREDENTIAL_LOGGING_TARGETS: [&str; 5] =
     ["aws_config", "aws_runtime", "aws_sigv4", "aws_smithy_runtime", "aws_smithy_http_client"];
 
@@ -46,7 +48,8 @@ pub fn init(config: &LogConfig, colour: bool) -> Result<(), String> {
         Err(problem) => (None, Some(problem)),
     };
     let in_file = file.as_ref().map(|queue| layer(config.format, false, queue));
-    let subscriber = tracing_subscriber::registry().with(bounded_filter(&config.filter)?);
+    let subscriber =
+        tracing_subscriber::registry().with(config::filter(&config.filter)?).with(filter_fn(may_be_logged));
     let subscriber = subscriber.with(layer(config.format, colour, &console)).with(in_file);
     subscriber.try_init().map_err(|error| failed(&error))?;
     let _ = QUEUES.set(std::iter::once(console).chain(file).collect());
@@ -99,13 +102,10 @@ fn open(config: LogFileConfig) -> Result<LogQueue, String> {
     })
 }
 
-fn bounded_filter(text: &str) -> Result<EnvFilter, String> {
-    Ok(CREDENTIAL_LOGGING_TARGETS.iter().fold(config::filter(text)?, |filter, target| {
-        match format!("{target}=info").parse() {
-            Ok(directive) => filter.add_directive(directive),
-            Err(_) => filter,
-        }
-    }))
+/// Whether a line from there may be logged at all.
+fn may_be_logged(line: &Metadata<'_>) -> bool {
+    let root = line.target().split("::").next().unwrap_or_default();
+    *line.level() <= Level::WARN || !CREDENTIAL_LOGGING_TARGETS.contains(&root)
 }
 
 fn layer<S>(format: LogFormat, colour: bool, queue: &LogQueue) -> Box<dyn Layer<S> + Send + Sync>

@@ -1,10 +1,11 @@
-//! The authorities of upstreams and our client certificate: from PEM files to a reqwest client.
+//! The authorities of other services and our client certificate: from PEM files to a reqwest client.
 //!
 //! Reloading is in `sources::proxy`.
 
 use std::path::{Path, PathBuf};
 
 use reqwest::{Certificate, ClientBuilder, Identity};
+use rustls::RootCertStore;
 
 use super::file_error::{FileSetting, TlsFileError};
 use crate::base::{error_chain, files};
@@ -36,32 +37,65 @@ impl UpstreamTls {
 ///
 /// # Errors
 /// Every file's error.
-pub fn build(tls: &UpstreamTls, mut builder: ClientBuilder) -> Result<reqwest::Client, Vec<TlsFileError>> {
+pub fn build(tls: &UpstreamTls, builder: ClientBuilder) -> Result<reqwest::Client, Vec<TlsFileError>> {
     super::use_ring();
-    let mut errors = Vec::new();
-    match tls.authorities.as_deref().map(authorities).transpose() {
-        Ok(Some(authorities)) => builder = builder.tls_certs_only(authorities),
-        Ok(None) => {}
-        Err(error) => errors.push(error),
-    }
-    match tls.identity.as_ref().map(|(certificate, key)| identity(certificate, key)).transpose() {
-        Ok(Some(identity)) => builder = builder.identity(identity),
-        Ok(None) => {}
-        Err(found) => errors.extend(found),
-    }
-    if !errors.is_empty() {
-        return Err(errors);
-    }
+    let ca = tls.authorities.as_deref().map(|path| (AUTHORITIES, path));
+    let identity = tls.identity.as_ref().map(|(certificate, key)| identity(certificate, key)).transpose();
+    let (builder, identity) = match (trusting(ca, builder), identity) {
+        (Ok(builder), Ok(identity)) => (builder, identity),
+        (builder, identity) => {
+            return Err(builder.err().into_iter().chain(identity.err().into_iter().flatten()).collect());
+        }
+    };
+    let builder = match identity {
+        Some(identity) => builder.identity(identity),
+        None => builder,
+    };
     builder.build().map_err(|error| vec![rejected(tls, &error)])
 }
 
-fn authorities(path: &Path) -> Result<Vec<Certificate>, TlsFileError> {
-    let pem = read(AUTHORITIES, path)?;
+/// Builds a client that trusts the authorities in the file that the setting `variable` names, or else the system's.
+///
+/// # Errors
+/// The file cannot be read or holds no certificates.
+pub(crate) fn build_trusting(
+    variable: &'static str,
+    ca: Option<&Path>,
+    builder: ClientBuilder,
+) -> Result<reqwest::Client, TlsFileError> {
+    super::use_ring();
+    let setting = FileSetting { variable, accepted: PEM_FILE };
+    let builder = trusting(ca.map(|path| (setting, path)), builder)?;
+    builder.build().map_err(|error| match ca {
+        Some(path) => setting.invalid(path, error_chain::innermost(&error).to_string()),
+        None => TlsFileError::Client(error_chain::innermost(&error).to_string()),
+    })
+}
+
+/// Trusts a file's authorities, or the system's. A system without any is no error before something needs one: the library's
+/// own choice would not even connect without TLS.
+fn trusting(ca: Option<(FileSetting, &Path)>, builder: ClientBuilder) -> Result<ClientBuilder, TlsFileError> {
+    Ok(builder.tls_certs_only(match ca {
+        Some((setting, path)) => authorities(setting, path)?,
+        None => system_certificates(),
+    }))
+}
+
+/// Those of the system's certificates that can be used.
+fn system_certificates() -> Vec<Certificate> {
+    let mut scratch = RootCertStore::empty();
+    let usable = rustls_native_certs::load_native_certs().certs.into_iter();
+    usable
+        .filter(|certificate| scratch.add(certificate.clone()).is_ok())
+        .filter_map(|certificate| Certificate::from_der(&certificate).ok())
+        .collect()
+}
+
+fn authorities(setting: FileSetting, path: &Path) -> Result<Vec<Certificate>, TlsFileError> {
+    let pem = read(setting, path)?;
     match Certificate::from_pem_bundle(&pem) {
         Ok(certificates) if !certificates.is_empty() => Ok(certificates),
-        _ => {
-            Err(FileSetting { accepted: "a PEM file", ..AUTHORITIES }.invalid(path, "holds no certificate".to_owned()))
-        }
+        _ => Err(FileSetting { accepted: "a PEM file", ..setting }.invalid(path, "holds no certificate".to_owned())),
     }
 }
 

@@ -14,9 +14,16 @@ const EMBEDDED: (&str, &str) = ("METRICS_MODE", "embedded");
 fn every_route_but_health_needs_a_token() {
     let server = Server::start(&[EMBEDDED, ("METRICS_AUTH_TOKEN", "hunter2,hunter3")]);
     let ask = |path: &str, headers: &[(&str, &str)]| request(server.port(), "GET", path, headers);
-    for path in
-        ["/", "/metrics", "/metrics/combined", "/metrics/proc/system", "/metrics/export", "/api/v1/exports", "/nowhere"]
-    {
+    for path in [
+        "/",
+        "/metrics",
+        "/metrics/combined",
+        "/metrics/proc/system",
+        "/metrics/export",
+        "/api/v1/exports",
+        "/api/v1/problems",
+        "/nowhere",
+    ] {
         let answer = ask(path, &[]);
         assert_eq!(
             (answer.status, answer.headers["www-authenticate"].as_str()),

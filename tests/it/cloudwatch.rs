@@ -68,6 +68,7 @@ fn batch(id: &str, at: f64, samples: Vec<Sample>) -> ExportBatch {
     ExportBatch {
         snapshot: Some(SnapshotSamples { id: id.to_owned(), at, samples, scope_found: None }),
         snapshot_age_seconds: Some(0.0),
+        snapshot_taken_at: Some(at),
     }
 }
 

@@ -104,3 +104,26 @@ fn the_platforms_log_level_counts() {
         program(&[GATEWAY, ("METRICS_MODE", "embedded"), ("METRICS_TYPO", "1")], &["once"]).output().unwrap();
     assert!(String::from_utf8(with_info.stderr).unwrap().contains("METRICS_TYPO"));
 }
+
+#[test]
+#[cfg(feature = "cloudwatch")]
+fn no_filter_shows_an_access_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let profile = folder.path().join("credentials");
+    std::fs::write(&profile, "[acme]\naws_access_key_id = AKIAHUNTER2\naws_secret_access_key = hunter2\n").unwrap();
+    let mut once = program(
+        &[
+            ("METRICS_MODE", "embedded"),
+            ("METRICS_EXPORT_CLOUDWATCH", "1"),
+            ("METRICS_CLOUDWATCH_REGION", "eu-central-1"),
+            ("AWS_SHARED_CREDENTIALS_FILE", profile.to_str().unwrap()),
+            ("AWS_PROFILE", "acme"),
+            ("AWS_ENDPOINT_URL", "http://127.0.0.1:1"),
+            ("RUST_LOG", "debug,aws_config=trace,aws_config::profile=trace,aws_sigv4=trace,aws_smithy_runtime=trace"),
+        ],
+        &["once"],
+    );
+    let output = once.output().unwrap();
+    let log = String::from_utf8(output.stderr).unwrap();
+    assert!(log.contains("DEBUG") && !log.to_ascii_lowercase().contains("hunter2"), "{log}");
+}

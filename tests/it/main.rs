@@ -37,6 +37,7 @@ mod once;
 mod platform;
 mod postgres;
 mod postgres_server;
+mod problems;
 mod prometheus;
 mod proxy;
 mod pushgateway;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::authority::{Authority, Pair};
 use crate::fault::Fault;
 use crate::fault_proxy::FaultyProxy;
 use crate::support::{GATEWAY, Killed, RedisServer, Server, eventually, free_port, get, program, request};
@@ -14,11 +15,25 @@ use crate::support::{GATEWAY, Killed, RedisServer, Server, eventually, free_port
 pub(crate) struct Pushgateway {
     port: u16,
     process: Option<Killed>,
+    /// The file of its TLS, if it has some.
+    web_config: Option<String>,
 }
 
 impl Pushgateway {
     pub(crate) fn start() -> Self {
-        let mut gateway = Self { port: free_port(), process: None };
+        Self::start_with(None)
+    }
+
+    /// With a certificate of localhost from this authority.
+    fn start_tls(authority: &Authority) -> Self {
+        let Pair { certificate, key } = authority.issue("gateway");
+        let path = authority.path("web.yml");
+        std::fs::write(&path, format!("tls_server_config:\n  cert_file: {certificate}\n  key_file: {key}\n")).unwrap();
+        Self::start_with(Some(path))
+    }
+
+    fn start_with(web_config: Option<String>) -> Self {
+        let mut gateway = Self { port: free_port(), process: None, web_config };
         gateway.restart();
         gateway
     }
@@ -28,6 +43,7 @@ impl Pushgateway {
             .arg(format!("--web.listen-address=127.0.0.1:{}", self.port))
             // Nothing of another run.
             .arg("--persistence.file=")
+            .args(self.web_config.iter().map(|path| format!("--web.config.file={path}")))
             .stderr(Stdio::null())
             .spawn()
             .expect("prometheus-pushgateway is needed: ./test installs it");
@@ -97,6 +113,39 @@ fn a_group_is_pushed_replaced_and_deleted() {
     let (code, _, log) = server.terminate();
     assert_eq!(code, Some(0), "{log}");
     assert!(gateway.lines("kdcube_metrics_up").is_empty(), "deleted at the end");
+}
+
+/// One push; the exit code and what it reports.
+fn push_once(variables: &[(&str, &str)]) -> (Option<i32>, String) {
+    let output = program(&[&[EMBEDDED, PUSH], variables].concat(), &["once"]).output().unwrap();
+    (output.status.code(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
+}
+
+#[test]
+fn a_machine_without_certificates_pushes_by_http_and_reports_what_it_lacks_for_https() {
+    let gateway = Pushgateway::start();
+    let none = ("SSL_CERT_FILE", "/nonexistent.pem");
+    let (code, text) = push_once(&[none, ("METRICS_PROM_PUSHGATEWAY_URL", &gateway.url())]);
+    assert_eq!(code, Some(0), "{text}");
+    let authority = Authority::new();
+    let secured = Pushgateway::start_tls(&authority);
+    let url = format!("https://localhost:{}", secured.port);
+    let (code, text) = push_once(&[none, ("METRICS_PROM_PUSHGATEWAY_URL", &url)]);
+    assert_eq!(code, Some(3), "{text}");
+    assert!(text.contains("this machine has no CA certificates") && text.contains("SSL_CERT_FILE"), "{text}");
+}
+
+#[test]
+fn a_gateway_of_an_own_authority_needs_its_ca_file_and_the_error_names_the_setting() {
+    let authority = Authority::new();
+    let gateway = Pushgateway::start_tls(&authority);
+    let (url, ca) = (format!("https://localhost:{}", gateway.port), authority.certificate());
+    let address = ("METRICS_PROM_PUSHGATEWAY_URL", url.as_str());
+    let (code, text) = push_once(&[address]);
+    assert_eq!(code, Some(3), "{text}");
+    assert!(text.contains("UnknownIssuer") && text.contains("set METRICS_PROM_PUSHGATEWAY_CA_FILE"), "{text}");
+    let (code, text) = push_once(&[address, ("METRICS_PROM_PUSHGATEWAY_CA_FILE", &ca)]);
+    assert_eq!(code, Some(0), "{text}");
 }
 
 #[test]

@@ -17,7 +17,7 @@ use crate::support::{Answer, RedisServer, Server, eventually, free_port, program
 /// The modes that everything is done in.
 const WAYS: [&str; 3] = ["redis", "proxy", "embedded"];
 
-const ROUTES: [&str; 19] = [
+const ROUTES: [&str; 20] = [
     "/",
     "/metrics",
     "/metrics/combined",
@@ -28,6 +28,7 @@ const ROUTES: [&str; 19] = [
     "/metrics/export",
     "/api/v1/signals",
     "/api/v1/exports",
+    "/api/v1/problems",
     "/api/events/client",
     "/health",
     "/healthz",

@@ -18,6 +18,12 @@ pub(super) fn build_info(_: &OwnState, rows: &mut Rows<'_>) {
     rows.push(&[env!("CARGO_PKG_VERSION"), revision], 1.0);
 }
 
+pub(super) fn problems(state: &OwnState, rows: &mut Rows<'_>) {
+    for (code, active) in &state.problems {
+        rows.push(&[code.as_str()], float_u64(*active));
+    }
+}
+
 pub(super) fn ticks(state: &OwnState, rows: &mut Rows<'_>) {
     rows.push(&["ok"], float_u64(state.ticks.ok));
     rows.push(&["failed"], float_u64(state.ticks.failed));

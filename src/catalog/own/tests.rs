@@ -6,10 +6,12 @@ use std::time::Duration;
 use super::*;
 use crate::catalog::{Part, find};
 use crate::platform::facts::InputKind;
+use crate::problems::code::code;
 use crate::telemetry::client_events::{ClientEventLevel, ClientEventOutcome};
 use crate::telemetry::{ExportEnd, PointCounts, Telemetry};
 
-const OBSERVED: Observed = Observed { up: true, snapshot_age_seconds: Some(1.5), scope_found: Some(true) };
+const OBSERVED: Observed =
+    Observed { up: true, snapshot_age_seconds: Some(1.5), snapshot_taken_at: Some(7.5), scope_found: Some(true) };
 
 /// The values of a metric with a label value, or all of them.
 fn values(telemetry: &Telemetry, key: &str, label: Option<&str>) -> Vec<f64> {
@@ -77,6 +79,12 @@ fn what_is_unknown_is_absent_until_it_is_known() {
     telemetry.set_gateway_config("published", Some(7.5));
     assert_eq!(own("gateway_config_info"), [1.0], "the source that was is gone");
     assert_eq!(own("gateway_config_change_timestamp_seconds"), [7.5]);
+    telemetry.problems().set(code("sink_failing"), "pushgateway", Some("refused".to_owned()), 1.0);
+    telemetry.problems().set(code("sink_failing"), "cloudwatch", Some("refused".to_owned()), 1.0);
+    assert_eq!(values(&telemetry, "kdcube_metrics_problem", Some("sink_failing")), [2.0]);
+    telemetry.problems().set(code("sink_failing"), "pushgateway", None, 2.0);
+    telemetry.problems().set(code("sink_failing"), "cloudwatch", None, 2.0);
+    assert!(own("problem").is_empty(), "a code without a problem is gone");
     telemetry.set_leader(false);
     telemetry.register_postgres();
     telemetry.register_sink("pushgateway");
@@ -93,11 +101,15 @@ fn before_the_first_snapshot_there_is_no_age() {
 }
 
 #[test]
-fn of_the_snapshot_are_up_age_and_scope_alone() {
+fn of_the_snapshot_are_up_age_time_and_scope_alone() {
     let samples = of_snapshot(OBSERVED);
     let found: Vec<(&str, f64)> = samples.iter().map(|sample| (sample.metric.key, sample.value)).collect();
-    let expected =
-        [("kdcube_metrics_up", 1.0), ("kdcube_metrics_snapshot_age_seconds", 1.5), ("kdcube_metrics_scope_found", 1.0)];
+    let expected = [
+        ("kdcube_metrics_up", 1.0),
+        ("kdcube_metrics_snapshot_age_seconds", 1.5),
+        ("kdcube_metrics_snapshot_timestamp_seconds", 7.5),
+        ("kdcube_metrics_scope_found", 1.0),
+    ];
     assert_eq!(found, expected);
 }
 

@@ -105,5 +105,7 @@ async fn body(mut response: Response, url: &Url) -> Result<Vec<u8>, FetchError> 
 fn failed(url: &Url, error: reqwest::Error) -> FetchError {
     let error = error.without_url();
     let cause = if error.is_timeout() { "timed out".to_owned() } else { error_chain::innermost(&error).to_string() };
+    let hint = crate::tls::authority_hint(&cause, Some("METRICS_PROXY_CA_FILE"));
+    let cause = cause + &hint;
     FetchError::Request { url: url.clone(), cause }
 }

@@ -96,7 +96,12 @@ fn the_whole_output_is_as_it_was() {
 /// The same for the server's own metrics; lines that differ between machines are left out.
 #[test]
 fn the_whole_own_output_is_as_it_was() {
-    let observed = Observed { up: true, snapshot_age_seconds: Some(1.5), scope_found: Some(true) };
+    let observed = Observed {
+        up: true,
+        snapshot_age_seconds: Some(1.5),
+        snapshot_taken_at: Some(1_800_000_004.5),
+        scope_found: Some(true),
+    };
     let samples = own::samples(&busy_telemetry().own_state(observed));
     for (name, format) in [("own_text", TextFormat::Text), ("own_openmetrics", TextFormat::OpenMetrics)] {
         let text = render(&samples, &Mapping::default(), format);

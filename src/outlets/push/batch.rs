@@ -5,12 +5,14 @@ use crate::catalog::{self, Sample};
 use crate::engine::snapshot::{Snapshot, SnapshotReader};
 
 /// One push to every sink.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct ExportBatch {
     /// `None` while the newest snapshot is stale or missing.
     pub snapshot: Option<SnapshotSamples>,
     /// Age of the newest snapshot, stale or not; `None` before the first.
     pub snapshot_age_seconds: Option<f64>,
+    /// Its time, stale or not.
+    pub snapshot_taken_at: Option<UnixSeconds>,
 }
 
 /// The samples of one snapshot.
@@ -29,18 +31,24 @@ impl ExportBatch {
     /// The batch of a snapshot that was just taken.
     #[must_use]
     pub fn of(snapshot: &Snapshot) -> Self {
-        Self { snapshot: Some(SnapshotSamples::of(snapshot)), snapshot_age_seconds: Some(snapshot.age().as_secs_f64()) }
+        Self {
+            snapshot: Some(SnapshotSamples::of(snapshot)),
+            snapshot_age_seconds: Some(snapshot.age().as_secs_f64()),
+            snapshot_taken_at: Some(snapshot.taken_at),
+        }
     }
 
     /// The batch of a fresh snapshot, or of there being none.
     #[must_use]
     pub fn of_fresh(fresh: Option<&Snapshot>, reader: &SnapshotReader) -> Self {
-        match fresh {
-            Some(snapshot) => Self::of(snapshot),
-            None => Self {
-                snapshot: None,
-                snapshot_age_seconds: reader.latest().map(|snapshot| snapshot.age().as_secs_f64()),
-            },
+        if let Some(snapshot) = fresh {
+            return Self::of(snapshot);
+        }
+        let latest = reader.latest();
+        Self {
+            snapshot: None,
+            snapshot_age_seconds: latest.as_ref().map(|snapshot| snapshot.age().as_secs_f64()),
+            snapshot_taken_at: latest.map(|snapshot| snapshot.taken_at),
         }
     }
 }

@@ -97,5 +97,5 @@ impl Sink for Fake {
 /// A batch of a snapshot with this id.
 pub(super) fn batch(id: &str) -> ExportBatch {
     let snapshot = SnapshotSamples { id: id.to_owned(), at: 100.0, samples: Vec::new(), scope_found: None };
-    ExportBatch { snapshot: Some(snapshot), snapshot_age_seconds: Some(0.0) }
+    ExportBatch { snapshot: Some(snapshot), snapshot_age_seconds: Some(0.0), snapshot_taken_at: Some(0.0) }
 }

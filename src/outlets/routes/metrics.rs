@@ -59,9 +59,11 @@ struct ScrapeInputs {
 impl ScrapeInputs {
     fn read(reader: &SnapshotReader, snapshot: Option<Arc<Snapshot>>) -> Self {
         let up = reader.is_up() && snapshot.is_some();
-        let snapshot_age_seconds = reader.latest().map(|snapshot| snapshot.age().as_secs_f64());
+        let latest = reader.latest();
+        let snapshot_age_seconds = latest.as_ref().map(|snapshot| snapshot.age().as_secs_f64());
+        let snapshot_taken_at = latest.map(|snapshot| snapshot.taken_at);
         let scope_found = snapshot.as_ref().and_then(|snapshot| snapshot.state.scope_found());
-        Self { snapshot, observed: Observed { up, snapshot_age_seconds, scope_found } }
+        Self { snapshot, observed: Observed { up, snapshot_age_seconds, snapshot_taken_at, scope_found } }
     }
 
     fn are_of(&self, cached: &CachedBody) -> bool {

@@ -11,8 +11,8 @@ use crate::base::endpoint::Endpoint;
 use crate::base::file_watch::FileWatcher;
 use crate::base::{error_chain, files};
 use crate::sources::proxy::config::{AuthHeader, AuthValue, ProxyConfig, header_value};
-use crate::tls::client;
 use crate::tls::file_error::lines;
+use crate::tls::{self, client};
 
 /// Redirects that are followed, on one server.
 const MOST_REDIRECTS: usize = 5;
@@ -115,5 +115,10 @@ fn on_the_same_server(attempt: Attempt<'_>) -> Action {
 /// The innermost cause of an error, without the URL.
 pub(super) fn cause(error: reqwest::Error) -> String {
     let error = error.without_url();
-    if error.is_timeout() { "no answer in time".to_owned() } else { error_chain::innermost(&error).to_string() }
+    if error.is_timeout() {
+        return "no answer in time".to_owned();
+    }
+    let cause = error_chain::innermost(&error).to_string();
+    let hint = tls::authority_hint(&cause, Some("METRICS_PROXY_CA_FILE"));
+    cause + &hint
 }

@@ -1,14 +1,18 @@
 //! What is spooled while CloudWatch is unavailable, throttles or rejects, and that nothing is lost or sent twice.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use kdcube_metrics::outlets::names::Mapping;
 use kdcube_metrics::outlets::push::batch::ExportBatch;
+use kdcube_metrics::outlets::push::cloudwatch::sink::CloudWatchSink;
 use kdcube_metrics::outlets::push::sink::{Sink, SinkError};
 use serde_json::json;
 use tokio::time::timeout;
 
-use super::{arrivals, batch, expected, many, push, recently, sink, sink_with};
-use crate::aws_server::{AwsServer, Moto};
+use super::{arrivals, batch, config, expected, loader, many, push, recently, sink, sink_with};
+use crate::aws_server::{AwsServer, Moto, SECRET};
 use crate::fault::Fault;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -29,7 +33,7 @@ async fn points_of_an_outage_are_delivered_later_once_and_with_their_own_time() 
 
     server.resume().await;
     // Even without a new snapshot.
-    assert_eq!(push(&sink, &ExportBatch { snapshot: None, snapshot_age_seconds: None }).await, Ok(6));
+    assert_eq!(push(&sink, &ExportBatch::default()).await, Ok(6));
     assert_eq!(arrivals(&server), times.map(|at| expected(2, at)).concat());
     let read = moto.series("KDCube/Metrics");
     assert_eq!(read[1]["points"], json!(times.map(|at| (at, 1.0, 1.0, "Count"))));
@@ -77,11 +81,30 @@ async fn rejections_may_not_be_retried() {
     let server = AwsServer::start().await;
     for (code, points) in [("AccessDenied", 1), ("ExpiredToken", 1), ("InvalidParameterValue", 0)] {
         let sink = sink(&server);
-        server.mishaps([Fault::Answer(400, code)]);
+        // Expired credentials are fetched anew once.
+        let answers = if code == "ExpiredToken" { 2 } else { 1 };
+        server.mishaps((0..answers).map(|_| Fault::Answer(400, code)));
         let error = sink.export(&batch("a", recently(0.0), many(1))).await.unwrap_err();
         assert!(!error.may_retry() && error.to_string().contains(code), "{error:?}");
         assert_eq!(sink.point_counts().waiting, points, "{code}");
     }
+}
+
+#[tokio::test]
+async fn credentials_that_expire_early_are_fetched_anew() {
+    let server = AwsServer::start().await;
+    let (loads, url) = (Arc::new(AtomicUsize::new(0)), server.url());
+    let counter = Arc::clone(&loads);
+    let load = move || {
+        // Only the second ones are accepted.
+        let first = counter.fetch_add(1, Ordering::SeqCst) == 0;
+        loader(url.clone(), if first { "expired" } else { SECRET })()
+    };
+    let sink = CloudWatchSink::with_loader(config(&[]), Arc::new(Mapping::default()), load);
+    server.mishaps([Fault::Answer(400, "ExpiredToken")]);
+    assert_eq!(push(&sink, &batch("a", recently(0.0), many(1))).await, Ok(1));
+    assert_eq!(push(&sink, &batch("b", recently(0.0), many(1))).await, Ok(1));
+    assert_eq!((loads.load(Ordering::SeqCst), server.requests()), (2, 3));
 }
 
 #[tokio::test]

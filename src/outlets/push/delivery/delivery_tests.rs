@@ -71,7 +71,7 @@ async fn a_batch_without_a_snapshot_is_not_a_failure_of_the_sink() {
     let sink = Fake::new(&[Act::Take, Act::Take, Act::Fail]);
     let exports = exports(&[&sink]);
     exports.deliver(batch("a"), DEADLINE).await;
-    let stale = || ExportBatch { snapshot: None, snapshot_age_seconds: Some(60.0) };
+    let stale = || ExportBatch { snapshot: None, snapshot_age_seconds: Some(60.0), snapshot_taken_at: Some(0.0) };
     let report = exports.deliver(stale(), DEADLINE).await;
     assert_eq!(report.status, ExportOutcome::Failed);
     assert!(error(&report, 0).contains("nothing to push"));

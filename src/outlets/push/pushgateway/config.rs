@@ -2,15 +2,18 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use secrecy::ExposeSecret;
 
 use crate::base::endpoint::Endpoint;
 use crate::catalog;
 use crate::settings::{FromSetting, Setting, Settings, setting};
+use crate::tls::client;
 
 pub(super) const ENABLED: &Setting = setting("METRICS_EXPORT_PROMETHEUS_PUSH");
 const URL: &Setting = setting("METRICS_PROM_PUSHGATEWAY_URL");
+pub(super) const CA_FILE: &Setting = setting("METRICS_PROM_PUSHGATEWAY_CA_FILE");
 const JOB: &Setting = setting("METRICS_PROM_JOB_NAME");
 const LABELS: &Setting = setting("METRICS_PROM_GROUPING_LABELS_JSON");
 const DELETE_ON_SHUTDOWN: &Setting = setting("METRICS_PROM_PUSH_DELETE_ON_SHUTDOWN");
@@ -19,6 +22,8 @@ const DELETE_ON_SHUTDOWN: &Setting = setting("METRICS_PROM_PUSH_DELETE_ON_SHUTDO
 #[derive(Debug, Clone)]
 pub struct PushgatewayConfig {
     pub endpoint: Endpoint,
+    /// The authorities of its certificate, instead of the system's.
+    pub authorities: Option<PathBuf>,
     pub job: String,
     pub labels: GroupingLabels,
     pub delete_on_shutdown: bool,
@@ -33,12 +38,14 @@ pub struct GroupingLabels(pub BTreeMap<String, String>);
 pub fn read(settings: &mut Settings) -> Option<PushgatewayConfig> {
     let enabled = settings.get(ENABLED)?;
     let endpoint = settings.secret(URL).map(|url| Endpoint::parse(&with_scheme(url.expose_secret().trim())));
+    let authorities = read_authorities(settings);
     let labels = settings.get(LABELS);
     let delete_on_shutdown = settings.get(DELETE_ON_SHUTDOWN)?;
     let job = settings.text(JOB)?;
     match endpoint {
         Some(Ok(endpoint)) if enabled => {
-            Some(PushgatewayConfig { endpoint, job, labels: labels.unwrap_or_default(), delete_on_shutdown })
+            let labels = labels.unwrap_or_default();
+            Some(PushgatewayConfig { endpoint, authorities, job, labels, delete_on_shutdown })
         }
         Some(Err(error)) => {
             settings.reject(URL, error);
@@ -50,6 +57,14 @@ pub fn read(settings: &mut Settings) -> Option<PushgatewayConfig> {
         }
         _ => None,
     }
+}
+
+/// The CA file, loaded once here, so that an unusable one stops the start together with all other errors.
+fn read_authorities(settings: &mut Settings) -> Option<PathBuf> {
+    let path = PathBuf::from(settings.text(CA_FILE)?);
+    let built = client::build_trusting(CA_FILE.variable(), Some(&path), reqwest::Client::builder());
+    settings.ok_or_record(built.map_err(|error| vec![error.to_string()]), &[CA_FILE])?;
+    Some(path)
 }
 
 /// The address with `http://` where it has no scheme, as the platform's own client of the Pushgateway reads it.
@@ -133,6 +148,21 @@ mod tests {
         }
         assert!(read_all(&[ON]).1[0].contains("is not set"));
         assert!(read_all(&[]).0.is_none());
+    }
+
+    #[test]
+    fn a_ca_file_that_cannot_be_used_stops_the_start() {
+        let folder = tempfile::tempdir().unwrap();
+        let (missing, empty) = (folder.path().join("missing"), folder.path().join("empty"));
+        std::fs::write(&empty, "").unwrap();
+        for path in [missing, empty] {
+            let errors = read_all(&[("METRICS_PROM_PUSHGATEWAY_CA_FILE", path.to_str().unwrap())]).1;
+            assert_eq!(errors.len(), 1, "{errors:?}");
+            assert!(
+                errors[0].starts_with("METRICS_PROM_PUSHGATEWAY_CA_FILE ") && errors[0].contains("accepted"),
+                "{errors:?}"
+            );
+        }
     }
 
     #[test]

@@ -16,7 +16,7 @@ use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use secrecy::ExposeSecret;
 use url::Url;
 
-use super::config::PushgatewayConfig;
+use super::config::{CA_FILE, PushgatewayConfig};
 use crate::base::number::count_u64;
 use crate::base::{error_chain, gzip};
 use crate::catalog::own;
@@ -25,6 +25,7 @@ use crate::outlets::names::Mapping;
 use crate::outlets::push::batch::ExportBatch;
 use crate::outlets::push::sink::{Preview, Sink, SinkError};
 use crate::telemetry::{Observed, PointCounts};
+use crate::tls::{self, client};
 
 /// Time limit of a check.
 const CHECK_LIMIT: Duration = Duration::from_secs(5);
@@ -45,15 +46,14 @@ impl PushgatewaySink {
     /// A sink that connects with its first push.
     ///
     /// # Errors
-    /// The HTTP client cannot be built, for example because the system's certificates cannot be read.
+    /// The HTTP client cannot be built, for example because the CA file went bad.
     pub fn new(config: PushgatewayConfig, mapping: Arc<Mapping>) -> Result<Self, SinkError> {
-        crate::tls::use_ring();
-        let client = Client::builder()
+        let builder = Client::builder()
             .user_agent(concat!("kdcube-metrics/", env!("CARGO_PKG_VERSION")))
             // A redirect could take the password elsewhere, and would turn a PUT into a GET.
-            .redirect(Policy::none())
-            .build()
-            .map_err(|error| SinkError::Setup(format!("Pushgateway: no HTTP client: {error}")))?;
+            .redirect(Policy::none());
+        let client = client::build_trusting(CA_FILE.variable(), config.authorities.as_deref(), builder)
+            .map_err(|error| SinkError::Setup(format!("Pushgateway: {error}")))?;
         let group = group(&config);
         Ok(Self { config, mapping, group, client, delivered: AtomicU64::new(0) })
     }
@@ -63,6 +63,7 @@ impl PushgatewaySink {
         let observed = Observed {
             up: batch.snapshot.is_some(),
             snapshot_age_seconds: batch.snapshot_age_seconds,
+            snapshot_taken_at: batch.snapshot_taken_at,
             scope_found: batch.snapshot.as_ref().and_then(|snapshot| snapshot.scope_found),
         };
         samples.extend(own::of_snapshot(observed));
@@ -90,9 +91,13 @@ impl PushgatewaySink {
 
     fn unreachable(&self, error: reqwest::Error) -> SinkError {
         let error = error.without_url();
-        let cause = error_chain::innermost(&error);
+        let cause = error_chain::innermost(&error).to_string();
         let url = &self.config.endpoint.url;
-        SinkError::Retry(format!("Pushgateway at {url}: cannot be reached ({cause}); is it running?"))
+        let failed = format!("Pushgateway at {url}: cannot be reached ({cause})");
+        match tls::authority_hint(&cause, Some(CA_FILE.variable())) {
+            hint if hint.is_empty() => SinkError::Retry(format!("{failed}; is it running?")),
+            hint => SinkError::Denied(failed + &hint),
+        }
     }
 
     /// The text without our credentials: some proxies echo the request.
@@ -215,6 +220,7 @@ mod tests {
         let labels: BTreeMap<_, _> = labels.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
         let config = PushgatewayConfig {
             endpoint: Endpoint::parse("http://gateway:9091/base/").unwrap(),
+            authorities: None,
             job: job.to_owned(),
             labels: GroupingLabels(labels),
             delete_on_shutdown: false,

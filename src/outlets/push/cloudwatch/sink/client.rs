@@ -9,9 +9,10 @@ use aws_sdk_cloudwatch::types::MetricDatum;
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use aws_smithy_http_client::{Builder as HttpBuilder, Connector};
-use tokio::sync::OnceCell;
+use tokio::sync::Mutex;
 
-use super::errors;
+use super::errors::{self, RequestError};
+use crate::base::clock::{Clock, SystemClock};
 use crate::outlets::push::sink::SinkError;
 
 /// Where credentials, region and endpoint come from.
@@ -24,7 +25,8 @@ pub(super) struct CloudWatchClient {
     region: Option<Region>,
     profile: Option<String>,
     namespace: String,
-    sdk: OnceCell<aws_sdk_cloudwatch::Client>,
+    /// `None` before the first request. It caches credentials.
+    sdk: Mutex<Option<aws_sdk_cloudwatch::Client>>,
 }
 
 /// The SDK's default chain.
@@ -35,7 +37,7 @@ pub(super) fn loader() -> ConfigLoader {
 
 impl CloudWatchClient {
     pub(super) fn new(loader: Loader, region: Option<String>, profile: Option<String>, namespace: String) -> Self {
-        Self { loader, region: region.map(Region::new), profile, namespace, sdk: OnceCell::new() }
+        Self { loader, region: region.map(Region::new), profile, namespace, sdk: Mutex::default() }
     }
 
     /// Namespace and region, for previews.
@@ -52,11 +54,30 @@ impl CloudWatchClient {
         Ok(format!("credentials found; region {}", shared.region().map(ToString::to_string).unwrap_or_default()))
     }
 
-    /// One request. The SDK gzips bodies of 10 KB and more, unless the AWS configuration says otherwise.
+    /// One request. The SDK gzips bodies of 10 KB and more, unless the AWS configuration says otherwise. Credentials that the
+    /// service calls expired are fetched anew, once: their provider may have replaced them before the time it announced.
     pub(super) async fn put(&self, data: Vec<MetricDatum>) -> Result<(), SinkError> {
-        let sdk = self.sdk.get_or_try_init(|| self.build()).await?;
-        let request = sdk.put_metric_data().namespace(&self.namespace).set_metric_data(Some(data));
-        request.send().await.map(|_| ()).map_err(|error| errors::request_failure(&error))
+        let failure = |error: &RequestError| errors::request_failure(error, SystemClock.now());
+        match self.send(&self.client().await?, data.clone()).await {
+            Err(error) if errors::has_expired(&error) => {
+                tracing::debug!("the AWS credentials have expired; fetching them anew");
+                *self.sdk.lock().await = None;
+                self.send(&self.client().await?, data).await.map_err(|error| failure(&error))
+            }
+            sent => sent.map_err(|error| failure(&error)),
+        }
+    }
+
+    async fn send(&self, sdk: &aws_sdk_cloudwatch::Client, data: Vec<MetricDatum>) -> Result<(), RequestError> {
+        sdk.put_metric_data().namespace(&self.namespace).set_metric_data(Some(data)).send().await.map(|_| ())
+    }
+
+    async fn client(&self) -> Result<aws_sdk_cloudwatch::Client, SinkError> {
+        let mut sdk = self.sdk.lock().await;
+        if let Some(client) = sdk.as_ref() {
+            return Ok(client.clone());
+        }
+        Ok(sdk.insert(self.build().await?).clone())
     }
 
     /// Fails without a region, and is called again then: the metadata service may answer next time.

@@ -79,9 +79,11 @@ pub(super) enum ErrorClass {
 }
 
 impl ErrorClass {
-    /// The class of a response: by code where it has a known one, otherwise by status.
-    pub(super) fn of(status: u16, code: &str) -> Self {
+    /// The class of a response: by code where it has a known one, otherwise by status. Services report a wrong clock as a
+    /// wrong signature, and only the message tells.
+    pub(super) fn of(status: u16, code: &str, message: &str) -> Self {
         match () {
+            () if BAD_CREDENTIALS.contains(&code) && is_about_time(message) => Self::ClockSkew,
             () if THROTTLED.contains(&code) || status == 429 => Self::Throttled,
             () if SERVER_ERROR.contains(&code) || status >= 500 || status == 408 => Self::ServerError,
             () if NOT_ALLOWED.contains(&code) => Self::NotAllowed,
@@ -124,8 +126,16 @@ impl ErrorClass {
     }
 }
 
+/// Whether a message is about the time in a signature. Such a message holds times and nothing else.
+fn is_about_time(message: &str) -> bool {
+    ["Signature expired: ", "Signature not yet current: "].iter().any(|beginning| message.starts_with(beginning))
+}
+
 /// Whether the service's message may be logged: those about credentials quote the request.
-pub(super) fn may_be_quoted(status: u16, code: &str) -> bool {
+pub(super) fn may_be_quoted(status: u16, code: &str, message: &str) -> bool {
+    if is_about_time(message) {
+        return true;
+    }
     let about_credentials = BAD_CREDENTIALS.contains(&code) || EXPIRED.contains(&code) || CLOCK_SKEW.contains(&code);
     !about_credentials && (NOT_ALLOWED.contains(&code) || !matches!(status, 401 | 403))
 }
@@ -135,7 +145,7 @@ mod tests {
     use super::*;
 
     fn error(status: u16, code: &str) -> SinkError {
-        ErrorClass::of(status, code).error(String::new())
+        ErrorClass::of(status, code, "").error(String::new())
     }
 
     #[test]
@@ -160,8 +170,24 @@ mod tests {
     }
 
     #[test]
+    fn a_signature_that_is_too_old_or_too_new_is_a_matter_of_the_clock() {
+        let late =
+            "Signature expired: 20261127T010000Z is now earlier than 20261127T011500Z (20261127T012000Z - 5 min.)";
+        let early = "Signature not yet current: 20261127T013000Z is still later than 20261127T012500Z";
+        for (message, expected) in
+            [(late, ErrorClass::ClockSkew), (early, ErrorClass::ClockSkew), ("no match", ErrorClass::BadCredentials)]
+        {
+            for code in ["SignatureDoesNotMatch", "InvalidSignatureException"] {
+                assert_eq!(ErrorClass::of(400, code, message), expected, "{code}: {message}");
+            }
+            let is_clock = expected == ErrorClass::ClockSkew;
+            assert_eq!(may_be_quoted(400, "SignatureDoesNotMatch", message), is_clock, "{message}");
+        }
+    }
+
+    #[test]
     fn messages_about_credentials_are_not_quoted() {
-        assert!(!may_be_quoted(400, "IncompleteSignature") && !may_be_quoted(403, "SomethingNew"));
-        assert!(may_be_quoted(403, "AccessDenied") && may_be_quoted(400, "InvalidParameterValue"));
+        assert!(!may_be_quoted(400, "IncompleteSignature", "x") && !may_be_quoted(403, "SomethingNew", "x"));
+        assert!(may_be_quoted(403, "AccessDenied", "x") && may_be_quoted(400, "InvalidParameterValue", "x"));
     }
 }
