@@ -80,7 +80,7 @@ fn a_count_that_nobody_watched_for_a_minute_is_unknown_until_the_worker_publishe
     assert!(total(&server).is_null());
     let text = server.get("/metrics").text();
     assert!(text.contains("kdcube_ingress_sse_unknown_workers 1\n"), "{text}");
-    assert!(server.log().contains("sse_count_unknown"), "{}", server.log());
+    eventually("the problem", Duration::from_secs(10), || server.log().contains("sse_count_unknown"));
     publish(&redis, 41, 3);
     eventually("the new count", Duration::from_secs(10), || total(&server) == 3);
 }
