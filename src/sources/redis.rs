@@ -1,7 +1,9 @@
 //! Reads one scope's facts from Redis in at most three pipelined round trips a tick, and writes the tick's points back.
 //!
-//! This file has the order of a tick. `link` holds the connection, `stream` its transport, `truncate` bounds its values;
-//! `fleet` reads processes, `series` the series (each by `tail`), `state` the small facts.
+//! This file has the order of a tick. `address` is where Redis is; `link` keeps a `connection` to it (its `stream`, the
+//! `handshake`, the `sentinel`s), knows the `node` it leads to, and how much it can be asked for at a time (`strain`); `truncate`
+//! bounds values. `fleet` reads processes, `series` the series (each by `tail`), `state` the small facts, and `sse_watch` knows
+//! which SSE counts still hold.
 
 pub mod address;
 pub mod config;
@@ -53,8 +55,9 @@ use crate::sources::redis::config::RedisConfig;
 const SERIES_SECONDS: f64 = 3600.0;
 /// And expire this long after the last point.
 const SERIES_EXPIRE: u64 = 3660;
-/// Requests of the longest tick, each with its own time limit: connect, two reads, a write, and one in reserve.
-const REQUESTS: u32 = 5;
+/// Requests of the longest tick, each with its own time limit: connect, two reads with a second attempt within half of it, long
+/// heartbeats, a write, and one in reserve.
+const REQUESTS: u32 = 7;
 
 /// How much of the work before the first tick is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use redis::{Pipeline, ServerError, Value};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::address::Place;
 use super::connection::RedisConnection;
@@ -137,23 +137,26 @@ impl Link {
 
     /// The same; with an error, whether a part of the answer had arrived.
     async fn attempt(&mut self, commands: &Pipeline) -> Result<Vec<Value>, (SourceError, bool)> {
-        let Some(parts) = self.strain.parts(commands) else { return self.round_trip_of(commands).await };
-        let mut values = Vec::with_capacity(commands.len());
-        for part in parts {
-            values.append(&mut self.round_trip_of(&part).await?);
+        let end = Instant::now() + self.config.timeout;
+        let Some(parts) = self.strain.parts(commands) else { return self.round_trip_of(commands, end).await };
+        let mut values = Vec::new();
+        for part in &parts.pipelines {
+            values.append(&mut self.round_trip_of(part, end).await?);
         }
         self.strain.answered();
-        Ok(values)
+        Ok(parts.join(values))
     }
 
-    async fn round_trip_of(&mut self, commands: &Pipeline) -> Result<Vec<Value>, (SourceError, bool)> {
+    /// One round trip, or a part of one that ends at `end`, beside the time that connecting takes.
+    async fn round_trip_of(&mut self, commands: &Pipeline, end: Instant) -> Result<Vec<Value>, (SourceError, bool)> {
         if commands.is_empty() {
             return Ok(Vec::new());
         }
         let limit = self.config.timeout;
+        let before = Instant::now();
         let connection = self.connection().await.map_err(|error| (error, false))?;
         let sent = Instant::now();
-        let answer = timeout(limit, connection.send(commands)).await;
+        let answer = timeout_at(end + (sent - before), connection.send(commands)).await;
         let answered = !connection.is_unanswered();
         self.round_trip = sent.elapsed();
         self.cost.round_trips += 1;
