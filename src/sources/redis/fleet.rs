@@ -195,7 +195,7 @@ impl FleetReader {
     ) {
         self.indexed = !reading.indexed.is_empty();
         self.found.clear();
-        let held = self.large.conclude(&reading);
+        let held = self.large.conclude(&reading, now);
         reading.heartbeats.extend(held.into_iter().map(|(key, beat)| (key, Some(beat))));
         signals.process_keys_found = reading.heartbeats.values().flatten().count() + reading.of_another_type.len();
         self.heartbeats =
