@@ -6,10 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use jiff::tz::TimeZone;
 use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::base::clock::{Clock, SystemClock};
+use crate::base::lease::{Contender, Leadership};
 use crate::config::{Config, SourceConfig};
 use crate::engine::database::{self, Database};
 use crate::engine::gateway_store::GatewayStore;
@@ -21,9 +24,9 @@ use crate::engine::tick::Ticker;
 use crate::outlets::http;
 use crate::outlets::http::access::AccessControl;
 use crate::outlets::http::server::ServerState;
-use crate::outlets::push::config::{PushConfig, SinkContext};
+use crate::outlets::push::config::SinkContext;
 use crate::outlets::push::delivery::Exports;
-use crate::outlets::push::scheduler;
+use crate::outlets::push::scheduler::{self, Schedule};
 use crate::outlets::routes::{self, RouteConfig, RouteState};
 use crate::platform::gateway::GatewayConfig;
 use crate::problems::ProblemRegistry;
@@ -38,6 +41,8 @@ use crate::telemetry::http::WatchedFiles;
 /// orchestrators wait before they kill.
 const DRAIN: Duration = Duration::from_secs(4);
 const FINAL_FLUSH: Duration = Duration::from_secs(5);
+/// How long shutdown waits for the collector to end and release its lease.
+const RELEASE: Duration = Duration::from_secs(1);
 
 /// A server that has bound its port and not begun.
 pub struct App {
@@ -62,10 +67,8 @@ impl App {
         let telemetry = Arc::new(Telemetry::new(config.source.scope().map(ToString::to_string).unwrap_or_default()));
         let exports = Arc::new(exports(&config, &telemetry)?);
         let access = AccessControl::start(&config.access, &telemetry)?;
-        // There is no leader election: every replica records and pushes.
-        telemetry.set_leader(true);
         let database = watched_database(&config, &telemetry)?;
-        let (ticker, replies) = ticker(&config, clock.as_ref(), &telemetry, database)?;
+        let (ticker, replies) = ticker(&config, clock.as_ref(), &telemetry, database, Writes::Regularly)?;
         let pace = Pace { interval: config.engine.sample_interval, stale_after: config.engine.stale_after };
         let station = Station::new(ticker, replies, clock, Arc::clone(&telemetry), pace);
         Ok(Self { config, listener, access, station, telemetry, exports })
@@ -105,7 +108,7 @@ impl App {
         let Self { config, listener, access, station, telemetry, exports } = self;
         let (reader, replies) = (station.reader(), station.replies());
         let background = Background::start(&config, station);
-        let scheduler = scheduled(&config.export, &exports, &reader);
+        let scheduler = scheduled(&config, &exports, &reader, telemetry.leadership());
         let route_config = route_config(config, &access);
         let state = RouteState::new(reader, Arc::clone(&telemetry), Arc::clone(&exports), route_config);
         let server = ServerState::new(routes::router(state.with_upstream_replies(replies)), access, telemetry);
@@ -115,20 +118,33 @@ impl App {
         };
         scheduler.inspect(JoinHandle::abort);
         exports.shut_down(FINAL_FLUSH).await;
+        // Last: until now this replica may have pushed.
+        background.stop().await;
         ended
     }
 }
 
 /// Starts the scheduled pushes, if there are any.
-fn scheduled(config: &PushConfig, exports: &Arc<Exports>, reader: &SnapshotReader) -> Option<JoinHandle<()>> {
-    if !config.scheduled {
+fn scheduled(
+    config: &Config,
+    exports: &Arc<Exports>,
+    reader: &SnapshotReader,
+    leadership: &Leadership,
+) -> Option<JoinHandle<()>> {
+    let push = &config.export;
+    if !push.scheduled {
         return None;
     }
     if exports.is_empty() {
         tracing::warn!("METRICS_SCHEDULER_ENABLED=1, but no sink is enabled: nothing will be pushed");
         return None;
     }
-    let pushes = scheduler::run(Arc::clone(exports), reader.clone(), config.interval, config.on_start);
+    let schedule = Schedule {
+        interval: push.interval,
+        on_start: push.on_start,
+        keep: Duration::from_secs(u64::from(config.engine.lease_seconds()) * 2) + push.interval,
+    };
+    let pushes = scheduler::run(Arc::clone(exports), reader.clone(), leadership.clone(), schedule);
     Some(tokio::spawn(pushes))
 }
 
@@ -181,18 +197,19 @@ pub fn ticker(
     clock: &dyn Clock,
     telemetry: &Arc<Telemetry>,
     database: Option<Database>,
+    writes: Writes,
 ) -> anyhow::Result<(Box<dyn Ticker>, Option<UpstreamRepliesReader>)> {
     let sampler = |source, gateway: &GatewayConfig, force_environment| {
         let gateway = GatewayStore::new(gateway.clone(), force_environment);
         let sampler = SampleTicker::new(source, gateway, config.instance_id.clone(), config.engine.history_max_samples);
-        let sampler = sampler.with_database(database);
+        let sampler = sampler.with_database(database).in_zone(zone(config));
         Box::new(if clock.is_fixed() { sampler } else { sampler.following_the_source() })
     };
     Ok(match &config.source {
         SourceConfig::Redis { redis, gateway, force_environment } => {
-            let source =
-                Box::new(RedisSource::new((**redis).clone(), gateway.scope(), config.engine.history_max_samples));
-            (sampler(source, gateway, *force_environment), None)
+            let source = RedisSource::new((**redis).clone(), gateway.scope(), config.engine.history_max_samples);
+            let source = with_lease(source, config, writes, telemetry);
+            (sampler(Box::new(source), gateway, *force_environment), None)
         }
         SourceConfig::Embedded { gateway } => {
             (sampler(Box::new(EmbeddedSource::new(clock.now())), gateway, false), None)
@@ -212,9 +229,42 @@ pub fn ticker(
     })
 }
 
+/// The time zone of the deployment's workers; the simulated ones are in UTC.
+fn zone(config: &Config) -> TimeZone {
+    match config.source {
+        SourceConfig::Embedded { .. } => TimeZone::UTC,
+        SourceConfig::Redis { .. } | SourceConfig::Proxy(_) => config.engine.zone.clone(),
+    }
+}
+
+/// What a ticker writes, beside other replicas that may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Writes {
+    Nothing,
+    /// One tick's points, whenever it is.
+    Once,
+    /// Points at the sample interval.
+    Regularly,
+}
+
+/// A source that takes its turn with the other replicas.
+fn with_lease(source: RedisSource, config: &Config, writes: Writes, telemetry: &Telemetry) -> RedisSource {
+    if writes == Writes::Nothing || !config.engine.lease {
+        return source;
+    }
+    let contender = Contender {
+        instance: config.instance_id.clone(),
+        run: format!("{:016x}", fastrand::u64(..)),
+        seconds: config.engine.lease_seconds(),
+        interval: if writes == Writes::Once { 0.0 } else { config.engine.sample_interval.as_secs_f64() },
+    };
+    source.with_lease(contender, telemetry.leadership())
+}
+
 /// The tasks beside the HTTP server; they end when this is dropped.
 struct Background {
     collector: JoinHandle<()>,
+    stop: Option<oneshot::Sender<()>>,
     updates: Option<JoinHandle<()>>,
 }
 
@@ -227,7 +277,18 @@ impl Background {
             }
             SourceConfig::Embedded { .. } | SourceConfig::Proxy(_) => None,
         };
-        Self { collector: tokio::spawn(station.run()), updates }
+        let (stop, stopped) = oneshot::channel();
+        let stopped = async {
+            // A sender that is gone stops it too.
+            let _ = stopped.await;
+        };
+        Self { collector: tokio::spawn(station.run(stopped)), stop: Some(stop), updates }
+    }
+
+    /// Ends the collector after its tick, so that another replica can take over at once.
+    async fn stop(mut self) {
+        drop(self.stop.take());
+        let _ = tokio::time::timeout(RELEASE, &mut self.collector).await;
     }
 
     /// Completes only if the collector panicked.

@@ -1,4 +1,4 @@
-//! Small tools that know nothing of the domain: time, retries, files, numbers, log throttling.
+//! Small tools that know nothing of the domain: time, retries, leases, files, numbers, log throttling.
 
 pub(crate) mod backoff;
 pub mod clock;
@@ -7,6 +7,7 @@ pub(crate) mod error_chain;
 pub(crate) mod file_watch;
 pub(crate) mod files;
 pub(crate) mod gzip;
+pub mod lease;
 pub mod log_throttle;
 pub(crate) mod number;
 pub(crate) mod percent;

@@ -5,6 +5,7 @@
 
 mod families;
 pub mod own;
+mod rows;
 mod scalars;
 mod unit;
 
@@ -15,6 +16,9 @@ use crate::analysis::state::{Cause, Quality, Reading};
 use crate::platform::facts::Scope;
 use crate::telemetry::OwnState;
 
+use rows::Rows;
+
+pub use rows::Absence;
 pub use unit::Unit;
 
 /// How a metric moves.
@@ -91,28 +95,6 @@ pub enum Part {
     Count,
 }
 
-/// Where the reader of a labelled row puts its values.
-#[derive(Debug)]
-struct Rows<'a> {
-    metric: &'static Metric,
-    scope: Option<&'a Arc<Scope>>,
-    out: &'a mut Vec<Sample>,
-}
-
-impl Rows<'_> {
-    /// Adds a value under label values in the order of the row's labels; nothing if there is none.
-    fn push(&mut self, labels: &[&str], value: impl Into<Option<f64>>) {
-        self.push_part(labels, Part::Whole, value.into());
-    }
-
-    fn push_part(&mut self, labels: &[&str], part: Part, value: Option<f64>) {
-        debug_assert_eq!(labels.len(), self.metric.labels.len(), "{}", self.metric.key);
-        let Some(value) = value.filter(|value| value.is_finite()) else { return };
-        let labels = self.metric.labels.iter().copied().zip(labels.iter().map(|label| (*label).to_owned())).collect();
-        self.out.push(Sample { metric: self.metric, labels, part, value, scope: self.scope.cloned() });
-    }
-}
-
 /// A key names one row.
 impl PartialEq for Metric {
     fn eq(&self, other: &Self) -> bool {
@@ -145,13 +127,13 @@ impl Metric {
     }
 
     /// Its values in this state; none, where the fact is absent. Of a deployment that is not there nothing is known.
-    fn sample(&'static self, state: &SystemState, out: &mut Vec<Sample>) {
+    fn sample(&'static self, state: &SystemState, out: &mut Vec<Sample>, absent: Option<&mut Vec<Absence>>) {
+        let mut rows = Rows { metric: self, scope: state.scope.as_ref(), out, absent };
         if state.quality == Quality::ScopeNotFound {
-            return;
+            return rows.absent(&[], &Cause::ScopeNotFound.into());
         }
-        let mut rows = Rows { metric: self, scope: state.scope.as_ref(), out };
         match self.read {
-            Read::Scalar(read) => rows.push(&[], read(state).value()),
+            Read::Scalar(read) => rows.push(&[], read(state)),
             Read::Family(read) => read(state, &mut rows),
             Read::Own(_) => {}
         }
@@ -185,9 +167,24 @@ pub fn scalar(key: &str, state: &SystemState) -> Option<f64> {
 pub fn samples(state: &SystemState) -> Vec<Sample> {
     let mut out = Vec::with_capacity(256);
     for metric in all() {
-        metric.sample(state, &mut out);
+        metric.sample(state, &mut out, None);
     }
     out
+}
+
+/// Why series of families have no value. A family without a value whose reason is unknown has its documented one.
+#[must_use]
+pub fn absences(state: &SystemState) -> Vec<Absence> {
+    let mut all_absent = Vec::new();
+    for metric in families::TABLE {
+        let (mut out, mut absent) = (Vec::new(), Vec::new());
+        metric.sample(state, &mut out, Some(&mut absent));
+        if out.is_empty() && absent.is_empty() {
+            absent.push(Absence { metric, labels: Vec::new(), reason: metric.absent.to_owned() });
+        }
+        all_absent.append(&mut absent);
+    }
+    all_absent
 }
 
 #[cfg(test)]

@@ -34,7 +34,7 @@ Examples:
   kdcube-metrics check --env-file /etc/kdcube-metrics.env
   kdcube-metrics snapshot --format scalars
 
-Exit codes: 0 success, 1 failure, 2 nothing could be collected, 3 a sink failed, 64 usage error, 78 configuration error.";
+Exit codes: 0 success, 1 failure, 2 nothing could be collected, 3 a sink failed, 4 another replica holds the lease (once), 64 usage error, 78 configuration error.";
 
 /// The parsed command line.
 #[derive(Debug, Parser)]

@@ -52,6 +52,14 @@ pub enum SaveState {
     No,
 }
 
+/// What became of a tick's points.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recorded {
+    Written,
+    /// Another replica holds the lease and writes them.
+    ByLeader,
+}
+
 /// A source of facts. One tick calls `collect`, then, if it records, `record`.
 #[async_trait]
 pub trait Source: Send {
@@ -64,13 +72,18 @@ pub trait Source: Send {
     /// Reads the facts as of `now`; series hold the entries that no earlier call returned.
     async fn collect(&mut self, now: UnixSeconds) -> Result<Facts, SourceError>;
 
-    /// Appends the tick's own points to the rolling series.
+    /// Appends the tick's own points to the rolling series, unless another replica does.
     async fn record(
         &mut self,
         now: UnixSeconds,
         points: &[(RollingSeries, f64)],
         save_state: SaveState,
-    ) -> Result<(), SourceError>;
+    ) -> Result<Recorded, SourceError>;
+
+    /// Lets another replica take over at once, where there are others: nothing is recorded after it.
+    async fn release(&mut self) -> Result<(), SourceError> {
+        Ok(())
+    }
 
     /// What is wrong with the source itself after a tick, whether it succeeded or failed.
     fn problems(&self) -> Vec<Problem> {

@@ -19,6 +19,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::base::clock::UnixSeconds;
+use crate::base::lease::Leadership;
 use crate::problems::code::code;
 use crate::problems::{ProblemCode, ProblemRegistry};
 use client_events::ClientEventCounts;
@@ -47,7 +48,7 @@ pub struct Telemetry {
     client_events: Mutex<Option<ClientEventCounts>>,
     /// By name of the sink.
     exports: Mutex<BTreeMap<&'static str, SinkCounts>>,
-    leader: Mutex<Option<bool>>,
+    leadership: Leadership,
     gateway_config: Mutex<Option<GatewayConfigInfo>>,
     /// Dropped log lines that have been reported as a problem.
     reported_log_lines: Mutex<u64>,
@@ -64,14 +65,24 @@ pub struct OwnState {
     /// `None` = they are not received.
     pub client_events: Option<ClientEventCounts>,
     pub exports: BTreeMap<&'static str, SinkCounts>,
-    /// Whether this replica records and pushes; `None` before that is decided.
-    pub leader: Option<bool>,
+    pub lease: LeaseCounts,
     /// `None` before the first tick and in proxy mode.
     pub gateway_config: Option<GatewayConfigInfo>,
     /// Active problems by code; codes without one are missing.
     pub problems: BTreeMap<ProblemCode, u64>,
     pub dropped_log_lines: u64,
     pub process: ProcessStats,
+}
+
+/// How this replica stands among others.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LeaseCounts {
+    /// It records and pushes.
+    pub is_leader: bool,
+    /// Of the lease that was seen last, whoever's it is.
+    pub fence: Option<u64>,
+    /// Leases of other replicas that it has taken over; `None` where there is no lease.
+    pub takeovers: Option<u64>,
 }
 
 /// What is not counted here: how the snapshots look to the caller of [`Telemetry::own_state`].
@@ -107,7 +118,7 @@ impl Telemetry {
             certificate: Mutex::default(),
             client_events: Mutex::default(),
             exports: Mutex::default(),
-            leader: Mutex::default(),
+            leadership: Leadership::default(),
             gateway_config: Mutex::default(),
             reported_log_lines: Mutex::default(),
         }
@@ -130,7 +141,7 @@ impl Telemetry {
             http: locked(&self.http).clone(),
             client_events: locked(&self.client_events).clone(),
             exports: locked(&self.exports).clone(),
-            leader: *locked(&self.leader),
+            lease: self.lease_counts(),
             gateway_config: *locked(&self.gateway_config),
             problems: self.problems.counts(),
             dropped_log_lines: logging::dropped_lines(),
@@ -147,9 +158,18 @@ impl Telemetry {
         }
     }
 
-    /// Whether this replica records and pushes.
-    pub fn set_leader(&self, leader: bool) {
-        *locked(&self.leader) = Some(leader);
+    /// Whether this replica records and pushes: shared by what takes the lease and what acts on it.
+    #[must_use]
+    pub const fn leadership(&self) -> &Leadership {
+        &self.leadership
+    }
+
+    fn lease_counts(&self) -> LeaseCounts {
+        LeaseCounts {
+            is_leader: self.leadership.is_leader(),
+            fence: self.leadership.record().map(|record| record.fence),
+            takeovers: self.leadership.takeovers(),
+        }
     }
 }
 
@@ -167,11 +187,11 @@ mod tests {
         let telemetry = Telemetry::default();
         let before = telemetry.own_state(Observed { up: true, snapshot_age_seconds: Some(1.5), ..Observed::default() });
         telemetry.source_error();
-        telemetry.set_leader(false);
-        assert_eq!((before.sources.errors, before.leader), (0, None));
+        telemetry.leadership().contend();
+        assert_eq!((before.sources.errors, before.lease.is_leader), (0, true));
         assert_eq!(before.observed, Observed { up: true, snapshot_age_seconds: Some(1.5), ..Observed::default() });
         let after = telemetry.own_state(Observed::default());
-        assert_eq!((after.sources.errors, after.leader), (1, Some(false)));
+        assert_eq!((after.sources.errors, after.lease.is_leader), (1, false));
     }
 
     #[test]

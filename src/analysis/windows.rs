@@ -37,6 +37,8 @@ fn rolling_windows(tick: &Analysis<'_>, history: &History, series: RollingSeries
         one_minute: over(stats.one_minute),
         fifteen_minutes: over(stats.fifteen_minutes),
         one_hour: over(stats.one_hour),
+        max_one_minute: over(stats.max_one_minute),
+        max_fifteen_minutes: over(stats.max_fifteen_minutes),
         max: over(stats.max),
     }
 }

@@ -15,6 +15,7 @@ const NEVER: &str = "never";
 const NO_SINK: &str = "no sink is enabled";
 const NO_PROXY: &str = "not in proxy mode";
 const NO_CONFIG: &str = "there was no tick yet, or in proxy mode";
+const NO_LEASE: &str = "METRICS_LEASE=0, in another mode, or the lease cannot be written";
 const NO_PROC: &str = "the system has no `/proc`";
 
 /// Every own metric, in the order of documents and outlets.
@@ -26,7 +27,9 @@ static TABLE: &[Metric] = &[
     gauge("kdcube_metrics_snapshot_timestamp_seconds", Unit::Seconds, "Time of the newest snapshot, Unix time. Where another server keeps the values, such as a Pushgateway, the age has to be computed from it", &[], "there is no snapshot yet", |s, rows| rows.push(&[], s.observed.snapshot_taken_at)),
     gauge("kdcube_metrics_scope_found", Unit::Count, "1 while keys of the tenant and project are in the source; 0 when there are none: then no metric of the deployment is exported", &[], "there is no snapshot yet, or in proxy mode", |s, rows| rows.push(&[], s.observed.scope_found.map(read::flag))),
     gauge("kdcube_metrics_problem", Unit::Count, "Active problems by code: docs/problems.md has the codes, /api/v1/problems the problems", &["code"], "no problem of the code is active", read::problems),
-    gauge("kdcube_metrics_leader", Unit::Count, "Always 1: there is no leader election; every replica records and pushes", &[], NEVER, |s, rows| rows.push(&[], s.leader.map(read::flag))),
+    gauge("kdcube_metrics_leader", Unit::Count, "1 while this replica records and pushes: it holds the lease, or there is none; else 0", &[], NEVER, |s, rows| rows.push(&[], read::flag(s.lease.is_leader))),
+    gauge("kdcube_metrics_lease_fence", Unit::Count, "Fencing number of the lease as last seen; it grows with each change of the holder", &[], NO_LEASE, |s, rows| rows.push(&[], s.lease.fence.map(float_u64))),
+    counter("kdcube_metrics_lease_takeovers_total", Unit::Count, "Leases of other replicas that this one has taken over", &[], NO_LEASE, |s, rows| rows.push(&[], s.lease.takeovers.map(float_u64))),
     counter("kdcube_metrics_ticks_total", Unit::Count, "Ticks by result", &["result"], NEVER, read::ticks),
     histogram("kdcube_metrics_tick_duration_seconds", Unit::Seconds, "Duration of ticks", &[], NEVER, |s, rows| read::histogram(&[], &s.ticks.duration, rows)),
     counter("kdcube_metrics_source_errors_total", Unit::Count, "Failed reads of the source", &[], NEVER, |s, rows| rows.push(&[], float_u64(s.sources.errors))),
@@ -143,7 +146,7 @@ pub fn of_snapshot(observed: Observed) -> Vec<Sample> {
 
 fn sample(metric: &'static Metric, state: &OwnState, out: &mut Vec<Sample>) {
     if let Read::Own(read) = metric.read {
-        read(state, &mut Rows { metric, scope: None, out });
+        read(state, &mut Rows { metric, scope: None, out, absent: None });
     }
 }
 

@@ -12,6 +12,8 @@ pub enum Exit {
     NothingCollected,
     /// A sink did not accept what it was sent.
     SinkFailed,
+    /// Another replica holds the lease, and does what was asked for.
+    LeaseHeld,
     /// The command line is wrong (`EX_USAGE`).
     Usage,
     /// The configuration is wrong (`EX_CONFIG`).
@@ -27,6 +29,7 @@ impl Exit {
             Self::Failure => 1,
             Self::NothingCollected => 2,
             Self::SinkFailed => 3,
+            Self::LeaseHeld => 4,
             Self::Usage => 64,
             Self::Configuration => 78,
         }

@@ -10,8 +10,9 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::{CommandError, Exit, block_on, print};
-use crate::app;
+use crate::app::{self, Writes};
 use crate::base::clock::{Clock, SystemClock, UnixSeconds};
+use crate::base::lease::Leadership;
 use crate::base::number::{count, float};
 use crate::cli::OnceArgs;
 use crate::config::Config;
@@ -38,13 +39,18 @@ async fn once(config: &Config, arguments: &OnceArgs) -> Result<Exit, CommandErro
     let telemetry = Arc::new(Telemetry::new(config.source.scope().map(ToString::to_string).unwrap_or_default()));
     let exports = app::exports(config, &telemetry)?;
     let (now, taken) = (SystemClock.now(), Instant::now());
-    let (mut ticker, _) = app::ticker(config, &SystemClock, &telemetry, app::asked_database(config).await)?;
-    let record = if arguments.dry_run { RecordMode::No } else { RecordMode::Yes };
+    let (record, writes) =
+        if arguments.dry_run { (RecordMode::No, Writes::Nothing) } else { (RecordMode::Yes, Writes::Once) };
+    let database = app::asked_database(config).await;
+    let (mut ticker, _) = app::ticker(config, &SystemClock, &telemetry, database, writes)?;
     let tick = match ticker.tick(now, record).await {
         Ok(tick) => tick,
         Err(error) => return Err(nothing_collected(error, now)),
     };
     TickReporter::new(Arc::clone(&telemetry)).report(Ok(&tick), record, now);
+    if !telemetry.leadership().is_leader() {
+        return lease_held(telemetry.leadership(), now);
+    }
     let snapshot = Snapshot { id: RunId::random().snapshot(1), taken_at: tick.at, taken, state: tick.state };
     let batch = ExportBatch::of(&snapshot);
     if arguments.dry_run {
@@ -52,7 +58,19 @@ async fn once(config: &Config, arguments: &OnceArgs) -> Result<Exit, CommandErro
         return Ok(Exit::Success);
     }
     let report = exports.deliver(batch, config.request_timeout * TIMEOUTS).await;
+    if let Err(error) = ticker.release().await {
+        tracing::warn!(%error, "the lease was not released: it expires by itself");
+    }
     print_report(&report)
+}
+
+/// Prints the line of a run that leaves recording and pushing to a server beside it.
+fn lease_held(leadership: &Leadership, now: UnixSeconds) -> Result<Exit, CommandError> {
+    let holder = leadership.record().map(|record| record.instance);
+    let detail = "another replica holds the lease: it records and pushes";
+    let line = json!({"status": "skipped", "ts": now, "detail": detail, "holder": holder, "sinks": []});
+    print(&format!("{line}\n"))?;
+    Ok(Exit::LeaseHeld)
 }
 
 /// Prints the line of a failed run; the exit code is that of the failure even if it cannot be printed.

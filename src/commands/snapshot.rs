@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::{CommandError, Exit, block_on, print};
 use crate::analysis::SystemState;
 use crate::analysis::state::Reading;
-use crate::app;
+use crate::app::{self, Writes};
 use crate::base::clock::{Clock, FixedClock, SystemClock};
 use crate::base::number;
 use crate::catalog::{self, own};
@@ -35,9 +35,16 @@ pub(super) fn run(config: &Config, arguments: &SnapshotArgs) -> Result<Exit, Com
 async fn take(config: &Config, at: Option<f64>, record: bool) -> Result<(Tick, Vec<Problem>), CommandError> {
     let database = app::asked_database(config).await;
     let clock: Box<dyn Clock> = at.map_or_else(|| Box::new(SystemClock) as _, |at| Box::new(FixedClock(at)) as _);
-    let (mut ticker, _) = app::ticker(config, clock.as_ref(), &Arc::new(Telemetry::default()), database)?;
-    let mode = if record { RecordMode::Points } else { RecordMode::No };
+    let telemetry = Arc::new(Telemetry::default());
+    let (mode, writes) = if record { (RecordMode::Points, Writes::Once) } else { (RecordMode::No, Writes::Nothing) };
+    let (mut ticker, _) = app::ticker(config, clock.as_ref(), &telemetry, database, writes)?;
     let tick = ticker.tick(clock.now(), mode).await.map_err(CommandError::NothingCollected)?;
+    if !telemetry.leadership().is_leader() {
+        tracing::warn!("not recorded: another replica holds the lease, and records");
+    }
+    if let Err(error) = ticker.release().await {
+        tracing::warn!(%error, "the lease was not released: it expires by itself");
+    }
     Ok((tick, ticker.problems()))
 }
 

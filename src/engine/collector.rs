@@ -58,8 +58,9 @@ impl Collector {
         }
     }
 
-    /// Ticks until the future it runs in is dropped.
-    pub async fn run(mut self) {
+    /// Ticks until `stop`, and then lets another replica take over.
+    pub async fn run(mut self, stop: impl Future<Output = ()> + Send) {
+        let mut stop = std::pin::pin!(stop);
         let mut cadence = tokio::time::interval(self.interval);
         // After a slow tick, wait a whole interval: catching up would write points too close together.
         cadence.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -68,7 +69,14 @@ impl Collector {
                 _ = cadence.tick() => self.tick(RecordMode::Yes, Vec::new()).await,
                 Some(waiter) = self.publisher.next_refresh() => self.tick(RecordMode::No, vec![waiter]).await,
                 Some(update) = self.updates.recv() => self.apply_update(&update),
+                () = &mut stop => return self.release().await,
             }
+        }
+    }
+
+    async fn release(&mut self) {
+        if let Err(error) = self.ticker.release().await {
+            tracing::warn!(%error, "the lease was not released: another replica takes over when it has expired");
         }
     }
 

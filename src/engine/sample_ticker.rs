@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use jiff::tz::TimeZone;
 use tokio::time::Instant;
 
 use super::tick::{RecordMode, Tick, Ticker};
@@ -19,7 +20,7 @@ use crate::engine::tick_clock::TickClock;
 use crate::history::History;
 use crate::platform::facts::RollingSeries;
 use crate::problems::Problem;
-use crate::sources::{SaveState, Source, SourceError};
+use crate::sources::{Recorded, SaveState, Source, SourceError};
 
 /// Turns facts into states.
 pub struct SampleTicker {
@@ -29,6 +30,7 @@ pub struct SampleTicker {
     /// `None` = PostgreSQL is not queried.
     database: Option<Database>,
     instance_id: String,
+    zone: TimeZone,
     scope_watch: ScopeWatch,
     clock: TickClock,
 }
@@ -43,6 +45,7 @@ impl SampleTicker {
             gateway,
             database: None,
             instance_id,
+            zone: TimeZone::UTC,
             scope_watch: ScopeWatch::default(),
             clock: TickClock::default(),
         }
@@ -52,6 +55,13 @@ impl SampleTicker {
     #[must_use]
     pub fn with_database(mut self, database: Option<Database>) -> Self {
         self.database = database;
+        self
+    }
+
+    /// The same, for workers whose time zone is not UTC.
+    #[must_use]
+    pub fn in_zone(mut self, zone: TimeZone) -> Self {
+        self.zone = zone;
         self
     }
 
@@ -70,8 +80,8 @@ impl SampleTicker {
     }
 }
 
-/// Adds the points to the history and writes them; a failure costs the other readers of the series a point, not this server
-/// the tick.
+/// Writes the points and adds them to the history, where those of a leader come with the next tick. A failure costs the other
+/// readers of the series a point, not this server the tick.
 async fn record(
     history: &mut History,
     source: &mut dyn Source,
@@ -84,8 +94,11 @@ async fn record(
         RecordMode::Points => SaveState::No,
         RecordMode::Yes => SaveState::Yes,
     };
-    history.record(now, points);
-    source.record(now, points, save_state).await.err()
+    let recorded = source.record(now, points, save_state).await;
+    if recorded != Ok(Recorded::ByLeader) {
+        history.record(now, points);
+    }
+    recorded.err()
 }
 
 #[async_trait]
@@ -107,6 +120,10 @@ impl Ticker for SampleTicker {
         self.source.time_limit()
     }
 
+    async fn release(&mut self) -> Result<(), SourceError> {
+        self.source.release().await
+    }
+
     async fn tick(&mut self, now: UnixSeconds, mode: RecordMode) -> Result<Tick, SourceError> {
         let began = Instant::now();
         let expected = self.clock.expected(now, self.source.server_clock());
@@ -125,6 +142,7 @@ impl Ticker for SampleTicker {
                 facts: &facts,
                 gateway: self.gateway.current(),
                 instance_id: &self.instance_id,
+                zone: &self.zone,
                 database_max_connections: self.database_max_connections(),
                 is_gateway_uncertain: self.gateway.status().is_uncertain,
                 is_scope_found,

@@ -72,9 +72,12 @@ impl Station {
         self.replies.clone()
     }
 
-    /// Ticks until the future it runs in is dropped.
-    pub async fn run(self) {
+    /// Ticks until `stop`, and then lets another replica take over.
+    pub async fn run(self, stop: impl Future<Output = ()> + Send) {
         let Self { collector, reader, updates: _open, clock, problems, stale_after, .. } = self;
-        tokio::join!(collector.run(), staleness::watch(reader, stale_after, problems, clock));
+        tokio::select! {
+            () = collector.run(stop) => {}
+            () = staleness::watch(reader, stale_after, problems, clock) => {}
+        }
     }
 }

@@ -44,6 +44,14 @@ pub trait Ticker: Send {
     /// The source could not be read: then there is no state, and nothing changed.
     async fn tick(&mut self, now: UnixSeconds, record: RecordMode) -> Result<Tick, SourceError>;
 
+    /// Lets another replica take over at once: nothing is recorded after it.
+    ///
+    /// # Errors
+    /// The source could not be told; others take over when the lease has expired.
+    async fn release(&mut self) -> Result<(), SourceError> {
+        Ok(())
+    }
+
     /// Applies a gateway configuration that was published while the server runs, as bytes of any kind.
     ///
     /// # Errors

@@ -15,6 +15,7 @@ use crate::sources::SourceError;
 use crate::telemetry::Telemetry;
 
 const SOURCE_UNREACHABLE: ProblemCode = code("source_unreachable");
+const LEASE_REFUSED: ProblemCode = code("lease_refused");
 const NO_WORKERS: ProblemCode = code("no_workers");
 const MALFORMED_INPUT: ProblemCode = code("malformed_input");
 
@@ -64,6 +65,7 @@ impl TickReporter {
             .iter_mut()
             .filter(|problem| problem.code == NO_WORKERS)
             .for_each(|problem| self.remember(problem, now));
+        self.telemetry.problems().set(LEASE_REFUSED, "", self.telemetry.leadership().refused(), now);
         self.telemetry.problems().report("tick", problems, now);
     }
 

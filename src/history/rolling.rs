@@ -7,12 +7,14 @@ use crate::base::clock::UnixSeconds;
 use crate::base::number;
 use crate::platform::facts::Point;
 
-/// Means over the windows and the maximum over the longest; `None` for a window without points.
+/// Means and maxima over the windows; `None` for a window without points.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct RollingStats {
     pub one_minute: Option<f64>,
     pub fifteen_minutes: Option<f64>,
     pub one_hour: Option<f64>,
+    pub max_one_minute: Option<f64>,
+    pub max_fifteen_minutes: Option<f64>,
     /// Maximum over one hour.
     pub max: Option<f64>,
 }
@@ -68,10 +70,14 @@ impl RollingPoints {
             one_minute: self.mean(now, Window::OneMinute),
             fifteen_minutes: self.mean(now, Window::FifteenMinutes),
             one_hour: self.mean(now, Window::OneHour),
-            max: self
-                .within(now, Window::OneHour)
-                .fold(None, |max, value| Some(max.map_or(value, |max: f64| max.max(value)))),
+            max_one_minute: self.max(now, Window::OneMinute),
+            max_fifteen_minutes: self.max(now, Window::FifteenMinutes),
+            max: self.max(now, Window::OneHour),
         }
+    }
+
+    fn max(&self, now: UnixSeconds, window: Window) -> Option<f64> {
+        self.within(now, window).reduce(f64::max)
     }
 
     fn mean(&self, now: UnixSeconds, window: Window) -> Option<f64> {
@@ -101,7 +107,7 @@ mod tests {
     fn bounds_are_inclusive_and_the_future_does_not_count() {
         let stats = series(&[(40.0, 1.0), (39.9, 9.0), (100.0, 3.0), (100.1, 50.0)]).stats(100.0);
         assert_eq!(stats.one_minute, Some(2.0));
-        assert_eq!(stats.max, Some(9.0));
+        assert_eq!((stats.max, stats.max_fifteen_minutes, stats.max_one_minute), (Some(9.0), Some(9.0), Some(3.0)));
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod console;
 mod exports;
 mod health;
 mod landing;
+mod lease;
 mod metrics;
 mod negotiate;
 mod problems;
@@ -46,6 +47,7 @@ const ROUTES: &[Route] = &[
     system::PROC,
     console::SYSTEM,
     console::CIRCUIT_BREAKERS,
+    lease::LEASE,
     exports::STATS,
     exports::EXPORT,
     client_events::EVENTS,

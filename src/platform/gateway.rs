@@ -228,6 +228,12 @@ impl GatewayConfig {
         }
     }
 
+    /// The capacity of an instance with every number that it follows from.
+    #[must_use]
+    pub fn capacity_arithmetic(&self) -> String {
+        self.settings.capacity_formula(self.settings.service_capacity.processes_per_instance.whole())
+    }
+
     /// Where it comes from.
     #[must_use]
     pub const fn origin(&self) -> GatewayOrigin {

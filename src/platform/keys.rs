@@ -157,6 +157,12 @@ impl Keys {
         self.key("metrics:sse:last")
     }
 
+    /// Which replica of this server writes and pushes.
+    #[must_use]
+    pub fn lease(&self) -> String {
+        self.key("metrics:lease")
+    }
+
     /// Throttled requests.
     #[must_use]
     pub fn throttling_events(&self) -> String {

@@ -135,6 +135,7 @@ static TABLE: &[Row] = &[
     warning("impossible_value", "A number is outside what it can be (negative, or beyond 2^53): it was dropped.", "Look at what wrote it; the detail names the key and the field."),
     warning("malformed_input", "An input could not be parsed and was skipped.", "Look at the key; the detail says what was expected."),
     warning("record_failed", "The tick's rolling points could not be written to Redis: windows restart with this server.", "Give the Redis user write access to `{tenant}:{project}:kdcube:metrics:*` (docs/security.md), or look at the detail."),
+    warning("lease_refused", "The lease cannot be read or written: this server records and pushes as if it were alone, and so would a second replica.", "Grant the Redis user the commands in docs/security.md; or run one replica, with METRICS_LEASE=0."),
     warning("upstream_failed", "An upstream could not be read: its component's metrics are absent (proxy mode).", "The detail says which step failed."),
     warning("postgres_failed", "PostgreSQL's max_connections could not be read.", "The detail says which step failed."),
     warning("sink_failing", "The last export to a sink failed.", "The detail says why; points wait in the spool where the sink has one."),

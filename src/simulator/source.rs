@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use crate::base::clock::UnixSeconds;
 use crate::platform::facts::{Facts, RollingSeries};
 use crate::simulator::deployment::{Deployment, Shape};
-use crate::sources::{Cost, SaveState, Source, SourceError};
+use crate::sources::{Cost, Recorded, SaveState, Source, SourceError};
 
 /// How far back the simulation begins, so that the first windows are not empty.
 const WARM_UP_SECONDS: f64 = 900.0;
@@ -33,8 +33,8 @@ impl Source for EmbeddedSource {
         _now: UnixSeconds,
         _points: &[(RollingSeries, f64)],
         _save_state: SaveState,
-    ) -> Result<(), SourceError> {
-        Ok(())
+    ) -> Result<Recorded, SourceError> {
+        Ok(Recorded::Written)
     }
 
     fn cost(&self) -> Cost {

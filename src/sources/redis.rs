@@ -11,12 +11,14 @@ mod connection;
 pub(crate) mod errors;
 mod fleet;
 mod handshake;
+mod lease;
 pub(crate) mod link;
 mod node;
 mod parts;
 pub mod probe;
 mod recent;
 mod replies;
+pub mod scopes;
 mod sentinel;
 mod series;
 mod server_time;
@@ -38,13 +40,15 @@ use tokio::time::Instant;
 
 use self::errors::{error_text, first_refusal, server_refusal};
 use self::fleet::{FleetQuery, FleetReader, FleetReplies};
+use self::lease::{Claim, Lease};
 use self::link::Link;
 use self::replies::Replies;
 use self::series::SeriesReader;
 use self::server_time::ServerTime;
 use self::sse_cache::SseCountCache;
-use super::{Cost, SaveState, ServerClock, Source, SourceError};
+use super::{Cost, Recorded, SaveState, ServerClock, Source, SourceError};
 use crate::base::clock::UnixSeconds;
+use crate::base::lease::{Contender, Leadership};
 use crate::platform::facts::{Facts, RollingSeries, Scope};
 use crate::platform::keys::Keys;
 use crate::platform::python::python_float;
@@ -77,6 +81,8 @@ pub struct RedisSource {
     series: SeriesReader,
     sse_cache: SseCountCache,
     server_time: ServerTime,
+    /// `None` = this server writes without asking who else does.
+    lease: Option<Lease>,
     prepared: Prepared,
     /// No tick has succeeded yet.
     first: bool,
@@ -97,10 +103,18 @@ impl RedisSource {
             series,
             sse_cache: SseCountCache::default(),
             server_time: ServerTime::default(),
+            lease: None,
             prepared: Prepared::Nothing,
             first: true,
             cost: Cost::default(),
         }
+    }
+
+    /// The same, writing only while it holds the scope's lease.
+    #[must_use]
+    pub fn with_lease(mut self, contender: Contender, leadership: &Leadership) -> Self {
+        self.lease = Some(Lease::new(self.keys.lease(), contender, leadership.clone()));
+        self
     }
 
     /// One round trip. An error that concerns the whole server is an error; that of one key is a reply.
@@ -109,14 +123,20 @@ impl RedisSource {
         self.accept(values, optional.as_slice()).map(Replies::new)
     }
 
-    /// The same, and Redis' clock is read last.
+    /// The same, and the lease and Redis' clock are read last.
     async fn ask_with_time(&mut self, mut pipeline: Pipeline, optional: Option<usize>) -> Result<Replies, SourceError> {
-        let time_at = pipeline.len();
+        let last = pipeline.len();
+        if let Some(lease) = &mut self.lease {
+            lease.ask(&mut pipeline);
+        }
         pipeline.cmd("TIME");
+        let optional: Vec<usize> = optional.into_iter().chain(last..pipeline.len()).collect();
         let values = self.link.read_from_primary(pipeline).await?;
-        let optional: Vec<usize> = optional.into_iter().chain([time_at]).collect();
         let mut values = self.accept(values, &optional)?;
         self.server_time.take(values.pop().as_ref(), self.link.round_trip());
+        if let (Some(lease), Some(connection)) = (&mut self.lease, self.link.connection_id()) {
+            lease.take(&values.split_off(last.min(values.len())), connection);
+        }
         Ok(Replies::new(values))
     }
 
@@ -222,6 +242,17 @@ impl RedisSource {
         self.round(&workers, signals, reading).await
     }
 
+    /// Writes as the claim says; the replies, or `None` where another replica took the lease meanwhile.
+    async fn write(&mut self, claim: Claim, commands: &Pipeline) -> Result<Option<Vec<Value>>, SourceError> {
+        match (claim, &mut self.lease) {
+            (Claim::Write(record), Some(lease)) => {
+                let replies = self.link.run(&lease.transaction(&record, commands)).await?;
+                Ok(lease.written(record, replies))
+            }
+            _ => self.link.run(commands).await.map(Some),
+        }
+    }
+
     /// The commands that append a tick's points.
     fn append(&mut self, now: UnixSeconds, points: &[(RollingSeries, f64)]) -> Pipeline {
         let mut pipeline = Pipeline::new();
@@ -276,20 +307,43 @@ impl Source for RedisSource {
         now: UnixSeconds,
         points: &[(RollingSeries, f64)],
         save_state: SaveState,
-    ) -> Result<(), SourceError> {
+    ) -> Result<Recorded, SourceError> {
+        let claim = self.lease.as_mut().map_or(Claim::Alone, |lease| lease.claim(now, self.link.connection_id()));
+        let claim = match claim {
+            Claim::Follow => return Ok(Recorded::ByLeader),
+            Claim::Begin(record) => {
+                self.write(Claim::Write(record), &Pipeline::new()).await?;
+                return Ok(Recorded::ByLeader);
+            }
+            Claim::Alone | Claim::Write(_) => claim,
+        };
         let mut pipeline = self.append(now, points);
         let of_points = pipeline.len();
         if save_state == SaveState::Yes {
             self.sse_cache.write(&self.keys, now, &mut pipeline);
         }
-        let answer = self.link.run(&pipeline).await;
+        let answer = self.write(claim, &pipeline).await;
         self.cost = self.link.cost();
-        let values = answer.inspect_err(|_| self.sse_cache.lost())?;
+        let Some(values) = answer.inspect_err(|_| self.sse_cache.lost())? else {
+            self.sse_cache.lost();
+            return Ok(Recorded::ByLeader);
+        };
         let (points, sse_cache) = values.split_at(of_points.min(values.len()));
         self.sse_cache.written(first_refusal(sse_cache).map(error_text), now);
         let refusal = first_refusal(points);
         self.link.wrote(refusal);
-        refusal.map_or(Ok(()), |error| Err(self.link.refused(error)))
+        refusal.map_or(Ok(Recorded::Written), |error| Err(self.link.refused(error)))
+    }
+
+    async fn release(&mut self) -> Result<(), SourceError> {
+        if self.lease.is_none() {
+            return Ok(());
+        }
+        self.ask_with_time(Pipeline::new(), None).await?;
+        let connection = self.link.connection_id();
+        let Some(transaction) = self.lease.as_ref().and_then(|lease| lease.release(connection)) else { return Ok(()) };
+        self.link.run(&transaction).await?;
+        Ok(())
     }
 
     fn problems(&self) -> Vec<Problem> {

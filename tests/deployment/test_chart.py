@@ -104,7 +104,7 @@ class Chart(unittest.TestCase):
             self.assertEqual(probe["httpGet"].pop("scheme"), "HTTP")
             self.assertEqual(probe, theirs[key])
         deployment = only(documents, "Deployment")["spec"]
-        self.assertEqual((deployment["replicas"], deployment["strategy"]), (1, plain("base/deployment.yaml")["spec"]["strategy"]))
+        self.assertEqual((deployment["replicas"], deployment["strategy"]), (2, plain("base/deployment.yaml")["spec"]["strategy"]))
         for kind, file, keys in (
             ("Service", "service", ("type", "ports", "publishNotReadyAddresses")),
             ("PodDisruptionBudget", "poddisruptionbudget", ("maxUnavailable",)),
@@ -195,7 +195,7 @@ class Chart(unittest.TestCase):
             return only(documents, "Deployment")["spec"]["template"]["metadata"]["annotations"]["checksum/settings"]
 
         self.assertNotEqual(print_of(), print_of("--set", "sampling.intervalSec=2"))
-        self.assertEqual(print_of(), print_of("--set", "replicas=2"))
+        self.assertEqual(print_of(), print_of("--set", "replicas=3"))
 
 
 class Program(unittest.TestCase):
@@ -301,10 +301,10 @@ class Values(unittest.TestCase):
 
     def test_the_notes_warn_of_what_is_easily_overlooked(self):
         words = ("install", "x", chart.FOLDER, "-f", chart.CASES / "minimal.yaml", "--dry-run=client", "--set")
-        output = chart.helm(*words, "replicas=2,cloudwatch.enabled=true")
-        self.assertIn("WARNING: 2 replicas", output)
+        output = chart.helm(*words, "replicas=2,sampling.lease=false,cloudwatch.enabled=true")
+        self.assertIn("WARNING: 2 replicas without a lease", output)
         self.assertIn("nothing is pushed but on demand", output)
-        self.assertNotIn("WARNING", chart.helm(*words, "replicas=1"))
+        self.assertNotIn("WARNING", chart.helm(*words, "replicas=2"))
 
 
 if __name__ == "__main__":

@@ -219,7 +219,7 @@ class Accepted(unittest.TestCase):
         service = self.document("metrics-service.json")
         ecs.create_service(**service)
         read = ecs.describe_services(cluster=service["cluster"], services=[service["serviceName"]])["services"][0]
-        self.assertEqual((read["status"], read["desiredCount"]), ("ACTIVE", 1))
+        self.assertEqual((read["status"], read["desiredCount"]), ("ACTIVE", 2))
         # What the policies scale.
         for name in (self.values["INGRESS_SERVICE_NAME"], self.values["PROC_SERVICE_NAME"]):
             ecs.create_service(cluster=service["cluster"], serviceName=name, taskDefinition="kdcube-metrics", desiredCount=2)

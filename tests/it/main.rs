@@ -14,6 +14,7 @@ mod authority;
 #[cfg(feature = "cloudwatch")]
 mod aws_server;
 mod cases;
+mod check;
 mod client_events;
 mod clocks;
 #[cfg(feature = "cloudwatch")]
@@ -24,6 +25,7 @@ mod conformance;
 mod contract;
 #[cfg(feature = "cloudwatch")]
 mod deliveries;
+mod documents;
 mod environment;
 mod fault;
 mod fault_proxy;
@@ -49,6 +51,7 @@ mod redis_node;
 mod redis_series;
 mod redis_source;
 mod redis_tls;
+mod replicas;
 mod round_trip;
 mod secrets;
 mod server;

@@ -152,12 +152,13 @@ fn a_renewed_token_is_used_at_once() {
     });
     std::fs::write(&token, "new").unwrap();
     eventually("the new token", Duration::from_secs(2), || server.get("/metrics/proc/system").status == 200);
+    let ended = "problem ended code=\"upstream_failed\" subject=\"proc\"";
+    eventually("the end of the problem", SOON, || server.log().contains(ended));
     let log = server.log();
     assert!(
         !log.contains("old") && log.matches("problem code=\"upstream_failed\" subject=\"proc\"").count() == 1,
         "{log}"
     );
-    assert!(log.contains("problem ended code=\"upstream_failed\" subject=\"proc\""), "{log}");
 }
 
 #[test]

@@ -21,12 +21,14 @@ pub struct LatencyWindow {
     pub max: Reading<f64>,
 }
 
-/// Means of a rolling series over the windows, and its maximum over the longest; in the series' unit.
+/// Means and maxima of a rolling series over the windows, in the series' unit.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct RollingWindows {
     pub one_minute: Reading<f64>,
     pub fifteen_minutes: Reading<f64>,
     pub one_hour: Reading<f64>,
+    pub max_one_minute: Reading<f64>,
+    pub max_fifteen_minutes: Reading<f64>,
     /// Maximum over one hour.
     pub max: Reading<f64>,
 }

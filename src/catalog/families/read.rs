@@ -6,28 +6,27 @@ use crate::catalog::Rows;
 use crate::history::Window;
 use crate::platform::facts::{CircuitState, Component, LatencySeries, Pool, Role, RollingSeries};
 
-fn count(reading: &Reading<i64>) -> Option<f64> {
-    reading.get().map(float)
-}
-
 /// 1 for the variant that holds and 0 for the others, after the labels before it.
 fn one_of<T: Copy + PartialEq>(
     before: &str,
     all: [T; 3],
     word: fn(T) -> &'static str,
-    holds: Option<T>,
+    holds: &Reading<T>,
     rows: &mut Rows<'_>,
 ) {
-    let Some(holds) = holds else { return };
-    for variant in all {
-        rows.push(&[before, word(variant)], f64::from(u8::from(variant == holds)));
+    match holds {
+        Reading::Absent(reason) => rows.absent(&[before], reason),
+        Reading::Value(holds) => {
+            all.into_iter()
+                .for_each(|variant| rows.push(&[before, word(variant)], f64::from(u8::from(variant == *holds))));
+        }
     }
 }
 
 fn percentiles(windows: Option<&PerWindow<LatencyWindow>>, rows: &mut Rows<'_>) {
     for (window, ms) in windows.into_iter().flat_map(PerWindow::iter) {
         for (name, value) in [("p50", &ms.p50), ("p95", &ms.p95), ("p99", &ms.p99), ("max", &ms.max)] {
-            rows.push(&[name, window.as_str()], value.get().map(|ms| ms / 1000.0));
+            rows.push(&[name, window.as_str()], value.clone().map(|ms| ms / 1000.0));
         }
     }
 }
@@ -52,23 +51,28 @@ pub(super) fn latency_samples(state: &SystemState, rows: &mut Rows<'_>) {
             LatencySeries::TaskExec => "proc_exec",
         };
         for (window, ms) in windows.iter() {
-            rows.push(&[name, window.as_str()], count(&ms.count));
+            rows.push(&[name, window.as_str()], &ms.count);
         }
     }
 }
 
-/// Means over three windows and the maximum of the last hour, after the labels before them.
+/// Means and maxima over three windows, after the labels before them.
 fn windows(before: &[&str], windows: &Reading<RollingWindows>, scale: f64, rows: &mut Rows<'_>) {
-    let Some(windows) = windows.known() else { return };
+    let windows = match windows {
+        Reading::Value(windows) => windows,
+        Reading::Absent(reason) => return rows.absent(before, reason),
+    };
     let values = [
         (Window::OneMinute, "mean", &windows.one_minute),
+        (Window::OneMinute, "max", &windows.max_one_minute),
         (Window::FifteenMinutes, "mean", &windows.fifteen_minutes),
+        (Window::FifteenMinutes, "max", &windows.max_fifteen_minutes),
         (Window::OneHour, "mean", &windows.one_hour),
         (Window::OneHour, "max", &windows.max),
     ];
     for (window, stat, value) in values {
         let labels: Vec<&str> = before.iter().copied().chain([window.as_str(), stat]).collect();
-        rows.push(&labels, value.get().map(|value| value / scale));
+        rows.push(&labels, value.clone().map(|value| value / scale));
     }
 }
 
@@ -86,21 +90,28 @@ pub(super) fn pressure_window(state: &SystemState, rows: &mut Rows<'_>) {
 
 pub(super) fn queue_tasks(state: &SystemState, rows: &mut Rows<'_>) {
     for (role, tasks) in state.queue.tasks.iter() {
-        let Some(tasks) = tasks.known() else { continue };
-        rows.push(&[role.as_str(), "ready"], float(tasks.ready.max(0)));
-        rows.push(&[role.as_str(), "inflight"], float(tasks.inflight.max(0)));
-        rows.push(&[role.as_str(), "continuation"], float(tasks.continuations.max(0)));
+        match tasks {
+            Reading::Absent(reason) => rows.absent(&[role.as_str()], reason),
+            Reading::Value(tasks) => {
+                rows.push(&[role.as_str(), "ready"], float(tasks.ready.max(0)));
+                rows.push(&[role.as_str(), "inflight"], float(tasks.inflight.max(0)));
+                rows.push(&[role.as_str(), "continuation"], float(tasks.continuations.max(0)));
+            }
+        }
     }
 }
 
 pub(super) fn queue_depth(state: &SystemState, rows: &mut Rows<'_>) {
     for (role, depth) in state.queue.depths.iter() {
-        rows.push(&[role.as_str()], count(depth));
+        rows.push(&[role.as_str()], depth);
     }
 }
 
 pub(super) fn queue_thresholds(state: &SystemState, rows: &mut Rows<'_>) {
-    let Some(limits) = state.capacity.limits.known() else { return };
+    let limits = match &state.capacity.limits {
+        Reading::Value(limits) => limits,
+        Reading::Absent(reason) => return rows.absent(&[], reason),
+    };
     rows.push(&[Role::Anonymous.as_str()], float(limits.anonymous));
     rows.push(&[Role::Registered.as_str()], float(limits.registered));
     rows.push(&[Role::Paid.as_str()], float(limits.paid));
@@ -109,13 +120,13 @@ pub(super) fn queue_thresholds(state: &SystemState, rows: &mut Rows<'_>) {
 
 pub(super) fn pool_utilization(state: &SystemState, rows: &mut Rows<'_>) {
     for ((component, pool), totals) in &state.pools {
-        rows.push(&[component.as_str(), pool.as_str()], totals.utilization.get());
+        rows.push(&[component.as_str(), pool.as_str()], &totals.utilization);
     }
 }
 
 pub(super) fn pool_in_use(state: &SystemState, rows: &mut Rows<'_>) {
     for ((component, pool), totals) in &state.pools {
-        rows.push(&[component.as_str(), pool.as_str()], totals.in_use.get());
+        rows.push(&[component.as_str(), pool.as_str()], &totals.in_use);
     }
 }
 
@@ -138,58 +149,63 @@ pub(super) fn pool_in_use_window(state: &SystemState, rows: &mut Rows<'_>) {
 
 pub(super) fn instances(state: &SystemState, rows: &mut Rows<'_>) {
     for component in Component::ALL {
-        let found = state.component(component).known();
-        rows.push(&[component.as_str()], found.and_then(|found| count(&found.instance_count)));
+        let instances = state.component(component).as_ref().and_then(|found| found.instance_count.clone());
+        rows.push(&[component.as_str()], &instances);
     }
 }
 
 pub(super) fn processes(state: &SystemState, rows: &mut Rows<'_>) {
     for component in Component::ALL {
-        let counts = state.component(component).known().and_then(|found| found.processes.get());
-        for (status, processes) in counts.iter().flat_map(|counts| counts.iter()) {
-            rows.push(&[component.as_str(), status], processes.map(float));
+        match state.component(component).as_ref().and_then(|found| found.processes.clone()) {
+            Reading::Absent(reason) => rows.absent(&[component.as_str()], &reason),
+            Reading::Value(counts) => counts
+                .iter()
+                .for_each(|(status, processes)| rows.push(&[component.as_str(), status], processes.map(float))),
         }
     }
 }
 
 pub(super) fn sse_unknown_workers(state: &SystemState, rows: &mut Rows<'_>) {
-    rows.push(&[], count(&state.sse_unknown_workers));
+    rows.push(&[], &state.sse_unknown_workers);
 }
 
 pub(super) fn capacity(state: &SystemState, rows: &mut Rows<'_>) {
-    rows.push(&[], count(&state.capacity.total));
+    rows.push(&[], &state.capacity.total);
 }
 
 pub(super) fn load(state: &SystemState, rows: &mut Rows<'_>) {
     for component in Component::ALL {
-        rows.push(&[component.as_str()], state.component(component).known().and_then(|found| count(&found.load)));
+        rows.push(&[component.as_str()], &state.component(component).as_ref().and_then(|found| found.load.clone()));
     }
 }
 
 pub(super) fn throttled(state: &SystemState, rows: &mut Rows<'_>) {
-    let Some(throttling) = state.throttling.known() else { return };
+    let throttling = match &state.throttling {
+        Reading::Value(throttling) => throttling,
+        Reading::Absent(reason) => return rows.absent(&[], reason),
+    };
     for (window, events) in throttling.windows.iter() {
-        rows.push(&["429", window.as_str()], count(&events.rate_limit));
-        rows.push(&["503", window.as_str()], count(&events.backpressure));
+        rows.push(&["429", window.as_str()], &events.rate_limit);
+        rows.push(&["503", window.as_str()], &events.backpressure);
     }
 }
 
 pub(super) fn circuits(state: &SystemState, rows: &mut Rows<'_>) {
     for (circuit, breaker) in &state.circuits {
-        one_of(circuit.as_str(), CircuitState::ALL, CircuitState::as_str, breaker.state.get(), rows);
+        one_of(circuit.as_str(), CircuitState::ALL, CircuitState::as_str, &breaker.state, rows);
     }
 }
 
 pub(super) fn db_estimated(state: &SystemState, rows: &mut Rows<'_>) {
-    rows.push(&[], count(&state.database.estimated_total));
+    rows.push(&[], &state.database.estimated_total);
 }
 
 pub(super) fn db_max(state: &SystemState, rows: &mut Rows<'_>) {
-    rows.push(&[], state.database.limit.get().map(|limit| float(limit.connections)));
+    rows.push(&[], state.database.limit.as_ref().map(|limit| float(limit.connections)));
 }
 
 pub(super) fn decisions(state: &SystemState, rows: &mut Rows<'_>) {
     for component in Component::ALL {
-        one_of(component.as_str(), Decision::ALL, Decision::as_str, state.decision(component).get(), rows);
+        one_of(component.as_str(), Decision::ALL, Decision::as_str, &state.decision(component), rows);
     }
 }

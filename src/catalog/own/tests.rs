@@ -60,7 +60,6 @@ fn what_is_unknown_is_absent_until_it_is_known() {
     let telemetry = Telemetry::default();
     let own = |name: &str| values(&telemetry, &format!("kdcube_metrics_{name}"), None);
     for name in [
-        "leader",
         "postgres_errors_total",
         "upstream_up",
         "client_events_total",
@@ -85,7 +84,7 @@ fn what_is_unknown_is_absent_until_it_is_known() {
     telemetry.problems().set(code("sink_failing"), "pushgateway", None, 2.0);
     telemetry.problems().set(code("sink_failing"), "cloudwatch", None, 2.0);
     assert!(own("problem").is_empty(), "a code without a problem is gone");
-    telemetry.set_leader(false);
+    telemetry.leadership().contend();
     telemetry.register_postgres();
     telemetry.register_sink("pushgateway");
     assert_eq!((own("leader"), own("postgres_errors_total")), (vec![0.0], vec![0.0]));

@@ -9,8 +9,7 @@ const MOST_CHANGES: usize = 20;
 pub(super) fn in_force(config: &GatewayConfig) {
     let figures: Vec<String> =
         config.figures().into_iter().take(2 * MOST_CHANGES).map(|(name, value)| format!("{name} {value}")).collect();
-    let settings = config.settings();
-    let capacity = settings.capacity_formula(settings.service_capacity.processes_per_instance.whole());
+    let capacity = config.capacity_arithmetic();
     let (source, figures) = (config.origin().as_str(), figures.join(", "));
     tracing::info!(source, capacity, figures, "gateway configuration in force");
     if matches!(config.origin(), GatewayOrigin::Saved | GatewayOrigin::Published) {

@@ -141,7 +141,6 @@ fn every_family_is_declared_once_with_both_kinds_of_metrics_in_one_text() {
 /// A telemetry with a value in every own metric.
 fn busy_telemetry() -> Telemetry {
     let telemetry = Telemetry::default();
-    telemetry.set_leader(true);
     report_ticks(&telemetry);
     report_sources(&telemetry);
     report_http(&telemetry);

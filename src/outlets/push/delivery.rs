@@ -20,6 +20,7 @@ use super::config;
 pub use super::report::{Delivery, ExportOutcome, Report, SinkStats};
 use super::sink::Sink;
 use crate::base::clock::Clock;
+use crate::base::lease::Leadership;
 use crate::engine::snapshot::SnapshotReader;
 use crate::telemetry::Telemetry;
 
@@ -77,12 +78,26 @@ impl Exports {
 
     /// Delivers a batch to all sinks concurrently; each retries until `limit` has passed.
     pub async fn deliver(&self, batch: ExportBatch, limit: Duration) -> Report {
+        self.deliver_while(None, batch, limit).await
+    }
+
+    /// The same, as long as this replica leads.
+    pub(crate) async fn deliver_as_leader(&self, leader: &Leadership, batch: ExportBatch, limit: Duration) -> Report {
+        self.deliver_while(Some(leader), batch, limit).await
+    }
+
+    async fn deliver_while(&self, leader: Option<&Leadership>, batch: ExportBatch, limit: Duration) -> Report {
         let deadline = Instant::now() + limit;
         let batch = Arc::new(batch);
         let mut deliveries = JoinSet::new();
         for (index, runner) in self.sinks.iter().enumerate() {
             let (runner, batch) = (Arc::clone(runner), Arc::clone(&batch));
-            let budget = AttemptBudget { attempt: self.attempt, deadline, stopping: self.stopping.subscribe() };
+            let budget = AttemptBudget {
+                attempt: self.attempt,
+                deadline,
+                stopping: self.stopping.subscribe(),
+                leadership: leader.cloned(),
+            };
             deliveries.spawn(async move { (index, runner.deliver(&batch, budget).await) });
         }
         let mut sinks = deliveries.join_all().await;

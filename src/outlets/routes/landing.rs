@@ -1,4 +1,4 @@
-//! The page at `/`: the routes and the current numbers. One request, no script.
+//! The page at `/`: what is wrong, the routes and the current numbers. One request, no script.
 
 use std::fmt::Write;
 
@@ -12,6 +12,7 @@ use crate::analysis::state::Reading;
 use crate::catalog::{self, Unit};
 use crate::engine::snapshot::Snapshot;
 use crate::outlets::http::layers::compression;
+use crate::problems::ActiveProblem;
 
 pub(super) const PAGE: Route = Route {
     path: "/",
@@ -32,6 +33,8 @@ code{font:13px ui-monospace,monospace}a{color:#0b5cad}\
 async fn page(State(state): State<RouteState>) -> Html<String> {
     let snapshot = state.reader.fresh();
     let mut page = head(&state, snapshot.as_deref());
+    problems(&state.telemetry.problems().active(), &mut page);
+    page.push_str("<h2>Routes</h2><table>");
     ROUTES.iter().for_each(|route| row(route, &mut page));
     page.push_str("</table>");
     if let Some(snapshot) = snapshot {
@@ -44,7 +47,7 @@ fn head(state: &RouteState, snapshot: Option<&Snapshot>) -> String {
     format!(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta http-equiv=\"refresh\" content=\"5\">\
          <meta name=\"viewport\" content=\"width=device-width\"><title>kdcube-metrics</title><style>{STYLE}</style>\
-         <h1>kdcube-metrics</h1><p>version {} · mode {} · {} · {}</p><h2>Routes</h2><table>",
+         <h1>kdcube-metrics</h1><p>version {} · mode {} · {} · {}</p>",
         env!("CARGO_PKG_VERSION"),
         state.config.mode,
         state.config.scheme,
@@ -65,7 +68,30 @@ fn row(route: &Route, page: &mut String) {
 }
 
 fn describe(snapshot: &Snapshot) -> String {
-    format!("snapshot <code>{}</code>, {:.1} s old", snapshot.id, snapshot.age().as_secs_f64())
+    let quality = snapshot.state.quality.as_str();
+    let capacity = snapshot.state.gateway.known().map_or_else(String::new, |gateway| {
+        let arithmetic = gateway.capacity_arithmetic();
+        format!("<p>gateway configuration from {}: capacity of an instance {arithmetic}", gateway.origin().as_str())
+    });
+    let age = snapshot.age().as_secs_f64();
+    format!("snapshot <code>{}</code>, {age:.1} s old, quality {quality}{capacity}", snapshot.id)
+}
+
+/// Most problems that are listed; the API has the others.
+const MOST: usize = 50;
+
+fn problems(active: &[ActiveProblem], page: &mut String) {
+    if active.is_empty() {
+        return;
+    }
+    let _ = write!(page, "<h2>Problems: {}</h2><table>", active.len());
+    for problem in active.iter().take(MOST) {
+        let ActiveProblem { code, severity, subject, detail, remedy, .. } = problem;
+        let (code, severity) = (code.as_str(), severity.as_str());
+        let (subject, detail, remedy) = (escaped(subject), escaped(detail), escaped(remedy));
+        let _ = write!(page, "<tr><td><code>{code}</code><td>{severity}<td>{subject}<td>{detail}<td>{remedy}");
+    }
+    page.push_str("</table>");
 }
 
 /// The suffix of a number.

@@ -2,18 +2,21 @@
 //!
 //! A dotted key is a path. Where a key is also a prefix of another one, the rest of the longer one is
 //! joined to it by `_`: `proc.queue.pressure_ratio` and `proc.queue.pressure_ratio_1m`. Families
-//! are under `families`, nested by label values in the order of their labels.
+//! are under `families`, nested by label values in the order of their labels. `?reasons=1` adds an object of the same shape
+//! with the reason of every number that is absent.
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde_json::{Map, Value, json};
 
 use super::RouteState;
 use super::route::{Route, RouteClass};
+use crate::analysis::SystemState;
 use crate::base::number;
-use crate::catalog::{self, Sample};
+use crate::catalog::{self, Absence, Sample};
 use crate::engine::snapshot::Snapshot;
 use crate::outlets::http::layers::compression;
 use crate::outlets::http::problem::HttpProblem;
@@ -26,12 +29,27 @@ pub(super) const SIGNALS: Route = Route {
     methods: || get(nested).layer(compression()),
 };
 
-async fn nested(State(state): State<RouteState>) -> Result<Response, HttpProblem> {
+async fn nested(State(state): State<RouteState>, uri: Uri) -> Result<Response, HttpProblem> {
+    let with_reasons = wants_reasons(uri.query().unwrap_or_default())?;
     let snapshot = state.fresh().await?;
-    Ok(Json(signals(&snapshot)).into_response())
+    let mut root = signals(&snapshot);
+    if with_reasons {
+        root.insert("reasons".to_owned(), reasons(&snapshot.state));
+    }
+    Ok(Json(root).into_response())
 }
 
-fn signals(snapshot: &Snapshot) -> Value {
+/// Other parameters are left to proxies and caches on the way.
+fn wants_reasons(query: &str) -> Result<bool, HttpProblem> {
+    let given = query.split('&').filter_map(|pair| pair.strip_prefix("reasons=")).next_back();
+    match given {
+        None | Some("0") => Ok(false),
+        Some("1") => Ok(true),
+        Some(_) => Err(HttpProblem::new(StatusCode::BAD_REQUEST, "the parameter reasons accepts 0 and 1")),
+    }
+}
+
+fn signals(snapshot: &Snapshot) -> Map<String, Value> {
     let mut root = Map::new();
     let age = (snapshot.age().as_secs_f64() * 1000.0).round() / 1000.0;
     root.insert(
@@ -42,6 +60,23 @@ fn signals(snapshot: &Snapshot) -> Value {
         put(&mut root, &path(metric.key), reading.value().map_or(Value::Null, number::json));
     }
     root.insert("families".to_owned(), families(&catalog::samples(&snapshot.state)));
+    root
+}
+
+/// Why each number is absent, at the path where it would be; a text in place of an object concerns all of it.
+fn reasons(state: &SystemState) -> Value {
+    let mut root = Map::new();
+    for (metric, reading) in catalog::scalars(state) {
+        if let Some(reason) = reading.reason() {
+            put(&mut root, &path(metric.key), reason.to_string().into());
+        }
+    }
+    let mut families = Map::new();
+    for Absence { metric, labels, reason } in catalog::absences(state) {
+        let path: Vec<&str> = std::iter::once(metric.key).chain(labels.iter().map(String::as_str)).collect();
+        put(&mut families, &path, reason.into());
+    }
+    root.insert("families".to_owned(), Value::Object(families));
     Value::Object(root)
 }
 
@@ -96,8 +131,13 @@ fn put<S: AsRef<str>>(object: &mut Map<String, Value>, path: &[S], value: Value)
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+    use std::sync::Arc;
+
+    use tokio::time::Instant;
 
     use super::*;
+    use crate::analysis::recorded::Case;
+    use crate::engine::snapshot::RunId;
 
     #[test]
     fn a_key_with_another_key_as_prefix_is_joined() {
@@ -116,6 +156,50 @@ mod tests {
             }
         }
         assert_eq!(paths.len(), catalog::all().filter(|metric| metric.is_scalar()).count());
+    }
+
+    /// The leaves of an object by path, those that pass.
+    fn leaves(value: &Value, passes: fn(&Value) -> bool, path: &str, out: &mut BTreeSet<String>) {
+        match value {
+            Value::Object(inner) => {
+                inner.iter().for_each(|(name, value)| leaves(value, passes, &format!("{path}.{name}"), out))
+            }
+            value if passes(value) => drop(out.insert(path.to_owned())),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn every_null_has_a_reason_and_no_number_has_one() {
+        for case in Case::all().into_iter().map(|case| case.state()).chain([SystemState::default()]) {
+            let snapshot = Snapshot {
+                id: RunId::random().snapshot(1),
+                taken_at: 7.0,
+                taken: Instant::now(),
+                state: Arc::new(case),
+            };
+            let (numbers, why) = (Value::Object(signals(&snapshot)), reasons(&snapshot.state));
+            let (mut nulls, mut known, mut reasoned) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+            leaves(&numbers, Value::is_null, "", &mut nulls);
+            leaves(&numbers, Value::is_number, "", &mut known);
+            leaves(&why, Value::is_string, "", &mut reasoned);
+            let covered =
+                |null: &String| reasoned.iter().any(|path| path == null || path.starts_with(&format!("{null}.")));
+            assert_eq!(nulls.iter().filter(|null| !covered(null)).collect::<Vec<_>>(), [] as [&String; 0]);
+            assert_eq!(known.intersection(&reasoned).collect::<Vec<_>>(), [] as [&String; 0]);
+        }
+    }
+
+    #[test]
+    fn reasons_are_asked_for_with_one() {
+        assert!(
+            wants_reasons("reasons=1").is_ok_and(|wanted| wanted)
+                && wants_reasons("a=b&reasons=1").is_ok_and(|wanted| wanted)
+        );
+        assert!(
+            wants_reasons("").is_ok_and(|wanted| !wanted) && wants_reasons("reasons=0").is_ok_and(|wanted| !wanted)
+        );
+        assert!(wants_reasons("reasons=yes").is_err());
     }
 
     #[test]

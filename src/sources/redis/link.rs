@@ -35,6 +35,8 @@ pub(crate) struct Link {
     /// No attempt before this.
     not_before: Option<Instant>,
     cost: Cost,
+    /// Grows with each connection.
+    connection_id: u64,
     /// How long the last round trip took.
     round_trip: Duration,
     node: NodeWatch,
@@ -52,6 +54,7 @@ impl Link {
             backoff: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE),
             not_before: None,
             cost: Cost { round_trips: 0, commands: 0 },
+            connection_id: 0,
             round_trip: Duration::ZERO,
             node: NodeWatch::new(expects_primary),
             strain: Strain::default(),
@@ -70,6 +73,11 @@ impl Link {
     /// The cost since the last call of [`Self::reset_cost`].
     pub(super) const fn cost(&self) -> Cost {
         self.cost
+    }
+
+    /// Names the connection that is open, if one is: what was watched on it is watched as long as this stays the same.
+    pub(super) fn connection_id(&self) -> Option<u64> {
+        self.connection.as_ref().map(|_| self.connection_id)
     }
 
     pub(super) const fn round_trip(&self) -> Duration {
@@ -209,7 +217,10 @@ impl Link {
         }
         let limit = self.config.connect_timeout;
         let error = match timeout(limit, RedisConnection::connect(&self.config)).await {
-            Ok(Ok(connection)) => return Ok(connection),
+            Ok(Ok(connection)) => {
+                self.connection_id += 1;
+                return Ok(connection);
+            }
             Ok(Err(error)) => {
                 let found = error.is_cluster().then_some(CLUSTER_MODE);
                 let problem = found.map(|code| Problem::new(code, self.config.redacted(), error.cause()));

@@ -7,7 +7,7 @@ use kdcube_metrics::engine::gateway_store::GatewayStore;
 use kdcube_metrics::engine::sample_ticker::SampleTicker;
 use kdcube_metrics::engine::tick::{RecordMode, Tick, Ticker};
 use kdcube_metrics::platform::facts::{Facts, RollingSeries};
-use kdcube_metrics::sources::{Cost, SaveState, Source, SourceError};
+use kdcube_metrics::sources::{Cost, Recorded, SaveState, Source, SourceError};
 
 use super::world::{Cursor, World};
 
@@ -58,10 +58,10 @@ impl Source for WorldSource {
         now: f64,
         points: &[(RollingSeries, f64)],
         _save_state: SaveState,
-    ) -> Result<(), SourceError> {
+    ) -> Result<Recorded, SourceError> {
         let written = points.iter().map(|(series, value)| (now, *series, *value));
         self.points.lock().unwrap().extend(written.clone());
-        self.world.lock().unwrap().write(written.collect())
+        self.world.lock().unwrap().write(written.collect()).map(|()| Recorded::Written)
     }
 
     fn cost(&self) -> Cost {

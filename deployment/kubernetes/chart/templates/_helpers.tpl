@@ -57,6 +57,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
   "METRICS_PORT" $v.service.port
   "METRICS_LOG_FORMAT" $v.log.format
   "RUST_LOG" $v.log.level
+  "METRICS_LEASE" $v.sampling.lease
   "METRICS_SAMPLE_INTERVAL_SEC" $v.sampling.intervalSec
   "METRICS_STALE_AFTER_SEC" $v.sampling.staleAfterSec
   "METRICS_REQUEST_TIMEOUT_SEC" $v.sampling.requestTimeoutSec

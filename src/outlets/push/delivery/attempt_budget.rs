@@ -5,6 +5,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout_at};
 
+use crate::base::lease::Leadership;
+
 /// What an attempt in progress still gets at shutdown; the rest of the time is for the final flush.
 const GRACE: Duration = Duration::from_secs(2);
 
@@ -16,6 +18,8 @@ pub(super) struct AttemptBudget {
     pub(super) deadline: Instant,
     /// Becomes true at shutdown.
     pub(super) stopping: watch::Receiver<bool>,
+    /// Whose loss ends the delivery, where only the leader may make it.
+    pub(super) leadership: Option<Leadership>,
 }
 
 impl AttemptBudget {
@@ -28,6 +32,13 @@ impl AttemptBudget {
     pub(super) async fn backoff(&mut self, pause: Duration) -> bool {
         let retry_at = Instant::now() + pause;
         retry_at < self.deadline && timeout_at(retry_at, self.stopping.wait_for(|stopping| *stopping)).await.is_err()
+    }
+
+    /// Whether another replica may be delivering by now: this process may have been paused before any attempt.
+    pub(super) fn is_leadership_lost(&self, has_snapshot: bool) -> bool {
+        let Some(leadership) = &self.leadership else { return false };
+        let may_deliver = if has_snapshot { leadership.is_leader() } else { leadership.may_retract() };
+        !may_deliver
     }
 
     /// Completes when an attempt in progress has to end because the server is shutting down.

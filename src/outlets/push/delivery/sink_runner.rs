@@ -36,6 +36,8 @@ enum DeliveryError {
     Interrupted,
     #[error("the server is shutting down")]
     ShutDown,
+    #[error("another replica may hold the lease by now, and push")]
+    NotLeader,
 }
 
 impl DeliveryError {
@@ -43,7 +45,7 @@ impl DeliveryError {
         match self {
             Self::Sink(error) => error.may_retry(),
             Self::TimedOut(_) => true,
-            Self::Busy | Self::Panicked | Self::Interrupted | Self::ShutDown => false,
+            Self::Busy | Self::Panicked | Self::Interrupted | Self::ShutDown | Self::NotLeader => false,
         }
     }
 }
@@ -150,6 +152,9 @@ impl SinkRunner {
     }
 
     async fn attempt(&self, batch: &ExportBatch, budget: &mut AttemptBudget) -> Result<(), DeliveryError> {
+        if budget.is_leadership_lost(batch.snapshot.is_some()) {
+            return Err(DeliveryError::NotLeader);
+        }
         let limit = budget.attempt_limit();
         // A panic in one sink must not end the deliveries to the others.
         let export = AssertUnwindSafe(self.sink.export(batch)).catch_unwind();

@@ -60,6 +60,9 @@ fn rolling_windows(system: &SystemPayload, sides: &Sides<'_>, series: RollingSer
         one_minute: value("1m", sent.one_minute),
         fifteen_minutes: value("15m", sent.fifteen_minutes),
         one_hour: value("1h", sent.one_hour),
+        // The payload has no field for these two.
+        max_one_minute: value("1m.max", None),
+        max_fifteen_minutes: value("15m.max", None),
         max: value("max", sent.max),
     })
 }
