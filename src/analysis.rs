@@ -24,6 +24,8 @@ mod windows;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use jiff::tz::TimeZone;
+
 use crate::base::clock::UnixSeconds;
 use crate::base::number::float;
 use crate::history::History;
@@ -48,6 +50,8 @@ pub struct Inputs<'a> {
     pub is_gateway_uncertain: bool,
     /// Whether anything of the scope is in the source.
     pub is_scope_found: bool,
+    /// The workers' time zone.
+    pub zone: &'a TimeZone,
     pub now: UnixSeconds,
 }
 
@@ -104,7 +108,7 @@ impl<'a> Analysis<'a> {
     pub fn finish(self, history: &History) -> SystemState {
         let ingress = components::component(&self, Component::Ingress);
         let proc = components::component(&self, Component::Proc);
-        let Inputs { facts, gateway, now, .. } = self.inputs;
+        let Inputs { facts, gateway, zone, now, .. } = self.inputs;
         let mut state = SystemState {
             scope: Some(Arc::new(gateway.scope().clone())),
             at: now,
@@ -113,7 +117,7 @@ impl<'a> Analysis<'a> {
             proc_hint: Reading::Value(autoscaler::proc(&proc, &self.queue)),
             latency: windows::latency(facts, history, &self.keys),
             rolling: windows::rolling(&self, history),
-            throttling: throttling::throttling(facts, history.throttling(), &self.keys, now),
+            throttling: throttling::throttling(facts, history.throttling(), &self.keys, zone, now),
             circuits: circuits::breakers(facts, &self.keys),
             database: database::database(
                 gateway.settings(),

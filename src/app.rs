@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use jiff::tz::TimeZone;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
@@ -185,7 +186,7 @@ pub fn ticker(
     let sampler = |source, gateway: &GatewayConfig, force_environment| {
         let gateway = GatewayStore::new(gateway.clone(), force_environment);
         let sampler = SampleTicker::new(source, gateway, config.instance_id.clone(), config.engine.history_max_samples);
-        let sampler = sampler.with_database(database);
+        let sampler = sampler.with_database(database).in_zone(zone(config));
         Box::new(if clock.is_fixed() { sampler } else { sampler.following_the_source() })
     };
     Ok(match &config.source {
@@ -210,6 +211,14 @@ pub fn ticker(
             (Box::new(relay), Some(answers))
         }
     })
+}
+
+/// The time zone of the deployment's workers; the simulated ones are in UTC.
+fn zone(config: &Config) -> TimeZone {
+    match config.source {
+        SourceConfig::Embedded { .. } => TimeZone::UTC,
+        SourceConfig::Redis { .. } | SourceConfig::Proxy(_) => config.engine.zone.clone(),
+    }
 }
 
 /// The tasks beside the HTTP server; they end when this is dropped.

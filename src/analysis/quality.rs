@@ -62,6 +62,7 @@ mod tests {
             (false, false, Quality::ScopeNotFound),
         ] {
             let inputs = Inputs {
+                zone: &jiff::tz::TimeZone::UTC,
                 facts: &Facts::default(),
                 gateway: &gateway,
                 instance_id: "m-1",

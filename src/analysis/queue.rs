@@ -100,6 +100,7 @@ mod tests {
             format!(r#"{{"tenant": "a", "project": "b", "monitoring": {{"queue_analytics_enabled": {analytics}}}}}"#);
         let gateway = Arc::new(gateway_of(&text));
         let inputs = Inputs {
+            zone: &jiff::tz::TimeZone::UTC,
             facts,
             gateway: &gateway,
             instance_id: "m-1",

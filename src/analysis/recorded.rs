@@ -60,6 +60,7 @@ impl Case {
         let mut history = History::new(1_000_000);
         history.absorb(&mut self.signals.clone(), self.now);
         let inputs = Inputs {
+            zone: &jiff::tz::TimeZone::UTC,
             facts: &self.signals,
             gateway: &self.gateway,
             instance_id: &self.instance_id,

@@ -16,6 +16,8 @@ use crate::platform::facts::{
 };
 use crate::platform::gateway::{GatewayConfig, GatewayContext};
 
+static UTC: jiff::tz::TimeZone = jiff::tz::TimeZone::UTC;
+
 const NOW: f64 = 1_767_225_600.0;
 
 pub(super) fn gateway_of(text: &str) -> GatewayConfig {
@@ -62,6 +64,7 @@ fn queues(ready: i64) -> PerRole<Option<QueueDepth>> {
 fn analysis<'a>(facts: &'a Facts, history: &History, gateway: &'a Arc<GatewayConfig>) -> Analysis<'a> {
     let database_max_connections = Reading::default();
     let inputs = Inputs {
+        zone: &UTC,
         facts,
         gateway,
         instance_id: "m-1",
@@ -360,6 +363,7 @@ fn the_databases_limit_comes_through_unless_one_is_configured() {
     let limit = |gateway: GatewayConfig, queried: Reading<i64>| {
         let (facts, history, gateway) = (Facts::default(), History::new(1), Arc::new(gateway));
         let inputs = Inputs {
+            zone: &UTC,
             facts: &facts,
             gateway: &gateway,
             instance_id: "m-1",

@@ -1,8 +1,9 @@
 //! Throttled requests over hours and over short windows, and how many were attempted.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde_json::Value;
 
 use super::state::{PerWindow, Reading, ThrottledWindow, Throttling, ThrottlingPeriod};
@@ -15,16 +16,19 @@ use crate::platform::facts::{Facts, Unreadable};
 use crate::platform::keys::Keys;
 
 const HOUR: f64 = 3600.0;
+/// Every zone's hours begin at a quarter of an hour.
+const QUARTER: f64 = 900.0;
 const PERIODS: [i64; 5] = [1, 3, 6, 12, 24];
 const TOP_SESSIONS: usize = 10;
 const RECENT_EVENTS: usize = 20;
 const UNKNOWN: &str = "unknown";
 
-/// All of it; absent where the events cannot be read.
+/// All of it; absent where the events cannot be read. `zone` is that of the workers, who name hours by their local time.
 pub(super) fn throttling(
     facts: &Facts,
     history: &ThrottlingHistory,
     keys: &Keys,
+    zone: &TimeZone,
     now: UnixSeconds,
 ) -> Reading<Throttling> {
     if facts.unreadable.contains(&Unreadable::Throttling) {
@@ -36,7 +40,7 @@ pub(super) fn throttling(
         Reading::Value(&facts.hourly_requests)
     };
     Reading::Value(Throttling {
-        periods: periods(history, &requests, now),
+        periods: periods(history, &requests, zone, now),
         windows: windows(history, now),
         recent: recent(history, now),
     })
@@ -46,6 +50,7 @@ pub(super) fn throttling(
 fn periods(
     throttling: &ThrottlingHistory,
     requests: &Reading<&BTreeMap<String, i64>>,
+    zone: &TimeZone,
     now: UnixSeconds,
 ) -> Vec<ThrottlingPeriod> {
     let mut counts = PeriodCounts::default();
@@ -55,7 +60,7 @@ fn periods(
         while let Some(event) = newest_first.next_if(|event| event.at >= start) {
             counts.add(event);
         }
-        counts.period(hours, requests.clone().map(|requests| requested(requests, hours, now)))
+        counts.period(hours, requests.clone().map(|requests| requested(requests, hours, zone, now)), zone)
     };
     PERIODS.into_iter().map(&mut period).collect()
 }
@@ -78,7 +83,7 @@ struct PeriodCounts<'a> {
     rate_limit: i64,
     backpressure: i64,
     reasons: BTreeMap<&'a str, i64>,
-    hours: BTreeMap<i64, i64>,
+    quarters: BTreeMap<i64, i64>,
     /// Session → its events, and the number of its oldest one: the higher, the earlier it was first seen.
     sessions: HashMap<&'a str, (i64, usize)>,
 }
@@ -86,7 +91,7 @@ struct PeriodCounts<'a> {
 impl<'a> PeriodCounts<'a> {
     fn add(&mut self, event: &'a Throttled) {
         self.total += 1;
-        *self.hours.entry(hour(event.at)).or_default() += 1;
+        *self.quarters.entry(quarter(event.at)).or_default() += 1;
         let Some(detail) = &event.detail else { return };
         match detail.http_status {
             Some(429) => self.rate_limit += 1,
@@ -98,7 +103,7 @@ impl<'a> PeriodCounts<'a> {
         *session = (session.0 + 1, self.total);
     }
 
-    fn period(&self, hours: i64, requests: Reading<i64>) -> ThrottlingPeriod {
+    fn period(&self, hours: i64, requests: Reading<i64>, zone: &TimeZone) -> ThrottlingPeriod {
         let throttled = count(self.total);
         let attempted = requests.clone().map(|requests| if requests > 0 { requests.max(throttled) } else { 0 });
         ThrottlingPeriod {
@@ -108,11 +113,21 @@ impl<'a> PeriodCounts<'a> {
             rate_limit: self.rate_limit,
             backpressure: self.backpressure,
             by_reason: self.reasons.iter().map(|(reason, count)| ((*reason).to_owned(), *count)).collect(),
-            by_hour: self.hours.iter().filter_map(|(hour, count)| Some((hour_name(*hour)?, *count))).collect(),
+            by_hour: self.by_hour(zone),
             top_sessions: self.top_sessions(),
             rate: attempted.clone().map(|attempted| ratio(throttled, attempted)),
             attempted,
         }
+    }
+
+    fn by_hour(&self, zone: &TimeZone) -> BTreeMap<String, i64> {
+        let mut hours = BTreeMap::new();
+        for (quarter, events) in &self.quarters {
+            if let Some(name) = hour_name(float(*quarter) * QUARTER, zone) {
+                *hours.entry(name).or_default() += events;
+            }
+        }
+        hours
     }
 
     /// Most events first, then the first seen. Picked before sorting: there may be many sessions.
@@ -127,23 +142,23 @@ impl<'a> PeriodCounts<'a> {
     }
 }
 
-/// Clock hours since the epoch.
+/// Quarters of an hour since the epoch.
 #[expect(clippy::cast_possible_truncation, reason = "saturates; hour_name refuses what is out of range")]
-fn hour(at: UnixSeconds) -> i64 {
-    (at / HOUR).floor() as i64
+fn quarter(at: UnixSeconds) -> i64 {
+    (at / QUARTER).floor() as i64
 }
 
-/// `%Y-%m-%d_%H` in UTC, the key of the hourly counters.
-fn hour_name(hour: i64) -> Option<String> {
-    let start = Timestamp::from_second(hour.checked_mul(3600)?).ok()?;
-    Some(start.strftime("%Y-%m-%d_%H").to_string())
+/// `%Y-%m-%d_%H` in the zone, the key of the hourly counters.
+#[expect(clippy::cast_possible_truncation, reason = "saturates, and what is out of range has no name")]
+fn hour_name(at: UnixSeconds, zone: &TimeZone) -> Option<String> {
+    let start = Timestamp::from_second(at.floor() as i64).ok()?;
+    Some(zone.to_datetime(start).strftime("%Y-%m-%d_%H").to_string())
 }
 
-/// Requests of the last clock hours, the current one included.
-fn requested(requests: &BTreeMap<String, i64>, hours: i64, now: UnixSeconds) -> i64 {
-    let current = hour(now);
-    let counted = |back: i64| hour_name(current.saturating_sub(back)).and_then(|name| requests.get(&name).copied());
-    sum((0..hours).filter_map(counted))
+/// Requests of the last clock hours, the current one included. An hour that the clocks repeat is one counter.
+fn requested(requests: &BTreeMap<String, i64>, hours: i64, zone: &TimeZone, now: UnixSeconds) -> i64 {
+    let names: BTreeSet<String> = (0..hours).filter_map(|back| hour_name(now - float(back) * HOUR, zone)).collect();
+    sum(names.iter().filter_map(|name| requests.get(name).copied()))
 }
 
 /// The newest events of the last hour, as consoles show them; one that cannot be shown takes a place
@@ -192,7 +207,7 @@ mod tests {
     }
 
     fn per(history: &History, requests: &BTreeMap<String, i64>) -> Vec<ThrottlingPeriod> {
-        periods(history.throttling(), &Reading::Value(requests), NOW)
+        periods(history.throttling(), &Reading::Value(requests), &TimeZone::UTC, NOW)
     }
 
     fn kept(events: Vec<ThrottlingEvent>) -> History {
@@ -263,9 +278,39 @@ mod tests {
     }
 
     #[test]
+    fn hours_are_those_of_the_zone_whose_offset_may_be_no_whole_hour() {
+        for (zone, current, earlier) in [
+            ("Asia/Kolkata", "2026-01-01_06", "2026-01-01_05"),
+            ("America/New_York", "2025-12-31_19", "2025-12-31_18"),
+            ("Asia/Kathmandu", "2026-01-01_06", "2026-01-01_05"),
+        ] {
+            let zone = TimeZone::get(zone).unwrap();
+            let requests = [(current.to_owned(), 3), (earlier.to_owned(), 4), ("2026-01-01_00".to_owned(), 100)].into();
+            assert_eq!(requested(&requests, 2, &zone, NOW), 7, "{current}");
+            let history = kept(vec![event(0.0, None, None), event(3600.0, None, None)]);
+            let periods = periods(history.throttling(), &Reading::Value(&requests), &zone, NOW);
+            assert_eq!((periods[4].by_hour[current], periods[4].by_hour[earlier]), (1, 1), "{:?}", periods[4].by_hour);
+        }
+    }
+
+    #[test]
+    fn an_hour_that_the_clocks_repeat_counts_once_and_one_that_they_skip_costs_none() {
+        let zone = TimeZone::get("Europe/Berlin").unwrap();
+        let at = |text: &str| text.parse::<Timestamp>().unwrap().as_duration().as_secs_f64();
+        let requests: BTreeMap<String, i64> = [("2026-10-25_01", 1), ("2026-10-25_02", 10), ("2026-10-25_03", 100)]
+            .map(|(name, n)| (name.to_owned(), n))
+            .into();
+        // 03:30, 02:30, 02:30 again, 01:30.
+        let counts = [1, 2, 3, 4].map(|hours| requested(&requests, hours, &zone, at("2026-10-25T02:30:00Z")));
+        assert_eq!(counts, [100, 110, 110, 111]);
+        let requests = [("2026-03-29_01", 1), ("2026-03-29_03", 10)].map(|(name, n)| (name.to_owned(), n)).into();
+        assert_eq!(requested(&requests, 2, &zone, at("2026-03-29T01:30:00Z")), 11);
+    }
+
+    #[test]
     fn hours_out_of_range_have_no_name() {
-        assert_eq!(hour_name(0).unwrap(), "1970-01-01_00");
-        assert_eq!(hour_name(i64::MAX), None);
-        assert_eq!(requested(&BTreeMap::new(), 24, f64::MAX), 0);
+        assert_eq!(hour_name(0.0, &TimeZone::UTC).unwrap(), "1970-01-01_00");
+        assert_eq!(hour_name(f64::MAX, &TimeZone::UTC), None);
+        assert_eq!(requested(&BTreeMap::new(), 24, &TimeZone::UTC, f64::MAX), 0);
     }
 }

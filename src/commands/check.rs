@@ -1,6 +1,8 @@
-//! `check`: a table of the settings in force, the state of every dependency, and all errors.
+//! `check`: the configuration with all errors, the state of every dependency, and what is wrong with the data.
 
 mod access;
+mod data;
+mod listen;
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -46,20 +48,42 @@ impl FindingStatus {
 }
 
 pub(super) fn run(config: Option<Config>, settings: Settings, warnings: &[String]) -> Result<Exit, CommandError> {
-    let mut findings = changed(&settings);
-    findings.extend(warnings.iter().map(|warning| finding("settings", FindingStatus::Warning, warning)));
+    let mut configuration = changed(&settings);
+    configuration.extend(warnings.iter().map(|warning| finding("settings", FindingStatus::Warning, warning)));
     let configured = config.is_some();
-    match config {
-        None => findings.extend(errors(settings)),
-        Some(config) => findings.extend(block_on(async { Ok::<_, CommandError>(dependencies(&config).await) })?),
-    }
-    print(&render(&findings))?;
-    let failed = findings.iter().any(|finding| finding.outcome == FindingStatus::Failed);
+    let [dependencies, data] = match config {
+        None => {
+            configuration.extend(errors(settings));
+            [Vec::new(), Vec::new()]
+        }
+        Some(config) => {
+            configuration.extend(of_configuration(&config));
+            block_on(async { Ok::<_, CommandError>(outside(&config).await) })?
+        }
+    };
+    let parts = [("Configuration", configuration), ("Dependencies", dependencies), ("Data", data)];
+    print(&render(&parts))?;
+    let failed =
+        parts.iter().flat_map(|(_, findings)| findings).any(|finding| finding.outcome == FindingStatus::Failed);
     Ok(match (configured, failed) {
         (false, _) => Exit::Configuration,
         (true, true) => Exit::Failure,
         (true, false) => Exit::Success,
     })
+}
+
+/// The dependencies, and the data that they hold.
+async fn outside(config: &Config) -> [Vec<Finding>; 2] {
+    let (dependencies, answered) = dependencies(config).await;
+    [dependencies, if answered { data::findings(config).await } else { Vec::new() }]
+}
+
+/// What follows from the configuration alone.
+fn of_configuration(config: &Config) -> Vec<Finding> {
+    let scope = config.source.scope();
+    let scope = scope.map(|Scope { tenant, project }| format!("tenant {tenant}, project {project}"));
+    let scope = scope.map(|scope| finding("scope", FindingStatus::Ok, scope));
+    scope.into_iter().chain(access::findings(config, SystemClock.now())).collect()
 }
 
 fn finding(what: &str, outcome: FindingStatus, detail: impl Into<String>) -> Finding {
@@ -77,33 +101,21 @@ fn errors(settings: Settings) -> Vec<Finding> {
     settings.into_errors().iter().map(|error| finding("settings", FindingStatus::Failed, error.to_string())).collect()
 }
 
-async fn dependencies(config: &Config) -> Vec<Finding> {
-    let scope = config.source.scope();
-    let scope = scope.map(|scope| format!("tenant {}, project {}", scope.tenant, scope.project));
-    let mut found: Vec<Finding> = scope.map(|scope| finding("scope", FindingStatus::Ok, scope)).into_iter().collect();
-    found.push(address(config).await);
-    found.extend(access::findings(config, SystemClock.now()));
-    match &config.source {
-        SourceConfig::Redis { redis: place, gateway, .. } => found.push(redis(config, place, gateway.scope()).await),
-        SourceConfig::Proxy(proxy) => found.extend(upstreams(proxy).await),
-        SourceConfig::Embedded { .. } => {}
-    }
+/// Whether a source answered, beside what was found: otherwise there is no data to look at.
+async fn dependencies(config: &Config) -> (Vec<Finding>, bool) {
+    let mut found = vec![listen::address(config).await];
+    let of_source = match &config.source {
+        SourceConfig::Redis { redis: place, gateway, .. } => vec![redis(config, place, gateway.scope()).await],
+        SourceConfig::Proxy(proxy) => upstreams(proxy).await,
+        SourceConfig::Embedded { .. } => Vec::new(),
+    };
+    let answered = of_source.is_empty() || of_source.iter().any(|source| source.outcome == FindingStatus::Ok);
+    found.extend(of_source);
     if let Some(config) = &config.postgres {
         found.push(postgres(config).await);
     }
     found.extend(sinks(config).await);
-    found
-}
-
-async fn address(config: &Config) -> Finding {
-    match tokio::net::TcpListener::bind(config.address).await {
-        Ok(_) => finding("listen", FindingStatus::Ok, config.address.to_string()),
-        Err(error) => finding(
-            "listen",
-            FindingStatus::Failed,
-            format!("{}: {error}; is the server running already?", config.address),
-        ),
-    }
+    (found, answered)
 }
 
 async fn redis(config: &Config, redis: &RedisConfig, scope: &Scope) -> Finding {
@@ -136,12 +148,8 @@ fn upstream_finding(component: Component, answer: &UpstreamReply) -> Finding {
         }
         UpstreamReply::Failed(error) => finding(what, FindingStatus::Failed, error.to_string()),
         UpstreamReply::Body(body) => match upstream::read(body, what) {
-            Ok(payload) if payload.malformed.is_empty() => {
-                finding(what, FindingStatus::Ok, format!("{} bytes of payload", body.len()))
-            }
-            Ok(payload) => {
-                finding(what, FindingStatus::Warning, format!("{} fields cannot be read", payload.malformed.len()))
-            }
+            // Its fields are data.
+            Ok(_) => finding(what, FindingStatus::Ok, format!("{} bytes of payload", body.len())),
             Err(problem) => finding(what, FindingStatus::Failed, format!("its response {problem}")),
         },
     }
@@ -176,11 +184,17 @@ async fn sinks(config: &Config) -> Vec<Finding> {
     found
 }
 
-fn render(findings: &[Finding]) -> String {
-    let width = findings.iter().map(|finding| finding.what.chars().count()).max().unwrap_or(0);
-    findings.iter().fold(String::new(), |mut text, Finding { what, outcome, detail }| {
-        // Writing to a String cannot fail.
-        let _ = writeln!(text, "{what:<width$}  {:<7}  {detail}", outcome.as_str());
-        text
-    })
+/// A table a part, with columns of one width; a part without lines is left out.
+fn render(parts: &[(&str, Vec<Finding>)]) -> String {
+    let findings = parts.iter().flat_map(|(_, findings)| findings);
+    let width = findings.map(|finding| finding.what.chars().count()).max().unwrap_or(0);
+    let shown = parts.iter().filter(|(_, findings)| !findings.is_empty());
+    let tables = shown.map(|(heading, findings)| {
+        findings.iter().fold(format!("{heading}\n"), |mut text, Finding { what, outcome, detail }| {
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "{what:<width$}  {:<7}  {detail}", outcome.as_str());
+            text
+        })
+    });
+    tables.collect::<Vec<_>>().join("\n")
 }

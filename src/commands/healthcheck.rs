@@ -28,7 +28,7 @@ pub(super) fn own_url(settings: &mut Settings) -> Option<String> {
 }
 
 /// The address to connect to: loopback for a server that listens on every address.
-const fn reachable(address: SocketAddr) -> SocketAddr {
+pub(super) const fn reachable(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
         IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
@@ -37,14 +37,18 @@ const fn reachable(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
+/// A client for the server on this machine, which accepts any certificate.
+pub(super) fn client() -> reqwest::Result<Client> {
+    tls::use_ring();
+    Client::builder().no_proxy().timeout(TIMEOUT).tls_danger_accept_invalid_certs(true).build()
+}
+
 /// Requests the liveness route and accepts any certificate. The check verifies that a server on this machine has the
 /// port, completes a handshake and is alive; it sends no token, and the response is one word. Names are not verified,
 /// because a certificate rarely names 127.0.0.1. The certificate is not compared with METRICS_TLS_CERT_FILE, which may
 /// hold a newer one, or one that the server rightly did not load: the restart that a failed check causes fixes neither.
 async fn get(url: &str) -> anyhow::Result<()> {
-    tls::use_ring();
-    let client = Client::builder().no_proxy().timeout(TIMEOUT).tls_danger_accept_invalid_certs(true).build()?;
-    match client.get(url).send().await.map(|response| response.status()) {
+    match client()?.get(url).send().await.map(|response| response.status()) {
         Ok(status) if status.is_success() => Ok(()),
         Ok(status) => bail!("{url} answers {status}"),
         Err(error) => bail!("{url}: {}", error.without_url()),

@@ -14,7 +14,8 @@ Every setting is an environment variable and a flag. Precedence: flag, then envi
 empty value counts as unset. Any variable can be read from a file by appending `_FILE`
 (`REDIS_URL_FILE=/run/secrets/redis`); the file must not be empty. All settings are validated before anything starts: a
 configuration error stops the start with exit code 78, and all errors are reported together, one line each.
-`kdcube-metrics check` validates the configuration, shows where each value comes from and connects to every dependency.
+`kdcube-metrics check` validates the configuration, shows where each value comes from, connects to every dependency and says
+what is wrong with the data.
 
 The platform's descriptor files give settings as well, with the platform's own precedence:
 - `platform.services.metrics.*` of assembly.yaml (log, service, proxy, export) wins over the environment; a flag wins over it.

@@ -1,11 +1,16 @@
 //! The settings of the engine: how often it ticks, how long a snapshot is valid, and how much history it keeps.
 
+use std::path::Path;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
+
+use crate::base::files;
 use crate::settings::{Setting, Settings, setting};
 
 const SAMPLE_INTERVAL: &Setting = setting("METRICS_SAMPLE_INTERVAL_SEC");
 const STALE_AFTER: &Setting = setting("METRICS_STALE_AFTER_SEC");
+const TIME_ZONE: &Setting = setting("TZ");
 const HISTORY_MAX_SAMPLES: &Setting = setting("METRICS_HISTORY_MAX_SAMPLES");
 
 /// Cadence and history.
@@ -17,6 +22,8 @@ pub struct EngineConfig {
     pub stale_after: Duration,
     /// Maximum samples kept per latency series, and maximum throttling events; at least 1.
     pub history_max_samples: usize,
+    /// The workers' time zone, by which they name the hours of their counters.
+    pub zone: TimeZone,
 }
 
 impl EngineConfig {
@@ -32,6 +39,7 @@ impl EngineConfig {
             sample_interval: sample_interval?,
             stale_after: stale_after?,
             history_max_samples: history_max_samples?,
+            zone: read_zone(settings),
         };
         config.reject_short_validity(settings);
         Some(config)
@@ -48,6 +56,25 @@ impl EngineConfig {
         );
         settings.reject(STALE_AFTER, &problem);
     }
+}
+
+/// The zone of `TZ`. One that is none is UTC, as the C library of the workers takes it.
+fn read_zone(settings: &mut Settings) -> TimeZone {
+    let Some(text) = settings.text(TIME_ZONE) else { return TimeZone::UTC };
+    zone(&text).unwrap_or_else(|| {
+        let (accepts, origin) = (TIME_ZONE.accepts(), settings.origin(TIME_ZONE));
+        settings.warn(format!("TZ {text:?}: is not a time zone and means UTC; accepted: {accepts}; from {origin}"));
+        TimeZone::UTC
+    })
+}
+
+/// The forms that the C library accepts: a name, rules, or a file.
+fn zone(text: &str) -> Option<TimeZone> {
+    let text = text.strip_prefix(':').unwrap_or(text);
+    if text.starts_with('/') {
+        return TimeZone::tzif(text, &files::read(Path::new(text)).ok()?).ok();
+    }
+    TimeZone::get(text).or_else(|_| TimeZone::posix(text)).ok()
 }
 
 #[cfg(test)]
@@ -80,5 +107,27 @@ mod tests {
             assert!(errors.len() == 1 && parts.iter().all(|part| errors[0].contains(part)), "{errors:?}");
         }
         assert_eq!(errors(&[(stale, "5.001")]), [""; 0]);
+    }
+
+    #[test]
+    fn the_zone_is_named_as_the_c_library_reads_it_and_anything_else_is_utc_with_a_warning() {
+        let offset = |text: &str| {
+            let mut settings = Settings::from_environment([("TZ", text)]);
+            let zone = EngineConfig::read(&mut settings).unwrap().zone;
+            let winter = "2026-01-01T00:00:00Z".parse().unwrap();
+            (zone.to_offset(winter).seconds() / 60, settings.warnings().len())
+        };
+        for (text, expected) in [
+            ("", (0, 0)),
+            ("UTC", (0, 0)),
+            ("Asia/Kolkata", (330, 0)),
+            (":America/New_York", (-300, 0)),
+            ("CET-1CEST,M3.5.0,M10.5.0/3", (60, 0)),
+            ("<+03>-3", (180, 0)),
+            ("Mars/Olympus", (0, 1)),
+            ("/nonexistent", (0, 1)),
+        ] {
+            assert_eq!(offset(text), expected, "{text}");
+        }
     }
 }

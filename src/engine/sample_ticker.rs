@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use jiff::tz::TimeZone;
 use tokio::time::Instant;
 
 use super::tick::{RecordMode, Tick, Ticker};
@@ -29,6 +30,7 @@ pub struct SampleTicker {
     /// `None` = PostgreSQL is not queried.
     database: Option<Database>,
     instance_id: String,
+    zone: TimeZone,
     scope_watch: ScopeWatch,
     clock: TickClock,
 }
@@ -43,6 +45,7 @@ impl SampleTicker {
             gateway,
             database: None,
             instance_id,
+            zone: TimeZone::UTC,
             scope_watch: ScopeWatch::default(),
             clock: TickClock::default(),
         }
@@ -52,6 +55,13 @@ impl SampleTicker {
     #[must_use]
     pub fn with_database(mut self, database: Option<Database>) -> Self {
         self.database = database;
+        self
+    }
+
+    /// The same, for workers whose time zone is not UTC.
+    #[must_use]
+    pub fn in_zone(mut self, zone: TimeZone) -> Self {
+        self.zone = zone;
         self
     }
 
@@ -125,6 +135,7 @@ impl Ticker for SampleTicker {
                 facts: &facts,
                 gateway: self.gateway.current(),
                 instance_id: &self.instance_id,
+                zone: &self.zone,
                 database_max_connections: self.database_max_connections(),
                 is_gateway_uncertain: self.gateway.status().is_uncertain,
                 is_scope_found,

@@ -131,6 +131,13 @@ static SETTINGS: &[Setting] = &[
         "a whole number, at least 1",
         "Maximum samples kept per latency series (and throttling events). The oldest are dropped first; drops are counted in `kdcube_metrics_history_dropped_samples_total`.",
     ),
+    open(
+        Group::Core,
+        "TZ",
+        "UTC",
+        "a time zone, such as Europe/Berlin",
+        "Time zone of the deployment's workers, whose hourly counters of requests are named by their local time. Anything else means UTC, with a warning.",
+    ),
     open(Group::Core, "METRICS_LOG_FORMAT", "text", "text or json", "Format of the log on standard error."),
     open(
         Group::Core,

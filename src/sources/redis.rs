@@ -17,6 +17,7 @@ mod parts;
 pub mod probe;
 mod recent;
 mod replies;
+pub mod scopes;
 mod sentinel;
 mod series;
 mod server_time;

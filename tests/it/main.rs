@@ -14,6 +14,7 @@ mod authority;
 #[cfg(feature = "cloudwatch")]
 mod aws_server;
 mod cases;
+mod check;
 mod client_events;
 mod clocks;
 #[cfg(feature = "cloudwatch")]

@@ -1,0 +1,121 @@
+//! What `check` reports on the data: one tick as the server takes it, which writes nothing, and what it finds wrong.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Finding, FindingStatus, finding};
+use crate::analysis::SystemState;
+use crate::analysis::state::{Process, Quality, Service};
+use crate::app;
+use crate::base::clock::{Clock, SystemClock};
+use crate::config::{Config, SourceConfig};
+use crate::engine::tick::{RecordMode, Tick};
+use crate::platform::facts::Component;
+use crate::problems::code::code;
+use crate::problems::{Problem, ProblemCode, Severity};
+use crate::sources::SourceError;
+use crate::sources::redis::RedisSource;
+use crate::telemetry::Telemetry;
+
+const SCOPE_NOT_FOUND: ProblemCode = code("scope_not_found");
+/// Without it there is no signal of the processors at all.
+const QUEUE_UNREADABLE: ProblemCode = code("queue_unreadable");
+
+/// Most problems that are listed.
+const MOST: usize = 100;
+
+/// A long history may take longer than a tick.
+const HISTORY: Duration = Duration::from_secs(30);
+
+/// For a source that answered; another one has been reported.
+pub(super) async fn findings(config: &Config) -> Vec<Finding> {
+    match tick(config).await {
+        Ok((tick, problems)) => {
+            let mut found = facts(&tick.state);
+            found.extend(of_problems(config, problems).await);
+            found
+        }
+        Err(problem) => vec![finding("data", FindingStatus::Failed, problem)],
+    }
+}
+
+/// A tick, and everything that it found wrong, the most severe first.
+async fn tick(config: &Config) -> Result<(Tick, Vec<Problem>), String> {
+    let telemetry = Arc::new(Telemetry::default());
+    let built = app::ticker(config, &SystemClock, &telemetry, None);
+    let (mut ticker, _) = built.map_err(|error| format!("{error:#}"))?;
+    let limit = ticker.time_limit() + HISTORY;
+    let taken = tokio::time::timeout(limit, ticker.tick(SystemClock.now(), RecordMode::No)).await;
+    let tick = taken.map_err(|_| format!("not read within {limit:?}"))?.map_err(|error| error.to_string())?;
+    let mut problems = tick.problems();
+    problems.extend(ticker.problems());
+    problems.sort_by_key(|problem| std::cmp::Reverse(problem.code.severity()));
+    Ok((tick, problems))
+}
+
+/// What there is: the configuration in force with its arithmetic, processes, and the queue.
+fn facts(state: &SystemState) -> Vec<Finding> {
+    if state.quality == Quality::ScopeNotFound {
+        return Vec::new();
+    }
+    let gateway = state.gateway.known().map(|gateway| {
+        let settings = gateway.settings();
+        let arithmetic = settings.capacity_formula(settings.service_capacity.processes_per_instance.whole());
+        let origin = gateway.origin().as_str();
+        finding("gateway", FindingStatus::Ok, format!("from {origin}; capacity of an instance: {arithmetic}"))
+    });
+    let queue = state.queue.total.known().map(|total| finding("queue", FindingStatus::Ok, format!("{total} tasks")));
+    gateway.into_iter().chain(workers(state)).chain(queue).collect()
+}
+
+/// `None` without processes, which is a problem.
+fn workers(state: &SystemState) -> Option<Finding> {
+    let fleet = state.fleet.known()?;
+    let live = |processes: &[Process]| processes.iter().filter(|process| process.is_live()).count();
+    let of_component = |component| fleet.running(&Service::of(component)).map(|(_, processes)| live(processes)).sum();
+    let counts = Component::ALL.map(|component| -> (Component, usize) { (component, of_component(component)) });
+    let text = counts.map(|(component, count)| format!("{count} of {}", component.as_str()));
+    let any = counts.iter().any(|(_, count)| *count > 0);
+    any.then(|| finding("workers", FindingStatus::Ok, format!("processes that heartbeat: {}", text.join(", "))))
+}
+
+async fn of_problems(config: &Config, problems: Vec<Problem>) -> Vec<Finding> {
+    let more = problems.len().saturating_sub(MOST);
+    let mut found = Vec::new();
+    for problem in problems.into_iter().take(MOST) {
+        let mut line = of_problem(&problem);
+        if problem.code == SCOPE_NOT_FOUND {
+            line.detail.push_str(&scopes(config).await);
+        }
+        found.push(line);
+    }
+    if more > 0 {
+        found.push(finding("problems", FindingStatus::Warning, format!("{more} more")));
+    }
+    found
+}
+
+fn of_problem(problem: &Problem) -> Finding {
+    let Problem { code, subject, detail } = problem;
+    let status = match code.severity() {
+        _ if *code == QUEUE_UNREADABLE => FindingStatus::Failed,
+        Severity::Info => FindingStatus::Ok,
+        Severity::Warning | Severity::Critical => FindingStatus::Warning,
+    };
+    let text = if subject.is_empty() || detail.contains(subject.as_str()) {
+        detail.clone()
+    } else {
+        format!("{subject}: {detail}")
+    };
+    finding(code.as_str(), status, text)
+}
+
+/// Which deployments are there instead.
+async fn scopes(config: &Config) -> String {
+    let SourceConfig::Redis { redis, gateway, .. } = &config.source else { return String::new() };
+    let mut source = RedisSource::new(*redis.clone(), gateway.scope(), 1);
+    match source.scopes().await {
+        Ok(found) => format!("; {found}"),
+        Err(error) => format!("; {}", SourceError::to_string(&error)),
+    }
+}
