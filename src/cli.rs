@@ -192,12 +192,12 @@ pub struct SimulateArgs {
     /// Tasks that arrive per second, on average.
     #[arg(long, default_value_t = 4.0, value_parser = values::rate)]
     pub rate: f64,
-    /// Tenant to write for.
-    #[arg(long, default_value = "demo")]
-    pub tenant: String,
-    /// Project to write for.
-    #[arg(long, default_value = "demo")]
-    pub project: String,
+    /// Tenant to write for; by default that of the gateway configuration, or demo without one.
+    #[arg(long)]
+    pub tenant: Option<String>,
+    /// Project to write for; by default that of the gateway configuration, or demo without one.
+    #[arg(long)]
+    pub project: Option<String>,
     /// Seed of the random numbers.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,

@@ -23,7 +23,7 @@ pub use self::environment::without_blank_variables;
 use self::error::CommandError;
 pub use self::exit::Exit;
 use crate::cli::{Action, Cli, OnceArgs};
-use crate::config::{Config, Mode};
+use crate::config::Config;
 use crate::settings::{EnvFile, Layers, SettingError, Settings, Sources, Variables, read_env_file, table};
 use crate::telemetry::logging;
 
@@ -51,7 +51,7 @@ fn run_command(cli: Cli, environment: impl Iterator<Item = (OsString, OsString)>
         Action::Simulate(arguments) => return simulate::run(&arguments, settings),
         Action::Healthcheck => return healthcheck::run(settings),
         Action::Compare(arguments) => return compare::run(&arguments, settings),
-        Action::Demo(_) => Config::read_as(Mode::Embedded, &mut settings),
+        Action::Demo(_) => demo::read_config(&mut settings),
         _ => Config::read(&mut settings),
     };
     let warnings = Config::warnings(&settings);

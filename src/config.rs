@@ -13,7 +13,7 @@ use crate::outlets::http::config::{self as http, AccessConfig};
 use crate::outlets::names::Mapping;
 use crate::outlets::push::config::PushConfig;
 use crate::outlets::routes;
-use crate::settings::{Descriptors, Setting, Settings, setting};
+use crate::settings::{Descriptors, SecondsOrZero, Setting, Settings, setting};
 pub use crate::sources::mode::Mode;
 use crate::sources::postgres::config::PostgresConfig;
 use crate::telemetry::logging::LogConfig;
@@ -77,7 +77,7 @@ impl Config {
         let access = AccessConfig::read(settings);
         let client_events = routes::read_client_events(settings);
         let log = LogConfig::read(settings);
-        let scrape_ttl = settings.get(SCRAPE_TTL);
+        let scrape_ttl = settings.get::<SecondsOrZero>(SCRAPE_TTL);
         let mapping = Mapping::read(settings);
         let export = PushConfig::read(settings);
         let postgres = PostgresConfig::read(settings, request_timeout, &instance_id);
@@ -91,7 +91,7 @@ impl Config {
             access: access?,
             client_events: client_events?,
             log: log?,
-            scrape_ttl: scrape_ttl?,
+            scrape_ttl: scrape_ttl?.0,
             mapping: mapping?,
             export: export?,
             // In proxy mode the upstreams query their own database.

@@ -19,4 +19,4 @@ pub use self::follow::follow_descriptors;
 pub use self::layers::{EnvFile, Layers, Origin, Sources, Variables};
 pub use self::reader::Settings;
 pub use self::table::{Group, Setting, setting};
-pub use self::values::FromSetting;
+pub use self::values::{FromSetting, SecondsOrZero};

@@ -108,7 +108,7 @@ pub(super) const COMMANDS: [(&str, Uses); 11] = [
             except: &[CLIENT_EVENTS],
         },
     ),
-    ("simulate", Uses::groups(&[Group::Redis])),
+    ("simulate", Uses::groups(&[Group::Descriptors, Group::Redis, Group::Gateway])),
     ("catalog", Uses::NOTHING),
     ("settings", Uses::NOTHING),
     ("problems", Uses::NOTHING),

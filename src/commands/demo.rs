@@ -1,7 +1,7 @@
 //! `demo`: serves a simulated deployment, prints where to look, and keeps a one-line status.
 
 use std::io::{IsTerminal, Write};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use super::serve::stop_signal;
@@ -9,8 +9,11 @@ use super::{CommandError, Exit, block_on};
 use crate::app::App;
 use crate::catalog;
 use crate::cli::DemoArgs;
-use crate::config::Config;
+use crate::config::{Config, Mode};
 use crate::engine::snapshot::{Snapshot, SnapshotReader};
+use crate::settings::{Origin, Setting, Settings, setting};
+
+const BIND: &Setting = setting("METRICS_BIND");
 
 /// The keys of the status line, with how they are shown.
 const STATUS: [(&str, &str); 5] = [
@@ -20,6 +23,15 @@ const STATUS: [(&str, &str); 5] = [
     ("proc.queue.pressure_ratio", "pressure"),
     ("proc.queue.wait.p95_ms", "wait p95 ms"),
 ];
+
+/// The configuration. Nobody outside this machine needs the numbers of a simulation, unless METRICS_BIND says so.
+pub(super) fn read_config(settings: &mut Settings) -> Option<Config> {
+    let mut config = Config::read_as(Mode::Embedded, settings)?;
+    if settings.origin(BIND) == Origin::Default {
+        config.address.set_ip(Ipv4Addr::LOCALHOST.into());
+    }
+    Some(config)
+}
 
 pub(super) fn run(mut config: Config, arguments: &DemoArgs) -> Result<Exit, CommandError> {
     // A person watches: at least one tick a second.
@@ -90,4 +102,17 @@ fn status_line(snapshot: &Snapshot) -> String {
 fn show(text: &str) {
     let mut out = std::io::stdout().lock();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_listens_on_this_machine_unless_a_setting_says_otherwise() {
+        for (bind, expected) in [("", "127.0.0.1"), ("0.0.0.0", "0.0.0.0"), ("::1", "::1")] {
+            let mut settings = Settings::from_environment([("METRICS_BIND", bind)]);
+            assert_eq!(read_config(&mut settings).unwrap().address.ip().to_string(), expected);
+        }
+    }
 }

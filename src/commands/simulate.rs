@@ -6,6 +6,7 @@ use super::{CommandError, Exit, block_on, print};
 use crate::base::clock::{Clock, SystemClock};
 use crate::cli::SimulateArgs;
 use crate::commands::demo::stop_after;
+use crate::engine::gateway_config;
 use crate::platform::facts::Scope;
 use crate::settings::Settings;
 use crate::simulator::deployment::Shape;
@@ -17,25 +18,41 @@ use crate::telemetry::logging::{self, LogConfig};
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 pub(super) fn run(arguments: &SimulateArgs, mut settings: Settings) -> Result<Exit, CommandError> {
-    let Some(redis) = RedisConfig::read(&mut settings, "simulator", Some(TIMEOUT)) else {
+    let scope = scope(arguments, &mut settings);
+    let redis = RedisConfig::read(&mut settings, "simulator", Some(TIMEOUT));
+    let (Some(redis), Some(scope)) = (redis, scope) else {
         return Err(CommandError::Configuration(settings.into_errors()));
     };
     logging::init(&LogConfig { filter: "info".to_owned(), ..LogConfig::default() }, false)
         .map_err(anyhow::Error::msg)?;
-    block_on(simulate(redis, arguments))?;
+    block_on(simulate(redis, scope, arguments))?;
     Ok(Exit::Success)
 }
 
-async fn simulate(redis: RedisConfig, arguments: &SimulateArgs) -> anyhow::Result<()> {
+/// The scope of the flags, or else of the gateway configuration: what a server with the same environment reads.
+fn scope(arguments: &SimulateArgs, settings: &mut Settings) -> Option<Scope> {
+    if let (Some(tenant), Some(project)) = (arguments.tenant.clone(), arguments.project.clone()) {
+        return Some(Scope { tenant, project });
+    }
+    let gateway = gateway_config::read_or_demo(settings, "simulator")?;
+    let Scope { tenant, project } = gateway.scope().clone();
+    Some(Scope {
+        tenant: arguments.tenant.clone().unwrap_or(tenant),
+        project: arguments.project.clone().unwrap_or(project),
+    })
+}
+
+async fn simulate(redis: RedisConfig, scope: Scope, arguments: &SimulateArgs) -> anyhow::Result<()> {
     let shape = Shape { ingress: arguments.ingress, proc: arguments.proc, rate: arguments.rate, seed: arguments.seed };
-    let scope = Scope { tenant: arguments.tenant.clone(), project: arguments.project.clone() };
     let (clock, place) = (SystemClock, redis.redacted());
     let mut simulation = Simulation::new(redis, &scope, shape, clock.now());
     simulation.write_unrelated(arguments.unrelated_keys).await?;
     simulation.write_past(arguments.history, clock.now()).await?;
     // The first step shows whether Redis accepts writes.
     simulation.step(clock.now()).await?;
-    print(&format!("{} ingress and {} proc instances live in {place}\n", arguments.ingress, arguments.proc))?;
+    let Scope { tenant, project } = &scope;
+    let instances = format!("{} ingress and {} proc instances", arguments.ingress, arguments.proc);
+    print(&format!("{instances} of {tenant}/{project} live in {place}\n"))?;
     tokio::select! {
         () = simulation.run(&clock) => {},
         () = stop_after(arguments.duration) => {},

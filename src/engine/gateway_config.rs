@@ -38,6 +38,14 @@ pub fn read_embedded(settings: &mut Settings, instance_id: &str) -> Option<Gatew
     parse(settings, Some(document), instance_id, false)
 }
 
+/// Reads the configuration of a deployment if one is given, and otherwise that of the simulated deployment; errors are
+/// recorded.
+pub fn read_or_demo(settings: &mut Settings, instance_id: &str) -> Option<GatewayConfig> {
+    let given = Document::find(settings).or_else(|| Document::of_scope(settings));
+    let document = given.unwrap_or_else(|| Document::Json(EMBEDDED.to_owned()));
+    parse(settings, Some(document), instance_id, false)
+}
+
 /// The text of a configuration, or the file that holds it.
 enum Document {
     Json(String),

@@ -8,6 +8,7 @@ pub use self::group::Group;
 pub use self::row::Setting;
 
 const BOOLEAN: &str = "1/0, true/false, yes/no, on/off, y/n, t/f";
+const SECONDS_OR_ZERO: &str = "seconds, 0 or 0.001 to 86400, fractions allowed";
 const SECONDS: &str = "seconds, 0.001 to 86400, fractions allowed";
 
 /// The row of a variable, looked up while the program is compiled.
@@ -437,8 +438,8 @@ static SETTINGS: &[Setting] = &[
         Group::Prometheus,
         "METRICS_PROM_SCRAPE_TTL_SEC",
         "10",
-        SECONDS,
-        "If the newest snapshot is older than this, a scrape waits for a new one.",
+        SECONDS_OR_ZERO,
+        "If the newest snapshot is older than this, a scrape waits for a new one. 0: every scrape does.",
     ),
     open(
         Group::Prometheus,
@@ -551,7 +552,7 @@ static SETTINGS: &[Setting] = &[
         Group::CloudWatch,
         "METRICS_CLOUDWATCH_SPOOL_SEC",
         "900",
-        "seconds, 0 or more, at most 86400",
+        SECONDS_OR_ZERO,
         "How long undelivered points are kept in memory, to be sent later with their original timestamps. 0 keeps none.",
     ),
     open(

@@ -36,6 +36,16 @@ impl FromSetting for Duration {
     }
 }
 
+/// Seconds that may also be zero.
+#[derive(Debug, Clone, Copy)]
+pub struct SecondsOrZero(pub Duration);
+
+impl FromSetting for SecondsOrZero {
+    fn from_setting(text: &str) -> Result<Self, String> {
+        if text.parse() == Ok(0.0) { Ok(Self(Duration::ZERO)) } else { Duration::from_setting(text).map(Self) }
+    }
+}
+
 impl FromSetting for u16 {
     fn from_setting(text: &str) -> Result<Self, String> {
         parse(text, if text.starts_with("tcp://") { SERVICE_LINK } else { "is not a port" })
@@ -92,6 +102,15 @@ mod tests {
         }
         for bad in ["0", "-1", "nan", "inf", "1e9", "5s", "1e-10", "0.0009", "86400.1"] {
             assert!(Duration::from_setting(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn zero_seconds_are_accepted_where_they_mean_something() {
+        for (text, expected) in [("0", Some(0)), ("0.0", Some(0)), ("2.5", Some(2500)), ("0.0001", None), ("-1", None)]
+        {
+            let read = SecondsOrZero::from_setting(text).map(|seconds| seconds.0);
+            assert_eq!(read.ok(), expected.map(Duration::from_millis), "{text}");
         }
     }
 

@@ -150,6 +150,24 @@ fn a_simulated_deployment_is_there_to_be_measured() {
 }
 
 #[test]
+fn a_simulation_is_of_the_tenant_and_project_that_a_server_would_read() {
+    let redis = RedisServer::start();
+    let url = redis.url();
+    let simulate = |variables: &[(&str, &str)], flags: &[&str]| {
+        let variables = [variables, &[("REDIS_URL", &url)]].concat();
+        answer(&run(&variables, &[&["simulate", "--for", "1s"], flags].concat()))
+    };
+    let gateway = [("GATEWAY_CONFIG_JSON", r#"{"tenant": "acme", "project": "chat"}"#)];
+    assert!(simulate(&gateway, &[]).contains(" of acme/chat live in "));
+    assert!(simulate(&gateway, &["--project", "other"]).contains(" of acme/other live in "));
+    assert!(simulate(&[("TENANT_ID", "a"), ("PROJECT_ID", "b")], &[]).contains(" of a/b live in "));
+    assert!(simulate(&[], &[]).contains(" of demo/demo live in "));
+    assert!(
+        simulate(&[("GATEWAY_CONFIG_JSON", "{")], &["--tenant", "a", "--project", "b"]).contains(" of a/b live in ")
+    );
+}
+
+#[test]
 fn the_demo_tells_where_to_look() {
     let output = run(&[("METRICS_PORT", "0")], &["demo", "--for", "1s"]);
     assert_eq!(output.status.code(), Some(0), "{}", errors(&output));

@@ -103,3 +103,15 @@ fn what_is_odd_about_an_env_file_is_printed_besides_errors() {
     );
     assert!(text.contains("METRICS_PORT \"tcp://10.0.3.4:8090\"") && text.contains("enableServiceLinks"), "{text}");
 }
+
+#[test]
+fn a_machine_without_certificates_connects_where_none_are_needed() {
+    let server = Server::ready(&[("METRICS_MODE", "embedded"), ("SSL_CERT_FILE", "/nonexistent.pem")]);
+    let (port, url) = (server.port().to_string(), format!("http://127.0.0.1:{}", server.port()));
+    let none = ("SSL_CERT_FILE", "/nonexistent.pem");
+    let proxy = [none, ("METRICS_MODE", "proxy"), ("METRICS_PROC_BASE_URL", url.as_str())];
+    let (code, text) = run(&proxy, &["snapshot", "--format", "scalars"]);
+    assert_eq!(code, Some(0), "{text}");
+    let (code, text) = run(&[none, ("METRICS_PORT", &port), ("METRICS_BIND", "127.0.0.1")], &["healthcheck"]);
+    assert_eq!(code, Some(0), "{text}");
+}

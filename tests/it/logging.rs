@@ -23,6 +23,8 @@ fn outlives_redis(output: Stdio, log_is_lost: bool) {
     eventually("recovery", SOON, || metric("kdcube_metrics_up") == Some(1.0));
     if log_is_lost {
         assert!(metric(DROPPED) > Some(0.0), "{:?}", metric(DROPPED));
+        let problems = || server.get("/api/v1/problems").text();
+        eventually("the problem", SOON, || problems().contains("log_lines_dropped"));
     }
     let (code, took, _) = server.terminate();
     assert_eq!(code, Some(0));

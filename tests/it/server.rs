@@ -258,6 +258,19 @@ fn windows_do_not_depend_on_how_often_clients_scrape() {
 }
 
 #[test]
+fn a_scrape_ttl_of_zero_takes_a_snapshot_for_every_scrape() {
+    let server = Server::start(&[
+        ("METRICS_MODE", "embedded"),
+        ("METRICS_SAMPLE_INTERVAL_SEC", "3600"),
+        ("METRICS_STALE_AFTER_SEC", "7200"),
+        ("METRICS_PROM_SCRAPE_TTL_SEC", "0"),
+    ]);
+    let taken = || value(&server.get("/metrics").text(), "kdcube_metrics_snapshot_timestamp_seconds").unwrap();
+    let (first, second) = (taken(), taken());
+    assert!(second > first, "{first} {second}");
+}
+
+#[test]
 fn sigterm_stops_it_at_once() {
     let server = Server::ready(&[("METRICS_MODE", "embedded")]);
     // An idle connection does not delay the shutdown.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 pub use self::dimensions::{Dimensions, is_valid_value};
 pub use self::include::Include;
-use crate::settings::{FromSetting, Setting, Settings, setting};
+use crate::settings::{FromSetting, SecondsOrZero, Setting, Settings, setting};
 
 pub(super) const ENABLED: &Setting = setting("METRICS_EXPORT_CLOUDWATCH");
 const AWS_REGION: &Setting = setting("AWS_REGION");
@@ -58,7 +58,7 @@ pub fn read(settings: &mut Settings, export_interval: Duration) -> Option<CloudW
     let dimensions = settings.get::<Dimensions>(DIMENSIONS);
     let include = settings.get::<Include>(INCLUDE).unwrap_or_default();
     let resolution = settings.get::<Resolution>(HIGH_RESOLUTION);
-    let spool = settings.get::<SpoolSeconds>(SPOOL);
+    let spool = settings.get::<SecondsOrZero>(SPOOL);
     let dimensions = dimensions.unwrap_or_default();
     if let Err(error) = dimensions.fit(&include) {
         settings.error(format!("METRICS_CLOUDWATCH_DIMENSIONS_JSON: {error}"));
@@ -154,15 +154,6 @@ impl FromSetting for Resolution {
             return Ok(Self::Auto);
         }
         bool::from_setting(text).map(Self::High).map_err(|_| "is none of them".to_owned())
-    }
-}
-
-/// A duration that may be zero.
-struct SpoolSeconds(Duration);
-
-impl FromSetting for SpoolSeconds {
-    fn from_setting(text: &str) -> Result<Self, String> {
-        if text.parse() == Ok(0.0) { Ok(Self(Duration::ZERO)) } else { Duration::from_setting(text).map(Self) }
     }
 }
 
