@@ -89,7 +89,8 @@ fn is_sent(sample: &Sample) -> bool {
     let has = |value: &str| sample.labels.iter().any(|(_, label)| label == value);
     let is_rolling = sample.labels.iter().any(|(name, _)| *name == "stat");
     let is_own = ["proc_queue_tasks", "ingress_sse_unknown_workers"].contains(&sample.metric.key);
-    !is_own && !(is_rolling && has("max") && !has("1h"))
+    let is_short_maximum = is_rolling && has("max") && !has("1h");
+    !is_own && !is_short_maximum
 }
 
 fn fleet_case() -> Value {
