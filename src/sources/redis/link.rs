@@ -117,7 +117,9 @@ impl Link {
     /// have been idle for too long. Where the server closes it instead of answering, fewer are sent at a time.
     pub(super) async fn read(&mut self, commands: &Pipeline) -> Result<Vec<Value>, SourceError> {
         let began = Instant::now();
-        for attempt in 1.. {
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
             let was_open = self.connection.is_some();
             let (error, answered) = match self.attempt(commands).await {
                 Ok(values) => return Ok(values),
@@ -129,12 +131,11 @@ impl Link {
             if answered || !was_open {
                 self.strain.closed(commands.len());
             }
-            if attempt == ATTEMPTS || began.elapsed() > self.config.timeout / 2 {
+            if attempts == ATTEMPTS || began.elapsed() > self.config.timeout / 2 {
                 return Err(error);
             }
             self.not_before = None;
         }
-        Ok(Vec::new())
     }
 
     /// Sends all commands in one round trip, or in more if the server could not answer as many before, and returns one value
