@@ -28,7 +28,7 @@ use jiff::tz::TimeZone;
 
 use crate::base::clock::UnixSeconds;
 use crate::base::number::float;
-use crate::history::History;
+use crate::history::{History, WriterOffset};
 use crate::platform::facts::{Component, Facts, Pool, RollingSeries};
 use crate::platform::gateway::GatewayConfig;
 use crate::platform::keys::Keys;
@@ -65,6 +65,7 @@ pub struct Analysis<'a> {
     stale_after: f64,
     fleet: Fleet,
     quality: Quality,
+    writer_offsets: BTreeMap<String, WriterOffset>,
     capacity: Capacity,
     queue: Queue,
     sse: sse::Counted,
@@ -81,11 +82,12 @@ impl<'a> Analysis<'a> {
         let stale_after = settings.monitoring.heartbeat_timeout_seconds.as_f64();
         let fleet = fleet::fleet(facts, now, stale_after);
         let capacity = capacity::capacity(&inputs, &fleet, stale_after);
-        let quality = quality::quality(&inputs);
+        let writer_offsets = history.writer_offsets().clone();
+        let quality = quality::quality(&inputs, &fleet, &writer_offsets);
         let queue = queue::queue(&inputs, history, &keys, &capacity);
         let sse = sse::count(&inputs, history, &fleet, &keys);
         let pools = pools::totals(&fleet);
-        Self { inputs, keys, stale_after, fleet, quality, capacity, queue, sse, pools }
+        Self { inputs, keys, stale_after, fleet, quality, writer_offsets, capacity, queue, sse, pools }
     }
 
     /// The points that this tick adds to the rolling series; a value that is absent adds none.
@@ -117,6 +119,7 @@ impl<'a> Analysis<'a> {
             proc_hint: Reading::Value(autoscaler::proc(&proc, &self.queue)),
             latency: windows::latency(facts, history, &self.keys),
             rolling: windows::rolling(&self, history),
+            window_fill: windows::fill(facts, history, now),
             throttling: throttling::throttling(facts, history.throttling(), &self.keys, zone, now),
             circuits: circuits::breakers(facts, &self.keys),
             database: database::database(
@@ -135,6 +138,11 @@ impl<'a> Analysis<'a> {
             pools: self.pools,
             gateway: Reading::Value(Arc::clone(gateway)),
             quality: self.quality,
+            writer_offsets: self
+                .writer_offsets
+                .into_iter()
+                .map(|(instance, offset)| (instance, offset.seconds))
+                .collect(),
             problems: Vec::new(),
         };
         state.problems = problems::problems(&state, facts, &self.keys);

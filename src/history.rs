@@ -4,8 +4,10 @@
 mod buckets;
 mod last_good;
 pub mod latency;
+mod losses;
 pub mod rolling;
 pub mod throttling;
+mod writers;
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -16,6 +18,10 @@ use crate::platform::facts::{
 
 pub use latency::LatencyStats;
 pub use rolling::RollingStats;
+pub use writers::WriterOffset;
+
+/// What came too late is at least this old; how old is unknown.
+const LATE_SECONDS: f64 = 300.0;
 
 /// A time span up to now; both bounds are inclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -56,6 +62,7 @@ pub struct History {
     throttling: throttling::Throttling,
     sse: BTreeMap<WorkerId, SseSample>,
     last_good: last_good::LastGood,
+    writers: writers::WriterClocks,
     /// Samples that the source dropped.
     dropped_before_load: u64,
 }
@@ -74,6 +81,7 @@ impl History {
             throttling: throttling::Throttling::new(max_samples),
             sse: BTreeMap::new(),
             last_good: last_good::LastGood::default(),
+            writers: writers::WriterClocks::default(),
             dropped_before_load: 0,
         }
     }
@@ -88,6 +96,7 @@ impl History {
                 kept.extend(points);
             }
         }
+        self.note_losses(signals, now);
         for series in self.latency.values_mut() {
             series.advance(now);
         }
@@ -100,7 +109,22 @@ impl History {
         self.throttling.absorb(std::mem::take(&mut signals.throttling_events), now);
         self.absorb_sse(signals);
         self.last_good.absorb(signals, now);
+        self.writers.absorb(signals, now);
         self.dropped_before_load += signals.dropped_before_load;
+    }
+
+    /// Takes what the source lost: entries beyond the limit, and those that came too late.
+    fn note_losses(&mut self, signals: &Facts, now: UnixSeconds) {
+        for (series, facts) in &signals.series {
+            let losses = match series {
+                SeriesId::Latency(series) => self.latency.get_mut(series).map(latency::LatencySamples::losses),
+                SeriesId::Throttling => Some(self.throttling.losses()),
+                SeriesId::Rolling(_) => None,
+            };
+            let Some(losses) = losses else { continue };
+            losses.add(facts.dropped_up_to, facts.dropped);
+            losses.add(now - LATE_SECONDS, facts.late);
+        }
     }
 
     /// Drops what is kept of a series, which the facts bring again as far as it still exists.
@@ -131,6 +155,16 @@ impl History {
         self.latency.get(&series).map(|series| series.stats(window)).unwrap_or_default()
     }
 
+    /// How full one window of a series is: less than 1 where samples were lost, or where a rolling series has no points.
+    #[must_use]
+    pub fn fill(&self, series: SeriesId, window: Window, now: UnixSeconds) -> f64 {
+        match series {
+            SeriesId::Latency(series) => self.latency.get(&series).map_or(1.0, |samples| samples.fill(window)),
+            SeriesId::Rolling(series) => self.rolling.get(&series).map_or(0.0, |points| points.fill(window, now)),
+            SeriesId::Throttling => self.throttling.fill(window, now),
+        }
+    }
+
     /// Means and maximum of one rolling series; points after `now` do not count.
     #[must_use]
     pub fn rolling(&self, series: RollingSeries, now: UnixSeconds) -> RollingStats {
@@ -158,6 +192,12 @@ impl History {
     /// The workers whose last sample may stand in for one that cannot be read.
     pub fn held_sse(&self, now: UnixSeconds) -> impl Iterator<Item = &WorkerId> {
         self.last_good.sse(now)
+    }
+
+    /// Instances whose clock is off for certain, by their heartbeats.
+    #[must_use]
+    pub const fn writer_offsets(&self) -> &BTreeMap<String, WriterOffset> {
+        self.writers.offsets()
     }
 
     /// Samples dropped because a series reached its limit.
@@ -251,6 +291,27 @@ mod tests {
     }
 
     #[test]
+    fn a_window_is_less_full_by_what_a_limit_or_lateness_cost_it() {
+        let (series, id) = (LatencySeries::TaskExec, SeriesId::Latency(LatencySeries::TaskExec));
+        let mut history = History::new(3);
+        let fill = |history: &History, now| Window::ALL.map(|window| history.fill(id, window, now));
+        let points = |times: [f64; 5]| Facts {
+            latency: [(series, times.map(point).into())].into(),
+            throttling_events: times.map(event).into(),
+            ..Facts::default()
+        };
+        assert_eq!(fill(&history, 0.0), [1.0; 3]);
+        history.absorb(&mut points([10.0, 20.0, 3000.0, 3001.0, 3002.0]), 3010.0);
+        assert_eq!(fill(&history, 3010.0), [1.0, 1.0, 0.6], "the two oldest were dropped");
+        assert_eq!(history.fill(SeriesId::Throttling, Window::OneHour, 3010.0), 0.6);
+        history.absorb(&mut Facts::default(), 3625.0);
+        assert_eq!(fill(&history, 3625.0), [1.0; 3], "they would have expired by now");
+        let lost = SeriesFacts { dropped: 6, dropped_up_to: 3620.0, late: 1, ..SeriesFacts::default() };
+        history.absorb(&mut Facts { series: [(id, lost)].into(), ..Facts::default() }, 3630.0);
+        assert_eq!(fill(&history, 3630.0), [0.0, 0.3, 0.3]);
+    }
+
+    #[test]
     fn a_series_that_starts_over_forgets_what_it_held() {
         let (latency, rolling) = (LatencySeries::TaskExec, RollingSeries::QueueDepth);
         let facts = |at: f64, restarted| Facts {
@@ -258,7 +319,7 @@ mod tests {
             rolling: [(rolling, vec![point(at)])].into(),
             throttling_events: vec![event(at)],
             series: [SeriesId::Latency(latency), SeriesId::Rolling(rolling), SeriesId::Throttling]
-                .map(|series| (series, SeriesFacts { restarted }))
+                .map(|series| (series, SeriesFacts { restarted, ..SeriesFacts::default() }))
                 .into(),
             ..Facts::default()
         };

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::state::{Process, Quality, Service, SystemState};
-use crate::platform::facts::{Facts, InputKind, Scope, Unreadable};
+use crate::platform::facts::{Facts, InputKind, Scope, SeriesFacts, SeriesId, Unreadable};
 use crate::platform::keys::Keys;
 use crate::problems::code::code;
 use crate::problems::{Problem, ProblemCode};
@@ -15,6 +15,15 @@ const WORKER_SILENT: ProblemCode = code("worker_silent");
 const DEGRADED_WRITE: ProblemCode = code("degraded_write");
 const SSE_COUNT_UNKNOWN: ProblemCode = code("sse_count_unknown");
 const SERIES_UNREADABLE: ProblemCode = code("series_unreadable");
+const CLOCK_SKEW_WRITER: ProblemCode = code("clock_skew_writer");
+const SAMPLES_AHEAD: ProblemCode = code("samples_ahead");
+const SAMPLES_LATE: ProblemCode = code("samples_late");
+const CATCHING_UP: ProblemCode = code("catching_up");
+const IMPOSSIBLE_VALUE: ProblemCode = code("impossible_value");
+const WINDOW_INCOMPLETE: ProblemCode = code("window_incomplete");
+/// A window that kept less than this of its samples is not what it is called.
+const COMPLETE: f64 = 0.9;
+
 const MALFORMED_INPUT: ProblemCode = code("malformed_input");
 
 /// All problems of the tick, those of the gateway configuration excepted: its store knows them.
@@ -24,8 +33,11 @@ pub(super) fn problems(state: &SystemState, facts: &Facts, keys: &Keys) -> Vec<P
     }
     let mut problems = workers(state);
     problems.extend(facts.unreadable.iter().filter_map(|unreadable| series(*unreadable, facts, keys)));
+    problems.extend(state.writer_offsets.iter().map(|(instance, offset)| skew(instance, *offset)));
+    problems.extend(facts.series.iter().flat_map(|(series, facts)| samples(&key_of(*series, keys), facts)));
+    problems.extend(incomplete(state, facts, keys));
     let noted = facts.malformed.iter().filter_map(|malformed| {
-        let code = code_of(malformed.kind)?;
+        let code = if malformed.is_impossible() { Some(IMPOSSIBLE_VALUE) } else { code_of(malformed.kind) }?;
         Some(Problem::new(code, malformed.key.as_str(), malformed.problem.as_str()))
     });
     problems.extend(noted);
@@ -88,6 +100,47 @@ fn series(unreadable: Unreadable, facts: &Facts, keys: &Keys) -> Option<Problem>
     Some(Problem::new(SERIES_UNREADABLE, key, detail))
 }
 
+fn skew(instance: &str, offset: f64) -> Problem {
+    let direction = if offset > 0.0 { "ahead of" } else { "behind" };
+    let detail = format!("its clock is at least {:.1} s {direction} Redis' clock: its times are shifted", offset.abs());
+    Problem::new(CLOCK_SKEW_WRITER, instance, detail)
+}
+
+/// Series that lost samples of a window; one whose reading is behind has a problem of its own.
+fn incomplete<'a>(state: &'a SystemState, facts: &'a Facts, keys: &'a Keys) -> impl Iterator<Item = Problem> + 'a {
+    let lags = |series: &SeriesId| facts.series.get(series).and_then(|facts| facts.lag_seconds) != Some(0.0);
+    let lost = state.window_fill.iter().filter(|(_, fill)| **fill < COMPLETE);
+    let lost = lost.filter(move |((series, _), _)| !matches!(series, SeriesId::Rolling(_)) && !lags(series));
+    lost.map(|((series, window), fill)| {
+        let detail = format!(
+            "{:.0} % of the samples of {} were lost to a limit or came too late",
+            (1.0 - fill) * 100.0,
+            window.as_str()
+        );
+        Problem::new(WINDOW_INCOMPLETE, format!("{} {}", key_of(*series, keys), window.as_str()), detail)
+    })
+}
+
+fn key_of(series: SeriesId, keys: &Keys) -> String {
+    match series {
+        SeriesId::Latency(series) => keys.latency(series),
+        SeriesId::Rolling(series) => keys.rolling(series),
+        SeriesId::Throttling => keys.throttling_events(),
+    }
+}
+
+/// What is wrong with the times of a series' samples.
+fn samples(key: &str, facts: &SeriesFacts) -> Vec<Problem> {
+    let SeriesFacts { ahead, late, .. } = *facts;
+    let lag = facts.lag_seconds.unwrap_or_default();
+    let found = [
+        (ahead > 0).then(|| (SAMPLES_AHEAD, format!("{ahead} samples are dated more than 2 s ahead of Redis' clock"))),
+        (late > 0).then(|| (SAMPLES_LATE, format!("{late} samples came more than 300 s late"))),
+        (lag > 0.0).then(|| (CATCHING_UP, format!("reading is {lag:.1} s behind"))),
+    ];
+    found.into_iter().flatten().map(|(code, detail)| Problem::new(code, key, detail)).collect()
+}
+
 /// The code of an input that is malformed; `None` where another part reports it.
 const fn code_of(kind: InputKind) -> Option<ProblemCode> {
     const HEARTBEAT: ProblemCode = code("heartbeat_unreadable");
@@ -106,6 +159,52 @@ const fn code_of(kind: InputKind) -> Option<ProblemCode> {
         InputKind::GatewayConfig => None,
         InputKind::SeriesMember | InputKind::ThrottlingEvent | InputKind::Index | InputKind::Upstream => {
             Some(MALFORMED_INPUT)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::history::Window;
+
+    #[test]
+    fn a_window_that_lost_more_than_a_tenth_is_a_problem_unless_reading_is_behind() {
+        let keys = Keys::new(&Scope { tenant: "a".into(), project: "b".into() });
+        let id = SeriesId::Throttling;
+        let window_fill = [(Window::OneMinute, 1.0), (Window::FifteenMinutes, 0.9), (Window::OneHour, 0.25)]
+            .map(|(window, fill)| ((id, window), fill));
+        let state = SystemState { window_fill: window_fill.into(), ..SystemState::default() };
+        let found = |lag| {
+            let series = [(id, SeriesFacts { lag_seconds: Some(lag), ..SeriesFacts::default() })].into();
+            let facts = Facts { series, ..Facts::default() };
+            incomplete(&state, &facts, &keys).map(|problem| (problem.subject, problem.detail)).collect::<Vec<_>>()
+        };
+        let subject = "a:b:kdcube:throttling:events 1h".to_owned();
+        assert_eq!(
+            found(0.0),
+            [(subject, "75 % of the samples of 1h were lost to a limit or came too late".to_owned())]
+        );
+        assert_eq!(found(9.0), []);
+    }
+
+    #[test]
+    fn the_times_of_samples_are_problems_of_their_series() {
+        let found = |facts: SeriesFacts| -> Vec<String> {
+            let problems = samples("key", &facts).into_iter();
+            problems
+                .map(|problem| format!("{} {}: {}", problem.code.as_str(), problem.subject, problem.detail))
+                .collect()
+        };
+        let facts = |ahead, late, lag| SeriesFacts { ahead, late, lag_seconds: Some(lag), ..SeriesFacts::default() };
+        let table: [(SeriesFacts, &[&str]); 4] = [
+            (facts(0, 0, 0.0), &[]),
+            (facts(7, 0, 0.0), &["samples_ahead key: 7 samples are dated more than 2 s ahead of Redis' clock"]),
+            (facts(0, 2, 0.0), &["samples_late key: 2 samples came more than 300 s late"]),
+            (facts(0, 0, 3.25), &["catching_up key: reading is 3.2 s behind"]),
+        ];
+        for (facts, expected) in table {
+            assert_eq!(found(facts), expected);
         }
     }
 }

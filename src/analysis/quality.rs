@@ -1,23 +1,32 @@
 //! How far the tick's numbers can be trusted: what autoscaling rests on and could not be read.
 
+use std::collections::BTreeMap;
+
 use super::Inputs;
-use super::state::Quality;
+use super::state::{Fleet, Process, Quality};
+use crate::history::WriterOffset;
 use crate::platform::facts::{Facts, InputKind};
 
 /// Inputs that the fleet's size follows from.
 const DECISIVE: [InputKind; 3] = [InputKind::Heartbeat, InputKind::SseSample, InputKind::QueueDepth];
 
 /// The quality of a tick over these inputs.
-pub(super) fn quality(inputs: &Inputs<'_>) -> Quality {
+pub(super) fn quality(inputs: &Inputs<'_>, fleet: &Fleet, writer_offsets: &BTreeMap<String, WriterOffset>) -> Quality {
     if !inputs.is_scope_found {
         return Quality::ScopeNotFound;
     }
-    let is_sse_unknown = !inputs.facts.sse_unknown.is_empty();
-    if inputs.is_gateway_uncertain || is_sse_unknown || is_decisive_unreadable(inputs.facts) {
-        Quality::Partial
-    } else {
-        Quality::Ok
-    }
+    let is_partial = inputs.is_gateway_uncertain
+        || !inputs.facts.sse_unknown.is_empty()
+        || is_decisive_unreadable(inputs.facts)
+        || is_stale_by_its_clock(fleet, writer_offsets);
+    if is_partial { Quality::Partial } else { Quality::Ok }
+}
+
+/// Whether a process counts as stale that was seen to write, with a clock that is behind.
+fn is_stale_by_its_clock(fleet: &Fleet, writer_offsets: &BTreeMap<String, WriterOffset>) -> bool {
+    let behind = writer_offsets.iter().filter(|(_, offset)| offset.is_observed && offset.seconds < 0.0);
+    let mut processes = behind.filter_map(|(instance, _)| fleet.instances.get(instance)).flat_map(|of| of.values());
+    processes.any(|processes| processes.iter().any(|process| !Process::is_live(process)))
 }
 
 fn is_decisive_unreadable(facts: &Facts) -> bool {
@@ -71,7 +80,7 @@ mod tests {
                 is_scope_found,
                 now: 0.0,
             };
-            assert_eq!(quality(&inputs), expected);
+            assert_eq!(quality(&inputs, &Fleet::default(), &BTreeMap::new()), expected);
         }
     }
 }

@@ -20,7 +20,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::base::clock::UnixSeconds;
-use crate::platform::facts::{Circuit, Component, LatencySeries, Pool, RollingSeries, Scope};
+use crate::history::Window;
+use crate::platform::facts::{Circuit, Component, LatencySeries, Pool, RollingSeries, Scope, SeriesId};
 use crate::platform::gateway::GatewayConfig;
 use crate::problems::Problem;
 
@@ -61,6 +62,8 @@ pub struct SystemState {
     pub latency: BTreeMap<LatencySeries, PerWindow<LatencyWindow>>,
     /// A series is absent as a whole where its current value is.
     pub rolling: BTreeMap<RollingSeries, Reading<RollingWindows>>,
+    /// How full windows are, from 0 to 1; a series that cannot be read has none.
+    pub window_fill: BTreeMap<(SeriesId, Window), f64>,
     pub pools: BTreeMap<(Component, Pool), PoolTotals>,
     pub throttling: Reading<Throttling>,
     pub circuits: BTreeMap<Circuit, Breaker>,
@@ -70,6 +73,8 @@ pub struct SystemState {
     pub ingress_hint: Reading<Hint>,
     pub proc_hint: Reading<Hint>,
     pub left_out: Vec<LeftOut>,
+    /// Instances whose clock is off for certain: the least that it is ahead, or behind below 0, seconds.
+    pub writer_offsets: BTreeMap<String, f64>,
     pub quality: Quality,
     /// What is wrong with the deployment, as this tick found it.
     pub problems: Vec<Problem>,

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use super::state::{Cause, LatencyWindow, PerWindow, Reading, Reason, RollingWindows};
 use super::{Analysis, unreadable};
+use crate::base::clock::UnixSeconds;
 use crate::base::number::count;
-use crate::history::{History, LatencyStats};
-use crate::platform::facts::{Facts, LatencySeries, RollingSeries, Unreadable};
+use crate::history::{History, LatencyStats, Window};
+use crate::platform::facts::{Facts, LatencySeries, RollingSeries, SeriesId, Unreadable};
 use crate::platform::keys::Keys;
 
 /// Every rolling series; absent where its current value is.
@@ -41,6 +42,34 @@ fn rolling_windows(tick: &Analysis<'_>, history: &History, series: RollingSeries
         max_fifteen_minutes: over(stats.max_fifteen_minutes),
         max: over(stats.max),
     }
+}
+
+/// The series whose windows say how full they are; those of pools have the same points.
+const FILLED: [SeriesId; 7] = [
+    SeriesId::Latency(LatencySeries::IngressRest),
+    SeriesId::Latency(LatencySeries::QueueWait),
+    SeriesId::Latency(LatencySeries::TaskExec),
+    SeriesId::Rolling(RollingSeries::SseConnections),
+    SeriesId::Rolling(RollingSeries::QueuePressure),
+    SeriesId::Rolling(RollingSeries::QueueDepth),
+    SeriesId::Throttling,
+];
+
+/// How full every window is that is known; what reading is behind is missing too.
+pub(super) fn fill(facts: &Facts, history: &History, now: UnixSeconds) -> BTreeMap<(SeriesId, Window), f64> {
+    let is_unreadable = |series: &SeriesId| match series {
+        SeriesId::Latency(series) => facts.unreadable.contains(&Unreadable::Latency(*series)),
+        SeriesId::Throttling => facts.unreadable.contains(&Unreadable::Throttling),
+        SeriesId::Rolling(_) => false,
+    };
+    let of = |series: SeriesId| {
+        let lag = facts.series.get(&series).and_then(|facts| facts.lag_seconds).unwrap_or_default();
+        Window::ALL.map(|window| {
+            let read = (1.0 - lag / window.seconds()).max(0.0);
+            ((series, window), history.fill(series, window, now) * read)
+        })
+    };
+    FILLED.into_iter().filter(|series| !is_unreadable(series)).flat_map(of).collect()
 }
 
 /// Every latency series; all of it absent where the series cannot be read.

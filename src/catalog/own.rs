@@ -11,10 +11,13 @@ use crate::telemetry::{Observed, OwnState};
 const SINK: &[&str] = &["sink"];
 const UPSTREAM: &[&str] = &["upstream"];
 
+const SERIES: &[&str] = &["series"];
+
 const NEVER: &str = "never";
 const NO_SINK: &str = "no sink is enabled";
 const NO_PROXY: &str = "not in proxy mode";
 const NO_CONFIG: &str = "there was no tick yet, or in proxy mode";
+const NO_SERIES: &str = "the series cannot be read, or in another mode";
 const NO_LEASE: &str = "METRICS_LEASE=0, in another mode, or the lease cannot be written";
 const NO_PROC: &str = "the system has no `/proc`";
 
@@ -37,6 +40,9 @@ static TABLE: &[Metric] = &[
     gauge("kdcube_metrics_redis_round_trips", Unit::Count, "Redis round trips in the last tick", &[], NEVER, |s, rows| rows.push(&[], float_u64(s.ticks.round_trips))),
     gauge("kdcube_metrics_redis_commands", Unit::Count, "Redis commands in the last tick", &[], NEVER, |s, rows| rows.push(&[], float_u64(s.ticks.commands))),
     gauge("kdcube_metrics_clock_offset_seconds", Unit::Seconds, "This server's clock minus Redis' clock; ages and windows go by Redis'", &[], "Redis' clock cannot be read, or in another mode", |s, rows| rows.push(&[], s.sources.clock_offset_seconds)),
+    gauge("kdcube_metrics_series_lag_seconds", Unit::Seconds, "How far reading a series is behind; more than 0 while more samples arrive than a tick can read", SERIES, NO_SERIES, |s, rows| read::each_series(s, |series| series.lag_seconds, rows)),
+    gauge("kdcube_metrics_samples_ahead", Unit::Count, "Samples dated more than 2 s ahead of Redis' clock, which wait until their time comes", SERIES, NO_SERIES, |s, rows| read::each_series(s, |series| Some(float_u64(series.ahead)), rows)),
+    counter("kdcube_metrics_samples_late_total", Unit::Count, "Samples that came more than 300 s late: no window counts them", SERIES, NO_SERIES, |s, rows| read::each_series(s, |series| Some(float_u64(series.late)), rows)),
     gauge("kdcube_metrics_upstream_up", Unit::Count, "1 if the last request to the upstream succeeded, 0 if it failed; proxy mode only", UPSTREAM, NO_PROXY, read::upstream_up),
     gauge("kdcube_metrics_upstream_payload_age_seconds", Unit::Seconds, "Age of an upstream's newest payload by the payload's own timestamp; proxy mode only", UPSTREAM, "not in proxy mode, or the payload has no timestamp", read::upstream_payload_age),
     counter("kdcube_metrics_upstream_requests_total", Unit::Count, "Requests to an upstream by result, one per tick; proxy mode only", &["upstream", "result"], NO_PROXY, read::upstream_requests),

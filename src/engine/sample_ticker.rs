@@ -104,6 +104,7 @@ async fn record(
 #[async_trait]
 impl Ticker for SampleTicker {
     fn apply_update(&mut self, message: &[u8], now: UnixSeconds) -> Result<(), String> {
+        let now = self.clock.expected(now, self.source.server_clock());
         self.gateway.apply_update(message, now)
     }
 
@@ -164,6 +165,7 @@ impl Ticker for SampleTicker {
             gateway: Some(self.gateway.status()),
             record_error,
             dropped: self.history.dropped(),
+            series: std::mem::take(&mut facts.series),
             cost: self.source.cost(),
             answers: None,
             clock_offset: self.clock.offset(),

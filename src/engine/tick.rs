@@ -11,7 +11,7 @@ use crate::analysis::SystemState;
 use crate::base::clock::UnixSeconds;
 use crate::engine::gateway_store::GatewayStatus;
 use crate::payload::{self, shapes::SystemPayload};
-use crate::platform::facts::{InputKind, Malformed};
+use crate::platform::facts::{InputKind, Malformed, SeriesFacts, SeriesId};
 use crate::problems::Problem;
 use crate::sources::proxy::UpstreamReplies;
 use crate::sources::{Cost, SourceError};
@@ -77,6 +77,8 @@ pub struct Tick {
     pub record_error: Option<SourceError>,
     /// Samples dropped so far because a series reached its limit.
     pub dropped: u64,
+    /// What the tick found out about series, besides their entries.
+    pub series: BTreeMap<SeriesId, SeriesFacts>,
     /// What the tick cost the source.
     pub cost: Cost,
     /// What upstreams replied, in proxy mode.

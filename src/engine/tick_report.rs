@@ -50,6 +50,7 @@ impl TickReporter {
         self.telemetry.count_malformed(&tick.malformed, &tick.malformed_unlisted);
         self.telemetry.set_dropped(tick.dropped);
         self.telemetry.set_clock_offset(tick.clock_offset);
+        self.telemetry.report_series(&tick.series);
         self.telemetry.set_source_cost(tick.cost.round_trips, tick.cost.commands);
         if let Some(gateway) = tick.gateway {
             self.telemetry.set_gateway_config(gateway.origin.as_str(), gateway.changed_at);

@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 
 use super::Window;
 use super::buckets::{Buckets, bucket_of};
+use super::losses::Losses;
 use crate::base::clock::UnixSeconds;
 use crate::base::number;
 use crate::platform::facts::Point;
@@ -41,6 +42,7 @@ pub(super) struct LatencySamples {
     stale: bool,
     stats: [LatencyStats; WINDOWS],
     dropped: u64,
+    losses: Losses,
     now: UnixSeconds,
 }
 
@@ -55,6 +57,7 @@ impl LatencySamples {
             stale: false,
             stats: [LatencyStats::default(); WINDOWS],
             dropped: 0,
+            losses: Losses::default(),
             now: f64::NEG_INFINITY,
         }
     }
@@ -63,6 +66,7 @@ impl LatencySamples {
     pub(super) fn clear(&mut self) {
         self.samples.clear();
         (self.starts, self.end, self.stale) = ([0; WINDOWS], 0, true);
+        self.losses = Losses::default();
     }
 
     /// Adds samples in any order; each must be new, but two may be equal. They count from the next [`Self::advance`].
@@ -179,7 +183,11 @@ impl LatencySamples {
     fn forget(&mut self, starts: [usize; WINDOWS]) {
         let [.., expired] = starts;
         let excess = self.samples.len().saturating_sub(self.max_samples).max(expired);
-        self.dropped += number::count_u64(excess - expired);
+        let dropped = number::count_u64(excess - expired);
+        self.dropped += dropped;
+        let newest = excess.checked_sub(1).and_then(|last| self.samples.get(last));
+        newest.into_iter().for_each(|newest| self.losses.add(newest.at, dropped));
+        self.losses.expire(self.now);
         (0..WINDOWS).for_each(|window| self.leave(window, excess.min(self.end)));
         self.samples.drain(..excess);
         self.starts = self.starts.map(|start| start.saturating_sub(excess));
@@ -202,6 +210,15 @@ impl LatencySamples {
             .find(|(kept, _)| **kept == window)
             .map(|(_, stats)| stats)
             .unwrap_or_default()
+    }
+
+    /// The share of a window's samples that was not lost.
+    pub(super) fn fill(&self, window: Window) -> f64 {
+        self.losses.kept_ratio(number::count_u64(self.stats(window).count), window, self.now)
+    }
+
+    pub(super) const fn losses(&mut self) -> &mut Losses {
+        &mut self.losses
     }
 
     pub(super) const fn dropped(&self) -> u64 {

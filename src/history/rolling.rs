@@ -22,6 +22,9 @@ pub struct RollingStats {
 /// Most points of a series: several replicas at the shortest interval stay far below.
 pub const MOST_POINTS: usize = 100_000;
 
+/// Points whose distances tell the usual one.
+const NEWEST: usize = 100;
+
 /// Points, oldest first. There are a few hundred, so windows are summed each time: running sums would drift.
 #[derive(Debug, Default)]
 pub(super) struct RollingPoints {
@@ -74,6 +77,25 @@ impl RollingPoints {
             max_fifteen_minutes: self.max(now, Window::FifteenMinutes),
             max: self.max(now, Window::OneHour),
         }
+    }
+
+    /// The share of a window that points cover: each covers the time since the one before it, at most twice the usual.
+    pub(super) fn fill(&self, window: Window, now: UnixSeconds) -> f64 {
+        let (start, most) = (now - window.seconds(), 2.0 * self.usual_gap());
+        let end = self.points.partition_point(|point| point.at <= now);
+        let first = self.points.partition_point(|point| point.at <= start).saturating_sub(1).min(end);
+        let times = self.points.range(first..end).map(|point| point.at);
+        let ends = times.clone().skip(1).chain([now]);
+        let covered: f64 = times.zip(ends).map(|(from, to)| (to - from.max(start)).clamp(0.0, most)).sum();
+        (covered / window.seconds()).min(1.0)
+    }
+
+    /// A long gap between two of the newest points, as is usual between several replicas; 0 before there are two.
+    fn usual_gap(&self) -> f64 {
+        let newest = self.points.range(self.points.len().saturating_sub(NEWEST)..).map(|point| point.at);
+        let mut gaps: Vec<f64> = newest.clone().zip(newest.skip(1)).map(|(from, to)| to - from).collect();
+        let rank = gaps.len() * 8 / 10;
+        if gaps.is_empty() { 0.0 } else { *gaps.select_nth_unstable_by(rank, f64::total_cmp).1 }
     }
 
     fn max(&self, now: UnixSeconds, window: Window) -> Option<f64> {
@@ -139,6 +161,32 @@ mod tests {
         assert_eq!((series.points.len(), series.stats(3601.0).max), (2, Some(4.0)));
         series.trim(3601.0);
         assert_eq!((series.points.len(), series.dropped()), (1, 0));
+    }
+
+    #[test]
+    fn a_window_is_as_full_as_its_points_reach() {
+        let every = |seconds: f64, from: f64, to: f64| {
+            let times = (0..).map(move |n| from + f64::from(n) * seconds).take_while(move |at| *at <= to);
+            times.map(|at| (at, 1.0)).collect::<Vec<_>>()
+        };
+        let fill = |points: &[(f64, f64)], window, now| (series(points).fill(window, now) * 1000.0).round() / 1000.0;
+        let hour = Window::OneHour;
+        for (points, window, now, expected) in [
+            (vec![], hour, 5000.0, 0.0),
+            (vec![(5000.0, 1.0)], hour, 5000.0, 0.0),
+            (every(5.0, 4940.0, 5000.0), hour, 5000.0, 0.017),
+            (every(5.0, 4940.0, 5000.0), Window::OneMinute, 5000.0, 1.0),
+            (every(5.0, 1000.0, 5000.0), hour, 5000.0, 1.0),
+            (every(60.0, 1000.0, 5020.0), Window::OneMinute, 5020.0, 1.0),
+            // Two replicas, one second apart.
+            ([every(5.0, 1000.0, 5000.0), every(5.0, 1001.0, 5001.0)].concat(), hour, 5001.0, 1.0),
+            // Half an hour was not recorded.
+            ([every(5.0, 1000.0, 2000.0), every(5.0, 3800.0, 5000.0)].concat(), hour, 5000.0, 0.503),
+            // Nothing since ten minutes.
+            (every(5.0, 1000.0, 4400.0), Window::FifteenMinutes, 5000.0, 0.344),
+        ] {
+            assert_eq!(fill(&points, window, now), expected, "{window:?} at {now}: {} points", points.len());
+        }
     }
 
     #[test]

@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::Window;
+use super::losses::Losses;
 use crate::base::clock::UnixSeconds;
 use crate::base::number;
 use crate::platform::facts::{ThrottlingDetail, ThrottlingEvent};
@@ -48,11 +50,20 @@ pub struct Throttling {
     /// New texts since the last sweep.
     added: usize,
     dropped: u64,
+    losses: Losses,
 }
 
 impl Throttling {
     pub(super) fn new(most: usize) -> Self {
-        Self { most, events: VecDeque::new(), shown: VecDeque::new(), texts: HashSet::new(), added: 0, dropped: 0 }
+        Self {
+            most,
+            events: VecDeque::new(),
+            shown: VecDeque::new(),
+            texts: HashSet::new(),
+            added: 0,
+            dropped: 0,
+            losses: Losses::default(),
+        }
     }
 
     /// Every event, oldest first.
@@ -66,6 +77,17 @@ impl Throttling {
         self.shown.iter().rev().skip_while(move |(at, _)| *at > end)
     }
 
+    /// The share of a window's events that was not lost.
+    pub(super) fn fill(&self, window: Window, now: UnixSeconds) -> f64 {
+        let before = |end: UnixSeconds| self.events.partition_point(|event| event.at < end);
+        let kept = self.events.partition_point(|event| event.at <= now).saturating_sub(before(now - window.seconds()));
+        self.losses.kept_ratio(number::count_u64(kept), window, now)
+    }
+
+    pub(super) const fn losses(&mut self) -> &mut Losses {
+        &mut self.losses
+    }
+
     pub(super) const fn dropped(&self) -> u64 {
         self.dropped
     }
@@ -75,6 +97,7 @@ impl Throttling {
         self.events.clear();
         self.shown.clear();
         self.texts.clear();
+        self.losses = Losses::default();
     }
 
     /// Adds events, drops what no period reaches, and the oldest beyond the limit.
@@ -82,7 +105,11 @@ impl Throttling {
         events.into_iter().for_each(|event| self.add(event));
         let expired = self.events.partition_point(|event| event.at < now - KEPT_SECONDS);
         let excess = self.events.len().saturating_sub(self.most).max(expired);
-        self.dropped += number::count_u64(excess - expired);
+        let dropped = number::count_u64(excess - expired);
+        self.dropped += dropped;
+        let newest = excess.checked_sub(1).and_then(|last| self.events.get(last)).map(|event| event.at);
+        newest.into_iter().for_each(|at| self.losses.add(at, dropped));
+        self.losses.expire(now);
         self.events.drain(..excess);
         self.sweep();
     }

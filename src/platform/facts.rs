@@ -18,7 +18,7 @@ use crate::platform::gateway::SavedGatewayConfig;
 
 pub use super::scope::Scope;
 pub use circuit::{Circuit, CircuitFacts, CircuitState};
-pub use input::{InputKind, Malformed, Unreadable};
+pub use input::{DATED_AHEAD, InputKind, Malformed, OUTSIDE, Unreadable};
 pub use process::{Component, Departed, HealthWord, Heartbeat, Pool, PoolUse, Pools};
 pub use queue::{PerRole, QueueAnalytics, QueueDepth, Role};
 pub use series::{LatencySeries, Point, RollingSeries, SeriesFacts, SeriesId};

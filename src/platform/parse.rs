@@ -31,6 +31,7 @@ pub const CONDENSED: &str = "\0condensed ";
 
 /// The largest count that is exact as a float: 2^53.
 const LARGEST_COUNT: i64 = 1 << 53;
+const LARGEST: f64 = 9_007_199_254_740_992.0;
 
 /// Longest member of a series, time and value, and longest name in a throttling event.
 const LONGEST_NAME: usize = 256;
@@ -58,19 +59,19 @@ pub fn sse_sample(bytes: &[u8], worker: &WorkerId) -> Result<SseSample, ParseErr
 /// The platform's statistics of a role's queue.
 ///
 /// # Errors
-/// Not a JSON object, or a known field of the wrong type.
+/// Not a JSON object, or a known field of the wrong type or outside what it can be.
 pub fn queue_analytics(bytes: &[u8]) -> Result<QueueAnalytics, ParseError> {
     let object = object(bytes)?;
     Ok(QueueAnalytics {
-        avg_wait_seconds: number(&object, "avg_wait_time")?.unwrap_or(0.0),
-        throughput_last_hour: integer(&object, "throughput_last_hour")?.unwrap_or(0),
+        avg_wait_seconds: amount(&object, "avg_wait_time")?.unwrap_or(0.0),
+        throughput_last_hour: whole_amount(&object, "throughput_last_hour")?.unwrap_or(0),
     })
 }
 
 /// A member of a latency or rolling series, `"{time}:{value}"`; the score is the time that counts.
 ///
 /// # Errors
-/// Too long, no `:`, or a value that is not a finite number.
+/// Too long, no `:`, or a value that is not a finite number, or none that can be measured.
 pub fn series_member(member: &[u8], score: UnixSeconds) -> Result<Point, ParseError> {
     if member.len() > LONGEST_NAME {
         return Err(ParseError::TooLong(LONGEST_NAME));
@@ -81,16 +82,46 @@ pub fn series_member(member: &[u8], score: UnixSeconds) -> Result<Point, ParseEr
     if !value.is_finite() || !score.is_finite() {
         return Err(ParseError::NotFinite);
     }
+    if !is_possible(value) {
+        return Err(ParseError::Outside);
+    }
     Ok(Point { at: score, value })
 }
 
-/// A counter kept as text.
+/// A counter kept as text, which may lag below 0.
 ///
 /// # Errors
-/// Not a whole number.
+/// Not a whole number, or beyond 2^53.
 pub fn counter(bytes: &[u8]) -> Result<i64, ParseError> {
     let text = std::str::from_utf8(bytes).map_err(|_| ParseError::NotUtf8)?;
-    text.trim().parse().map_err(|_| ParseError::BadText { expected: "a whole number" })
+    let count: i128 = text.trim().parse().map_err(|_| ParseError::BadText { expected: "a whole number" })?;
+    let count = i64::try_from(count).map_err(|_| ParseError::Outside)?;
+    if (-LARGEST_COUNT..=LARGEST_COUNT).contains(&count) { Ok(count) } else { Err(ParseError::Outside) }
+}
+
+/// A count kept as text.
+///
+/// # Errors
+/// Not a whole number, below 0, or beyond 2^53.
+pub fn count(bytes: &[u8]) -> Result<i64, ParseError> {
+    counter(bytes).and_then(|count| if count < 0 { Err(ParseError::Outside) } else { Ok(count) })
+}
+
+/// Whether something can be measured to be that much.
+fn is_possible(value: f64) -> bool {
+    (0.0..=LARGEST).contains(&value)
+}
+
+/// A number of something that is not less than nothing; null and missing are `None`.
+fn amount(object: &Map<String, Value>, field: &'static str) -> Result<Option<f64>, ParseError> {
+    let number = number(object, field)?;
+    if number.is_none_or(is_possible) { Ok(number) } else { Err(ParseError::Impossible(field)) }
+}
+
+/// A whole number of something.
+fn whole_amount(object: &Map<String, Value>, field: &'static str) -> Result<Option<i64>, ParseError> {
+    amount(object, field)?;
+    integer(object, field)
 }
 
 /// The text of a value that must be UTF-8.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Telemetry, locked};
 use crate::base::clock::UnixSeconds;
-use crate::platform::facts::{InputKind, Malformed};
+use crate::platform::facts::{InputKind, Malformed, SeriesFacts, SeriesId};
 use crate::problems::ProblemCode;
 use crate::problems::code::code;
 
@@ -21,11 +21,35 @@ pub struct SourceCounts {
     pub postgres_errors: Option<u64>,
     /// This machine's clock minus the source's, seconds.
     pub clock_offset_seconds: Option<f64>,
+    /// Those that workers write.
+    pub series: BTreeMap<SeriesId, SeriesCounts>,
     /// Skipped inputs by kind; kinds that never occurred are missing.
     pub malformed: BTreeMap<InputKind, u64>,
 }
 
+/// The times of a series' samples.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SeriesCounts {
+    /// How far reading is behind, as of the last tick; `None` if the series could not be read.
+    pub lag_seconds: Option<f64>,
+    /// Samples that wait until their time comes, as of the last tick.
+    pub ahead: u64,
+    /// Samples that came too late, since the start.
+    pub late: u64,
+}
+
 impl Telemetry {
+    /// What a tick found out about the series.
+    pub fn report_series(&self, found: &BTreeMap<SeriesId, SeriesFacts>) {
+        let known = &mut locked(&self.sources).series;
+        known.values_mut().for_each(|counts| (counts.lag_seconds, counts.ahead) = (None, 0));
+        for (series, facts) in found.iter().filter(|(_, facts)| facts.lag_seconds.is_some()) {
+            let counts = known.entry(*series).or_default();
+            (counts.lag_seconds, counts.ahead) = (facts.lag_seconds, facts.ahead);
+            counts.late += facts.late;
+        }
+    }
+
     /// The source could not be read or returned an error.
     pub fn source_error(&self) {
         locked(&self.sources).errors += 1;
@@ -77,6 +101,19 @@ mod tests {
         telemetry.count_malformed(&listed, &BTreeMap::from([(InputKind::Index, 4)]));
         let counts = telemetry.own_state(Observed::default()).sources.malformed;
         assert_eq!(counts, BTreeMap::from([(InputKind::Circuit, 2), (InputKind::Index, 5)]));
+    }
+
+    #[test]
+    fn late_samples_add_up_and_the_rest_is_of_the_last_tick() {
+        let telemetry = Telemetry::default();
+        let facts = SeriesFacts { ahead: 3, late: 2, lag_seconds: Some(0.5), ..SeriesFacts::default() };
+        let found = BTreeMap::from([(SeriesId::Throttling, facts)]);
+        telemetry.report_series(&found);
+        telemetry.report_series(&found);
+        let counts = || telemetry.own_state(Observed::default()).sources.series[&SeriesId::Throttling];
+        assert_eq!((counts().lag_seconds, counts().ahead, counts().late), (Some(0.5), 3, 4));
+        telemetry.report_series(&BTreeMap::new());
+        assert_eq!((counts().lag_seconds, counts().ahead, counts().late), (None, 0, 4));
     }
 
     #[test]

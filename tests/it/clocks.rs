@@ -1,5 +1,8 @@
 //! Clocks that differ: ticks go by Redis' clock, whatever this machine's shows, and what differs is reported.
 
+use std::time::Duration;
+
+use kdcube_metrics::analysis::state::{Decision, Quality};
 use kdcube_metrics::base::clock::{Clock, SystemClock};
 use kdcube_metrics::engine::gateway_store::GatewayStore;
 use kdcube_metrics::engine::sample_ticker::SampleTicker;
@@ -63,6 +66,44 @@ async fn ages_and_points_go_by_redis_clock_whatever_this_servers_shows() {
         assert!(codes(&tick).contains(&"clock_skew_server"), "{off}: {:?}", codes(&tick));
         assert_eq!(times(&server), [tick.at]);
     }
+}
+
+#[tokio::test]
+async fn a_configuration_that_is_published_changed_when_redis_says_so() {
+    let server = RedisServer::start();
+    deployment(&server);
+    let mut ticker = ticker(&server.url());
+    ticker.tick(now() + 1e6, RecordMode::No).await.unwrap();
+    let update = r#"{"tenant": "acme", "project": "chat", "ts": 1.0, "config": {"tenant": "acme", "project": "chat", "service_capacity": {"processes_per_instance": 7}}}"#;
+    ticker.apply_update(update.as_bytes(), now() + 1e6).unwrap();
+    let tick = ticker.tick(now() + 1e6, RecordMode::No).await.unwrap();
+    let changed_at = tick.gateway.unwrap().changed_at.unwrap();
+    assert!((changed_at - now()).abs() < 5.0, "{}", changed_at - now());
+}
+
+#[tokio::test]
+async fn a_worker_whose_clock_is_behind_is_named_and_no_hint_scales_on_its_staleness() {
+    let server = RedisServer::start();
+    deployment(&server);
+    let mut ticker = ticker(&server.url());
+    let mut offsets = Vec::new();
+    for second in 0..2 {
+        beat_at(&server, "proc-2", "proc", 52, now() - 60.0);
+        beat_at(&server, "proc-3", "proc", 53, now() + 20.0);
+        let tick = ticker.tick(now(), RecordMode::No).await.unwrap();
+        offsets.push(tick.state.writer_offsets.clone());
+        let problems = tick.state.problems.iter().filter(|problem| problem.code.as_str() == "clock_skew_writer");
+        assert_eq!(problems.map(|problem| problem.subject.as_str()).collect::<Vec<_>>(), ["proc-2", "proc-3"]);
+        assert_eq!(tick.state.quality == Quality::Partial, second == 1, "{second}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let of = |look: usize, instance: &str| offsets[look][instance].round();
+    assert_eq!((of(0, "proc-2"), of(0, "proc-3")), (-30.0, 20.0), "known from the life of the key alone");
+    assert_eq!((of(1, "proc-2"), of(1, "proc-3")), (-60.0, 20.0), "seen between two ticks");
+    assert_eq!(
+        ticker.tick(now(), RecordMode::No).await.unwrap().state.decision(Component::Proc).get(),
+        Some(Decision::Hold)
+    );
 }
 
 #[tokio::test]

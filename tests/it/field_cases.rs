@@ -87,6 +87,6 @@ fn check(path: &Path, server: &RedisServer) -> Vec<String> {
 fn every_case_of_the_field_is_told_as_it_is() {
     let server = RedisServer::start();
     let cases = cases::files("tests/field/cases");
-    assert_eq!(cases.len(), 13);
+    assert_eq!(cases.len(), 14);
     cases::assert_each(cases, |path| check(path, &server));
 }

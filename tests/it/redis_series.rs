@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use kdcube_metrics::platform::facts::{Facts, InputKind, LatencySeries, Point, RollingSeries};
+use kdcube_metrics::platform::facts::{Facts, InputKind, LatencySeries, Point, RollingSeries, SeriesId};
 use kdcube_metrics::sources::redis::RedisSource;
 use kdcube_metrics::sources::{SaveState, Source};
 
@@ -59,14 +59,123 @@ async fn each_entry_is_returned_once_even_if_it_is_late() {
     add(NOW + 1.0, 4.0);
     add(NOW - 11.0, 5.0);
     add(NOW - 200.0, 6.0);
-    add(NOW + 100.0, 7.0);
-    add(NOW + 500.0, 9.0);
+    add(NOW + 6.5, 7.0);
+    add(NOW + 100.0, 9.0);
     assert_eq!(values(&source.collect(NOW + 5.0).await.unwrap()), [5.0, 4.0, 7.0]);
     add(NOW + 6.0, 8.0);
     assert_eq!(values(&source.collect(NOW + 10.0).await.unwrap()), [6.0, 8.0]);
     assert!(values(&source.collect(NOW + 15.0).await.unwrap()).is_empty());
-    // What lies far ahead waits for its time.
+    // What lies ahead waits for its time.
     assert_eq!(values(&source.collect(NOW + 250.0).await.unwrap()), [9.0]);
+}
+
+#[tokio::test]
+async fn samples_ahead_wait_are_counted_and_hide_nothing() {
+    let server = RedisServer::start();
+    add_all(&server, &exec_key(), (0..200_000).map(|index| NOW + 10.0 + f64::from(index) * 1e-3));
+    add_all(&server, &exec_key(), std::iter::once(NOW - 1.0));
+    let mut source = source(&server.url());
+    let mut ahead = Vec::new();
+    for tick in 0..4 {
+        let now = NOW + f64::from(tick);
+        add_all(&server, &exec_key(), std::iter::once(now - 0.5));
+        let facts = source.collect(now).await.unwrap();
+        assert_eq!(values(&facts).len(), if tick == 0 { 2 } else { 1 }, "those of now, each once");
+        ahead.push(facts.series[&SeriesId::Latency(EXEC)].ahead);
+    }
+    assert_eq!(ahead, [200_000; 4]);
+    let facts = source.collect(NOW + 50.0).await.unwrap();
+    let left = 200_000 - values(&facts).len() as u64;
+    assert!((155_000..161_000).contains(&left) && facts.series[&SeriesId::Latency(EXEC)].ahead == left, "{left}");
+}
+
+#[tokio::test]
+async fn a_burst_is_read_within_the_tick() {
+    let server = RedisServer::start();
+    add_all(&server, &exec_key(), std::iter::once(NOW - 1.0));
+    let mut source = source(&server.url());
+    source.collect(NOW).await.unwrap();
+    add_all(&server, &exec_key(), (0..120_000).map(|index| NOW + f64::from(index) * 3e-5));
+    let facts = source.collect(NOW + 5.0).await.unwrap();
+    assert_eq!(values(&facts).len(), 120_000);
+    assert_eq!(facts.series[&SeriesId::Latency(EXEC)].lag_seconds, Some(0.0));
+    source.collect(NOW + 6.0).await.unwrap();
+    assert!(source.cost().round_trips <= 2, "none more without a burst");
+}
+
+#[tokio::test]
+async fn what_redis_no_longer_holds_starts_over() {
+    let server = RedisServer::start();
+    let events = format!("{P}:throttling:events");
+    let add = || {
+        add_all(&server, &exec_key(), (0..3_000).map(|index| NOW - 3000.0 + f64::from(index)));
+        add_all(&server, &events, (0..100).map(|index| NOW - 3000.0 + f64::from(index)));
+    };
+    add();
+    let mut source = source(&server.url());
+    let mut tick = NOW;
+    let mut counts = async || {
+        tick += 1.0;
+        let facts = source.collect(tick).await.unwrap();
+        let restarted = [SeriesId::Latency(EXEC), SeriesId::Throttling].map(|series| facts.series[&series].restarted);
+        (values(&facts).len(), facts.throttling_events.len(), restarted)
+    };
+    assert_eq!(counts().await, (3_000, 100, [false; 2]));
+    assert_eq!(counts().await, (0, 0, [false; 2]));
+    run(&server, &[&["FLUSHALL"]]);
+    add_all(&server, &exec_key(), std::iter::once(NOW + 1.5));
+    assert_eq!(counts().await, (1, 0, [true; 2]), "what came after it is read at once");
+    assert_eq!(counts().await, (0, 0, [false; 2]));
+    // The series filled again, of which a part is then removed.
+    add();
+    let mut returned = 0;
+    for _ in 0..3 {
+        returned += counts().await.0;
+    }
+    assert!(returned < 3_000, "beyond the horizon they are late");
+    run(&server, &[&["DEL", &events]]);
+    assert_eq!(counts().await.2, [false, true]);
+}
+
+#[tokio::test]
+async fn members_removed_from_the_middle_make_the_rest_come_again() {
+    let server = RedisServer::start();
+    add_all(&server, &exec_key(), (0..3_000).map(|index| NOW - 3000.0 + f64::from(index)));
+    let mut source = source(&server.url());
+    source.collect(NOW).await.unwrap();
+    // Trimming by the writers is nothing new.
+    run(&server, &[&["ZREMRANGEBYSCORE", &exec_key(), "-inf", &(NOW - 2950.0).to_string()]]);
+    assert!(!source.collect(NOW + 400.0).await.unwrap().series[&SeriesId::Latency(EXEC)].restarted);
+    run(&server, &[&["ZREMRANGEBYSCORE", &exec_key(), &(NOW - 2000.0).to_string(), &(NOW - 1900.5).to_string()]]);
+    let facts = source.collect(NOW + 401.0).await.unwrap();
+    assert!(facts.series[&SeriesId::Latency(EXEC)].restarted);
+    assert_eq!(values(&facts).len(), 2_849, "from 2949 s before on, without 100 of them");
+}
+
+#[tokio::test]
+async fn samples_that_come_more_than_300_s_late_are_counted_once() {
+    let server = RedisServer::start();
+    add_all(&server, &exec_key(), std::iter::once(NOW - 1.0));
+    let mut source = source(&server.url());
+    let mut late = async |second: f64| {
+        let facts = source.collect(NOW + second).await.unwrap();
+        (facts.series[&SeriesId::Latency(EXEC)].late, values(&facts).len())
+    };
+    assert_eq!(late(0.0).await, (0, 1));
+    add_all(&server, &exec_key(), [NOW - 400.0, NOW - 2000.0, NOW - 200.0].into_iter());
+    assert_eq!(late(1.0).await, (0, 0), "noticed");
+    assert_eq!(late(2.0).await, (2, 1), "one can still be read");
+    for second in 3..6 {
+        assert_eq!(late(f64::from(second)).await, (0, 0));
+    }
+    add_all(&server, &exec_key(), std::iter::once(NOW - 500.0));
+    late(6.0).await;
+    assert_eq!(late(7.0).await, (1, 0));
+    // The late ones expire one by one: that is not a series that was emptied.
+    for second in [1700.0, 2900.0, 3300.0] {
+        add_all(&server, &exec_key(), std::iter::once(NOW + second - 1.0));
+        assert_eq!(late(second).await, (0, 1), "{second}");
+    }
 }
 
 #[tokio::test]
@@ -150,6 +259,29 @@ async fn only_the_newest_events_keep_their_shown_part() {
     let signals = source(&server.url()).collect(NOW).await.unwrap();
     let shown = |index: usize| signals.throttling_events[index].detail.as_ref().unwrap().shown.is_some();
     assert_eq!((shown(0), shown(1_299), shown(1_300), shown(1_499)), (false, false, true, true));
+}
+
+#[tokio::test]
+async fn points_that_were_written_and_are_gone_start_over_and_refused_ones_do_not() {
+    let server = RedisServer::start();
+    run(&server, &[&["ACL", "SETUSER", "reader", "on", "nopass", "%R~*", "&*", "+@all"]]);
+    let series = RollingSeries::QueueDepth;
+    for (user, expected) in [("default", true), ("reader", false)] {
+        let mut source = source(&server.url().replace("redis://", &format!("redis://{user}:x@")));
+        for second in 0..5 {
+            let now = NOW + f64::from(second);
+            let facts = source.collect(now).await.unwrap();
+            assert!(!facts.series.contains_key(&SeriesId::Rolling(series)), "{user}");
+            assert_eq!(source.record(now, &[(series, 3.0)], SaveState::No).await.is_ok(), expected);
+        }
+        run(&server, &[&["FLUSHALL"]]);
+        let facts = source.collect(NOW + 5.0).await.unwrap();
+        assert_eq!(
+            facts.series.get(&SeriesId::Rolling(series)).is_some_and(|facts| facts.restarted),
+            expected,
+            "{user}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -1,9 +1,10 @@
 //! The Redis source against real servers: what it reads, what that costs, and how it fails and recovers.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use kdcube_metrics::platform::facts::{
-    Circuit, CircuitState, Facts, InputKind, LatencySeries, Role, RollingSeries, Scope, Unreadable,
+    Circuit, CircuitState, Facts, InputKind, LatencySeries, Malformed, Role, RollingSeries, Scope, Unreadable,
 };
 use kdcube_metrics::sources::redis::RedisSource;
 use kdcube_metrics::sources::redis::config::RedisConfig;
@@ -108,6 +109,52 @@ async fn a_key_of_the_wrong_type_affects_nothing_else() {
 }
 
 #[tokio::test]
+async fn a_process_that_stopped_is_remembered_though_the_platform_trims_its_index() {
+    let server = RedisServer::start();
+    beat(&server, "proc-1", "proc", 51);
+    beat(&server, "proc-2", "proc", 52);
+    let mut source = source(&server.url());
+    assert!(source.collect(NOW).await.unwrap().departed.is_empty());
+    let key = format!("{P}:heartbeat:process:proc-1:chat:proc:51");
+    run(&server, &[&["DEL", &key], &["ZREM", &format!("{P}:system:capacity:process-index:chat:proc"), &key]]);
+    for (second, expected) in [(5.0, 1), (60.0, 1), (89.5, 0)] {
+        let facts = source.collect(NOW + second).await.unwrap();
+        let departed: Vec<_> = facts.departed.iter().map(|gone| (gone.process_id, gone.last_seen)).collect();
+        assert_eq!(departed, vec![(Some(51), NOW - 1.0); expected], "{second}");
+    }
+}
+
+#[tokio::test]
+async fn numbers_that_nothing_can_be_are_named_and_count_nothing() {
+    let server = RedisServer::start();
+    beat(&server, "proc-1", "proc", 51);
+    let negative = format!("{P}:heartbeat:process:proc-1:chat:proc:51");
+    let beat = r#"{"instance_id": "proc-1", "service_type": "chat", "service_name": "proc", "process_id": 51, "current_load": -7, "max_capacity": 5, "last_heartbeat": 1}"#;
+    let series = format!("{P}:metrics:task_exec_ms:proc");
+    let at = (NOW - 1.0).to_string();
+    run(
+        &server,
+        &[
+            &["SET", &negative, beat],
+            &["SET", &format!("{P}:chat:conversation:mailbox:count:paid"), "1000000000000000000000000000000"],
+            &["SET", &format!("{P}:chat:prompt:queue:analytics:paid"), r#"{"avg_wait_time": -3}"#],
+            &["HSET", &format!("{P}:throttling:requests:hourly"), "2026-01-01_00", "-5"],
+            &["ZADD", &series, &at, "a:-1.0", &at, "b:1e17", &at, "c:5.0"],
+        ],
+    );
+    let facts = source(&server.url()).collect(NOW).await.unwrap();
+    assert!(facts.malformed.iter().all(Malformed::is_impossible), "{:#?}", facts.malformed);
+    let keys: BTreeSet<&str> = facts.malformed.iter().map(|malformed| malformed.key.as_str()).collect();
+    assert_eq!((facts.malformed.len(), keys.len()), (6, 5), "{keys:?}");
+    assert!(facts.malformed.iter().any(|found| found.key == negative && found.problem.contains("current_load")));
+    assert_eq!((facts.heartbeats.len(), facts.queues.get(Role::Paid)), (0, &None));
+    assert_eq!(facts.latency[&LatencySeries::TaskExec].len(), 1);
+    for unknown in [Unreadable::HourlyRequests, Unreadable::MalformedAnalytics(Role::Paid)] {
+        assert!(facts.unreadable.contains(&unknown), "{unknown:?}");
+    }
+}
+
+#[tokio::test]
 async fn malformed_values_are_reported_by_key_and_not_quoted() {
     let server = RedisServer::start();
     beat(&server, "ingress-1", "rest", 41);
@@ -138,6 +185,7 @@ async fn malformed_values_are_reported_by_key_and_not_quoted() {
         assert!(kinds.contains(&kind), "{kind:?} is not in {kinds:?}");
     }
     assert!(!format!("{:?}", signals.malformed).contains("secret"));
+    assert!(signals.unreadable.contains(&Unreadable::HourlyRequests), "a part is not the whole");
     assert_eq!((signals.process_keys_found, signals.heartbeats.len()), (2, 1));
 }
 

@@ -38,6 +38,11 @@ fn finite() -> impl Strategy<Value = f64> {
     prop_oneof![Just(0.0), 0.0..1e6, 1e-9..1e-3, 1e15..1e18]
 }
 
+/// What can be measured.
+fn amount() -> impl Strategy<Value = f64> {
+    prop_oneof![Just(0.0), 0.0..1e6, 1e-9..1e-3, 1e14..9e15]
+}
+
 fn recent(seconds: f64) -> impl Strategy<Value = f64> {
     (0.0..seconds).prop_map(|ago| NOW - ago)
 }
@@ -129,7 +134,7 @@ fn depth() -> impl Strategy<Value = Option<QueueDepth>> {
 }
 
 fn analytics() -> impl Strategy<Value = Option<QueueAnalytics>> {
-    let analytics = (finite(), 0..1_000_000_i64);
+    let analytics = (amount(), 0..1_000_000_i64);
     option::of(
         analytics.prop_map(|(avg_wait_seconds, throughput_last_hour)| QueueAnalytics {
             avg_wait_seconds,
@@ -140,7 +145,7 @@ fn analytics() -> impl Strategy<Value = Option<QueueAnalytics>> {
 
 /// Points in order, none at the same time as another.
 fn points() -> impl Strategy<Value = Vec<Point>> {
-    btree_map(0..3_500_000_u32, finite(), 0..60).prop_map(|points| {
+    btree_map(0..3_500_000_u32, amount(), 0..60).prop_map(|points| {
         let point = |(ago, value): (&u32, &f64)| Point { at: NOW - f64::from(*ago) / 1000.0, value: *value };
         points.iter().rev().map(point).collect()
     })
@@ -229,6 +234,7 @@ fn without_empty(mut signals: Facts) -> Facts {
     signals.latency.retain(|_, points| !points.is_empty());
     signals.rolling.retain(|_, points| !points.is_empty());
     signals.circuits.retain(|_, facts| *facts != CircuitFacts::default());
+    signals.series.clear();
     signals.malformed.retain(|malformed| malformed.kind != InputKind::ThrottlingEvent);
     signals
 }

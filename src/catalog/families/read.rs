@@ -6,6 +6,9 @@ use crate::catalog::Rows;
 use crate::history::Window;
 use crate::platform::facts::{CircuitState, Component, LatencySeries, Pool, Role, RollingSeries};
 
+/// Most instances that have a series of their own: a whole fleet may be off.
+const MOST_WRITERS: usize = 100;
+
 /// 1 for the variant that holds and 0 for the others, after the labels before it.
 fn one_of<T: Copy + PartialEq>(
     before: &str,
@@ -45,13 +48,8 @@ pub(super) fn exec(state: &SystemState, rows: &mut Rows<'_>) {
 
 pub(super) fn latency_samples(state: &SystemState, rows: &mut Rows<'_>) {
     for (series, windows) in &state.latency {
-        let name = match series {
-            LatencySeries::IngressRest => "ingress_rest",
-            LatencySeries::QueueWait => "proc_queue_wait",
-            LatencySeries::TaskExec => "proc_exec",
-        };
         for (window, ms) in windows.iter() {
-            rows.push(&[name, window.as_str()], &ms.count);
+            rows.push(&[series.as_str(), window.as_str()], &ms.count);
         }
     }
 }
@@ -171,6 +169,18 @@ pub(super) fn sse_unknown_workers(state: &SystemState, rows: &mut Rows<'_>) {
 
 pub(super) fn capacity(state: &SystemState, rows: &mut Rows<'_>) {
     rows.push(&[], &state.capacity.total);
+}
+
+pub(super) fn writer_offsets(state: &SystemState, rows: &mut Rows<'_>) {
+    for (instance, offset) in state.writer_offsets.iter().take(MOST_WRITERS) {
+        rows.push(&[instance], *offset);
+    }
+}
+
+pub(super) fn window_fill(state: &SystemState, rows: &mut Rows<'_>) {
+    for ((series, window), fill) in &state.window_fill {
+        rows.push(&[&series.to_string(), window.as_str()], *fill);
+    }
 }
 
 pub(super) fn load(state: &SystemState, rows: &mut Rows<'_>) {

@@ -7,6 +7,7 @@ use crate::telemetry::client_events::ClientEventOutcome;
 use crate::telemetry::exports::SinkCounts;
 use crate::telemetry::histogram::Histogram;
 use crate::telemetry::http::CloseReason;
+use crate::telemetry::sources::SeriesCounts;
 
 /// 1 for yes, 0 for no.
 pub(super) fn flag(value: bool) -> f64 {
@@ -103,6 +104,12 @@ pub(super) fn each_sink(state: &OwnState, read: fn(&SinkCounts) -> Option<f64>, 
 pub(super) fn export_durations(state: &OwnState, rows: &mut Rows<'_>) {
     for (sink, counts) in &state.exports {
         histogram(&[sink], &counts.duration, rows);
+    }
+}
+
+pub(super) fn each_series(state: &OwnState, read: fn(&SeriesCounts) -> Option<f64>, rows: &mut Rows<'_>) {
+    for (series, counts) in &state.sources.series {
+        rows.push(&[&series.to_string()], read(counts));
     }
 }
 

@@ -88,9 +88,10 @@ fn recorded_payloads_give_the_metrics_of_redis_mode() {
 fn is_sent(sample: &Sample) -> bool {
     let has = |value: &str| sample.labels.iter().any(|(_, label)| label == value);
     let is_rolling = sample.labels.iter().any(|(name, _)| *name == "stat");
-    let is_own = ["proc_queue_tasks", "ingress_sse_unknown_workers"].contains(&sample.metric.key);
-    let is_short_maximum = is_rolling && has("max") && !has("1h");
-    !is_own && !is_short_maximum
+    // What a role's depth is made of, how many SSE counts are unknown, how full windows are, and whose clock is off.
+    const NOT_SENT: [&str; 4] =
+        ["proc_queue_tasks", "ingress_sse_unknown_workers", "window_filled_ratio", "writer_clock_offset_seconds"];
+    !(NOT_SENT.contains(&sample.metric.key) || is_rolling && has("max") && !has("1h"))
 }
 
 fn fleet_case() -> Value {

@@ -42,6 +42,11 @@ impl InputKind {
     }
 }
 
+/// How the problem of a number ends that is outside what it can be.
+pub const OUTSIDE: &str = "outside 0 to 2^53";
+/// How that of a time ends that is.
+pub const DATED_AHEAD: &str = "dated ahead of Redis' clock";
+
 /// One input that could not be read: it is skipped and counted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Malformed {
@@ -50,6 +55,14 @@ pub struct Malformed {
     pub key: String,
     /// What is wrong with it, without the value itself: that may be secret.
     pub problem: String,
+}
+
+impl Malformed {
+    /// Whether it can be parsed, and is a number or a time that it cannot be.
+    #[must_use]
+    pub fn is_impossible(&self) -> bool {
+        self.problem.ends_with(OUTSIDE) || self.problem.ends_with(DATED_AHEAD)
+    }
 }
 
 /// A fact that exists and cannot be read, such as a key of another type: what follows from it is unknown, not zero.

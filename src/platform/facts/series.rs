@@ -41,6 +41,16 @@ pub enum LatencySeries {
 
 impl LatencySeries {
     pub const ALL: [Self; 3] = [Self::IngressRest, Self::QueueWait, Self::TaskExec];
+
+    /// The word in labels.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::IngressRest => "ingress_rest",
+            Self::QueueWait => "proc_queue_wait",
+            Self::TaskExec => "proc_exec",
+        }
+    }
 }
 
 /// The series that this server writes: one point a tick. By its [`fmt::Display`] name in a recording.
@@ -84,6 +94,25 @@ pub enum SeriesId {
 pub struct SeriesFacts {
     /// The entries of this tick are all that the source holds: those of earlier ticks are gone, or come again.
     pub restarted: bool,
+    /// Entries dated ahead of the tick, which wait until their time comes.
+    pub ahead: u64,
+    /// Entries that came too late to be read, since the last tick.
+    pub late: u64,
+    /// Entries that were dropped because history cannot hold as many, and the time of the newest of them.
+    pub dropped: u64,
+    pub dropped_up_to: UnixSeconds,
+    /// How far reading is behind the tick, seconds; `None` for a series that no worker writes.
+    pub lag_seconds: Option<f64>,
+}
+
+impl fmt::Display for SeriesId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Latency(series) => f.write_str(series.as_str()),
+            Self::Rolling(series) => series.fmt(f),
+            Self::Throttling => f.write_str("throttling"),
+        }
+    }
 }
 
 impl fmt::Display for RollingSeries {

@@ -1,5 +1,7 @@
 //! Why a value cannot be read.
 
+use crate::platform::facts::OUTSIDE;
+
 /// What is wrong with a value. Never quotes the value: it may hold secrets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ParseError {
@@ -24,9 +26,12 @@ pub enum ParseError {
     /// A text of another form, such as a series member without its time.
     #[error("is not {expected}")]
     BadText { expected: &'static str },
-    /// A count below 0 or beyond 2^53.
-    #[error("field {0} is outside 0 to 2^53")]
+    /// A number below 0 or beyond 2^53.
+    #[error("field {0} is {OUTSIDE}")]
     Impossible(&'static str),
+    /// The same of a value that is a number alone.
+    #[error("is {OUTSIDE}")]
+    Outside,
     /// A NaN or an infinity where a number of something is expected.
     #[error("is not finite")]
     NotFinite,

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{MAX_HEARTBEAT_BYTES, ParseError, condensed_length, integer, number, object, required_text};
+use super::{MAX_HEARTBEAT_BYTES, ParseError, amount, condensed_length, integer, object, required_text, whole_amount};
 use crate::platform::facts::{HealthWord, Heartbeat, PoolUse, Pools};
 
 /// A process's heartbeat, which may have arrived condensed: no field that is read is in an array.
@@ -25,9 +25,9 @@ pub fn heartbeat(bytes: &[u8]) -> Result<Heartbeat, ParseError> {
         service_name: required_text(&object, "service_name")?,
         process_id: integer(&object, "process_id")?,
         port: integer(&object, "port")?,
-        load: integer(&object, "current_load")?.unwrap_or(0),
-        capacity: integer(&object, "max_capacity")?.unwrap_or(0),
-        last_heartbeat: number(&object, "last_heartbeat")?.ok_or(ParseError::MissingField("last_heartbeat"))?,
+        load: whole_amount(&object, "current_load")?.unwrap_or(0),
+        capacity: whole_amount(&object, "max_capacity")?.unwrap_or(0),
+        last_heartbeat: amount(&object, "last_heartbeat")?.ok_or(ParseError::MissingField("last_heartbeat"))?,
         health: health(object.get("health_status")),
         draining: object.get("metadata").and_then(|metadata| metadata.get("processor")).is_some_and(is_draining),
         pools: object.get("metadata").and_then(|metadata| metadata.get("pools")).map(pools).unwrap_or_default(),

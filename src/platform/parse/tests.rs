@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::platform::facts::InputKind;
 
 fn worker() -> WorkerId {
     WorkerId { instance_id: "i".into(), process_id: 1 }
@@ -37,6 +38,41 @@ fn series_members_are_time_and_value() {
     }
     assert!(series_member(b"1.5:1", f64::NAN).is_err());
     assert!(series_member(format!("1.5:1{}", "0".repeat(LONGEST_NAME)).as_bytes(), 1.5).is_err());
+}
+
+#[test]
+fn numbers_that_nothing_can_be_are_told_from_text() {
+    let beat = |field: &str| {
+        format!(r#"{{"instance_id":"a","service_type":"chat","service_name":"proc","last_heartbeat":1,{field}}}"#)
+    };
+    for field in [
+        r#""current_load":-1"#,
+        r#""max_capacity":1e30"#,
+        r#""max_capacity":9007199254740994"#,
+        r#""last_heartbeat":-5"#,
+        r#""last_heartbeat":1e17"#,
+    ] {
+        let error = heartbeat(beat(field).as_bytes()).unwrap_err();
+        assert!(matches!(error, ParseError::Impossible(name) if field.contains(name)), "{field}: {error}");
+    }
+    for analytics in [r#"{"avg_wait_time": -0.5}"#, r#"{"throughput_last_hour": -1}"#, r#"{"avg_wait_time": 1e16}"#] {
+        assert!(matches!(queue_analytics(analytics.as_bytes()), Err(ParseError::Impossible(_))), "{analytics}");
+    }
+    for member in ["1.5:-1", "1.5:1e16", "1.5:-1e-9"] {
+        assert_eq!(series_member(member.as_bytes(), 1.5), Err(ParseError::Outside), "{member}");
+    }
+    assert_eq!((count(b"-1"), counter(b"-1"), count(b"7")), (Err(ParseError::Outside), Ok(-1), Ok(7)));
+    assert_eq!(
+        (counter(b"9007199254740993"), counter(b"99999999999999999999")),
+        (Err(ParseError::Outside), Err(ParseError::Outside))
+    );
+    let problem = |error: ParseError| crate::platform::facts::Malformed {
+        kind: InputKind::Heartbeat,
+        key: "k".into(),
+        problem: error.to_string(),
+    };
+    assert!(problem(ParseError::Outside).is_impossible() && problem(ParseError::Impossible("x")).is_impossible());
+    assert!(!problem(ParseError::NotAnObject).is_impossible());
 }
 
 #[test]
@@ -179,7 +215,7 @@ proptest! {
     }
 
     #[test]
-    fn counters_read_back_with_spaces_around(number in any::<i64>(), before in " {0,3}", after in "[ \n]{0,3}") {
+    fn counters_read_back_with_spaces_around(number in -LARGEST_COUNT..=LARGEST_COUNT, before in " {0,3}", after in "[ \n]{0,3}") {
         prop_assert_eq!(counter(format!("{before}{number}{after}").as_bytes()), Ok(number));
     }
 
@@ -211,10 +247,10 @@ proptest! {
     }
 
     #[test]
-    fn a_series_member_is_its_value(time in any::<f64>(), value in any::<f64>(), score in any::<f64>()) {
+    fn a_series_member_is_its_value(time in any::<f64>(), value in prop_oneof![any::<f64>(), 0.0..1e9], score in any::<f64>()) {
         let member = format!("{}:{}", crate::platform::python::python_float(time), crate::platform::python::python_float(value));
         let read = series_member(member.as_bytes(), score);
-        if value.is_finite() && score.is_finite() {
+        if (0.0..=LARGEST).contains(&value) && score.is_finite() {
             let point = read.unwrap();
             prop_assert_eq!((point.at.to_bits(), point.value.to_bits()), (score.to_bits(), value.to_bits()));
         } else {

@@ -1,9 +1,11 @@
 //! Processes: found through the platform's indexes, or by a slow, bounded SCAN where an older platform has none.
 //!
-//! `query` is what one round trip reads, `large` follows long heartbeats, `workers` recognises ingress workers.
+//! `query` is what one round trip reads, `large` follows long heartbeats, `workers` recognises ingress workers, `stopped`
+//! remembers processes whose keys are gone.
 
 mod large;
 mod query;
+mod stopped;
 mod workers;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,12 +14,13 @@ use redis::{Pipeline, Value};
 
 use self::large::{LargeHeartbeats, NORMAL_BYTES};
 pub(super) use self::query::FleetQuery;
+use self::stopped::RecentProcesses;
 pub(super) use self::workers::of_heartbeat as ingress_worker;
 use super::replies::Replies;
 use super::tail::number;
 use super::values::Values;
 use crate::base::clock::UnixSeconds;
-use crate::platform::facts::{Component, Departed, Facts, Heartbeat, InputKind, Unreadable, WorkerId};
+use crate::platform::facts::{Component, DATED_AHEAD, Facts, Heartbeat, InputKind, Malformed, Unreadable, WorkerId};
 use crate::platform::keys::{Keys, ProcessName};
 use crate::platform::parse::{self, ParseError};
 
@@ -27,8 +30,8 @@ const SCAN_COUNT: usize = 500;
 const SCAN_COUNT_INDEXED: usize = 50;
 /// Most services that are read; a platform has two or three.
 const MOST_SERVICES: usize = 100;
-/// Seconds for which an index member whose key is gone counts as a process that stopped recently.
-const DEPARTED_SECONDS: f64 = 90.0;
+/// Seconds by which an index member may be ahead: its writer's clock.
+const AHEAD_SECONDS: f64 = 2.0;
 /// Steps of the SCAN before the first tick: some 100,000 keys.
 const FIRST_SCANS: usize = 200;
 
@@ -49,6 +52,7 @@ pub(super) struct FleetReader {
     /// Whether the indexes named any process in the last tick.
     indexed: bool,
     values: Values,
+    recent: RecentProcesses,
     large: LargeHeartbeats,
 }
 
@@ -202,19 +206,24 @@ impl FleetReader {
             reading.heartbeats.iter().filter(|(_, value)| value.is_some()).map(|(key, _)| key.clone()).collect();
         self.large.retain(&self.heartbeats);
         for (key, value) in std::mem::take(&mut reading.heartbeats) {
-            let key = key.as_str();
-            if let Some(Err(ParseError::TooLong(_) | ParseError::NotRead)) = value {
-                let component = keys.process_name(key).and_then(|name| component(&name));
+            let Some(value) = value else {
+                self.take_gone(&key, &reading, now, replies);
+                continue;
+            };
+            if let Err(ParseError::TooLong(_) | ParseError::NotRead) = value {
+                let component = keys.process_name(&key).and_then(|name| component(&name));
                 signals.unreadable.extend(component.map(Unreadable::Heartbeat));
             }
-            if let Some(Err(_)) = value {
-                signals.unreadable_workers.extend(keys.process_name(key).and_then(|name| workers::of_name(&name)));
+            if value.is_err() {
+                signals.unreadable_workers.extend(keys.process_name(&key).and_then(|name| workers::of_name(&name)));
             }
-            match value {
-                Some(beat) => signals.heartbeats.extend(replies.ok_or_record(InputKind::Heartbeat, key, beat)),
-                None => signals.departed.extend(departed(keys, key, &reading, now)),
+            if let Some(beat) = replies.ok_or_record(InputKind::Heartbeat, &key, value) {
+                self.recent.saw(&key, beat.last_heartbeat, now);
+                signals.heartbeats.push(beat);
             }
         }
+        let is_there = |key: &str| self.heartbeats.contains(key) || reading.of_another_type.contains(key);
+        signals.departed = self.recent.stopped(keys, now, is_there);
         signals.heartbeats.sort_by(|a, b| (&a.instance_id, a.process_id).cmp(&(&b.instance_id, b.process_id)));
         signals.departed.sort_by(|a, b| (&a.instance_id, a.process_id).cmp(&(&b.instance_id, b.process_id)));
         let odd = reading.of_another_type.iter().filter_map(|key| workers::of_name(&keys.process_name(key)?));
@@ -224,6 +233,17 @@ impl FleetReader {
         // Of workers that heartbeat, or did until recently.
         let stopped: BTreeSet<WorkerId> = signals.departed.iter().filter_map(workers::of_departed).collect();
         signals.sse = workers::samples(keys, &reading, self.workers.union(&stopped), replies);
+    }
+
+    /// An index names a process whose key is gone.
+    fn take_gone(&mut self, key: &str, reading: &FleetReplies, now: UnixSeconds, replies: &mut Replies) {
+        let Some(&score) = reading.indexed.get(key).filter(|_| !self.recent.knows(key)) else { return };
+        if score <= now + AHEAD_SECONDS {
+            self.recent.named(key, score.min(now));
+            return;
+        }
+        let problem = format!("is gone, and its index member is {DATED_AHEAD}");
+        replies.malformed.push(Malformed { kind: InputKind::Index, key: key.to_owned(), problem });
     }
 
     /// Workers whose SSE key was not read yet: their heartbeat names another process than its key does.
@@ -253,10 +273,4 @@ fn index_members(replies: &mut Replies, key: &str) -> Vec<(String, UnixSeconds)>
     let read =
         |(member, score): (Value, Value)| Some((redis::from_redis_value::<String>(member).ok()?, number(&score)?));
     pairs.filter_map(read).collect()
-}
-
-fn departed(keys: &Keys, key: &str, reading: &FleetReplies, now: UnixSeconds) -> Option<Departed> {
-    let last_seen = reading.indexed.get(key).copied().filter(|score| now - score <= DEPARTED_SECONDS)?;
-    let ProcessName { instance_id, service_type, service_name, process_id } = keys.process_name(key)?;
-    Some(Departed { instance_id, service_type, service_name, process_id, last_seen })
 }

@@ -33,12 +33,6 @@ impl Recent {
         true
     }
 
-    /// How many have a score of at least `from` and below `to`.
-    pub(super) fn between(&self, from: UnixSeconds, to: UnixSeconds) -> usize {
-        let before = |end: UnixSeconds| self.members.partition_point(|(score, _)| *score < end);
-        before(to).saturating_sub(before(from))
-    }
-
     /// The score of the member that is `count` members before `end`.
     pub(super) fn back(&self, count: usize, end: UnixSeconds) -> Option<UnixSeconds> {
         let end = self.members.partition_point(|(score, _)| *score <= end);
@@ -73,7 +67,6 @@ mod tests {
         let mut recent = Recent::default();
         assert!(recent.is_new(b"a", 1.0) && recent.is_new(b"a", 2.0) && recent.is_new(b"b", 1.0));
         assert!(!recent.is_new(b"a", 1.0));
-        assert_eq!((recent.between(1.0, 2.0), recent.between(0.0, 9.0), recent.between(3.0, 2.0)), (2, 3, 0));
         assert_eq!((recent.back(1, 2.0), recent.back(3, 2.0), recent.back(4, 2.0)), (Some(2.0), Some(1.0), None));
         assert_eq!(recent.forgotten_up_to(), None);
         recent.forget(2.0);

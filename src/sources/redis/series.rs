@@ -8,8 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use redis::Pipeline;
 
 use super::replies::Replies;
-use super::tail::{Asked, FEW_PAGES, MOST_PAGES, Member, Tail};
+use super::tail::{Asked, FEW_PAGES, MOST_PAGES, Member, Tail, Taken, Writer};
 use crate::base::clock::UnixSeconds;
+use crate::base::number::count_u64;
 use crate::history::rolling::MOST_POINTS;
 use crate::history::throttling::SHOWN;
 use crate::platform::facts::{
@@ -25,6 +26,9 @@ const DAY: f64 = 24.0 * HOUR;
 const SLACK: usize = 100_000;
 /// Malformed members of a tick that are listed one by one.
 const LISTED: usize = 1000;
+
+/// What one round trip reads, by index of the series.
+pub(super) type SeriesQuery = Vec<(usize, Asked)>;
 
 /// The contents of a sorted set.
 #[derive(Debug, Clone, Copy)]
@@ -52,11 +56,13 @@ pub(super) struct SeriesReader {
 
 impl SeriesReader {
     pub(super) fn new(keys: &Keys, most: usize) -> Self {
-        let tail = |key| Tail::new(key, HOUR, MOST_PAGES);
-        let latency = LatencySeries::ALL.map(|series| (Holds::Latency(series), tail(keys.latency(series))));
-        let rolling = RollingSeries::all().map(|series| (Holds::Rolling(series), tail(keys.rolling(series))));
+        let tail = |key, writer| Tail::new(key, writer, HOUR, MOST_PAGES);
+        let latency =
+            LatencySeries::ALL.map(|series| (Holds::Latency(series), tail(keys.latency(series), Writer::Workers)));
+        let rolling =
+            RollingSeries::all().map(|series| (Holds::Rolling(series), tail(keys.rolling(series), Writer::Server)));
         // An event is as large as dozens of points.
-        let throttling = (Holds::Throttling, Tail::new(keys.throttling_events(), DAY, FEW_PAGES));
+        let throttling = (Holds::Throttling, Tail::new(keys.throttling_events(), Writer::Workers, DAY, FEW_PAGES));
         Self {
             tails: latency.into_iter().chain(rolling).chain([throttling]).collect(),
             most,
@@ -73,14 +79,7 @@ impl SeriesReader {
 
     /// Forgets what was read: the next reads return the whole retention again.
     pub(super) fn read_again(&mut self) {
-        for (holds, tail) in &mut self.tails {
-            if tail.restart() {
-                self.facts.entry(holds.id()).or_default().restarted = true;
-            }
-        }
-        self.latency.clear();
-        self.rolling.clear();
-        self.throttling.clear();
+        self.tails.iter_mut().for_each(|(_, tail)| tail.restart());
     }
 
     /// Whether the last read left entries for the next.
@@ -88,18 +87,26 @@ impl SeriesReader {
         self.tails.iter().any(|(_, tail)| tail.is_behind())
     }
 
-    pub(super) fn ask(&self, now: UnixSeconds, pipeline: &mut Pipeline) -> Vec<Asked> {
-        self.tails.iter().map(|(_, tail)| tail.ask(now, pipeline)).collect()
+    pub(super) fn ask(&mut self, now: UnixSeconds, pipeline: &mut Pipeline) -> SeriesQuery {
+        self.tails.iter_mut().enumerate().map(|(index, (_, tail))| (index, tail.ask(now, pipeline))).collect()
     }
 
-    pub(super) fn take(&mut self, asked: Vec<Asked>, now: UnixSeconds, replies: &mut Replies) {
-        for (index, asked) in asked.into_iter().enumerate() {
+    /// The same of the series alone whose last read left entries.
+    pub(super) fn ask_behind(&mut self, now: UnixSeconds, pipeline: &mut Pipeline) -> SeriesQuery {
+        let behind = self.tails.iter_mut().enumerate().filter(|(_, (_, tail))| tail.is_behind());
+        behind.map(|(index, (_, tail))| (index, tail.ask(now, pipeline))).collect()
+    }
+
+    pub(super) fn take(&mut self, asked: SeriesQuery, now: UnixSeconds, replies: &mut Replies) {
+        for (index, asked) in asked {
             let Some((holds, tail)) = self.tails.get_mut(index) else { return };
             let (holds, key) = (*holds, tail.key().to_owned());
             match tail.take(asked, now, replies) {
-                Ok(members) => {
+                Ok(taken) => {
+                    let lag = tail.lag(now);
                     holds.fact().map(|fact| self.unreadable.remove(&fact));
-                    self.keep(holds, &key, members);
+                    self.note(holds, &taken, lag);
+                    self.keep(holds, &key, taken.members);
                 }
                 Err(problem) => {
                     self.unreadable.extend(holds.fact());
@@ -109,7 +116,30 @@ impl SeriesReader {
         }
     }
 
-    /// Records a point that this server wrote itself.
+    /// Adds what a read found out to the facts; drops what is kept of a series that starts over.
+    fn note(&mut self, holds: Holds, taken: &Taken, lag: f64) {
+        if taken.restarted {
+            match holds {
+                Holds::Latency(series) => drop(self.latency.remove(&series)),
+                Holds::Rolling(series) => drop(self.rolling.remove(&series)),
+                Holds::Throttling => self.throttling.clear(),
+            }
+        }
+        if taken.restarted || !matches!(holds, Holds::Rolling(_)) {
+            let facts = self.facts.entry(holds.id()).or_default();
+            facts.restarted |= taken.restarted;
+            facts.late += taken.late;
+            facts.ahead = taken.ahead;
+            facts.lag_seconds = (!matches!(holds, Holds::Rolling(_))).then_some(lag);
+        }
+    }
+
+    /// Records whether the points were written.
+    pub(super) fn confirm(&mut self, written: bool) {
+        self.tails.iter_mut().for_each(|(_, tail)| tail.confirm(written));
+    }
+
+    /// Records a point that this server is about to write.
     pub(super) fn wrote(&mut self, series: RollingSeries, member: &str, at: UnixSeconds) {
         let own = |holds: &Holds| matches!(holds, Holds::Rolling(known) if *known == series);
         if let Some((_, tail)) = self.tails.iter_mut().find(|(holds, _)| own(holds)) {
@@ -123,13 +153,15 @@ impl SeriesReader {
                 let points = self.points(holds, key, members);
                 let kept = self.latency.entry(series).or_default();
                 kept.extend(points);
-                self.dropped_before_load += trimmed(kept, self.most, SLACK);
+                let dropped = trimmed(kept, self.most, SLACK, |point| point.at);
+                self.lose(SeriesId::Latency(series), dropped);
             }
             Holds::Rolling(series) => {
                 let points = self.points(holds, key, members);
                 let kept = self.rolling.entry(series).or_default();
                 kept.extend(points);
-                self.dropped_before_load += trimmed(kept, MOST_POINTS, SLACK);
+                let dropped = trimmed(kept, MOST_POINTS, SLACK, |point| point.at);
+                self.lose(SeriesId::Rolling(series), dropped);
             }
             Holds::Throttling => self.keep_events(key, members),
         }
@@ -159,7 +191,8 @@ impl SeriesReader {
         let shown_to = self.throttling.len().saturating_sub(SHOWN);
         let older = self.throttling.get_mut(shown_from..shown_to).unwrap_or_default();
         older.iter_mut().filter_map(|event| event.detail.as_mut()).for_each(|detail| detail.shown = None);
-        self.dropped_before_load += trimmed(&mut self.throttling, self.most, SLACK);
+        let dropped = trimmed(&mut self.throttling, self.most, SLACK, |event| event.at);
+        self.lose(SeriesId::Throttling, dropped);
     }
 
     fn record_malformed(&mut self, kind: InputKind, key: &str, problem: String) {
@@ -170,12 +203,31 @@ impl SeriesReader {
         }
     }
 
+    /// Drops what is beyond the limits.
+    fn trim(&mut self) {
+        let (most, of) = (self.most, |point: &Point| point.at);
+        let latency =
+            self.latency.iter_mut().map(|(series, kept)| (SeriesId::Latency(*series), trimmed(kept, most, 0, of)));
+        let rolling = self
+            .rolling
+            .iter_mut()
+            .map(|(series, kept)| (SeriesId::Rolling(*series), trimmed(kept, MOST_POINTS, 0, of)));
+        let throttling = (SeriesId::Throttling, trimmed(&mut self.throttling, most, 0, |event| event.at));
+        let dropped: Vec<_> = latency.chain(rolling).chain([throttling]).collect();
+        dropped.into_iter().for_each(|(series, dropped)| self.lose(series, dropped));
+    }
+
+    fn lose(&mut self, series: SeriesId, dropped: Dropped) {
+        let Some((entries, newest)) = dropped else { return };
+        self.dropped_before_load += entries;
+        let facts = self.facts.entry(series).or_default();
+        facts.dropped += entries;
+        facts.dropped_up_to = facts.dropped_up_to.max(newest);
+    }
+
     /// Moves what was read since the last call into the facts.
     pub(super) fn drain_into(&mut self, signals: &mut Facts) {
-        self.dropped_before_load += self.latency.values_mut().map(|points| trimmed(points, self.most, 0)).sum::<u64>();
-        self.dropped_before_load +=
-            self.rolling.values_mut().map(|points| trimmed(points, MOST_POINTS, 0)).sum::<u64>();
-        self.dropped_before_load += trimmed(&mut self.throttling, self.most, 0);
+        self.trim();
         self.latency.retain(|_, points| !points.is_empty());
         self.rolling.retain(|_, points| !points.is_empty());
         signals.latency = std::mem::take(&mut self.latency);
@@ -189,14 +241,18 @@ impl SeriesReader {
     }
 }
 
-/// Drops the first entries, which are the oldest, if there are more than `most` and `slack`. Returns their number.
-fn trimmed<T>(entries: &mut Vec<T>, most: usize, slack: usize) -> u64 {
+/// How many entries were dropped, and the time of the newest of them; `None` if none was.
+type Dropped = Option<(u64, UnixSeconds)>;
+
+/// Drops the first entries, which are the oldest, if there are more than `most` and `slack`.
+fn trimmed<T>(entries: &mut Vec<T>, most: usize, slack: usize, at: fn(&T) -> UnixSeconds) -> Dropped {
     let excess = entries.len().saturating_sub(most);
     if excess <= slack {
-        return 0;
+        return None;
     }
+    let newest = entries.get(excess.checked_sub(1)?).map_or(f64::NEG_INFINITY, at);
     entries.drain(..excess);
-    excess as u64
+    Some((count_u64(excess), newest))
 }
 
 impl Holds {

@@ -48,9 +48,10 @@ pub(super) fn take(keys: &Keys, replies: &mut Replies, signals: &mut Facts) {
     for name in Circuit::ALL {
         take_circuit(keys, name, replies, signals);
     }
-    let refused = replies.refused;
+    let before = replies.malformed.len();
     signals.hourly_requests = hourly_requests(keys, replies);
-    if replies.refused > refused {
+    // What one hour lacks would be taken for fewer requests.
+    if replies.malformed.len() > before {
         signals.unreadable.insert(Unreadable::HourlyRequests);
     }
     signals.saved_gateway_config = saved_gateway_config(&keys.gateway_config(), replies);
@@ -112,7 +113,7 @@ fn hourly_requests(keys: &Keys, replies: &mut Replies) -> BTreeMap<String, i64> 
     let read = |pair: (Value, Value)| match pair {
         (Value::BulkString(hour), Value::BulkString(count)) => {
             let hour = replies.ok_or_record(InputKind::HourlyRequests, &key, parse::utf8(&hour).map(str::to_owned))?;
-            Some((hour, replies.ok_or_record(InputKind::HourlyRequests, &key, parse::counter(&count))?))
+            Some((hour, replies.ok_or_record(InputKind::HourlyRequests, &key, parse::count(&count))?))
         }
         _ => None,
     };

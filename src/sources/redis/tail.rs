@@ -1,12 +1,14 @@
 //! Follows one sorted set by score and returns each member once, late members included.
 //!
-//! A tick reads the members after a cursor, with a small overlap, and *counts* those in a longer stretch before it. If
-//! there are more than were returned, some are late (their writer's clock is behind), and the next tick reads that stretch
-//! again. So the usual cost is that of the new members alone. A read that ran out of pages continues in the next one.
+//! A tick reads the members after a cursor, with a small overlap, and *counts* those before it. If there are more than were
+//! returned, some are late (their writer's clock is behind), and the next tick reads the last minutes again. If there are
+//! fewer, the set was emptied, and is read again as a whole. So the usual cost is that of the new members alone. A read that
+//! ran out of pages continues in the next one.
 
 use redis::{Pipeline, Value};
 
 use super::errors::error_text;
+use super::per_second::{PerSecond, second_of};
 use super::recent::Recent;
 use super::truncate::is_too_long;
 use crate::base::clock::UnixSeconds;
@@ -16,11 +18,15 @@ pub(super) const PAGE: usize = 5000;
 /// Seconds that every tick reads again, and most members of them.
 const OVERLAP: f64 = 2.0;
 const OVERLAP_MEMBERS: usize = 1000;
-/// Seconds before the cursor in which late members are noticed.
+/// Seconds before the cursor in which late members are read; later ones are counted as lost.
 pub(super) const HORIZON: f64 = 300.0;
 /// Members further in the future than this are not read yet: their writer's clock is wrong, and they must not push out
 /// the present.
-const AHEAD: f64 = 300.0;
+const AHEAD: f64 = 2.0;
+/// The oldest seconds of the retention are not counted: each writer trims them, by its own clock.
+const TRIMMED: f64 = 300.0;
+/// Seconds between two complete reads because members are missing.
+const RESTART_AFTER: f64 = 60.0;
 /// Most pages of one read while the history is loaded, so that little of it is in memory at once; and of large members
 /// always.
 pub(super) const FEW_PAGES: usize = 4;
@@ -30,10 +36,20 @@ pub(super) const MOST_PAGES: usize = 16;
 /// A member with its score.
 pub(super) type Member = (Vec<u8>, UnixSeconds);
 
+/// Who writes the set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Writer {
+    /// The platform's workers, each by its own clock.
+    Workers,
+    /// This server and its replicas.
+    Server,
+}
+
 /// The state of following one sorted set.
 #[derive(Debug)]
 pub(super) struct Tail {
     key: String,
+    writer: Writer,
     /// How far back the first read goes, seconds.
     retention: f64,
     /// Everything up to here was read; `None` before the first read.
@@ -46,9 +62,19 @@ pub(super) struct Tail {
     /// Pages of the next read: as many as the last one needed, or more if it ran out of them.
     pages: usize,
     recent: Recent,
+    returned: PerSecond,
     has_returned: bool,
+    /// Members before the horizon that were never returned.
+    lost: u64,
     /// Late members were noticed: the next read covers the whole horizon.
     reread: bool,
+    /// Everything has to be read again.
+    unread: bool,
+    /// The next read begins anew although members were returned before.
+    restarting: bool,
+    restarted_at: Option<UnixSeconds>,
+    /// A member that this server wrote, until the write is confirmed.
+    written: Option<UnixSeconds>,
     /// The score of the newest member that is too long. Reading continues behind it: otherwise the overlap would transfer
     /// it in every tick.
     oversized_at: Option<UnixSeconds>,
@@ -69,14 +95,28 @@ struct ReadPosition {
 pub(super) struct Asked {
     pages: usize,
     /// Members that were returned from the counted stretch.
-    expected: Option<usize>,
+    expected: Option<u64>,
     start: ReadPosition,
 }
 
+/// What one read returned.
+#[derive(Debug, Default)]
+pub(super) struct Taken {
+    /// Members that were not returned before, by score.
+    pub(super) members: Vec<Member>,
+    /// These are all that there is: what was returned before is gone, or comes again.
+    pub(super) restarted: bool,
+    /// Members that wait until their time comes.
+    pub(super) ahead: u64,
+    /// Members that came too late to be read, since the last read.
+    pub(super) late: u64,
+}
+
 impl Tail {
-    pub(super) fn new(key: String, retention: f64, most_pages: usize) -> Self {
+    pub(super) fn new(key: String, writer: Writer, retention: f64, most_pages: usize) -> Self {
         Self {
             key,
+            writer,
             retention,
             cursor: None,
             resume: None,
@@ -84,8 +124,14 @@ impl Tail {
             most_pages,
             pages: 1,
             recent: Recent::default(),
+            returned: PerSecond::default(),
             has_returned: false,
+            lost: 0,
             reread: false,
+            unread: false,
+            restarting: false,
+            restarted_at: None,
+            written: None,
             oversized_at: None,
         }
     }
@@ -94,30 +140,47 @@ impl Tail {
         &self.key
     }
 
-    /// Whether the last read ran out of pages.
+    /// Whether the last read ran out of pages, or everything has to be read again.
     pub(super) const fn is_behind(&self) -> bool {
-        self.resume.is_some()
+        self.resume.is_some() || self.unread
     }
 
-    /// Records a member that this server wrote itself: it is not returned.
+    /// How far the read got behind `now`, seconds; 0 once it reached the end.
+    pub(super) fn lag(&self, now: UnixSeconds) -> f64 {
+        self.resume.map_or(0.0, |resume| (now - resume.from).max(0.0))
+    }
+
+    /// Records a member that this server is about to write: it is not returned.
     pub(super) fn wrote(&mut self, member: &[u8], score: UnixSeconds) {
         self.recent.is_new(member, score);
+        self.written = Some(score);
     }
 
-    /// Forgets what was read: the next read begins with the whole retention. Whether anything had been returned.
-    pub(super) fn restart(&mut self) -> bool {
-        let returned = self.has_returned;
-        *self = Self::new(std::mem::take(&mut self.key), self.retention, self.most_pages);
-        returned
+    /// Whether the write since the last call succeeded: only then Redis counts the member.
+    pub(super) fn confirm(&mut self, written: bool) {
+        if let Some(score) = self.written.take().filter(|_| written) {
+            self.returned.add(score);
+            self.has_returned = true;
+        }
+    }
+
+    /// Forgets what was read: the next read begins with the whole retention.
+    pub(super) fn restart(&mut self) {
+        let restarting = self.restarting || self.has_returned;
+        let new = Self::new(std::mem::take(&mut self.key), self.writer, self.retention, self.most_pages);
+        *self = Self { restarting, unread: true, restarted_at: self.restarted_at, ..new };
     }
 
     /// Adds this tick's commands to a pipeline.
-    pub(super) fn ask(&self, now: UnixSeconds, pipeline: &mut Pipeline) -> Asked {
+    pub(super) fn ask(&mut self, now: UnixSeconds, pipeline: &mut Pipeline) -> Asked {
         let oldest = now - self.retention;
         let start = self.start(oldest);
         for page in 0..self.pages {
             let range = pipeline.cmd("ZRANGEBYSCORE").arg(&self.key).arg(start.bound()).arg(now + AHEAD);
             range.arg("WITHSCORES").arg("LIMIT").arg(start.skip + page * PAGE).arg(PAGE);
+        }
+        if self.writer == Writer::Workers {
+            pipeline.cmd("ZCOUNT").arg(&self.key).arg(format!("({}", now + AHEAD)).arg("+inf");
         }
         Asked { pages: self.pages, expected: self.ask_count(oldest, start, pipeline), start }
     }
@@ -126,7 +189,7 @@ impl Tail {
         match (self.resume, self.cursor) {
             (Some(resume), _) if resume.from >= oldest => resume,
             (_, None) => ReadPosition { from: oldest, exclusive: false, skip: 0 },
-            (_, Some(cursor)) if self.reread => self.remembered(cursor - HORIZON, oldest),
+            (_, Some(cursor)) if self.reread => self.remembered(horizon(cursor), oldest),
             (_, Some(cursor)) => {
                 let crowded = self.recent.back(OVERLAP_MEMBERS, cursor).unwrap_or(f64::NEG_INFINITY);
                 let start = self.remembered((cursor - OVERLAP).max(crowded), oldest);
@@ -145,15 +208,16 @@ impl Tail {
         }
     }
 
-    /// Counts the members between the horizon and where the read begins.
-    fn ask_count(&self, oldest: UnixSeconds, until: ReadPosition, pipeline: &mut Pipeline) -> Option<usize> {
-        let cursor = self.cursor.filter(|_| !self.reread && self.resume.is_none())?;
-        let start = self.remembered(cursor - HORIZON, oldest);
-        pipeline.cmd("ZCOUNT").arg(&self.key).arg(start.bound()).arg(format!("({}", until.from));
-        Some(self.recent.between(start.from, until.from))
+    /// Counts the members before the second in which the read begins.
+    fn ask_count(&mut self, oldest: UnixSeconds, until: ReadPosition, pipeline: &mut Pipeline) -> Option<u64> {
+        let first = self.returned.forget_before(oldest + TRIMMED);
+        self.cursor.filter(|_| self.resume.is_none())?;
+        let end = second_of(until.from);
+        pipeline.cmd("ZCOUNT").arg(&self.key).arg(first).arg(format!("({end}"));
+        Some(if end > first { self.returned.before(end) } else { 0 })
     }
 
-    /// Takes the replies; returns the members that were not returned before, by score.
+    /// Takes the replies to [`Self::ask`].
     ///
     /// # Errors
     /// The server's error, for a key of another type.
@@ -162,33 +226,71 @@ impl Tail {
         asked: Asked,
         now: UnixSeconds,
         replies: &mut impl Iterator<Item = Value>,
-    ) -> Result<Vec<Member>, String> {
+    ) -> Result<Taken, String> {
         let pages: Vec<Value> = replies.by_ref().take(asked.pages).collect();
-        let count = asked.expected.and_then(|expected| Some((expected, replies.next()?)));
+        let ahead = if self.writer == Writer::Workers { replies.next() } else { None };
+        let found = asked.expected.and_then(|expected| Some((expected, count(&replies.next()?)?)));
+        let covered_horizon = std::mem::take(&mut self.reread);
+        self.unread = false;
         let mut members = Vec::new();
         for page in pages {
             members.extend(page_members(page)?);
         }
-        let oversized_at = members.iter().rev().find(|(member, score)| is_too_long(member) && *score <= now);
-        self.oversized_at = oversized_at.map_or(self.oversized_at, |(_, score)| Some(*score));
+        let restarted = std::mem::take(&mut self.restarting);
         self.advance(asked, now, &members);
-        members.retain(|(member, score)| self.recent.is_new(member, *score));
-        self.has_returned |= !members.is_empty();
+        members.retain(|(member, score)| self.is_new(member, *score));
         if let Some(cursor) = self.cursor {
-            self.recent.forget(cursor - HORIZON);
+            self.recent.forget(horizon(cursor));
         }
-        if let Some((expected, Value::Int(found))) = count {
-            self.reread = usize::try_from(found).is_ok_and(|found| found > expected);
+        let ahead = ahead.as_ref().and_then(count).unwrap_or(0);
+        let late = match found {
+            Some((expected, found)) if found < expected => {
+                self.missing(found, now);
+                0
+            }
+            Some((expected, found)) => self.late(found - expected, covered_horizon),
+            None => 0,
+        };
+        Ok(Taken { members, restarted, ahead, late })
+    }
+
+    fn is_new(&mut self, member: &[u8], score: UnixSeconds) -> bool {
+        let is_new = self.recent.is_new(member, score);
+        if is_new {
+            self.returned.add(score);
+            self.has_returned = true;
         }
-        Ok(members)
+        is_new
+    }
+
+    /// Members that were returned are gone: what is left has to be read, but seldom, because it may be a lot.
+    fn missing(&mut self, found: u64, now: UnixSeconds) {
+        let is_recent = self.restarted_at.is_some_and(|at| (now - at).abs() < RESTART_AFTER);
+        if found == 0 || !is_recent {
+            self.restarted_at = Some(now);
+            self.restart();
+        }
+    }
+
+    /// More members than were returned lie before the read: they are read by the next one, or are lost if this one
+    /// covered the horizon already. Returns how many are.
+    fn late(&mut self, excess: u64, covered_horizon: bool) -> u64 {
+        let late = excess.saturating_sub(self.lost);
+        if late > 0 && !covered_horizon {
+            self.reread = true;
+            return 0;
+        }
+        self.lost = excess;
+        if self.writer == Writer::Workers { late } else { 0 }
     }
 
     /// Moves the cursor, never past `now`: one member from the future must not hide the present.
     fn advance(&mut self, asked: Asked, now: UnixSeconds, members: &[Member]) {
         let ReadPosition { from, exclusive, skip } = asked.start;
+        let oversized = members.iter().rev().find(|(member, at)| is_too_long(member) && *at <= now);
+        self.oversized_at = oversized.map_or(self.oversized_at, |(_, score)| Some(*score));
         let reached = members.last().map_or(from, |(_, score)| *score);
         self.cursor = Some(self.cursor.map_or(reached, |cursor| cursor.max(reached)).min(now));
-        self.reread = false;
         if members.len() < asked.pages * PAGE {
             (self.resume, self.loaded) = (None, true);
             self.pages = (members.len() / PAGE + 1).min(self.most_pages);
@@ -201,6 +303,15 @@ impl Tail {
         });
         self.pages = (self.pages * 2).min(if self.loaded { self.most_pages } else { FEW_PAGES });
     }
+}
+
+/// Where the members begin that are read again for late ones: a whole second, as counts are by second.
+fn horizon(cursor: UnixSeconds) -> UnixSeconds {
+    (cursor - HORIZON).floor()
+}
+
+fn count(reply: &Value) -> Option<u64> {
+    if let Value::Int(count) = reply { u64::try_from(*count).ok() } else { None }
 }
 
 impl ReadPosition {

@@ -1,0 +1,181 @@
+//! The clocks of the processes that heartbeat, as far as their heartbeats show them: a process writes its own time, and the
+//! tick that first sees it knows between which moments that happened.
+
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use crate::base::clock::UnixSeconds;
+use crate::platform::facts::{Facts, Heartbeat};
+
+/// Seconds that a heartbeat's key lives after it was written.
+const KEY_SECONDS: f64 = 30.0;
+/// Seconds by which a clock may be off.
+const TOLERANCE: f64 = 2.0;
+
+/// What the heartbeats of two ticks tell of each other.
+#[derive(Debug, Default)]
+pub(super) struct WriterClocks {
+    /// By a hash of the process: a large fleet's names are not copied in every tick.
+    processes: HashMap<u64, Written>,
+    last_tick: Option<UnixSeconds>,
+    offsets: BTreeMap<String, WriterOffset>,
+}
+
+/// A process's last heartbeat.
+#[derive(Debug, Clone, Copy)]
+struct Written {
+    at: UnixSeconds,
+    /// By this heartbeat alone.
+    latest: Between,
+    /// And by the one before: a write that was delayed once is no clock that is off.
+    offset: Between,
+    /// It was written between two ticks; otherwise within the life of its key.
+    is_observed: bool,
+}
+
+/// How far an instance's clock is off for certain.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct WriterOffset {
+    /// The least that it is off by, seconds: ahead above 0, behind below.
+    pub seconds: f64,
+    /// A heartbeat was seen to arrive; otherwise it is known from how long a key lives.
+    pub is_observed: bool,
+}
+
+/// Bounds of a writer's clock minus the clock that ticks go by, seconds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Between {
+    least: f64,
+    most: f64,
+}
+
+impl WriterClocks {
+    /// Takes the heartbeats that a tick of `now` saw.
+    pub(super) fn absorb(&mut self, facts: &Facts, now: UnixSeconds) {
+        let oldest = now - KEY_SECONDS;
+        let last_tick = self.last_tick.replace(now).filter(|last| (oldest..=now).contains(last));
+        let mut processes = HashMap::with_capacity(facts.heartbeats.len());
+        let mut instances: BTreeMap<&str, Written> = BTreeMap::new();
+        for beat in &facts.heartbeats {
+            let (process, at) = (process(beat), beat.last_heartbeat);
+            let written = match (self.processes.get(&process), last_tick) {
+                (Some(known), _) if known.at.to_bits() == at.to_bits() => *known,
+                (Some(known), Some(last_tick)) => Written::observed(at, *known, last_tick, now),
+                _ => Written::first(at, oldest, now),
+            };
+            processes.insert(process, written);
+            instances.entry(&beat.instance_id).and_modify(|known| known.narrow(written)).or_insert(written);
+        }
+        let offset = |(instance, written): (&str, Written)| Some((instance.to_owned(), written.certain()?));
+        self.offsets = instances.into_iter().filter_map(offset).collect();
+        self.processes = processes;
+    }
+
+    /// Instances whose clock is off for certain.
+    pub(super) const fn offsets(&self) -> &BTreeMap<String, WriterOffset> {
+        &self.offsets
+    }
+}
+
+fn process(beat: &Heartbeat) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (&beat.instance_id, &beat.service_name, beat.process_id).hash(&mut hasher);
+    hasher.finish()
+}
+
+impl Written {
+    /// A heartbeat that was written at some time since `oldest`.
+    fn first(at: UnixSeconds, oldest: UnixSeconds, now: UnixSeconds) -> Self {
+        let offset = Between { least: at - now, most: at - oldest };
+        Self { at, latest: offset, offset, is_observed: false }
+    }
+
+    /// One that replaced another since the last tick.
+    fn observed(at: UnixSeconds, before: Self, last_tick: UnixSeconds, now: UnixSeconds) -> Self {
+        let latest = Between { least: at - now, most: at - last_tick };
+        let before = if before.is_observed { before.latest } else { latest };
+        let offset = Between { least: latest.least.min(before.least), most: latest.most.max(before.most) };
+        Self { at, latest, offset, is_observed: true }
+    }
+
+    /// Adds what another process of the instance, which has the same clock, shows.
+    fn narrow(&mut self, other: Self) {
+        self.offset.least = self.offset.least.max(other.offset.least);
+        self.offset.most = self.offset.most.min(other.offset.most);
+        self.is_observed |= other.is_observed;
+    }
+
+    fn certain(self) -> Option<WriterOffset> {
+        Some(WriterOffset { seconds: self.offset.least_offset()?, is_observed: self.is_observed })
+    }
+}
+
+impl Between {
+    fn least_offset(self) -> Option<f64> {
+        if self.least > TOLERANCE { Some(self.least) } else { Some(self.most).filter(|most| *most < -TOLERANCE) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::platform::facts::{HealthWord, Pools};
+
+    fn beat(instance: &str, pid: i64, at: f64) -> Heartbeat {
+        Heartbeat {
+            instance_id: instance.into(),
+            service_type: "chat".into(),
+            service_name: "proc".into(),
+            process_id: Some(pid),
+            port: None,
+            load: 0,
+            capacity: 1,
+            last_heartbeat: at,
+            health: HealthWord::Healthy,
+            draining: false,
+            pools: Pools::default(),
+        }
+    }
+
+    /// A tick's time, and its heartbeats: instance, process and time.
+    type TickOf<'a> = (f64, &'a [(&'a str, i64, f64)]);
+
+    /// The offsets after these ticks.
+    fn after(ticks: &[TickOf<'_>]) -> Vec<(String, f64)> {
+        let mut clocks = WriterClocks::default();
+        for (now, beats) in ticks {
+            let heartbeats = beats.iter().map(|(instance, pid, at)| beat(instance, *pid, *at)).collect();
+            clocks.absorb(&Facts { heartbeats, ..Facts::default() }, *now);
+        }
+        clocks.offsets().iter().map(|(instance, offset)| (instance.clone(), offset.seconds)).collect()
+    }
+
+    #[test]
+    fn a_clock_ahead_shows_at_once_and_one_behind_with_the_next_heartbeat() {
+        let behind = |by: f64| vec![("a".to_owned(), by)];
+        for (ticks, expected) in [
+            (&[(1000.0, &[("a", 1, 1060.0)][..])][..], behind(60.0)),
+            (&[(1000.0, &[("a", 1, 1001.5)])], vec![]),
+            // 60 s behind: after one look it could have written it up to 30 s before.
+            (&[(1000.0, &[("a", 1, 940.0)])], behind(-30.0)),
+            (&[(1000.0, &[("a", 1, 940.0)]), (1005.0, &[("a", 1, 944.0)])], behind(-56.0)),
+            (&[(1000.0, &[("a", 1, 980.0)])], vec![]),
+            (&[(1000.0, &[("a", 1, 980.0)]), (1005.0, &[("a", 1, 990.0)])], behind(-10.0)),
+            // Written late once.
+            (&[(1000.0, &[("a", 1, 999.0)]), (1005.0, &[("a", 1, 1004.0)]), (1010.0, &[("a", 1, 1000.0)])], vec![]),
+            // A process that stopped writing is old, not behind.
+            (&[(1000.0, &[("a", 1, 995.0)]), (1005.0, &[("a", 1, 995.0)]), (1022.0, &[("a", 1, 995.0)])], vec![]),
+            // A new process was perhaps written long before it was seen.
+            (&[(1000.0, &[]), (1005.0, &[("a", 1, 980.0)])], vec![]),
+        ] {
+            assert_eq!(after(ticks), expected, "{ticks:?}");
+        }
+    }
+
+    #[test]
+    fn the_processes_of_an_instance_narrow_it_down_and_a_good_clock_clears_it() {
+        let two = after(&[(1000.0, &[("a", 1, 1003.0), ("a", 2, 1008.0), ("b", 1, 999.0)])]);
+        assert_eq!(two, [("a".to_owned(), 8.0)]);
+        assert_eq!(after(&[(1000.0, &[("a", 1, 1060.0)]), (1005.0, &[("a", 1, 1004.0)])]), []);
+    }
+}
