@@ -41,7 +41,7 @@ pub(super) static TABLE: &[Metric] = &[
     row("instances", Unit::Count, "Instances that run a component", &["component"], NO_SOURCE, read::instances),
     row("processes", Unit::Count, "Processes of a component by status", &["component", "status"], NO_SOURCE, read::processes),
     row("capacity_tasks", Unit::Count, "Tasks that the processors take in all, worked on and queued", &[], NO_SOURCE, read::capacity),
-    row("writer_clock_offset_seconds", Unit::Seconds, "Clock of an instance minus Redis' clock, the least that it is off by; below 0 it is behind", &["instance"], "the clock agrees with Redis' within 2 s, as far as is known", read::writer_offsets),
+    row("writer_clock_offset_seconds", Unit::Seconds, "Clock of an instance that writes, minus Redis' clock, the least that it is off by; below 0 it is behind", &["writer"], "the clock agrees with Redis' within 2 s, as far as is known", read::writer_offsets),
     row("load_tasks", Unit::Count, "Requests that a component is working on", &["component"], NO_SOURCE, read::load),
     row("throttled_requests", Unit::Count, "Requests turned away in a window, by status", &["status", "window"], "the throttling events cannot be read", read::throttled),
     row("circuit_state", Unit::Count, "1 for the state that a circuit breaker is in, 0 for the others", &["circuit", "state"], "its state cannot be read", read::circuits),
