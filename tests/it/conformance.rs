@@ -30,7 +30,9 @@ fn snapshot(case: &Case, server: &RedisServer, arguments: &[&str]) -> Value {
 
 fn series(connection: &mut redis::Connection) -> BTreeMap<String, Vec<(String, f64)>> {
     let mut keys: Vec<String> = redis::cmd("KEYS").arg("*:kdcube:metrics:*").query(connection).unwrap();
-    keys.retain(|key| !["ingress_rest_ms", "task_queue_wait_ms", "task_exec_ms"].iter().any(|name| key.contains(name)));
+    keys.retain(|key| {
+        !["ingress_rest_ms", "task_queue_wait_ms", "task_exec_ms", "lease"].iter().any(|name| key.contains(name))
+    });
     let read = |connection: &mut redis::Connection, key: &str| {
         redis::cmd("ZRANGE").arg(key).arg(0).arg(-1).arg("WITHSCORES").query(connection).unwrap()
     };

@@ -30,6 +30,7 @@ mod environment;
 mod fault;
 mod fault_proxy;
 mod field_cases;
+mod fuzz;
 mod gateway_config;
 mod hostile;
 mod hostile_redis;

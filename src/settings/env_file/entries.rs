@@ -5,6 +5,10 @@ use crate::settings::table;
 /// Lines that one value may span.
 const MOST_LINES: usize = 2000;
 
+/// Lines with a quote at which the end of a value is looked for: a quote that is missing must not make every line a begin
+/// that is tried against all the others.
+const MOST_ENDS: usize = 20;
+
 /// One assignment, as it stands in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Entry {
@@ -68,11 +72,9 @@ fn length(lines: &[&str]) -> usize {
     }
     let continues = |line: &&&str| !line.split_once('=').is_some_and(|(name, _)| table::is_known(name.trim()));
     let more = lines.iter().skip(1).take(MOST_LINES).take_while(continues).count();
-    let ends = |length: &usize| {
-        let last = lines.get(length - 1).is_some_and(|line| line.contains(quote));
-        last && lines.get(..*length).is_some_and(|lines| is_readable(&lines.join("\n")))
-    };
-    (2..=1 + more).find(ends).unwrap_or(1)
+    let may_end = |length: &usize| lines.get(length - 1).is_some_and(|line| line.contains(quote));
+    let ends = |length: &usize| lines.get(..*length).is_some_and(|lines| is_readable(&lines.join("\n")));
+    (2..=1 + more).filter(may_end).take(MOST_ENDS).find(ends).unwrap_or(1)
 }
 
 fn is_readable(text: &str) -> bool {
