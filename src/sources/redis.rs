@@ -363,6 +363,10 @@ impl Source for RedisSource {
         Ok(())
     }
 
+    fn place(&self) -> Option<String> {
+        Some(self.link.place())
+    }
+
     fn problems(&self) -> Vec<Problem> {
         self.link.problems()
     }

@@ -199,8 +199,13 @@ impl Link {
         }
     }
 
+    /// The address, without credentials.
+    pub(super) fn place(&self) -> String {
+        self.config.redacted()
+    }
+
     fn server(&self) -> String {
-        format!("Redis at {}", self.config.redacted())
+        format!("Redis at {}", self.place())
     }
 
     async fn connection(&mut self) -> Result<&mut RedisConnection, SourceError> {
