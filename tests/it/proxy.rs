@@ -51,10 +51,15 @@ fn guarded(upstream: &Server, header: &str) -> String {
     )
 }
 
-/// The platform's payload has neither the parts of a role's depth, how full windows are, whose clock is off, nor the maxima
-/// of the shorter windows.
+/// The platform's payload has neither the parts of a role's depth, how full windows are, whose clock is off, whose count is
+/// unknown, nor the maxima of the shorter windows.
 fn is_sent(name: &str) -> bool {
-    let not_sent = ["kdcube_proc_queue_tasks", "kdcube_window_filled_ratio", "kdcube_writer_clock_offset_seconds"];
+    let not_sent = [
+        "kdcube_proc_queue_tasks",
+        "kdcube_window_filled_ratio",
+        "kdcube_writer_clock_offset_seconds",
+        "kdcube_ingress_sse_unknown_workers",
+    ];
     let is_short_maximum = name.contains("stat=\"max\"") && !name.contains("window=\"1h\"");
     !not_sent.iter().any(|family| name.starts_with(family)) && !is_short_maximum
 }
