@@ -230,3 +230,160 @@ fn pools(pools: &Pools) -> Value {
 fn object(fields: impl IntoIterator<Item = (&'static str, Option<f64>)>) -> Map<String, Value> {
     fields.into_iter().map(|(name, value)| (name.to_owned(), value.map_or(Value::Null, number::json))).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use redis::Arg;
+
+    use super::*;
+    use crate::platform::facts::{CircuitState, LatencySeries, Scope, WorkerId};
+    use crate::platform::gateway::SavedGatewayConfig;
+
+    const NOW: UnixSeconds = 100_000.0;
+
+    /// The commands that write these facts, one a line; keys without the scope's prefix.
+    fn lines(facts: &Facts) -> Vec<String> {
+        let keys = Keys::new(&Scope { tenant: "acme".into(), project: "chat".into() });
+        let text = |arg: Arg<&[u8]>| match arg {
+            Arg::Simple(bytes) => String::from_utf8_lossy(bytes).replace("acme:chat:kdcube:", ""),
+            _ => "?".to_owned(),
+        };
+        let commands = commands(&keys, facts, NOW);
+        commands.cmd_iter().map(|command| command.args_iter().map(text).collect::<Vec<_>>().join(" ")).collect()
+    }
+
+    fn beat(process_id: Option<i64>, health: HealthWord, draining: bool) -> Heartbeat {
+        Heartbeat {
+            instance_id: "i".to_owned(),
+            service_type: "chat".to_owned(),
+            service_name: "proc".to_owned(),
+            process_id,
+            port: None,
+            load: 1,
+            capacity: 5,
+            last_heartbeat: 99_999.5,
+            health,
+            draining,
+            pools: Pools::default(),
+        }
+    }
+
+    #[test]
+    fn a_heartbeat_expires_in_half_a_minute_and_its_index_later() {
+        let lines = lines(&Facts { heartbeats: vec![beat(Some(7), HealthWord::Healthy, false)], ..Facts::default() });
+        let [process, index, index_ttl, instance, instances, instances_ttl] = &lines[..] else { panic!("{lines:#?}") };
+        assert!(process.starts_with("SETEX heartbeat:process:i:chat:proc:7 30 {\"instance_id\": \"i\", "), "{process}");
+        assert_eq!(index, "ZADD system:capacity:process-index:chat:proc 99999.5 heartbeat:process:i:chat:proc:7");
+        assert_eq!(index_ttl, "EXPIRE system:capacity:process-index:chat:proc 75");
+        assert!(instance.starts_with("SETEX heartbeat:instance:i:chat:proc 30 {"), "{instance}");
+        assert_eq!(instances, "ZADD heartbeat:instance:index 99999.5 heartbeat:instance:i:chat:proc");
+        assert_eq!(instances_ttl, "EXPIRE heartbeat:instance:index 75");
+    }
+
+    #[test]
+    fn a_heartbeats_text_is_that_of_a_python_worker() {
+        for (health, draining, word, processor) in [
+            (HealthWord::Healthy, false, r#""ServiceHealth.HEALTHY""#, false),
+            (HealthWord::Degraded, false, r#""ServiceHealth.DEGRADED""#, false),
+            (HealthWord::Unhealthy, true, r#""ServiceHealth.UNHEALTHY""#, true),
+            (HealthWord::Unknown, false, r#""ServiceHealth.UNKNOWN""#, false),
+            (HealthWord::Null, false, "null", false),
+        ] {
+            let lines = lines(&Facts { heartbeats: vec![beat(None, health, draining)], ..Facts::default() });
+            assert!(lines[0].starts_with("SETEX heartbeat:process:i:chat:proc:None 30 "), "{}", lines[0]);
+            assert!(lines[0].contains(&format!(r#""health_status": {word}, "#)), "{}", lines[0]);
+            let said = r#""processor": {"draining": true, "accepting_new_tasks": false}"#;
+            assert_eq!(lines[0].contains(said), processor, "{}", lines[0]);
+        }
+    }
+
+    #[test]
+    fn a_process_that_is_gone_is_only_in_the_indexes() {
+        let departed = Departed {
+            instance_id: "i".to_owned(),
+            service_type: "chat".to_owned(),
+            service_name: "rest".to_owned(),
+            process_id: Some(9),
+            last_seen: 99_950.0,
+        };
+        let expected = [
+            "ZADD system:capacity:process-index:chat:rest 99950.0 heartbeat:process:i:chat:rest:9",
+            "EXPIRE system:capacity:process-index:chat:rest 75",
+            "ZADD heartbeat:instance:index 99950.0 heartbeat:instance:i:chat:rest",
+            "EXPIRE heartbeat:instance:index 75",
+        ];
+        assert_eq!(lines(&Facts { departed: vec![departed], ..Facts::default() }), expected);
+    }
+
+    #[test]
+    fn a_queue_is_replaced_and_an_unknown_one_left_as_it_is() {
+        let mut facts = Facts::default();
+        assert_eq!(lines(&facts), [""; 0]);
+        facts.queues.paid = Some(QueueDepth { ready: 2, inflight: 0, continuations: -3 });
+        let keys = Keys::new(&Scope { tenant: "acme".into(), project: "chat".into() });
+        let key = |key: String| key.replace("acme:chat:kdcube:", "");
+        let ready = key(keys.queue(Role::Paid));
+        let tasks = [0, 1].map(|number| format!(r#"{{"task_id": "t-{number}", "user_type": "paid"}}"#)).join(" ");
+        let expected = [
+            format!("DEL {ready}"),
+            format!("RPUSH {ready} {tasks}"),
+            format!("DEL {}", key(keys.inflight(Role::Paid))),
+            format!("SET {} -3", key(keys.continuations(Role::Paid))),
+        ];
+        assert_eq!(lines(&facts), expected);
+    }
+
+    #[test]
+    fn a_series_is_trimmed_to_an_hour_and_events_to_a_day() {
+        let points = vec![Point { at: 99_999.0, value: 12.0 }, Point { at: 99_999.5, value: 0.25 }];
+        let latency = [(LatencySeries::TaskExec, points), (LatencySeries::QueueWait, Vec::new())].into();
+        let found = lines(&Facts { latency, ..Facts::default() });
+        let [added, trimmed, expires] = &found[..] else { panic!("{found:#?}") };
+        assert!(added.ends_with(" 99999.0 99999.0:12.0 99999.5 99999.5:0.25"), "{added}");
+        assert!(trimmed.starts_with("ZREMRANGEBYSCORE ") && trimmed.ends_with(" 0 96400.0"), "{trimmed}");
+        assert!(expires.starts_with("EXPIRE ") && expires.ends_with(" 3660"), "{expires}");
+
+        let event = ThrottlingEvent { at: 99_990.0, detail: None };
+        let found = lines(&Facts { throttling_events: vec![event], ..Facts::default() });
+        let [added, trimmed] = &found[..] else { panic!("{found:#?}") };
+        assert!(added.ends_with(" 99990.0 event at 99990"), "{added}");
+        assert!(trimmed.ends_with(" 0 13600.0"), "{trimmed}");
+    }
+
+    #[test]
+    fn counters_samples_and_bookkeeping_live_as_long_as_the_platforms() {
+        let worker = WorkerId { instance_id: "i".to_owned(), process_id: 41 };
+        let mut facts = Facts {
+            sse: vec![SseSample { worker, count: 5, sessions: 4, max: 200, at: Some(99_000.0) }],
+            hourly_requests: [("2026-01-01_00".to_owned(), 7)].into(),
+            ..Facts::default()
+        };
+        facts.analytics.paid = Some(QueueAnalytics { avg_wait_seconds: 1.5, throughput_last_hour: 3 });
+        let found = lines(&facts);
+        let [sse, analytics, hourly, expires] = &found[..] else { panic!("{found:#?}") };
+        assert!(sse.starts_with("SETEX ") && sse.contains(r#" 60 {"count": 5, "#), "{sse}");
+        assert!(analytics.contains(r#" 86400 {"avg_wait_time": 1.5, "#), "{analytics}");
+        assert!(hourly.starts_with("HSET ") && hourly.ends_with(" 2026-01-01_00 7"), "{hourly}");
+        assert!(expires.ends_with(" 172800"), "{expires}");
+    }
+
+    #[test]
+    fn a_circuit_and_a_configuration_leave_what_they_have() {
+        let facts = CircuitFacts {
+            state: Some(CircuitState::HalfOpen),
+            stats: None,
+            window_failures: 2,
+            half_open_calls: Some(1),
+        };
+        let found = lines(&Facts {
+            circuits: [(Circuit::Authentication, facts), (Circuit::RateLimiter, CircuitFacts::default())].into(),
+            saved_gateway_config: SavedGatewayConfig::Text("{\"a\": 1}".to_owned()),
+            ..Facts::default()
+        });
+        let words: Vec<String> = found
+            .iter()
+            .filter_map(|line| Some(format!("{} {}", line.split_once(' ')?.0, line.rsplit_once(' ')?.1)))
+            .collect();
+        assert_eq!(words, ["SET half_open", "SET 1", "ZADD failure-0", "ZADD failure-1", "SET 1}"]);
+    }
+}
