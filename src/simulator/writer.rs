@@ -1,15 +1,13 @@
 //! Writes facts to Redis, byte for byte as the platform's workers do. [`crate::sources::redis`] reads the same facts back.
 
-use std::iter::once;
-
 use redis::Pipeline;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
+use super::heartbeat::heartbeat_json;
 use crate::base::clock::UnixSeconds;
-use crate::base::number;
 use crate::platform::facts::{
-    Circuit, CircuitFacts, Departed, Facts, HealthWord, Heartbeat, Point, PoolUse, Pools, QueueAnalytics, QueueDepth,
-    Role, SseSample, ThrottlingDetail, ThrottlingEvent,
+    Circuit, CircuitFacts, Departed, Facts, Heartbeat, Point, QueueAnalytics, QueueDepth, Role, SseSample,
+    ThrottlingDetail, ThrottlingEvent,
 };
 use crate::platform::keys::Keys;
 use crate::platform::python::{python_float, python_json, sse_json};
@@ -167,76 +165,12 @@ impl Writer<'_> {
     }
 }
 
-fn heartbeat_json(beat: &Heartbeat) -> Value {
-    json!({
-        "instance_id": beat.instance_id,
-        "service_type": beat.service_type,
-        "service_name": beat.service_name,
-        "process_id": beat.process_id,
-        "port": beat.port,
-        "current_load": beat.load,
-        "max_capacity": beat.capacity,
-        "last_heartbeat": beat.last_heartbeat,
-        "health_status": health(beat.health),
-        "metadata": metadata(beat),
-    })
-}
-
-fn metadata(beat: &Heartbeat) -> Value {
-    let pools = pools(&beat.pools);
-    match beat.draining {
-        true => json!({"pools": pools, "processor": {"draining": true, "accepting_new_tasks": false}}),
-        false => json!({"pools": pools}),
-    }
-}
-
-const fn health(word: HealthWord) -> Option<&'static str> {
-    match word {
-        HealthWord::Healthy => Some("ServiceHealth.HEALTHY"),
-        HealthWord::Degraded => Some("ServiceHealth.DEGRADED"),
-        HealthWord::Unhealthy => Some("ServiceHealth.UNHEALTHY"),
-        HealthWord::Unknown => Some("ServiceHealth.UNKNOWN"),
-        HealthWord::Null => None,
-    }
-}
-
-fn pools(pools: &Pools) -> Value {
-    let redis = |pool: Option<PoolUse>| {
-        pool.map(|pool| {
-            object([
-                ("max_connections", pool.max),
-                ("in_use", pool.in_use),
-                ("available", pool.available),
-                ("total", pool.size),
-            ])
-        })
-    };
-    let postgres = |pool: PoolUse| {
-        let fields =
-            [("max_size", pool.max), ("size", pool.size), ("available", pool.available), ("in_use", pool.in_use)];
-        object(once(("min_size", Some(0.0))).chain(fields))
-    };
-    json!({
-        "postgres": pools.postgres.map(postgres),
-        "redis": {
-            "async": redis(pools.redis_async),
-            "async_decode": redis(pools.redis_async_decode),
-            "sync": redis(pools.redis_sync),
-        },
-    })
-}
-
-/// Counts are whole in Python, and so in its JSON.
-fn object(fields: impl IntoIterator<Item = (&'static str, Option<f64>)>) -> Map<String, Value> {
-    fields.into_iter().map(|(name, value)| (name.to_owned(), value.map_or(Value::Null, number::json))).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use redis::Arg;
 
     use super::*;
-    use crate::platform::facts::{CircuitState, LatencySeries, Scope, WorkerId};
+    use crate::platform::facts::{CircuitState, HealthWord, LatencySeries, Pools, Scope, WorkerId};
     use crate::platform::gateway::SavedGatewayConfig;
 
     const NOW: UnixSeconds = 100_000.0;
@@ -252,7 +186,7 @@ mod tests {
         commands.cmd_iter().map(|command| command.args_iter().map(text).collect::<Vec<_>>().join(" ")).collect()
     }
 
-    fn beat(process_id: Option<i64>, health: HealthWord, draining: bool) -> Heartbeat {
+    fn beat(process_id: Option<i64>) -> Heartbeat {
         Heartbeat {
             instance_id: "i".to_owned(),
             service_type: "chat".to_owned(),
@@ -262,15 +196,15 @@ mod tests {
             load: 1,
             capacity: 5,
             last_heartbeat: 99_999.5,
-            health,
-            draining,
+            health: HealthWord::Healthy,
+            draining: false,
             pools: Pools::default(),
         }
     }
 
     #[test]
     fn a_heartbeat_expires_in_half_a_minute_and_its_index_later() {
-        let lines = lines(&Facts { heartbeats: vec![beat(Some(7), HealthWord::Healthy, false)], ..Facts::default() });
+        let lines = lines(&Facts { heartbeats: vec![beat(Some(7))], ..Facts::default() });
         let [process, index, index_ttl, instance, instances, instances_ttl] = &lines[..] else { panic!("{lines:#?}") };
         assert!(process.starts_with("SETEX heartbeat:process:i:chat:proc:7 30 {\"instance_id\": \"i\", "), "{process}");
         assert_eq!(index, "ZADD system:capacity:process-index:chat:proc 99999.5 heartbeat:process:i:chat:proc:7");
@@ -278,23 +212,8 @@ mod tests {
         assert!(instance.starts_with("SETEX heartbeat:instance:i:chat:proc 30 {"), "{instance}");
         assert_eq!(instances, "ZADD heartbeat:instance:index 99999.5 heartbeat:instance:i:chat:proc");
         assert_eq!(instances_ttl, "EXPIRE heartbeat:instance:index 75");
-    }
-
-    #[test]
-    fn a_heartbeats_text_is_that_of_a_python_worker() {
-        for (health, draining, word, processor) in [
-            (HealthWord::Healthy, false, r#""ServiceHealth.HEALTHY""#, false),
-            (HealthWord::Degraded, false, r#""ServiceHealth.DEGRADED""#, false),
-            (HealthWord::Unhealthy, true, r#""ServiceHealth.UNHEALTHY""#, true),
-            (HealthWord::Unknown, false, r#""ServiceHealth.UNKNOWN""#, false),
-            (HealthWord::Null, false, "null", false),
-        ] {
-            let lines = lines(&Facts { heartbeats: vec![beat(None, health, draining)], ..Facts::default() });
-            assert!(lines[0].starts_with("SETEX heartbeat:process:i:chat:proc:None 30 "), "{}", lines[0]);
-            assert!(lines[0].contains(&format!(r#""health_status": {word}, "#)), "{}", lines[0]);
-            let said = r#""processor": {"draining": true, "accepting_new_tasks": false}"#;
-            assert_eq!(lines[0].contains(said), processor, "{}", lines[0]);
-        }
+        let lines = self::lines(&Facts { heartbeats: vec![beat(None)], ..Facts::default() });
+        assert!(lines[0].starts_with("SETEX heartbeat:process:i:chat:proc:None 30 "), "{}", lines[0]);
     }
 
     #[test]
