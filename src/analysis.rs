@@ -134,6 +134,7 @@ impl<'a> Analysis<'a> {
             capacity: self.capacity,
             queue: self.queue,
             sse: self.sse.totals,
+            sse_unknown_workers: Reading::Value(self.sse.unknown_workers),
             pools: self.pools,
             gateway: Reading::Value(Arc::clone(gateway)),
             quality: self.quality,

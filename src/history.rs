@@ -213,11 +213,14 @@ impl History {
         let beating = signals.heartbeats.iter().map(|beat| (beat.instance_id.as_str(), beat.process_id));
         let published =
             signals.sse.iter().map(|sample| (sample.worker.instance_id.as_str(), Some(sample.worker.process_id)));
-        let known: HashSet<(&str, Option<i64>)> = beating.chain(published).collect();
+        let unreadable =
+            signals.unreadable_workers.iter().map(|worker| (worker.instance_id.as_str(), Some(worker.process_id)));
+        let known: HashSet<(&str, Option<i64>)> = beating.chain(published).chain(unreadable).collect();
         self.sse.retain(|worker, _| known.contains(&(worker.instance_id.as_str(), Some(worker.process_id))));
         for sample in &signals.sse {
             self.sse.insert(sample.worker.clone(), sample.clone());
         }
+        self.sse.retain(|worker, _| !signals.sse_unknown.contains(worker));
     }
 }
 

@@ -85,6 +85,11 @@ pub trait Source: Send {
         Ok(())
     }
 
+    /// Where it reads, without credentials; `None` where that is nowhere in particular.
+    fn place(&self) -> Option<String> {
+        None
+    }
+
     /// What is wrong with the source itself after a tick, whether it succeeded or failed.
     fn problems(&self) -> Vec<Problem> {
         Vec::new()

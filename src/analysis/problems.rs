@@ -13,6 +13,7 @@ const NO_WORKERS: ProblemCode = code("no_workers");
 const NO_CAPACITY: ProblemCode = code("no_capacity");
 const WORKER_SILENT: ProblemCode = code("worker_silent");
 const DEGRADED_WRITE: ProblemCode = code("degraded_write");
+const SSE_COUNT_UNKNOWN: ProblemCode = code("sse_count_unknown");
 const SERIES_UNREADABLE: ProblemCode = code("series_unreadable");
 const CLOCK_SKEW_WRITER: ProblemCode = code("clock_skew_writer");
 const SAMPLES_AHEAD: ProblemCode = code("samples_ahead");
@@ -40,6 +41,10 @@ pub(super) fn problems(state: &SystemState, facts: &Facts, keys: &Keys) -> Vec<P
         Some(Problem::new(code, malformed.key.as_str(), malformed.problem.as_str()))
     });
     problems.extend(noted);
+    problems.extend(facts.sse_unknown.iter().map(|worker| {
+        let detail = "its last count may have changed while nobody looked, or is that of an earlier process";
+        Problem::new(SSE_COUNT_UNKNOWN, keys.sse(worker), detail)
+    }));
     problems
 }
 

@@ -16,6 +16,7 @@ pub(super) fn quality(inputs: &Inputs<'_>, fleet: &Fleet, writer_offsets: &BTree
         return Quality::ScopeNotFound;
     }
     let is_partial = inputs.is_gateway_uncertain
+        || !inputs.facts.sse_unknown.is_empty()
         || is_decisive_unreadable(inputs.facts)
         || is_stale_by_its_clock(fleet, writer_offsets);
     if is_partial { Quality::Partial } else { Quality::Ok }

@@ -7,14 +7,16 @@ use super::Inputs;
 use super::state::{Cause, Fleet, LeftOut, Reading, Reason, Service, SseTotals};
 use super::unreadable;
 use crate::base::clock::UnixSeconds;
+use crate::base::number::count as count_of;
 use crate::history::History;
-use crate::platform::facts::{Component, Facts, InputKind, SseSample};
+use crate::platform::facts::{Component, Facts, InputKind, SseSample, WorkerId};
 use crate::platform::keys::Keys;
 
 /// The sums, and the samples that did not count.
 #[derive(Debug)]
 pub(super) struct Counted {
     pub(super) totals: Reading<SseTotals>,
+    pub(super) unknown_workers: i64,
     pub(super) expired: Vec<LeftOut>,
 }
 
@@ -26,23 +28,23 @@ impl Counted {
 
 /// Sums the samples that count; absent when there is none.
 ///
-/// A worker writes only when its count changes, so a live one's sample counts whatever its age; a
-/// stale one's counts for `max_age` seconds, and one without a time counts as fresh.
+/// A worker writes only when its count changes, so a live one's sample counts whatever its age, unless its count may have
+/// changed while nobody looked. The connections of one that no longer heartbeats have ended.
 ///
 /// A live worker's sample that cannot be read holds its last good value for a short while; then the totals are absent,
 /// for what the others have is not the total.
 pub(super) fn count(inputs: &Inputs<'_>, history: &History, fleet: &Fleet, keys: &Keys) -> Counted {
     let now = inputs.now;
-    let max_age = inputs.gateway.settings().redis.sse_stats_max_age_seconds.as_f64();
     let live = live_workers(fleet);
-    let counts = |sample: &SseSample| {
-        live.contains(&(sample.worker.instance_id.as_str(), sample.worker.process_id))
-            || sample.at.is_none_or(|at| now - at <= max_age)
+    let is_live = |worker: &WorkerId| {
+        live.contains(&(worker.instance_id.as_str(), worker.process_id))
+            || inputs.facts.unreadable_workers.contains(worker)
     };
+    let unknown_workers = count_of(inputs.facts.sse_unknown.iter().filter(|worker| is_live(worker)).count());
     let (mut total, mut max, mut sessions, mut workers) = (0_i64, 0_i64, 0_i64, 0_i64);
     let mut expired = Vec::new();
     for sample in history.sse() {
-        if !counts(sample) {
+        if !is_live(&sample.worker) {
             expired.push(expired_sample(sample, keys));
             continue;
         }
@@ -56,13 +58,13 @@ pub(super) fn count(inputs: &Inputs<'_>, history: &History, fleet: &Fleet, keys:
         max: Reading::Value(max),
         sessions: Reading::Value(sessions),
         workers,
+        unknown_workers,
     };
-    let totals = Reading::Value(totals)
-        .filter(|totals| totals.workers > 0, || Reason::of(Cause::NoSample, keys.sse_of_all_workers()));
-    match unreadable(inputs.facts, history, keys, now) {
-        Some(reason) => Counted { totals: Reading::absent(reason), expired },
-        None => Counted { totals, expired },
-    }
+    let cause = if unknown_workers > 0 { Cause::UnknownWorkers } else { Cause::NoSample };
+    let totals =
+        Reading::Value(totals).filter(|totals| totals.workers > 0, || Reason::of(cause, keys.sse_of_all_workers()));
+    let totals = unreadable(inputs.facts, history, keys, now).map_or(totals, Reading::absent);
+    Counted { totals, unknown_workers, expired }
 }
 
 /// Why the sum would be partial, if it would.

@@ -56,6 +56,8 @@ pub struct SystemState {
     pub capacity: Capacity,
     pub queue: Queue,
     pub sse: Reading<SseTotals>,
+    /// Ingress workers that heartbeat and whose SSE count is unknown.
+    pub sse_unknown_workers: Reading<i64>,
     /// A series without an entry was not asked for.
     pub latency: BTreeMap<LatencySeries, PerWindow<LatencyWindow>>,
     /// A series is absent as a whole where its current value is.

@@ -5,7 +5,7 @@ mod properties;
 use std::sync::Arc;
 
 use super::recorded::{Case, key_of};
-use super::state::{Cause, DatabaseLimit, LimitOrigin, Reading, StatusCounts};
+use super::state::{Cause, DatabaseLimit, LimitOrigin, Quality, Reading, StatusCounts};
 use super::{Analysis, Inputs, SystemState};
 use crate::catalog;
 use crate::history::History;
@@ -179,9 +179,9 @@ fn a_quiet_sse_worker_keeps_its_count() {
     let table = [
         // Heartbeat age, sample age, whether it counts.
         (1.0, Some(500.0), true),
-        (50.0, Some(120.0), true),
-        (50.0, Some(120.5), false),
-        (50.0, None, true),
+        // Its heartbeat is stale: so are its connections.
+        (50.0, Some(1.0), false),
+        (50.0, None, false),
     ];
     for (beat_age, sample_age, counts) in table {
         let mut history = History::new(1000);
@@ -244,17 +244,44 @@ fn port_0_is_no_port() {
 }
 
 #[test]
-fn a_sample_of_a_worker_that_stopped_counts_while_it_is_there_and_young() {
+fn the_connections_of_a_worker_end_with_its_heartbeat() {
     let stopped = Departed { service_name: "rest".into(), ..departed("i", 31.0) };
     let worker = WorkerId { instance_id: "i".into(), process_id: 7 };
     let sample = |age: f64| SseSample { worker: worker.clone(), count: 12, sessions: 9, max: 200, at: Some(NOW - age) };
     let gone = Facts { departed: vec![stopped], ..Facts::default() };
-    for (samples, counts) in [(vec![sample(120.0)], true), (vec![sample(121.0)], false), (vec![], false)] {
+    for samples in [vec![sample(1.0)], vec![sample(121.0)], vec![]] {
         let mut history = History::new(10);
         let beating = vec![beat("i", "rest", 7, 1.0, HealthWord::Healthy)];
         history.absorb(&mut Facts { sse: vec![sample(5.0)], heartbeats: beating, ..Facts::default() }, NOW - 40.0);
         let (truth, _) = tick(&Facts { sse: samples, ..gone.clone() }, &mut history);
-        assert_eq!(truth.sse.known().is_some(), counts);
+        assert!(truth.sse.known().is_none());
+    }
+}
+
+#[test]
+fn unknown_counts_are_left_out_of_the_total_and_too_many_make_the_saturation_absent() {
+    let worker = |pid: i64| WorkerId { instance_id: "i".into(), process_id: pid };
+    let sample = |pid: i64| SseSample { worker: worker(pid), count: 10, sessions: 9, max: 100, at: Some(NOW) };
+    for (known, unknown, saturation) in [(9, 1, Some(10.0)), (10, 0, Some(10.0)), (8, 1, None), (0, 1, None)] {
+        let heartbeats = (0..10).map(|pid| beat("i", "rest", pid, 1.0, HealthWord::Healthy)).collect();
+        let facts = Facts {
+            heartbeats,
+            sse: (0..known).map(sample).collect(),
+            sse_unknown: (known..known + unknown).map(worker).collect(),
+            ..Facts::default()
+        };
+        let (state, _) = tick(&facts, &mut History::new(10));
+        let scalar = |key: &str| {
+            let found = catalog::samples(&state).into_iter().find(|sample| sample.metric.key == key);
+            found.map(|sample| sample.value)
+        };
+        let total = (known > 0).then_some(10.0 * f64::from(u8::try_from(known).unwrap()));
+        assert_eq!(scalar("ingress.sse.total_connections"), total, "{known} {unknown}");
+        assert_eq!(scalar("ingress.sse.saturation_percent"), saturation, "{known} {unknown}");
+        assert_eq!(scalar("ingress_sse_unknown_workers"), Some(f64::from(u8::try_from(unknown).unwrap())));
+        let quality = if unknown > 0 { Quality::Partial } else { Quality::Ok };
+        let reported = state.problems.iter().filter(|problem| problem.code.as_str() == "sse_count_unknown").count();
+        assert_eq!((state.quality, reported), (quality, usize::try_from(unknown).unwrap()), "{known} {unknown}");
     }
 }
 

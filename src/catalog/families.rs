@@ -27,6 +27,7 @@ pub(super) static TABLE: &[Metric] = &[
     row("proc_exec_seconds", Unit::Seconds, "Time that tasks took to execute, exact percentiles and maximum", LATENCY, NO_VALUES, read::exec),
     row("latency_samples", Unit::Count, "Values that the percentiles of a series rest on", &["series", "window"], "the series cannot be read", read::latency_samples),
     row("ingress_sse_connections_window", Unit::Count, "Open SSE connections, mean and maximum over 1 m, 15 m and 1 h", WINDOW, NO_POINT, read::sse_window),
+    row("ingress_sse_unknown_workers", Unit::Count, "Ingress workers whose number of SSE connections is unknown, because it may have changed while nobody looked; the totals are without them", &[], NO_SOURCE, read::sse_unknown_workers),
     row("proc_queue_depth", Unit::Count, "Tasks of a role, waiting or claimed", &["role"], NO_QUEUE, read::queue_depth),
     row("proc_queue_tasks", Unit::Count, "Tasks of a role by state: ready to be claimed, claimed, or continuing a conversation", &["role", "state"], NO_STATES, read::queue_tasks),
     row("proc_queue_threshold_tasks", Unit::Count, "Queued tasks from which a role's new tasks are turned away", &["role"], NO_SOURCE, read::queue_thresholds),

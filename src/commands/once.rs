@@ -43,7 +43,8 @@ async fn once(config: &Config, arguments: &OnceArgs) -> Result<Exit, CommandErro
         if arguments.dry_run { (RecordMode::No, Writes::Nothing) } else { (RecordMode::Yes, Writes::Once) };
     let database = app::asked_database(config).await;
     let (mut ticker, _) = app::ticker(config, &SystemClock, &telemetry, database, writes)?;
-    let tick = match ticker.tick(now, record).await {
+    // Not `now`: what was asked meanwhile would be taken for a clock that is off.
+    let tick = match ticker.tick(SystemClock.now(), record).await {
         Ok(tick) => tick,
         Err(error) => return Err(nothing_collected(error, now)),
     };

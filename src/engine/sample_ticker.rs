@@ -19,8 +19,11 @@ use crate::engine::scope_watch::ScopeWatch;
 use crate::engine::tick_clock::TickClock;
 use crate::history::History;
 use crate::platform::facts::RollingSeries;
-use crate::problems::Problem;
+use crate::problems::code::code;
+use crate::problems::{Problem, ProblemCode};
 use crate::sources::{Recorded, SaveState, Source, SourceError};
+
+const SCOPE_NOT_FOUND: ProblemCode = code("scope_not_found");
 
 /// Turns facts into states.
 pub struct SampleTicker {
@@ -101,6 +104,13 @@ async fn record(
     recorded.err()
 }
 
+/// A deployment that is not there may be in another Redis: says which one was read.
+fn name_place(problems: &mut [Problem], place: Option<String>) {
+    let Some(place) = place else { return };
+    let missing = problems.iter_mut().filter(|problem| problem.code == SCOPE_NOT_FOUND);
+    missing.for_each(|problem| problem.detail = format!("{}; this Redis is {place}", problem.detail));
+}
+
 #[async_trait]
 impl Ticker for SampleTicker {
     fn apply_update(&mut self, message: &[u8], now: UnixSeconds) -> Result<(), String> {
@@ -154,6 +164,7 @@ impl Ticker for SampleTicker {
         let points = analysis.rolling_points();
         let record_error = record(&mut self.history, self.source.as_mut(), now, &points, mode).await;
         let mut state = analysis.finish(&self.history);
+        name_place(&mut state.problems, self.source.place());
         state.problems.extend(self.gateway.problems(now));
         state.problems.extend(self.clock.problems());
         Ok(Tick {

@@ -39,6 +39,10 @@ pub struct Facts {
     /// Distinct heartbeat keys that an index or SCAN named and that exist, readable or not.
     pub process_keys_found: usize,
     pub sse: Vec<SseSample>,
+    /// Ingress workers whose heartbeat is there and cannot be read: they live, and so do their connections.
+    pub unreadable_workers: BTreeSet<WorkerId>,
+    /// Ingress workers that heartbeat and whose count may have changed while nobody looked.
+    pub sse_unknown: BTreeSet<WorkerId>,
     /// `None` where the role's depth could not be read: unknown, not zero.
     pub queues: PerRole<Option<QueueDepth>>,
     pub analytics: PerRole<Option<QueueAnalytics>>,

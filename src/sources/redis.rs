@@ -1,7 +1,9 @@
 //! Reads one scope's facts from Redis in at most three pipelined round trips a tick, and writes the tick's points back.
 //!
-//! This file has the order of a tick. `link` holds the connection, `stream` its transport, `truncate` bounds its values;
-//! `fleet` reads processes, `series` the series (each by `tail`), `state` the small facts.
+//! This file has the order of a tick. `address` is where Redis is; `link` keeps a `connection` to it (its `stream`, the
+//! `handshake`, the `sentinel`s), knows the `node` it leads to, and how much it can be asked for at a time (`strain`); `truncate`
+//! bounds values. `fleet` reads processes, `series` the series (each by `tail`), `state` the small facts, and `sse_watch` knows
+//! which SSE counts still hold.
 
 pub mod address;
 pub mod config;
@@ -22,6 +24,7 @@ mod sentinel;
 mod series;
 mod server_time;
 mod sse_cache;
+mod sse_watch;
 mod state;
 mod strain;
 mod stream;
@@ -59,9 +62,9 @@ use crate::sources::redis::config::RedisConfig;
 const SERIES_SECONDS: f64 = 3600.0;
 /// And expire this long after the last point.
 const SERIES_EXPIRE: u64 = 3660;
-/// Requests of the longest tick, each with its own time limit: connect, two reads, those of long heartbeats and of a burst
-/// (which begin within half of one each), a write, and one in reserve.
-const REQUESTS: u32 = 8;
+/// Requests of the longest tick, each with its own time limit: connect, two reads with a second attempt within half of it, those
+/// of long heartbeats and of a burst (which begin within half of one each), a write, and one in reserve.
+const REQUESTS: u32 = 9;
 
 /// How much of the work before the first tick is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -309,10 +312,7 @@ impl Source for RedisSource {
         let mut notes = Replies::new(Vec::new());
         self.fleet.conclude(&self.keys, reading, now, &mut notes, &mut signals);
         signals.malformed.append(&mut notes.malformed);
-        if self.first {
-            self.sse_cache.restore(&mut signals, |worker| self.fleet.is_heartbeating(worker));
-        }
-        self.sse_cache.update(&signals, |worker| self.fleet.is_heartbeating(worker));
+        self.sse_cache.observe(&mut signals, now);
         self.series.drain_into(&mut signals);
         self.first = false;
         self.cost = self.link.cost();
@@ -363,6 +363,10 @@ impl Source for RedisSource {
         let Some(transaction) = self.lease.as_ref().and_then(|lease| lease.release(connection)) else { return Ok(()) };
         self.link.run(&transaction).await?;
         Ok(())
+    }
+
+    fn place(&self) -> Option<String> {
+        Some(self.link.place())
     }
 
     fn problems(&self) -> Vec<Problem> {

@@ -176,7 +176,9 @@ fn the_demo_tells_where_to_look() {
 
 #[test]
 fn the_documents_are_what_the_program_prints() {
-    for (command, document) in [("catalog", "docs/metrics.md"), ("settings", "docs/configuration.md")] {
+    for (command, document) in
+        [("catalog", "docs/metrics.md"), ("settings", "docs/configuration.md"), ("problems", "docs/problems.md")]
+    {
         let path = format!("{}/{document}", env!("CARGO_MANIFEST_DIR"));
         let printed = answer(&run(&[], &[command]));
         assert!(std::fs::read_to_string(path).unwrap() == printed, "run: cargo run -- {command} > {document}");

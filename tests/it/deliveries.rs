@@ -107,7 +107,7 @@ async fn whatever_cloudwatch_answers_a_batch_is_delivered_whole_and_once() {
     assert!(report["retries"].as_u64() <= Some(7), "{report}");
     let retries = metric(&server, "kdcube_metrics_export_retries_total{sink=\"cloudwatch\"}");
     assert_eq!(Some(retries), report["retries"].as_u64());
-    let log = server.log();
+    let log = server.log_with("problem ended code=\"sink_failing\"");
     let recovered = log.lines().any(|line| line.contains("problem ended code=\"sink_failing\" subject=\"cloudwatch\""));
     assert!(recovered && !log.contains(SECRET), "{log}");
 }

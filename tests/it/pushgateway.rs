@@ -214,7 +214,7 @@ fn a_gateway_that_recovers_is_pushed_to_again() {
     let metrics = server.get("/metrics").text();
     assert!(metrics.contains(r#"kdcube_metrics_exports_total{sink="pushgateway",result="failed"}"#), "{metrics}");
     assert!(metrics.contains("kdcube_metrics_export_last_success_timestamp_seconds{sink=\"pushgateway\"}"));
-    let log = server.log();
+    let log = server.log_with("problem ended code=\"sink_failing\"");
     assert_eq!(
         log.matches("problem code=\"sink_failing\" subject=\"pushgateway\"").count(),
         1,

@@ -126,6 +126,19 @@ async fn a_limit_on_what_redis_keeps_for_a_client_leads_to_smaller_requests() {
     source.collect(NOW + 1.0).await.unwrap();
 }
 
+#[tokio::test]
+async fn a_page_that_is_too_long_by_itself_is_divided() {
+    let server = RedisServer::start_with(&["--client-output-buffer-limit", "normal 1mb 0 0"]);
+    let script = "for event = 1, 6000 do
+        redis.call('ZADD', KEYS[1], tonumber(ARGV[1]) - event / 10, '{\"event_id\": \"' .. event .. string.rep('x', 900) .. '\"}')
+    end";
+    let mut eval = redis::cmd("EVAL");
+    eval.arg(script).arg(1).arg(format!("{P}:throttling:events")).arg(NOW);
+    eval.query::<()>(&mut server.connection()).unwrap();
+    let mut source = source(&server.url());
+    assert_eq!(recovers(&mut source, NOW).await.throttling_events.len(), 6000);
+}
+
 #[test]
 fn a_redis_in_cluster_mode_is_refused_in_one_line_and_never_read() {
     let server = RedisServer::start_with(&["--cluster-enabled", "yes"]);

@@ -1,10 +1,11 @@
 //! Redis behind TLS: its own authority, client certificates, less verification, and hints where something does not fit.
 
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use crate::authority::{Authority, Pair};
 use crate::redis_login::{queue, queue_total};
-use crate::support::{RedisServer, Server, eventually, free_port};
+use crate::support::{Killed, RedisServer, Server, eventually, free_port};
 
 /// A Redis with a port for TLS, and three tasks in its queue.
 fn tls_redis(authority: &Authority, pair: &Pair, auth_clients: &str) -> (RedisServer, String) {
@@ -87,6 +88,35 @@ fn the_wrong_kind_of_port_is_hinted_at() {
     let plain = format!("rediss://localhost:{}/0", server.port());
     let error = queue_total(&[("REDIS_URL", &plain)]).unwrap_err();
     assert!(error.contains("is this a port with TLS?"), "{error}");
+}
+
+#[test]
+fn sentinels_behind_tls_are_asked_with_the_same_files() {
+    let authority = Authority::new();
+    let pair = authority.issue("server");
+    let (redis, _url) = tls_redis(&authority, &pair, "no");
+    let (port, folder, ca) = (free_port(), tempfile::tempdir().unwrap(), authority.certificate());
+    // It tells the address of Redis without TLS, which is how it reaches it itself.
+    let text = format!(
+        "port 0\ntls-port {port}\nbind 127.0.0.1\ndir {}\ntls-cert-file {}\ntls-key-file {}\ntls-ca-cert-file {ca}\n\
+         tls-auth-clients no\nsentinel monitor main 127.0.0.1 {} 1\n",
+        folder.path().display(),
+        pair.certificate,
+        pair.key,
+        redis.port()
+    );
+    let config = folder.path().join("sentinel.conf");
+    std::fs::write(&config, text).unwrap();
+    let child = Command::new("redis-sentinel").arg(&config).stdout(Stdio::null()).spawn().unwrap();
+    let _sentinel = Killed(child);
+    eventually("the sentinel", Duration::from_secs(10), || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
+    let address = format!("redis+sentinel://localhost:{port}/main/0");
+    let encrypted = format!("{address}?sentinel_ssl=true&ssl_ca_certs={ca}");
+    assert_eq!(queue_total(&[("REDIS_URL", &encrypted)]), Ok(3));
+    let setting = ("METRICS_REDIS_CA_FILE", ca.as_str());
+    assert_eq!(queue_total(&[("REDIS_URL", &format!("{address}?sentinel_ssl=true")), setting]), Ok(3));
+    let error = queue_total(&[("REDIS_URL", &address)]).unwrap_err();
+    assert!(error.contains("sentinel localhost"), "{error}");
 }
 
 #[test]

@@ -187,7 +187,7 @@ fn an_outage_is_reported_and_the_server_recovers() {
     redis.restart();
     eventually("recovery", Duration::from_secs(20), || server.get("/readyz").status == 200);
     assert_eq!(value(&server.get("/metrics").text(), "kdcube_metrics_up"), Some(1.0));
-    let log = server.log();
+    let log = server.log_with("problem ended code=\"snapshot_stale\"");
     assert_eq!(log.matches("problem code=\"source_unreachable\"").count(), 1, "once, not once a tick: {log}");
     for ended in ["source_unreachable", "snapshot_stale"] {
         let line =

@@ -63,6 +63,29 @@ fn a_quiet_workers_count_survives_a_restart_of_the_server() {
 }
 
 #[test]
+fn a_count_that_nobody_watched_for_a_minute_is_unknown_until_the_worker_publishes() {
+    let redis = RedisServer::start();
+    beat(&redis, 41);
+    publish(&redis, 41, 100);
+    let url = redis.url();
+    let server = Server::ready(&[("REDIS_URL", &url)]);
+    eventually("the count", Duration::from_secs(10), || total(&server) == 100);
+    let memory = format!("{P}:metrics:sse:last");
+    let saved = || redis::cmd("HLEN").arg(&memory).query::<i64>(&mut redis.connection()).unwrap();
+    eventually("the saved count", Duration::from_secs(10), || saved() == 2);
+    drop(server);
+    expire(&redis, 41);
+    run(&redis, &[&["HSET", &memory, "seen", &(now() - 90.0).to_string()]]);
+    let server = Server::ready(&[("REDIS_URL", &url)]);
+    assert!(total(&server).is_null());
+    let text = server.get("/metrics").text();
+    assert!(text.contains("kdcube_ingress_sse_unknown_workers 1\n"), "{text}");
+    eventually("the problem", Duration::from_secs(10), || server.log().contains("sse_count_unknown"));
+    publish(&redis, 41, 3);
+    eventually("the new count", Duration::from_secs(10), || total(&server) == 3);
+}
+
+#[test]
 fn a_run_once_a_minute_knows_quiet_workers_too_and_a_snapshot_leaves_no_memory() {
     let redis = RedisServer::start();
     beat(&redis, 41);
@@ -74,7 +97,7 @@ fn a_run_once_a_minute_knows_quiet_workers_too_and_a_snapshot_leaves_no_memory()
     assert!(program(&variables, &["snapshot", "--record"]).output().unwrap().status.success());
     assert_eq!(kept(), 0);
     assert!(program(&variables, &["once"]).output().unwrap().status.success());
-    assert_eq!(kept(), 1);
+    assert_eq!(kept(), 2, "the worker, and the time of the last look");
     expire(&redis, 41);
     let output = program(&variables, &["snapshot", "--format", "scalars"]).output().unwrap();
     let scalars: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();

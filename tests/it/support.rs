@@ -257,6 +257,12 @@ impl Server {
         std::fs::read_to_string(&self.log).unwrap()
     }
 
+    /// The log when it holds this text: a thread of its own writes it.
+    pub(crate) fn log_with(&self, part: &str) -> String {
+        eventually(part, START, || self.log().contains(part));
+        self.log()
+    }
+
     /// The most memory that it had resident so far, bytes.
     pub(crate) fn peak_memory(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.0.id())).unwrap();

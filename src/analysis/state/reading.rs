@@ -39,6 +39,7 @@ pub enum Cause {
     NotAsked,
     NoAnswer,
     Implausible,
+    UnknownWorkers,
     Unknown,
 }
 
@@ -63,6 +64,7 @@ impl Cause {
             Self::NotAsked => "it is neither configured nor queried",
             Self::NoAnswer => "the query has not been answered lately",
             Self::Implausible => "the numbers it follows from contradict each other",
+            Self::UnknownWorkers => "the counts of too many workers are unknown",
             Self::Unknown => "its name is not a known one",
         }
     }

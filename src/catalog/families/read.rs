@@ -163,6 +163,10 @@ pub(super) fn processes(state: &SystemState, rows: &mut Rows<'_>) {
     }
 }
 
+pub(super) fn sse_unknown_workers(state: &SystemState, rows: &mut Rows<'_>) {
+    rows.push(&[], &state.sse_unknown_workers);
+}
+
 pub(super) fn capacity(state: &SystemState, rows: &mut Rows<'_>) {
     rows.push(&[], &state.capacity.total);
 }

@@ -125,6 +125,7 @@ fn sse(system: &SystemPayload, sides: &Sides<'_>) -> Reading<SseTotals> {
         max: count("sse_connections.max_connections", sse.max_connections),
         sessions: count("sse_connections.sessions", sse.sessions),
         workers: sse.processes,
+        unknown_workers: 0,
     });
     sides.reading(Component::Ingress, "sse_connections", totals)
 }

@@ -84,12 +84,13 @@ fn recorded_payloads_give_the_metrics_of_redis_mode() {
     }
 }
 
-/// What a role's depth is made of is not sent, and of maxima only those of an hour.
+/// What a role's depth is made of is not sent, nor how many workers' counts are unknown, and of maxima only those of an hour.
 fn is_sent(sample: &Sample) -> bool {
     let has = |value: &str| sample.labels.iter().any(|(_, label)| label == value);
     let is_rolling = sample.labels.iter().any(|(name, _)| *name == "stat");
-    // What a role's depth is made of, how full windows are, and whose clock is off.
-    const NOT_SENT: [&str; 3] = ["proc_queue_tasks", "window_filled_ratio", "writer_clock_offset_seconds"];
+    // What a role's depth is made of, how many SSE counts are unknown, how full windows are, and whose clock is off.
+    const NOT_SENT: [&str; 4] =
+        ["proc_queue_tasks", "ingress_sse_unknown_workers", "window_filled_ratio", "writer_clock_offset_seconds"];
     !(NOT_SENT.contains(&sample.metric.key) || is_rolling && has("max") && !has("1h"))
 }
 

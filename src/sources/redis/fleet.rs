@@ -15,6 +15,7 @@ use redis::{Pipeline, Value};
 use self::large::{LargeHeartbeats, NORMAL_BYTES};
 pub(super) use self::query::FleetQuery;
 use self::stopped::RecentProcesses;
+pub(super) use self::workers::of_heartbeat as ingress_worker;
 use super::replies::Replies;
 use super::tail::number;
 use super::values::Values;
@@ -198,7 +199,7 @@ impl FleetReader {
     ) {
         self.indexed = !reading.indexed.is_empty();
         self.found.clear();
-        let held = self.large.conclude(&reading);
+        let held = self.large.conclude(&reading, now);
         reading.heartbeats.extend(held.into_iter().map(|(key, beat)| (key, Some(beat))));
         signals.process_keys_found = reading.heartbeats.values().flatten().count() + reading.of_another_type.len();
         self.heartbeats =
@@ -213,6 +214,9 @@ impl FleetReader {
                 let component = keys.process_name(&key).and_then(|name| component(&name));
                 signals.unreadable.extend(component.map(Unreadable::Heartbeat));
             }
+            if value.is_err() {
+                signals.unreadable_workers.extend(keys.process_name(&key).and_then(|name| workers::of_name(&name)));
+            }
             if let Some(beat) = replies.ok_or_record(InputKind::Heartbeat, &key, value) {
                 self.recent.saw(&key, beat.last_heartbeat, now);
                 signals.heartbeats.push(beat);
@@ -222,7 +226,10 @@ impl FleetReader {
         signals.departed = self.recent.stopped(keys, now, is_there);
         signals.heartbeats.sort_by(|a, b| (&a.instance_id, a.process_id).cmp(&(&b.instance_id, b.process_id)));
         signals.departed.sort_by(|a, b| (&a.instance_id, a.process_id).cmp(&(&b.instance_id, b.process_id)));
-        self.workers = signals.heartbeats.iter().filter_map(workers::of_heartbeat).collect();
+        let odd = reading.of_another_type.iter().filter_map(|key| workers::of_name(&keys.process_name(key)?));
+        signals.unreadable_workers.extend(odd);
+        let unreadable = signals.unreadable_workers.iter().cloned();
+        self.workers = signals.heartbeats.iter().filter_map(workers::of_heartbeat).chain(unreadable).collect();
         // Of workers that heartbeat, or did until recently.
         let stopped: BTreeSet<WorkerId> = signals.departed.iter().filter_map(workers::of_departed).collect();
         signals.sse = workers::samples(keys, &reading, self.workers.union(&stopped), replies);
@@ -237,10 +244,6 @@ impl FleetReader {
         }
         let problem = format!("is gone, and its index member is {DATED_AHEAD}");
         replies.malformed.push(Malformed { kind: InputKind::Index, key: key.to_owned(), problem });
-    }
-
-    pub(super) fn is_heartbeating(&self, worker: &WorkerId) -> bool {
-        self.workers.contains(worker)
     }
 
     /// Workers whose SSE key was not read yet: their heartbeat names another process than its key does.

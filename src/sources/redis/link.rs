@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use redis::{Pipeline, ServerError, Value};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::address::Place;
 use super::connection::RedisConnection;
@@ -117,7 +117,9 @@ impl Link {
     /// have been idle for too long. Where the server closes it instead of answering, fewer are sent at a time.
     pub(super) async fn read(&mut self, commands: &Pipeline) -> Result<Vec<Value>, SourceError> {
         let began = Instant::now();
-        for attempt in 1.. {
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
             let was_open = self.connection.is_some();
             let (error, answered) = match self.attempt(commands).await {
                 Ok(values) => return Ok(values),
@@ -129,12 +131,11 @@ impl Link {
             if answered || !was_open {
                 self.strain.closed(commands.len());
             }
-            if attempt == ATTEMPTS || began.elapsed() > self.config.timeout / 2 {
+            if attempts == ATTEMPTS || began.elapsed() > self.config.timeout / 2 {
                 return Err(error);
             }
             self.not_before = None;
         }
-        Ok(Vec::new())
     }
 
     /// Sends all commands in one round trip, or in more if the server could not answer as many before, and returns one value
@@ -145,23 +146,26 @@ impl Link {
 
     /// The same; with an error, whether a part of the answer had arrived.
     async fn attempt(&mut self, commands: &Pipeline) -> Result<Vec<Value>, (SourceError, bool)> {
-        let Some(parts) = self.strain.parts(commands) else { return self.round_trip_of(commands).await };
-        let mut values = Vec::with_capacity(commands.len());
-        for part in parts {
-            values.append(&mut self.round_trip_of(&part).await?);
+        let end = Instant::now() + self.config.timeout;
+        let Some(parts) = self.strain.parts(commands) else { return self.round_trip_of(commands, end).await };
+        let mut values = Vec::new();
+        for part in &parts.pipelines {
+            values.append(&mut self.round_trip_of(part, end).await?);
         }
         self.strain.answered();
-        Ok(values)
+        Ok(parts.join(values))
     }
 
-    async fn round_trip_of(&mut self, commands: &Pipeline) -> Result<Vec<Value>, (SourceError, bool)> {
+    /// One round trip, or a part of one that ends at `end`, beside the time that connecting takes.
+    async fn round_trip_of(&mut self, commands: &Pipeline, end: Instant) -> Result<Vec<Value>, (SourceError, bool)> {
         if commands.is_empty() {
             return Ok(Vec::new());
         }
         let limit = self.config.timeout;
+        let before = Instant::now();
         let connection = self.connection().await.map_err(|error| (error, false))?;
         let sent = Instant::now();
-        let answer = timeout(limit, connection.send(commands)).await;
+        let answer = timeout_at(end + (sent - before), connection.send(commands)).await;
         let answered = !connection.is_unanswered();
         self.round_trip = sent.elapsed();
         self.cost.round_trips += 1;
@@ -195,8 +199,13 @@ impl Link {
         }
     }
 
+    /// The address, without credentials.
+    pub(super) fn place(&self) -> String {
+        self.config.redacted()
+    }
+
     fn server(&self) -> String {
-        format!("Redis at {}", self.config.redacted())
+        format!("Redis at {}", self.place())
     }
 
     async fn connection(&mut self) -> Result<&mut RedisConnection, SourceError> {

@@ -1,37 +1,63 @@
 //! The last SSE count of each ingress worker, saved in Redis for the next start.
 //!
-//! A worker publishes only when its count changes, and its key expires after a minute. A running server remembers the
-//! count of a quiet worker; one that restarts, or runs once a minute, would miss it. So the counts are saved in a hash
-//! of this server: written when they change and read before the first tick. It expires a while after the last server
-//! stopped, because workers may have published in between.
+//! A running server remembers the count of a quiet worker (`sse_watch`); one that restarts, or runs once a minute, would miss
+//! it. So the counts are saved in a hash of this server: written when they change and read before the first tick, with the time
+//! of the last look at the workers' keys. It expires a while after the last server stopped.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use redis::{Pipeline, Value};
+use serde::{Deserialize, Serialize};
 
 use super::replies::Replies;
+use super::sse_watch::{Kept, Life, SseWatch};
 use crate::base::clock::UnixSeconds;
-use crate::platform::facts::{Facts, InputKind, SseSample, WorkerId};
+use crate::platform::facts::{Facts, InputKind, WorkerId};
 use crate::platform::keys::Keys;
 use crate::platform::parse::{self, ParseError};
-use crate::platform::python::sse_json;
 
 /// Seconds until the hash expires, after the last server stopped.
 const EXPIRE: u64 = 600;
 /// Seconds between two renewals of its expiry.
 const RENEW_AFTER: f64 = 60.0;
+/// Seconds between two updates of the time of the last look: a restart must find it recent.
+const SEEN_AFTER: f64 = 10.0;
+/// The field of that time; every other field is a worker.
+const SEEN: &str = "seen";
 
 /// The last counts, and how much of them is saved.
 #[derive(Debug, Default)]
 pub(super) struct SseCountCache {
-    counts: BTreeMap<WorkerId, SseSample>,
-    /// The counts in Redis, as far as known.
-    saved: BTreeMap<WorkerId, SseSample>,
+    watch: SseWatch,
+    /// The counts that an earlier server saved, for the first tick.
+    earlier: BTreeMap<WorkerId, Kept>,
+    /// What is in Redis, as far as known, and with the last command.
+    saved: BTreeMap<WorkerId, Saved>,
+    sent: BTreeMap<WorkerId, Saved>,
+    seen: Option<UnixSeconds>,
     renewed: Option<UnixSeconds>,
     /// Commands were sent and not confirmed yet.
     pending: bool,
     /// No attempt before this: the last one failed.
     not_before: Option<UnixSeconds>,
+}
+
+/// The value of a field.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Saved {
+    count: i64,
+    sessions: i64,
+    max: i64,
+    ts: Option<UnixSeconds>,
+    #[serde(default)]
+    port: Option<i64>,
+    #[serde(default = "is_known")]
+    known: bool,
+}
+
+/// An earlier version saved known counts only.
+const fn is_known() -> bool {
+    true
 }
 
 impl SseCountCache {
@@ -45,47 +71,49 @@ impl SseCountCache {
         let key = keys.sse_count_cache();
         let mut items = replies.list(InputKind::SseSample, &key).into_iter();
         while let (Some(Value::BulkString(field)), Some(Value::BulkString(value))) = (items.next(), items.next()) {
-            let read = worker(&field).and_then(|worker| parse::sse_sample(&value, &worker));
-            if let Some(sample) = replies.ok_or_record(InputKind::SseSample, &key, read) {
-                self.saved.insert(sample.worker.clone(), sample);
+            if field == SEEN.as_bytes() {
+                self.watch.looked = parse::utf8(&value).ok().and_then(|text| text.parse().ok());
+                continue;
+            }
+            let read = worker(&field).and_then(|worker| kept(&value, worker));
+            if let Some(kept) = replies.ok_or_record(InputKind::SseSample, &key, read) {
+                self.saved.insert(kept.sample.worker.clone(), saved(&kept));
+                self.earlier.insert(kept.sample.worker.clone(), kept);
             }
         }
     }
 
-    /// Adds the saved counts of workers that heartbeat and published nothing that is still in Redis.
-    pub(super) fn restore(&self, signals: &mut Facts, is_heartbeating: impl Fn(&WorkerId) -> bool) {
-        let published: HashSet<&WorkerId> = signals.sse.iter().map(|sample| &sample.worker).collect();
-        let quiet =
-            self.saved.values().filter(|sample| is_heartbeating(&sample.worker) && !published.contains(&sample.worker));
-        let quiet: Vec<SseSample> = quiet.cloned().collect();
-        signals.sse.extend(quiet);
-        signals.sse.sort_by(|a, b| a.worker.cmp(&b.worker));
+    /// Takes the counts of a tick. Adds what an earlier server saved and still holds, and which counts are unknown.
+    pub(super) fn observe(&mut self, facts: &mut Facts, now: UnixSeconds) {
+        self.watch.observe(facts, std::mem::take(&mut self.earlier), now);
     }
 
-    /// Takes the counts of a tick, and forgets workers that do not heartbeat.
-    pub(super) fn update(&mut self, signals: &Facts, is_heartbeating: impl Fn(&WorkerId) -> bool) {
-        self.counts.extend(signals.sse.iter().map(|sample| (sample.worker.clone(), sample.clone())));
-        self.counts.retain(|worker, _| is_heartbeating(worker));
-    }
-
-    /// Adds the commands that update Redis: usually none.
+    /// Adds the commands that update Redis: usually one.
     pub(super) fn write(&mut self, keys: &Keys, now: UnixSeconds, pipeline: &mut Pipeline) {
         if self.not_before.is_some_and(|at| now < at) {
             return;
         }
         let (key, before) = (keys.sse_count_cache(), pipeline.len());
-        let changed = self.counts.values().filter(|sample| self.saved.get(&sample.worker) != Some(sample));
-        let changed: Vec<String> = changed.flat_map(|sample| [field(&sample.worker), sse_json(sample)]).collect();
-        if !changed.is_empty() {
-            pipeline.cmd("HSET").arg(&key).arg(&changed);
+        self.sent = self.watch.kept.iter().map(|(worker, kept)| (worker.clone(), saved(kept))).collect();
+        let mut fields: Vec<String> = Vec::new();
+        for (worker, value) in self.sent.iter().filter(|(worker, value)| self.saved.get(worker) != Some(value)) {
+            // Numbers and texts always serialize.
+            fields.extend([field(worker), serde_json::to_string(value).unwrap_or_default()]);
         }
-        let gone: Vec<String> =
-            self.saved.keys().filter(|worker| !self.counts.contains_key(worker)).map(field).collect();
+        let is_old = |at: Option<UnixSeconds>, limit: f64| at.is_none_or(|at| (now - at).abs() >= limit);
+        if let Some(looked) = self.watch.looked.filter(|_| !self.sent.is_empty() && is_old(self.seen, SEEN_AFTER)) {
+            fields.extend([SEEN.to_owned(), looked.to_string()]);
+            self.seen = Some(now);
+        }
+        let is_new = self.saved.is_empty() && !fields.is_empty();
+        if !fields.is_empty() {
+            pipeline.cmd("HSET").arg(&key).arg(&fields);
+        }
+        let gone: Vec<String> = self.saved.keys().filter(|worker| !self.sent.contains_key(worker)).map(field).collect();
         if !gone.is_empty() {
             pipeline.cmd("HDEL").arg(&key).arg(gone);
         }
-        let old = self.renewed.is_none_or(|at| (now - at).abs() >= RENEW_AFTER);
-        if !self.counts.is_empty() && (old || !changed.is_empty()) {
+        if !self.sent.is_empty() && (is_new || is_old(self.renewed, RENEW_AFTER)) {
             pipeline.cmd("EXPIRE").arg(&key).arg(EXPIRE);
             self.renewed = Some(now);
         }
@@ -96,7 +124,7 @@ impl SseCountCache {
     pub(super) fn written(&mut self, error: Option<String>, now: UnixSeconds) {
         match error {
             _ if !self.pending => {}
-            None => self.saved.clone_from(&self.counts),
+            None => self.saved = std::mem::take(&mut self.sent),
             Some(error) => {
                 if self.not_before.replace(now + RENEW_AFTER).is_none() {
                     tracing::warn!(error, "SSE counts of the workers could not be saved for the next start");
@@ -110,7 +138,7 @@ impl SseCountCache {
     /// What Redis holds is unknown: the next write writes everything.
     pub(super) fn lost(&mut self) {
         self.saved.clear();
-        self.renewed = None;
+        (self.renewed, self.seen) = (None, None);
     }
 }
 
@@ -126,25 +154,48 @@ fn worker(field: &[u8]) -> Result<WorkerId, ParseError> {
     Ok(WorkerId { instance_id: instance_id.to_owned(), process_id })
 }
 
+fn saved(kept: &Kept) -> Saved {
+    let (sample, port) = (&kept.sample, kept.life.and_then(|life| life.port));
+    Saved { count: sample.count, sessions: sample.sessions, max: sample.max, ts: sample.at, port, known: kept.is_known }
+}
+
+fn kept(value: &[u8], worker: WorkerId) -> Result<Kept, ParseError> {
+    let sample = parse::sse_sample(value, &worker)?;
+    let saved: Option<Saved> = serde_json::from_slice(value).ok();
+    let life = saved.as_ref().and_then(|saved| saved.port).map(Life::of_port);
+    Ok(Kept { sample, life, is_known: saved.is_none_or(|saved| saved.known) })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::platform::facts::Scope;
+    use crate::platform::facts::{Heartbeat, Scope, SseSample};
 
     fn sample(pid: i64, count: i64) -> SseSample {
         let worker = WorkerId { instance_id: "a:b".into(), process_id: pid };
         SseSample { worker, count, sessions: 1, max: 9, at: Some(5.5) }
     }
 
-    fn signals(sse: Vec<SseSample>) -> Facts {
-        Facts { sse, ..Facts::default() }
+    /// A tick in which these workers heartbeat and these samples are there.
+    fn facts(at: f64, workers: &[i64], sse: Vec<SseSample>) -> Facts {
+        let beat = |pid: &i64| {
+            let json = format!(
+                r#"{{"instance_id":"a:b","service_type":"chat","service_name":"rest","process_id":{pid},"port":1,"last_heartbeat":{at}}}"#
+            );
+            parse::heartbeat(json.as_bytes()).unwrap()
+        };
+        let heartbeats: Vec<Heartbeat> = workers.iter().map(beat).collect();
+        Facts { heartbeats, sse, ..Facts::default() }
+    }
+
+    fn keys() -> Keys {
+        Keys::new(&Scope { tenant: "t".into(), project: "p".into() })
     }
 
     /// The names of the commands that one tick writes.
     fn written(counts: &mut SseCountCache, now: f64) -> Vec<String> {
-        let keys = Keys::new(&Scope { tenant: "t".into(), project: "p".into() });
         let mut pipeline = Pipeline::new();
-        counts.write(&keys, now, &mut pipeline);
+        counts.write(&keys(), now, &mut pipeline);
         let name = |command: &redis::Cmd| match command.args_iter().next() {
             Some(redis::Arg::Simple(name)) => String::from_utf8_lossy(name).into_owned(),
             _ => String::new(),
@@ -155,36 +206,42 @@ mod tests {
     }
 
     #[test]
-    fn only_changes_are_written_and_the_expiry_is_renewed() {
+    fn changes_and_the_time_of_the_last_look_are_written_and_the_expiry_is_renewed() {
         let mut counts = SseCountCache::default();
-        counts.update(&signals(vec![sample(1, 3), sample(2, 4)]), |_| true);
-        assert_eq!(written(&mut counts, 0.0), ["HSET", "EXPIRE"]);
+        let mut tick = |now: f64, workers: &[i64], sse: Vec<SseSample>| {
+            counts.observe(&mut facts(now, workers, sse), now);
+            written(&mut counts, now)
+        };
+        assert_eq!(tick(0.0, &[1, 2], vec![sample(1, 3), sample(2, 4)]), ["HSET", "EXPIRE"]);
         // Their keys have expired by now.
-        counts.update(&signals(vec![]), |_| true);
-        assert!(written(&mut counts, 5.0).is_empty());
-        assert_eq!(written(&mut counts, 65.0), ["EXPIRE"]);
-        counts.update(&signals(vec![sample(1, 3)]), |worker| worker.process_id == 1);
-        assert_eq!(written(&mut counts, 70.0), ["HDEL"]);
+        assert!(tick(5.0, &[1, 2], vec![]).is_empty());
+        assert_eq!(tick(10.0, &[1, 2], vec![]), ["HSET"]);
+        assert_eq!(tick(35.0, &[1, 2], vec![]), ["HSET"]);
+        assert_eq!(tick(60.0, &[1, 2], vec![]), ["HSET", "EXPIRE"]);
+        assert_eq!(tick(65.0, &[1], vec![sample(1, 3)]), ["HDEL"]);
+        assert_eq!(tick(66.0, &[1], vec![sample(1, 4)]), ["HSET"]);
     }
 
     #[test]
     fn a_failed_write_is_repeated_later_and_completely() {
         let mut counts = SseCountCache::default();
-        counts.update(&signals(vec![sample(1, 3)]), |_| true);
-        let keys = Keys::new(&Scope { tenant: "t".into(), project: "p".into() });
-        counts.write(&keys, 0.0, &mut Pipeline::new());
+        counts.observe(&mut facts(0.0, &[1], vec![sample(1, 3)]), 0.0);
+        counts.write(&keys(), 0.0, &mut Pipeline::new());
         counts.written(Some("NOPERM".into()), 0.0);
         assert!(written(&mut counts, 5.0).is_empty());
         assert_eq!(written(&mut counts, 61.0), ["HSET", "EXPIRE"]);
     }
 
     #[test]
-    fn counts_of_quiet_workers_that_heartbeat_are_restored() {
-        let saved = [sample(1, 3), sample(2, 4), sample(3, 5)].map(|sample| (sample.worker.clone(), sample)).into();
-        let counts = SseCountCache { saved, ..SseCountCache::default() };
-        let mut now = signals(vec![sample(2, 40)]);
-        counts.restore(&mut now, |worker| worker.process_id < 3);
-        assert_eq!(now.sse, [sample(1, 3), sample(2, 40)]);
+    fn what_is_saved_is_read_back_with_the_port_and_whether_it_was_known() {
+        for is_known in [true, false] {
+            let before = Kept { sample: sample(1, 3), life: Some(Life::of_port(8010)), is_known };
+            let text = serde_json::to_vec(&saved(&before)).unwrap();
+            assert_eq!(kept(&text, before.sample.worker.clone()).unwrap(), before);
+        }
+        let older = br#"{"count": 3, "sessions": 1, "max": 9, "ts": 5.5, "instance_id": "a:b", "process_id": 1}"#;
+        let read = kept(older, sample(1, 3).worker).unwrap();
+        assert_eq!((read.sample, read.life, read.is_known), (sample(1, 3), None, true));
     }
 
     #[test]

@@ -310,6 +310,7 @@ impl World {
         Facts {
             heartbeats: self.readable_beats().cloned().collect(),
             departed: self.departed(),
+            unreadable_workers: self.unreadable_workers(),
             process_keys_found: self.beats().count(),
             queues,
             malformed,
@@ -319,6 +320,15 @@ impl World {
             saved_gateway_config: self.saved.clone(),
             ..Facts::default()
         }
+    }
+
+    /// Ingress workers whose heartbeat is broken.
+    fn unreadable_workers(&self) -> BTreeSet<WorkerId> {
+        let broken = self.beats().filter(|beat| self.broken_beats.contains_key(&beat.instance_id));
+        let ingress = broken.filter(|beat| beat.service_name == Component::Ingress.service_name());
+        let worker =
+            |beat: &Heartbeat| Some(WorkerId { instance_id: beat.instance_id.clone(), process_id: beat.process_id? });
+        ingress.filter_map(worker).collect()
     }
 
     fn departed(&self) -> Vec<Departed> {

@@ -4,15 +4,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::FleetReplies;
+use crate::base::clock::UnixSeconds;
 use crate::platform::facts::Heartbeat;
 use crate::platform::parse::{MAX_HEARTBEAT_BYTES, ParseError, condensed_length};
 
 /// Longest heartbeat that is read beside all others.
 pub(super) const NORMAL_BYTES: usize = 16 * 1024;
 /// Bytes of one round trip.
-const ROUND_TRIP_BYTES: usize = 16 * 1024 * 1024;
+const ROUND_TRIP_BYTES: usize = 4 * 1024 * 1024;
 /// What one is taken for whose length is not known yet.
-const UNKNOWN_BYTES: usize = 128 * 1024;
+const UNKNOWN_BYTES: usize = 512 * 1024;
+
+/// Age up to which a heartbeat stands in for the next one: the platform's expire then, so its process has written another.
+const HOLD_SECONDS: f64 = 30.0;
 
 /// The large heartbeats by key.
 #[derive(Debug, Default)]
@@ -66,11 +70,17 @@ impl LargeHeartbeats {
         unread.into_iter().map_while(fits).collect()
     }
 
-    /// Those that this tick did not reach, as they were when they were last read.
-    pub(super) fn conclude(&mut self, reading: &FleetReplies) -> Vec<(String, Result<Heartbeat, ParseError>)> {
+    /// Those that this tick did not reach, as they were when they were last read, if that is not too long ago.
+    pub(super) fn conclude(
+        &mut self,
+        reading: &FleetReplies,
+        now: UnixSeconds,
+    ) -> Vec<(String, Result<Heartbeat, ParseError>)> {
         self.tick += 1;
+        let holds = |beat: &Heartbeat| now - beat.last_heartbeat <= HOLD_SECONDS;
+        let beat = |large: &Large| large.last.clone().filter(holds).ok_or(ParseError::NotRead);
         let unread = self.known.iter().filter(|(key, _)| !reading.has(key));
-        unread.map(|(key, large)| (key.clone(), large.last.clone().ok_or(ParseError::NotRead))).collect()
+        unread.map(|(key, large)| (key.clone(), beat(large))).collect()
     }
 
     /// Forgets all but these keys.
@@ -98,6 +108,17 @@ mod tests {
     }
 
     #[test]
+    fn one_that_was_not_reached_holds_until_its_process_has_written_another() {
+        let json = br#"{"instance_id":"a","service_type":"chat","service_name":"proc","last_heartbeat":100}"#;
+        let beat = crate::platform::parse::heartbeat(json);
+        let mut large = LargeHeartbeats::default();
+        large.read("a", Some((&value(100_000), &beat)));
+        for (now, expected) in [(130.0, beat.clone()), (130.1, Err(ParseError::NotRead))] {
+            assert_eq!(large.conclude(&FleetReplies::default(), now), [("a".to_owned(), expected)], "{now}");
+        }
+    }
+
+    #[test]
     fn a_round_trip_is_bounded_and_those_read_longest_ago_come_first() {
         let mut large = LargeHeartbeats::default();
         let missing = Err(ParseError::MissingField("instance_id"));
@@ -107,12 +128,12 @@ mod tests {
         let mut reading = FleetReplies::default();
         assert_eq!(large.next(&reading), ["a", "b", "c"]);
         for key in ["a", "b"] {
-            large.read(key, Some((&value(9 * 1024 * 1024), &missing)));
+            large.read(key, Some((&value(3 * 1024 * 1024), &missing)));
             reading.heartbeats.insert(key.to_owned(), Some(missing.clone()));
         }
         assert_eq!(large.next(&reading), ["c"]);
-        assert_eq!(large.conclude(&reading), [("c".to_owned(), Err(ParseError::NotRead))]);
-        large.read("c", Some((&value(9 * 1024 * 1024), &missing)));
+        assert_eq!(large.conclude(&reading, 0.0), [("c".to_owned(), Err(ParseError::NotRead))]);
+        large.read("c", Some((&value(3 * 1024 * 1024), &missing)));
         assert_eq!(large.next(&FleetReplies::default()), ["a"], "two of them are too much for one round trip");
         large.read("a", Some((b"{}", &missing)));
         large.read("b", None);

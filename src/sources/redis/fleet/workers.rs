@@ -27,7 +27,7 @@ fn worker(service_type: &str, service_name: &str, instance_id: &str, process_id:
     process_id.filter(|_| ingress).map(|process_id| WorkerId { instance_id: instance_id.to_owned(), process_id })
 }
 
-pub(super) fn of_heartbeat(heartbeat: &Heartbeat) -> Option<WorkerId> {
+pub(in super::super) fn of_heartbeat(heartbeat: &Heartbeat) -> Option<WorkerId> {
     let Heartbeat { service_type, service_name, instance_id, process_id, .. } = heartbeat;
     worker(service_type, service_name, instance_id, *process_id)
 }

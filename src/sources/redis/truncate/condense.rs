@@ -1,6 +1,8 @@
 //! Condenses a long JSON object while it arrives: its arrays are skipped without being stored, such as the running tasks in a
 //! busy processor's heartbeat, and the rest is kept.
 
+use memchr::{memchr2, memchr3};
+
 use crate::platform::parse::{CONDENSED, MAX_VALUE_BYTES};
 
 /// A value on its way.
@@ -25,8 +27,36 @@ impl Condenser {
     pub(super) fn take<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
         let (own, rest) = bytes.split_at(self.left.min(bytes.len()));
         self.left -= own.len();
-        own.iter().for_each(|byte| self.take_byte(*byte));
+        let mut own = own;
+        while let Some((byte, next)) = own.split_first() {
+            let (run, after) = own.split_at(self.run(own));
+            if run.is_empty() {
+                self.take_byte(*byte);
+                own = next;
+            } else {
+                if self.arrays == 0 {
+                    self.keep(run);
+                }
+                own = after;
+            }
+        }
         rest
+    }
+
+    /// How many bytes follow that change nothing.
+    fn run(&self, bytes: &[u8]) -> usize {
+        let special = match self.in_string {
+            _ if self.escaped => Some(0),
+            true => memchr2(b'"', b'\\', bytes),
+            false => memchr3(b'"', b'[', b']', bytes),
+        };
+        special.unwrap_or(bytes.len())
+    }
+
+    fn keep(&mut self, bytes: &[u8]) {
+        if self.kept.len() <= MAX_VALUE_BYTES {
+            self.kept.extend_from_slice(bytes);
+        }
     }
 
     fn take_byte(&mut self, byte: u8) {
@@ -41,8 +71,8 @@ impl Condenser {
         }
         // Of an array only its brackets.
         let inside = was_inside && self.arrays > 0;
-        if !inside && self.kept.len() <= MAX_VALUE_BYTES {
-            self.kept.push(byte);
+        if !inside {
+            self.keep(&[byte]);
         }
     }
 
