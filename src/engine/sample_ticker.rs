@@ -200,6 +200,9 @@ mod tests {
     const NOW: f64 = 1_767_225_600.0;
     const DEPTH: RollingSeries = RollingSeries::QueueDepth;
 
+    /// Time, points, and whether the state was to be saved.
+    type Recording = (UnixSeconds, Vec<(RollingSeries, f64)>, SaveState);
+
     /// A source that follows a script, and what it was told.
     #[derive(Default)]
     struct Script {
@@ -207,7 +210,7 @@ mod tests {
         recorded: Option<Result<Recorded, SourceError>>,
         clock: Option<ServerClock>,
         asked_for: Vec<UnixSeconds>,
-        records: Vec<(UnixSeconds, Vec<(RollingSeries, f64)>, SaveState)>,
+        records: Vec<Recording>,
         read_again: usize,
     }
 
