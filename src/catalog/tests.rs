@@ -4,9 +4,12 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::analysis::recorded::Case;
-use crate::analysis::state::{RollingWindows, SseTotals};
+use crate::analysis::state::{
+    ComponentState, DatabaseLimit, PerWindow, RollingWindows, SseTotals, StatusCounts, ThrottledWindow, Throttling,
+};
 use crate::outlets::names::{Mapping, Naming};
 use crate::platform::facts::{QueueDepth, RollingSeries};
+use crate::platform::gateway::Limits;
 
 /// The value in the payload of a scalar that is in no case's list of scalars: a REST latency or the active tasks.
 fn in_payload(case: &Case, key: &str) -> Option<f64> {
@@ -182,4 +185,58 @@ fn every_process_has_a_status() {
     for line in expected.map(|line| format!("proc,{line}")) {
         assert!(lines.contains(&line), "{line} in {lines:?}");
     }
+}
+
+#[test]
+fn the_hard_limit_is_the_threshold_of_privileged_users() {
+    let mut state = SystemState::default();
+    assert!(lines(&state, "proc_queue_threshold_tasks").is_empty());
+    state.capacity.limits = Reading::Value(Limits { anonymous: 1, registered: 2, paid: 3, hard: 4 });
+    let expected = ["anonymous 1", "registered 2", "paid 3", "privileged 4"];
+    assert_eq!(lines(&state, "proc_queue_threshold_tasks"), expected);
+}
+
+#[test]
+fn throttled_requests_are_told_apart_by_status() {
+    let windows = PerWindow {
+        fifteen_minutes: ThrottledWindow {
+            total: Reading::Value(9),
+            rate_limit: Reading::Value(4),
+            backpressure: Reading::Value(5),
+        },
+        ..PerWindow::default()
+    };
+    let throttling = Reading::Value(Throttling { windows, ..Throttling::default() });
+    let state = SystemState { throttling, ..SystemState::default() };
+    assert_eq!(lines(&state, "throttled_requests"), ["429,15m 4", "503,15m 5"]);
+}
+
+#[test]
+fn each_component_shows_its_own_numbers() {
+    let component = |instances, load| ComponentState {
+        instance_count: Reading::Value(instances),
+        load: Reading::Value(load),
+        processes: Reading::Value(StatusCounts { draining: 2, unknown: None, ..StatusCounts::default() }),
+        ..ComponentState::default()
+    };
+    let state = SystemState {
+        ingress: Reading::Value(component(1, 10)),
+        proc: Reading::Value(component(2, 20)),
+        ..SystemState::default()
+    };
+    assert_eq!(lines(&state, "instances"), ["ingress 1", "proc 2"]);
+    assert_eq!(lines(&state, "load_tasks"), ["ingress 10", "proc 20"]);
+    let processes = lines(&state, "processes");
+    assert!(processes.contains(&"proc,draining 2".to_owned()), "{processes:?}");
+    assert!(!processes.iter().any(|line| line.contains("unknown")), "not known is not 0: {processes:?}");
+}
+
+#[test]
+fn numbers_without_labels_come_from_their_own_facts() {
+    let mut state = SystemState::default();
+    state.capacity.total = Reading::Value(42);
+    state.database.estimated_total = Reading::Value(43);
+    state.database.limit = Reading::Value(DatabaseLimit { connections: 44, origin: None });
+    let families = ["capacity_tasks", "db_connections_estimated", "db_connections_max"];
+    assert_eq!(families.map(|family| lines(&state, family).concat()), [" 42", " 43", " 44"]);
 }

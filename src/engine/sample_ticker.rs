@@ -11,14 +11,14 @@ use tokio::time::Instant;
 
 use super::tick::{RecordMode, Tick, Ticker};
 use crate::analysis::state::{Cause, Reading};
-use crate::analysis::{Analysis, Inputs};
+use crate::analysis::{Analysis, Inputs, SystemState};
 use crate::base::clock::UnixSeconds;
 use crate::engine::database::Database;
 use crate::engine::gateway_store::GatewayStore;
 use crate::engine::scope_watch::ScopeWatch;
 use crate::engine::tick_clock::TickClock;
 use crate::history::History;
-use crate::platform::facts::RollingSeries;
+use crate::platform::facts::{Facts, RollingSeries};
 use crate::problems::code::code;
 use crate::problems::{Problem, ProblemCode};
 use crate::sources::{Recorded, SaveState, Source, SourceError};
@@ -73,6 +73,24 @@ impl SampleTicker {
     pub fn following_the_source(mut self) -> Self {
         self.clock.follow_source();
         self
+    }
+
+    /// What the tick hands over.
+    fn finish(&self, now: UnixSeconds, state: SystemState, facts: Facts, record_error: Option<SourceError>) -> Tick {
+        Tick {
+            at: now,
+            state: Arc::new(state),
+            upstream_payload: None,
+            malformed: facts.malformed,
+            malformed_unlisted: facts.malformed_unlisted,
+            gateway: Some(self.gateway.status()),
+            record_error,
+            dropped: self.history.dropped(),
+            series: facts.series,
+            cost: self.source.cost(),
+            answers: None,
+            clock_offset: self.clock.offset(),
+        }
     }
 
     fn database_max_connections(&self) -> Reading<i64> {
@@ -167,20 +185,7 @@ impl Ticker for SampleTicker {
         name_place(&mut state.problems, self.source.place());
         state.problems.extend(self.gateway.problems(now));
         state.problems.extend(self.clock.problems());
-        Ok(Tick {
-            at: now,
-            state: Arc::new(state),
-            upstream_payload: None,
-            malformed: std::mem::take(&mut facts.malformed),
-            malformed_unlisted: std::mem::take(&mut facts.malformed_unlisted),
-            gateway: Some(self.gateway.status()),
-            record_error,
-            dropped: self.history.dropped(),
-            series: std::mem::take(&mut facts.series),
-            cost: self.source.cost(),
-            answers: None,
-            clock_offset: self.clock.offset(),
-        })
+        Ok(self.finish(now, state, facts, record_error))
     }
 }
 

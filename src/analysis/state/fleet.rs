@@ -195,3 +195,119 @@ impl StatusCounts {
 pub(crate) fn live(processes: &[Process]) -> i64 {
     count(processes.iter().filter(|process| process.is_live()).count())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn process(status: Status, load: i64, capacity: i64, draining: bool) -> Process {
+        Process { pid: None, port: None, load, capacity, last_heartbeat: 0.0, age: 0.0, status, draining, pools: None }
+    }
+
+    #[test]
+    fn only_a_live_process_that_does_not_drain_takes_new_tasks() {
+        for (status, draining, live, accepts) in [
+            (Status::Healthy, false, true, true),
+            (Status::Degraded, false, true, true),
+            // Saturated, or of no known word: it heartbeats.
+            (Status::Unhealthy, false, true, true),
+            (Status::Unknown, false, true, true),
+            (Status::Null, false, true, true),
+            (Status::Healthy, true, true, false),
+            (Status::Stale, false, false, false),
+            (Status::Stale, true, false, false),
+        ] {
+            let process = process(status, 0, 1, draining);
+            assert_eq!((process.is_live(), process.accepts_work()), (live, accepts), "{status:?} {draining}");
+        }
+        let fleet = [Status::Healthy, Status::Stale, Status::Unhealthy].map(|status| process(status, 0, 1, false));
+        assert_eq!((live(&fleet), live(&[])), (2, 0));
+    }
+
+    #[test]
+    fn an_unhealthy_process_below_the_bound_of_degraded_is_marked_by_a_failed_write() {
+        for (status, load, capacity, marked) in [
+            (Status::Unhealthy, 0, 5, true),
+            (Status::Unhealthy, 3, 5, true),
+            (Status::Unhealthy, 4, 5, false),
+            (Status::Unhealthy, 5, 5, false),
+            (Status::Unhealthy, 79, 100, true),
+            (Status::Unhealthy, 80, 100, false),
+            (Status::Unhealthy, 0, 0, false),
+            (Status::Unhealthy, i64::MAX, i64::MAX, false),
+            (Status::Degraded, 0, 5, false),
+            (Status::Stale, 0, 5, false),
+        ] {
+            let found = process(status, load, capacity, false).is_marked_by_failed_write();
+            assert_eq!(found, marked, "{status:?} {load} of {capacity}");
+        }
+    }
+
+    #[test]
+    fn a_process_counts_once_whatever_is_said_of_it() {
+        let processes = [
+            process(Status::Healthy, 0, 5, false),
+            process(Status::Degraded, 4, 5, false),
+            process(Status::Unhealthy, 5, 5, false),
+            process(Status::Unhealthy, 1, 5, false),
+            process(Status::Stale, 0, 5, false),
+            process(Status::Unknown, 0, 5, false),
+            process(Status::Null, 0, 5, false),
+            process(Status::Healthy, 0, 5, true),
+            process(Status::Unhealthy, 5, 5, true),
+            // Gone is gone.
+            process(Status::Stale, 0, 5, true),
+        ];
+        let counts = StatusCounts::of_processes(processes.iter(), 3);
+        let expected = [
+            ("healthy", Some(1)),
+            // The one of a failed write too.
+            ("degraded", Some(2)),
+            ("unhealthy", Some(1)),
+            ("stale", Some(2)),
+            ("draining", Some(2)),
+            ("missing", Some(3)),
+            ("unknown", Some(2)),
+        ];
+        assert_eq!(counts.iter().collect::<Vec<_>>(), expected);
+        let all: i64 = counts.iter().filter_map(|(_, count)| count).sum();
+        assert_eq!(all, count(processes.len()) + 3);
+    }
+
+    #[test]
+    fn the_word_of_a_heartbeat_becomes_a_status_with_its_word_in_payloads() {
+        for (word, status, text, responsive) in [
+            (HealthWord::Healthy, Status::Healthy, "healthy", true),
+            (HealthWord::Degraded, Status::Degraded, "degraded", true),
+            (HealthWord::Unhealthy, Status::Unhealthy, "unhealthy", false),
+            (HealthWord::Unknown, Status::Unknown, "unknown", false),
+            (HealthWord::Null, Status::Null, "none", false),
+        ] {
+            let found = Status::from(word);
+            assert_eq!((found, found.as_str(), found.is_responsive()), (status, text, responsive));
+        }
+        assert_eq!((Status::Stale.as_str(), Status::Stale.is_responsive()), ("stale", false));
+    }
+
+    #[test]
+    fn a_service_is_found_by_kind_and_name_on_every_instance() {
+        let (proc, rest) = (Service::of(Component::Proc), Service::of(Component::Ingress));
+        let search = Service { kind: "kb".to_owned(), name: proc.name.clone() };
+        let of = |count| vec![process(Status::Healthy, 0, 1, false); count];
+        let instances = BTreeMap::from([
+            ("b".to_owned(), BTreeMap::from([(proc.clone(), of(2)), (rest.clone(), of(1))])),
+            ("a".to_owned(), BTreeMap::from([(proc.clone(), of(3))])),
+            ("c".to_owned(), BTreeMap::from([(search, of(4))])),
+        ]);
+        let fleet = Fleet { instances, process_keys_found: 0 };
+        let running = |service: &Service| {
+            fleet
+                .running(service)
+                .map(|(instance, processes)| (instance.to_owned(), processes.len()))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(running(&proc), [("a".to_owned(), 3), ("b".to_owned(), 2)]);
+        assert_eq!(running(&rest), [("b".to_owned(), 1)]);
+        assert_eq!(fleet.processes().count(), 10);
+    }
+}

@@ -219,3 +219,142 @@ pub(super) fn decisions(state: &SystemState, rows: &mut Rows<'_>) {
         one_of(component.as_str(), Decision::ALL, Decision::as_str, &state.decision(component), rows);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::state::{Breaker, Cause, Hint, Quality};
+    use crate::catalog::{absences, samples};
+    use crate::platform::facts::{Circuit, SeriesId};
+
+    /// The series of one family: its label values and its value.
+    fn lines(state: &SystemState, family: &str) -> Vec<String> {
+        let labels =
+            |labels: &[(&str, String)]| labels.iter().map(|(_, value)| value.as_str()).collect::<Vec<_>>().join(",");
+        let of_family = samples(state).into_iter().filter(|sample| sample.metric.key == family);
+        of_family.map(|sample| format!("{} {}", labels(&sample.labels), sample.value)).collect()
+    }
+
+    /// The series of one family that have no value, and why.
+    fn absent(state: &SystemState, family: &str) -> Vec<String> {
+        let of_family = absences(state).into_iter().filter(|absence| absence.metric.key == family);
+        of_family.map(|absence| format!("{}: {}", absence.labels.join(","), absence.reason)).collect()
+    }
+
+    fn latency(first: f64) -> LatencyWindow {
+        let [p50, p95, p99, max] = [0.0, 1.0, 2.0, 3.0].map(|step| Reading::Value(first + step));
+        LatencyWindow { count: Reading::Value(7), p50, p95, p99, max }
+    }
+
+    #[test]
+    fn each_latency_family_shows_its_own_series_in_seconds() {
+        let mut state = SystemState::default();
+        for (series, family, first) in [
+            (LatencySeries::IngressRest, "ingress_rest_latency_seconds", 1000.0),
+            (LatencySeries::QueueWait, "proc_queue_wait_seconds", 2000.0),
+            (LatencySeries::TaskExec, "proc_exec_seconds", 3000.0),
+        ] {
+            let windows = PerWindow { one_minute: latency(first), ..PerWindow::default() };
+            state.latency.insert(series, windows);
+            let seconds = first / 1000.0;
+            let expected = [("p50", 0.0), ("p95", 0.001), ("p99", 0.002), ("max", 0.003)];
+            let found = lines(&state, family);
+            for (line, (name, step)) in found.iter().zip(expected) {
+                let (labels, value) = line.split_once(' ').expect("a value");
+                assert_eq!(labels, format!("{name},1m"));
+                assert!((value.parse::<f64>().unwrap() - seconds - step).abs() < 1e-9, "{line}");
+            }
+            assert_eq!(found.len(), 4);
+        }
+        let counts = ["ingress_rest,1m 7", "proc_queue_wait,1m 7", "proc_exec,1m 7"];
+        assert_eq!(lines(&state, "latency_samples"), counts);
+    }
+
+    #[test]
+    fn each_window_has_a_mean_and_a_maximum_of_its_own() {
+        let values = RollingWindows {
+            one_minute: Reading::Value(1.0),
+            max_one_minute: Reading::Value(2.0),
+            fifteen_minutes: Reading::Value(3.0),
+            max_fifteen_minutes: Reading::Value(4.0),
+            one_hour: Reading::Value(5.0),
+            max: Reading::Value(6.0),
+        };
+        let labels = ["1m,mean", "1m,max", "15m,mean", "15m,max", "1h,mean", "1h,max"];
+        let expected = |before: &str, scale: f64| {
+            let line = |(label, value): (&str, f64)| format!("{before}{label} {}", value / scale);
+            labels.into_iter().zip([1.0, 2.0, 3.0, 4.0, 5.0, 6.0]).map(line).collect::<Vec<_>>()
+        };
+        let pool = (Component::Proc, Pool::RedisAsyncDecode);
+        for (series, family, before, scale) in [
+            (RollingSeries::SseConnections, "ingress_sse_connections_window", "", 1.0),
+            (RollingSeries::QueueDepth, "proc_queue_depth_window", "", 1.0),
+            (RollingSeries::QueuePressure, "proc_queue_pressure_window", "", 1.0),
+            // Percent in the series, a ratio in the family.
+            (
+                RollingSeries::PoolUtilization(pool.0, pool.1),
+                "pool_utilization_ratio_window",
+                "proc,redis_async_decode,",
+                100.0,
+            ),
+            (
+                RollingSeries::PoolInUse(pool.0, pool.1),
+                "pool_in_use_connections_window",
+                "proc,redis_async_decode,",
+                1.0,
+            ),
+        ] {
+            let mut state = SystemState::default();
+            state.rolling.insert(series, Reading::Value(values.clone()));
+            assert_eq!(lines(&state, family), expected(before, scale), "{family}");
+            let all = [
+                "ingress_sse_connections_window",
+                "proc_queue_depth_window",
+                "proc_queue_pressure_window",
+                "pool_utilization_ratio_window",
+                "pool_in_use_connections_window",
+            ];
+            assert_eq!(all.iter().map(|family| lines(&state, family).len()).sum::<usize>(), 6, "{family} and no other");
+        }
+    }
+
+    #[test]
+    fn exactly_one_state_of_a_circuit_and_one_decision_is_1() {
+        let mut state = SystemState::default();
+        let open = Breaker { state: Reading::Value(CircuitState::HalfOpen), ..Breaker::default() };
+        state.circuits.insert(Circuit::ALL[0], open);
+        let unread = Breaker { state: Reading::absent(Cause::Unreadable), ..Breaker::default() };
+        state.circuits.insert(Circuit::ALL[1], unread);
+        let name = Circuit::ALL[0].as_str();
+        let mut expected = CircuitState::ALL
+            .map(|state| format!("{name},{} {}", state.as_str(), u8::from(state == CircuitState::HalfOpen)));
+        expected.sort();
+        let mut found = lines(&state, "circuit_state");
+        found.sort();
+        assert_eq!(found, expected);
+        let reason = format!("{}: it cannot be read", Circuit::ALL[1].as_str());
+        assert_eq!(absent(&state, "circuit_state"), [reason]);
+
+        state.proc_hint = Reading::Value(Hint { decision: Decision::ScaleDown, reasons: Vec::new() });
+        assert_eq!(lines(&state, "autoscaler_decision"), ["proc,scale_up 0", "proc,scale_down 1", "proc,hold 0"]);
+        // Half the facts are no ground to scale on.
+        state.quality = Quality::Partial;
+        assert_eq!(lines(&state, "autoscaler_decision"), ["proc,scale_up 0", "proc,scale_down 0", "proc,hold 1"]);
+    }
+
+    #[test]
+    fn instances_with_a_wrong_clock_are_listed_up_to_a_bound() {
+        let writer_offsets = (0..=MOST_WRITERS).map(|number| (format!("i-{number:03}"), -2.5)).collect();
+        let state = SystemState { writer_offsets, ..SystemState::default() };
+        let found = lines(&state, "writer_clock_offset_seconds");
+        assert_eq!((found.len(), found[0].as_str()), (100, "i-000 -2.5"));
+    }
+
+    #[test]
+    fn a_window_that_fills_names_its_series() {
+        let mut state = SystemState::default();
+        state.window_fill.insert((SeriesId::Latency(LatencySeries::TaskExec), Window::OneHour), 0.25);
+        state.window_fill.insert((SeriesId::Throttling, Window::OneMinute), 1.0);
+        assert_eq!(lines(&state, "window_filled_ratio"), ["proc_exec,1h 0.25", "throttling,1m 1"]);
+    }
+}

@@ -65,7 +65,7 @@ impl Known {
             Self::NoCapacity => "a queue without live processors is 100 % utilization here, 0 in the Python service",
             Self::UnreadableHeartbeat => "a heartbeat that cannot be read leaves no empty instance here",
             Self::OneLimit => "status and capacity have one staleness limit here, 45 s",
-            Self::HiddenSettings => "redis_url and data_bus are not shown here: they may hold secrets",
+            Self::HiddenSettings => "redis_url and the values of data_bus are not shown here: they may hold secrets",
             Self::GatewayComponent => {
                 "GATEWAY_COMPONENT selects the proc section here; the Python service uses ingress'"
             }

@@ -150,3 +150,126 @@ pub fn component_named(text: &str) -> Option<Component> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn document(value: Value) -> Map<String, Value> {
+        let Value::Object(document) = value else { panic!("an object") };
+        document
+    }
+
+    fn scope_of(value: Value, tenant: Option<&str>, project: Option<&str>) -> (Scope, Vec<String>) {
+        let context = GatewayContext { component: Component::Proc, instance_id: "i", tenant, project, forced: false };
+        let problems = GatewayErrors::default();
+        let found = scope(&document(value), &context, &problems);
+        (found, problems.into_result("s", ()).err().map(|error| error.problems).unwrap_or_default())
+    }
+
+    #[test]
+    fn the_first_name_that_is_none_of_a_template_counts() {
+        for (given, tenant) in [
+            (json!({"tenant_id": "a", "tenant": "b"}), "a"),
+            (json!({"tenant_id": "{{ tenant }}", "tenant": " b "}), "b"),
+            (json!({"tenant_id": null, "tenant": "b"}), "b"),
+            (json!({"tenant_id": "", "tenant": "${TENANT}"}), "fallback"),
+        ] {
+            let (found, problems) = scope_of(given.clone(), Some(" fallback "), Some("chat"));
+            assert_eq!((found.tenant.as_str(), found.project.as_str(), problems.len()), (tenant, "chat", 0), "{given}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_nobody_gives_says_where_it_can_be_given() {
+        let expected = [
+            "s: tenant: is missing or a placeholder; give it here or in TENANT_ID",
+            "s: project: is missing or a placeholder; give it here or in DEFAULT_PROJECT_NAME or PROJECT_ID",
+        ];
+        assert_eq!(scope_of(json!({}), None, None).1, expected);
+        assert_eq!(scope_of(json!({"project_id": " "}), Some("TENANT"), Some("<project>")).1, expected);
+        let (found, problems) = scope_of(json!({"tenant_id": 5, "tenant": "a", "project": "p"}), None, None);
+        assert_eq!(
+            (found.tenant.as_str(), problems),
+            ("a", vec!["s: tenant_id: expected a text, got a number".to_owned()])
+        );
+        // A line break at the end comes from a file and is no part of the name.
+        assert_eq!(scope_of(json!({"tenant": "a\n", "project": "p"}), None, None).1, [""; 0]);
+    }
+
+    #[test]
+    fn a_message_for_another_deployment_is_refused_by_each_name_that_differs() {
+        let own = Scope { tenant: "acme".into(), project: "chat".into() };
+        let refused = |message: Value| {
+            let problems = GatewayErrors::default();
+            must_be(&document(message), &own, &problems);
+            problems.into_result("s", ()).err().map(|error| error.problems).unwrap_or_default()
+        };
+        for accepted in [
+            json!({}),
+            json!({"tenant": null, "tenant_id": "acme"}),
+            json!({"tenant": "acme", "tenant_id": "acme", "project": "chat", "project_id": "chat"}),
+        ] {
+            assert_eq!(refused(accepted), [""; 0]);
+        }
+        let line = |key: &str, own: &str| format!("s: {key}: is not {own}: meant for another deployment");
+        for (key, name) in [("tenant", "acme"), ("tenant_id", "acme"), ("project", "chat"), ("project_id", "chat")] {
+            for other in [json!("x"), json!(5), json!(""), json!("ACME")] {
+                assert_eq!(refused(json!({key: other})), [line(key, name)], "{key} {other}");
+            }
+        }
+        assert_eq!(refused(json!({"tenant": "chat", "project": "acme"})).len(), 2);
+    }
+
+    #[test]
+    fn names_that_are_written_are_left_as_they_are() {
+        let mut raw = document(json!({"tenant": "as written", "x": 1}));
+        name_fully(&mut raw, &Scope { tenant: "acme".into(), project: "chat".into() });
+        let expected =
+            json!({"tenant": "as written", "x": 1, "project": "chat", "tenant_id": "acme", "project_id": "chat"});
+        assert_eq!(Value::Object(raw), expected);
+    }
+
+    #[test]
+    fn an_instance_has_a_name() {
+        assert_eq!(instance(&document(json!({"instance_id": "i-7"}))), Some("i-7"));
+        for none in [json!({}), json!({"instance_id": ""}), json!({"instance_id": 7})] {
+            assert_eq!(instance(&document(none)), None);
+        }
+    }
+
+    #[test]
+    fn a_capacity_source_is_read_in_any_case_and_with_spaces_around() {
+        for (given, expected) in [
+            ("", ("chat", "proc")),
+            (" chat-proc ", ("chat", "proc")),
+            ("CHAT_PROC", ("chat", "proc")),
+            ("rest", ("chat", "rest")),
+            ("Chat-Rest", ("chat", "rest")),
+            (" KB : Search ", ("kb", "search")),
+            ("kb:", ("kb", "proc")),
+            (":search", ("chat", "search")),
+            ("a:b:c", ("a", "b:c")),
+        ] {
+            let mut settings = GatewaySettings::default();
+            given.clone_into(&mut settings.backpressure.capacity_source_component);
+            let (kind, name) = settings.capacity_source();
+            assert_eq!((kind.as_str(), name.as_str()), expected, "{given:?}");
+        }
+    }
+
+    #[test]
+    fn a_component_goes_by_all_of_its_names() {
+        for (component, names) in [
+            (Some(Component::Proc), &["proc", "processor", "worker", "chat-proc", "chat_proc", " PROC "][..]),
+            (Some(Component::Ingress), &["ingress", "rest", "chat-rest", "chat_rest", "Ingress\n"]),
+            (None, &["", "chat", "process", "ingress-proc"]),
+        ] {
+            for name in names {
+                assert_eq!(component_named(name), component, "{name:?}");
+            }
+        }
+    }
+}

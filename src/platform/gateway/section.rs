@@ -199,3 +199,154 @@ pub(super) fn slice<'a>(root: &'a Map<String, Value>, name: &str, component: Com
         None => (name.to_owned(), None),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// What `read` makes of the section `s`, with its problems and warnings.
+    fn reading<T>(fields: Value, read: impl FnOnce(&Section<'_>) -> T) -> (T, Vec<String>) {
+        let problems = GatewayErrors::default();
+        let root = Map::from_iter([("s".to_owned(), fields)]);
+        let value = read(&Section::flat(&root, "s", &problems));
+        let mut lines = problems.take_warnings("warning");
+        lines.extend(problems.into_result("error", ()).err().into_iter().flat_map(|error| error.problems));
+        (value, lines)
+    }
+
+    #[test]
+    fn a_whole_number_is_one_that_a_counter_can_hold() {
+        for (given, value, problem) in [
+            (json!(7), Some("7"), ""),
+            (json!(7.0), Some("7.0"), ""),
+            (json!(2), Some("2"), ""),
+            (json!(null), None, ""),
+            (json!(1), None, "error: s.n: expected a whole number of at least 2, got 1"),
+            (json!(7.5), None, "error: s.n: expected a whole number, got 7.5"),
+            (json!(1e300), None, "error: s.n: expected a whole number, got 1e+300"),
+            (json!("7"), None, "error: s.n: expected a whole number, got a text"),
+            (json!([7]), None, "error: s.n: expected a whole number, got a list"),
+        ] {
+            let (read, problems) = reading(json!({"n": given}), |section| section.optional_whole("n", 2));
+            let shown = read.map(|amount| amount.to_string());
+            assert_eq!((shown.as_deref(), problems.join("\n").as_str()), (value, problem), "{given}");
+        }
+    }
+
+    #[test]
+    fn digits_in_a_text_are_a_number_and_other_texts_count_as_unset_with_a_warning() {
+        const WARNING: &str = "warning: s.n: expected a whole number, got a text: counts as not set";
+        for (given, value, problem) in [
+            (json!("7"), Some(7), ""),
+            (json!(" 7 "), Some(7), ""),
+            (json!(7), Some(7), ""),
+            (json!("0"), Some(0), ""),
+            (json!(""), None, ""),
+            (json!("  "), None, ""),
+            (json!("7.0"), None, WARNING),
+            (json!("S3CRET"), None, WARNING),
+            (json!("-1"), None, "error: s.n: expected a whole number of at least 0, got -1"),
+            (json!(true), None, "error: s.n: expected a whole number, got true or false"),
+        ] {
+            let (read, problems) = reading(json!({"n": given}), |section| section.optional_whole_or_text("n", 0));
+            assert_eq!((read.map(|n| n.whole()), problems.join("\n").as_str()), (value, problem), "{given}");
+        }
+    }
+
+    #[test]
+    fn bounds_of_a_number_belong_to_its_range() {
+        let share = |value: Value| reading(json!({"n": value}), |section| section.number("n", 0.5, (0.0, 1.0)));
+        for inside in [json!(0), json!(1), json!(0.25)] {
+            let (amount, problems) = share(inside.clone());
+            assert_eq!((amount.as_f64(), problems.len()), (inside.as_f64().unwrap(), 0));
+        }
+        let (default, problems) = share(json!(1.5));
+        assert_eq!(
+            (default.as_f64(), problems),
+            (0.5, vec!["error: s.n: expected a number from 0 to 1, got 1.5".to_owned()])
+        );
+        let any = |value: Value| reading(json!({"n": value}), |section| section.number("n", 2.0, (0.0, f64::INFINITY)));
+        assert_eq!(any(json!(1e9)).0.as_f64(), 1e9);
+        assert_eq!(any(json!(-1)).1, ["error: s.n: expected a number of at least 0, got -1"]);
+        assert_eq!(any(json!("1")).1, ["error: s.n: expected a number, got a text"]);
+        assert_eq!(any(json!(null)), (2.0.into(), Vec::new()));
+    }
+
+    #[test]
+    fn a_time_that_is_divided_by_is_above_0() {
+        let positive = |value: Value| reading(json!({"n": value}), |section| section.positive("n", 25.0));
+        assert_eq!(positive(json!(0.001)), (0.001.into(), Vec::new()));
+        assert_eq!(positive(json!(null)), (25.0.into(), Vec::new()));
+        for zero in [json!(0), json!(0.0), json!(-0.0)] {
+            assert_eq!(positive(zero), (25.0.into(), vec!["error: s.n: expected a number above 0, got 0".to_owned()]));
+        }
+        let below = (25.0.into(), vec!["error: s.n: expected a number of at least 0, got -2".to_owned()]);
+        assert_eq!(positive(json!(-2)), below);
+    }
+
+    #[test]
+    fn a_flag_is_true_or_false_and_nothing_that_looks_like_it() {
+        for default in [true, false] {
+            let flag = |value: Value| reading(json!({"f": value}), |section| section.flag("f", default));
+            assert_eq!(flag(json!(true)), (true, Vec::new()));
+            assert_eq!(flag(json!(false)), (false, Vec::new()));
+            assert_eq!(flag(json!(null)), (default, Vec::new()));
+            for (other, name) in [(json!("false"), "a text"), (json!(0), "a number")] {
+                assert_eq!(flag(other), (default, vec![format!("error: s.f: expected true or false, got {name}")]));
+            }
+        }
+    }
+
+    #[test]
+    fn a_text_has_more_than_spaces() {
+        let text = |value: Value| reading(json!({"t": value}), |section| section.text("t").map(str::to_owned));
+        assert_eq!(text(json!(" a ")), (Some(" a ".to_owned()), Vec::new()));
+        for none in [json!(""), json!("  "), json!(null)] {
+            assert_eq!(text(none), (None, Vec::new()));
+        }
+        assert_eq!(text(json!(5)), (None, vec!["error: s.t: expected a text, got a number".to_owned()]));
+    }
+
+    #[test]
+    fn sections_inside_a_section_have_its_path() {
+        let fields = json!({"a": {"n": "x"}, "b": 5, "c": null, "d": {"n": 3}});
+        let read = |section: &Section<'_>| {
+            let inner = section.inner("b").is_some_and(|inner| inner.fields.is_none());
+            let numbers = section.inners().map(|(name, inner)| (name.clone(), inner.whole("n", 9, 0).whole()));
+            (inner, section.inner("c").is_none(), section.inner("x").is_none(), numbers.collect::<Vec<_>>())
+        };
+        let ((wrong, null, missing, numbers), problems) = reading(fields, read);
+        assert!(wrong && null && missing);
+        assert_eq!(numbers, [("a".to_owned(), 9), ("d".to_owned(), 3)]);
+        let expected =
+            ["error: s.b: expected an object, got a number", "error: s.a.n: expected a whole number, got a text"];
+        assert_eq!(problems, expected);
+    }
+
+    #[test]
+    fn a_component_reads_the_slice_that_is_nearest_to_it() {
+        for (section, ingress, proc) in [
+            (json!({"x": 1}), "s", "s"),
+            (json!({"ingress": {}, "proc": {}, "processor": {}, "worker": {}}), "s.ingress", "s.proc"),
+            (json!({"worker": {}, "processor": {}, "ingress": {}}), "s.ingress", "s.processor"),
+            (json!({"ingress": {}, "worker": {}}), "s.ingress", "s.worker"),
+            (json!({"ingress": {}}), "s.ingress", "s.ingress"),
+            // Ingress has no slice: the first that is one.
+            (json!({"x": 1, "worker": {}, "proc": {}}), "s.worker", "s.proc"),
+            (json!([1]), "s", "s"),
+        ] {
+            let root = Map::from_iter([("s".to_owned(), section.clone())]);
+            let path = |component| slice(&root, "s", component).0;
+            assert_eq!(
+                (path(Component::Ingress).as_str(), path(Component::Proc).as_str()),
+                (ingress, proc),
+                "{section}"
+            );
+        }
+        assert_eq!(slice(&Map::new(), "s", Component::Proc), ("s".to_owned(), None));
+        let nothing = Map::from_iter([("s".to_owned(), json!({"proc": null}))]);
+        assert_eq!(slice(&nothing, "s", Component::Ingress), ("s".to_owned(), None));
+    }
+}

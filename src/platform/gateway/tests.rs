@@ -1,6 +1,7 @@
 //! Sources, slices, defaults, placeholders and problems of the gateway configuration.
 
 use proptest::prelude::*;
+use serde_json::{Value, json};
 
 use super::*;
 
@@ -234,6 +235,63 @@ fn amounts_stay_as_given_and_huge_ones_do_not_overflow() {
     assert_eq!(shown["backpressure"]["queue_depth_multiplier"].to_string(), "3");
     assert_eq!(shown["backpressure"]["capacity_buffer"].to_string(), "0.2");
     assert_eq!(config.settings().capacity(i64::MAX).total, i64::MAX);
+}
+
+/// The settings of a processor of which the document says this much.
+fn settings_of(document: Value) -> GatewaySettings {
+    let mut named = json!({"tenant": "a", "project": "p"});
+    for (name, value) in document.as_object().unwrap() {
+        named[name] = value.clone();
+    }
+    read(&named.to_string()).settings().clone()
+}
+
+#[test]
+fn roles_stand_in_the_section_or_under_roles_and_are_the_platforms_without_any() {
+    let limits = |document: Value| {
+        let roles = settings_of(document).rate_limits.roles.into_iter();
+        let whole = |limit: RoleLimit| [limit.hourly, limit.burst, limit.burst_window].map(|amount| amount.whole());
+        roles.map(|(role, limit)| (role, whole(limit))).collect::<Vec<_>>()
+    };
+    let role = |name: &str, numbers: [i64; 3]| (name.to_owned(), numbers);
+    let platforms = [
+        role("anonymous", [120, 10, 60]),
+        role("paid", [2000, 60, 60]),
+        role("privileged", [-1, 200, 60]),
+        role("registered", [600, 30, 60]),
+    ];
+    for without in [json!({}), json!({"rate_limits": {}}), json!({"rate_limits": {"roles": {}, "paid": {"burst": 1}}})]
+    {
+        assert_eq!(limits(without), platforms);
+    }
+    let given = json!({"vip": {"burst": 7}});
+    // A role that is given in part has the rest from the gateway's defaults for any role.
+    assert_eq!(limits(json!({"rate_limits": given})), [role("vip", [50, 7, 60])]);
+    let nested = json!({"rate_limits": {"roles": given, "paid": {"hourly": 1}}});
+    assert_eq!(limits(nested), [role("vip", [50, 7, 60])]);
+    assert_eq!(limits(json!({"rate_limits": {"vip": {"hourly": 9}}})), [role("vip", [9, 5, 60])]);
+}
+
+#[test]
+fn an_instance_takes_what_its_processes_take_unless_it_is_given() {
+    let per_instance = |service: Value| {
+        let settings = settings_of(json!({"service_capacity": service}));
+        (settings.service_capacity.concurrent_requests_per_instance.whole(), settings.computed_metrics)
+    };
+    let (concurrent, computed) =
+        per_instance(json!({"concurrent_requests_per_process": 10, "processes_per_instance": 3}));
+    assert_eq!(concurrent, 30);
+    assert_eq!((computed.effective_concurrent_capacity, computed.queue_capacity_per_instance), (24, 60));
+    assert_eq!(
+        per_instance(json!({"concurrent_requests_per_process": i64::MAX, "processes_per_instance": 2})).0,
+        i64::MAX
+    );
+    let (concurrent, computed) =
+        per_instance(json!({"concurrent_requests_per_instance": 100, "concurrent_requests_per_process": 10}));
+    assert_eq!(concurrent, 100);
+    // What the given number is for; the queue's own base stays with the processes.
+    assert_eq!((computed.effective_concurrent_capacity, computed.queue_capacity_per_instance), (80, 200));
+    assert_eq!((computed.base_queue_size_per_instance, computed.theoretical_throughput_per_instance), (28, 1440));
 }
 
 /// Documents that begin right and go wrong anywhere.
