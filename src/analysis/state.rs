@@ -124,3 +124,82 @@ impl SystemState {
         self.queue.total.known().map(|total| *total < limit)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hint(decision: Decision) -> Reading<Hint> {
+        Reading::Value(Hint { decision, reasons: Vec::new() })
+    }
+
+    #[test]
+    fn a_decision_counts_only_while_the_numbers_behind_it_are_complete() {
+        for (quality, ingress, proc) in [
+            (Quality::Ok, Decision::ScaleDown, Decision::ScaleUp),
+            (Quality::Partial, Decision::Hold, Decision::Hold),
+            (Quality::ScopeNotFound, Decision::Hold, Decision::Hold),
+        ] {
+            let state = SystemState {
+                ingress_hint: hint(Decision::ScaleDown),
+                proc_hint: hint(Decision::ScaleUp),
+                quality,
+                ..SystemState::default()
+            };
+            let found = [Component::Ingress, Component::Proc].map(|component| state.decision(component).get());
+            assert_eq!(found, [Some(ingress), Some(proc)], "{quality:?}");
+        }
+        let nothing = SystemState { quality: Quality::Partial, ..SystemState::default() };
+        assert_eq!(nothing.decision(Component::Proc), Reading::absent(Cause::NotAsked), "no hint is not to hold");
+    }
+
+    #[test]
+    fn a_limit_lets_tasks_in_while_the_total_is_below_it() {
+        let mut state = SystemState::default();
+        assert_eq!(state.accepts(i64::MAX), None);
+        state.queue.total = Reading::Value(3);
+        assert_eq!([2, 3, 4].map(|limit| state.accepts(limit)), [false, false, true].map(Some));
+    }
+
+    #[test]
+    fn only_a_source_with_a_scope_says_whether_it_is_there() {
+        let scope = Some(Arc::new(Scope { tenant: "a".into(), project: "b".into() }));
+        for (scope, quality, found) in [
+            (None, Quality::Ok, None),
+            (None, Quality::ScopeNotFound, None),
+            (scope.clone(), Quality::Ok, Some(true)),
+            (scope.clone(), Quality::Partial, Some(true)),
+            (scope, Quality::ScopeNotFound, Some(false)),
+        ] {
+            let state = SystemState { scope, quality, ..SystemState::default() };
+            assert_eq!(state.scope_found(), found, "{quality:?}");
+        }
+    }
+
+    #[test]
+    fn a_component_counts_the_processes_of_all_its_instances() {
+        let on =
+            |statuses: &[Status]| ComponentInstance { statuses: statuses.to_vec(), ..ComponentInstance::default() };
+        let instances = vec![
+            on(&[Status::Healthy, Status::Stale]),
+            on(&[]),
+            on(&[Status::Degraded, Status::Unhealthy, Status::Null, Status::Unknown]),
+        ];
+        let component = ComponentState { instances, ..ComponentState::default() };
+        assert_eq!((component.actual(), component.responsive()), (6, 2));
+    }
+
+    #[test]
+    fn sse_is_measured_against_a_limit_above_0() {
+        for (connections, max, expected) in [
+            (Reading::Value(3), Reading::Value(4), Ok((3.0, 4.0))),
+            (Reading::Value(3), Reading::Value(0), Err(Cause::NoLimitConfigured)),
+            (Reading::absent(Cause::Expired), Reading::Value(4), Err(Cause::Expired)),
+            (Reading::absent(Cause::Expired), Reading::Value(0), Err(Cause::Expired)),
+        ] {
+            let found = SseTotals { connections, max, ..SseTotals::default() }.against_limit();
+            let cause = found.reason().map(|reason| reason.cause);
+            assert_eq!(found.value().ok_or(cause), expected.map_err(Some));
+        }
+    }
+}

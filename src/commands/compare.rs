@@ -180,3 +180,63 @@ fn report(polls: Polls, theirs: &Server, own: &Server, accept_known: bool) -> Re
     let same = result.unexplained.is_empty() && (accept_known || result.known.is_empty());
     Ok(if same { Exit::Success } else { Exit::Failure })
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn answers(total: i64) -> Answers {
+        Answers { system: json!({"queue_stats": {"total": total}}), metrics: names::page("") }
+    }
+
+    /// The polls with these totals, theirs and ours; `None` is a poll that failed.
+    fn polled(totals: &[Option<(i64, i64)>]) -> Polls {
+        let mut polls = Polls::new(0.0);
+        for totals in totals {
+            match totals {
+                Some((theirs, own)) => polls.add(answers(*theirs), answers(*own)),
+                None => polls.fail(FetchError::Tls("S".to_owned())),
+            }
+        }
+        polls
+    }
+
+    #[test]
+    fn their_answer_is_compared_once_ours_before_with_and_after_it_are_there() {
+        for (totals, compared, differing) in [
+            (&[Some((1, 9))][..], 0, 0),
+            // Ours with it, after it, and before it.
+            (&[Some((1, 1)), Some((0, 9))], 1, 0),
+            (&[Some((1, 9)), Some((0, 1))], 1, 0),
+            (&[Some((9, 9)), Some((9, 8)), Some((0, 7))], 2, 0),
+            (&[Some((1, 9)), Some((0, 8))], 1, 1),
+            // Ours of two polls before may be what they still show; of three before, or two after, it is not.
+            (&[Some((5, 1)), Some((5, 5)), Some((1, 6)), Some((0, 7))], 3, 0),
+            (&[Some((5, 1)), Some((5, 5)), Some((5, 5)), Some((1, 6)), Some((0, 7))], 4, 1),
+            (&[Some((1, 9)), Some((8, 8)), Some((0, 1))], 2, 1),
+            // No answer of ours counts across a failure.
+            (&[Some((1, 9)), None, Some((0, 1))], 0, 0),
+            (&[Some((0, 1)), None, Some((1, 9)), Some((0, 8))], 1, 1),
+        ] {
+            let polls = polled(totals);
+            assert_eq!(polls.tally.polls, compared, "{totals:?}");
+            let found = polls.tally.result();
+            assert_eq!(found.unexplained.len() + found.known.len() + found.transient, differing, "{totals:?}");
+        }
+    }
+
+    #[test]
+    fn polls_that_wait_or_failed_count_in_the_total() {
+        for (totals, total) in [
+            (&[][..], 0),
+            (&[Some((1, 1))], 1),
+            (&[None], 1),
+            (&[Some((1, 1)), Some((1, 1))], 2),
+            (&[Some((1, 1)), Some((1, 1)), None, Some((1, 1))], 3),
+        ] {
+            assert_eq!(polled(totals).total(), total, "{totals:?}");
+        }
+    }
+}

@@ -81,3 +81,89 @@ fn put(document: &mut Map<String, Value>, path: &str, value: Value) {
         put(inner, rest, value);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn migrated(document: Value) -> Value {
+        let Value::Object(mut fields) = document else { panic!("an object") };
+        migrate_legacy_fields(&mut fields);
+        Value::Object(fields)
+    }
+
+    /// A document that has these values at these places.
+    fn with(places: &[(&str, Value)]) -> Value {
+        let mut fields = Map::new();
+        for (place, value) in places {
+            put(&mut fields, place, value.clone());
+        }
+        Value::Object(fields)
+    }
+
+    fn found(document: &Value, path: &str) -> Option<Value> {
+        at(document.as_object().expect("an object"), path).cloned()
+    }
+
+    #[test]
+    fn an_older_place_counts_where_todays_says_nothing() {
+        for (today, older) in MOVED {
+            for (document, expected) in [
+                (with(&[(older, json!(7))]), Some(json!(7))),
+                (with(&[(older, json!(7)), (today, Value::Null)]), Some(json!(7))),
+                (with(&[(older, json!(7)), (today, json!(0))]), Some(json!(0))),
+                (with(&[(older, Value::Null)]), None),
+                (with(&[(older, Value::Null), (today, json!(0))]), Some(json!(0))),
+            ] {
+                assert_eq!(found(&migrated(document.clone()), today), expected, "{today} of {document}");
+            }
+        }
+    }
+
+    #[test]
+    fn each_older_value_stands_where_it_stands_today() {
+        let after = migrated(json!({
+            "enhanced_queue_stats": {"total_queue": 1, "anonymous_queue": 2, "registered_queue": 3, "paid_queue": 4,
+                "privileged_queue": 5},
+            "capacity_info": {"pressure_ratio": 0.6, "weighted_max_capacity": 7},
+            "queue_analytics": {"wait_times": {"paid": 8.5}},
+            "throttling_stats": {"total_throttled": 9, "rate_limit_429": 10, "backpressure_503": 11},
+        }));
+        let queue = json!({"total": 1, "anonymous": 2, "registered": 3, "paid": 4, "privileged": 5,
+            "capacity_context": {"pressure_ratio": 0.6, "weighted_max_capacity": 7},
+            "analytics": {"avg_wait_times": {"paid": 8.5}}});
+        assert_eq!(after["queue_stats"], queue);
+        let hour = json!({"total_throttled": 9, "rate_limit_429": 10, "backpressure_503": 11});
+        assert_eq!(after["throttling_windows"], json!({"1h": hour}));
+    }
+
+    #[test]
+    fn a_sum_over_the_fleet_counts_before_that_of_one_worker() {
+        for (today, global) in GLOBAL {
+            let sum = |value: Value| found(&migrated(with(&[(today, json!(3)), (global, value)])), today);
+            assert_eq!((sum(json!(30)), sum(json!(0))), (Some(json!(30)), Some(json!(0))), "{today}");
+            assert_eq!((sum(Value::Null), sum(json!("30"))), (Some(json!(3)), Some(json!(3))), "{today}");
+        }
+    }
+
+    #[test]
+    fn percentiles_without_a_window_were_those_of_a_minute() {
+        for series in SERIES {
+            let path = |rest: &str| format!("{series}.{rest}");
+            let document = with(&[(&path("p95"), json!(9)), (&path("p50"), json!(1)), (&path("1m.p50"), json!(2))]);
+            let after = migrated(document);
+            let [p50, p95, p99, hour] = ["1m.p50", "1m.p95", "1m.p99", "1h.p95"].map(|rest| found(&after, &path(rest)));
+            assert_eq!((p50, p95, p99, hour), (Some(json!(2)), Some(json!(9)), None, None), "{series}");
+        }
+    }
+
+    #[test]
+    fn what_stands_in_the_way_of_a_place_is_left_to_be_reported() {
+        let document = json!({"queue_stats": "S", "enhanced_queue_stats": {"total_queue": 7}});
+        assert_eq!(migrated(document.clone()), document);
+        let document = json!({"sse_connections": [1], "circuit_breakers": {"circuits": "S"}});
+        assert_eq!(migrated(document.clone()), document);
+    }
+}

@@ -108,3 +108,86 @@ fn add(stats: &mut GlobalStats, service: &ServiceStats) {
         rest.actual += service.actual_processes;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn process(status: Status, port: i64) -> Process {
+        Process {
+            pid: Some(port + 1),
+            port: Some(port),
+            load: 2,
+            capacity: 5,
+            last_heartbeat: 9.5,
+            age: 0.0,
+            status,
+            draining: false,
+            pools: None,
+        }
+    }
+
+    fn stats(component: Component, statuses: &[Status], expected: i64) -> ServiceStats {
+        let processes: Vec<Process> = statuses.iter().zip(0..).map(|(status, port)| process(*status, port)).collect();
+        service_stats(&Service::of(component), &processes, expected)
+    }
+
+    #[test]
+    fn a_service_is_healthy_where_all_that_are_expected_are() {
+        for (statuses, expected, word, missing) in [
+            (&[Status::Healthy, Status::Healthy][..], 2, "healthy", 0),
+            (&[Status::Healthy, Status::Degraded], 2, "degraded", 0),
+            (&[Status::Degraded, Status::Stale], 2, "degraded", 0),
+            (&[Status::Healthy], 2, "degraded", 1),
+            (&[Status::Unhealthy, Status::Stale], 2, "unhealthy", 0),
+            (&[Status::Unknown, Status::Null], 2, "unhealthy", 0),
+            (&[], 2, "unhealthy", 2),
+            (&[Status::Healthy, Status::Healthy], 1, "degraded", 0),
+        ] {
+            let stats = stats(Component::Proc, statuses, expected);
+            assert_eq!((stats.health.as_str(), stats.missing_processes), (word, missing), "{statuses:?} of {expected}");
+            assert_eq!((stats.processes, stats.actual_processes), (expected, count(statuses.len())));
+            let responsive = statuses.iter().filter(|status| status.is_responsive()).count();
+            assert_eq!(stats.healthy_processes, count(responsive));
+        }
+    }
+
+    #[test]
+    fn lists_are_in_the_order_of_the_processes_and_port_0_is_none() {
+        let stats = stats(Component::Ingress, &[Status::Null, Status::Stale, Status::Healthy], 3);
+        assert_eq!((stats.pids, stats.ports), (vec![Some(1), Some(2), Some(3)], vec![1, 2]));
+        assert_eq!(stats.health_statuses, ["none", "stale", "healthy"]);
+        assert_eq!((stats.load, stats.capacity, stats.loads), (6, 15, vec![2, 2, 2]));
+        let breakdown = StatusBreakdown { healthy: 1, stale: 1, ..StatusBreakdown::default() };
+        assert_eq!((stats.status_breakdown, stats.is_chat_rest), (Some(breakdown), true));
+    }
+
+    #[test]
+    fn an_instance_is_healthy_while_none_of_its_services_is_unhealthy() {
+        let service = |component, statuses: &[Status]| {
+            (key(&Service::of(component)), stats(component, statuses, count(statuses.len())))
+        };
+        let instances = Instances::from([
+            ("a".to_owned(), [service(Component::Ingress, &[Status::Healthy])].into()),
+            (
+                "b".to_owned(),
+                [
+                    service(Component::Ingress, &[Status::Degraded, Status::Stale]),
+                    service(Component::Proc, &[Status::Healthy]),
+                ]
+                .into(),
+            ),
+            (
+                "c".to_owned(),
+                [service(Component::Ingress, &[Status::Healthy]), service(Component::Proc, &[Status::Stale])].into(),
+            ),
+        ]);
+        let sums = global(&instances);
+        assert_eq!((sums.total_instances, sums.healthy_instances), (3, 2));
+        assert_eq!((sums.total, sums.actual, sums.healthy), (6, 6, 4));
+        assert_eq!((sums.load, sums.capacity, sums.utilization_percent), (12, 30, 40.0));
+        let rest = &sums.chat_rest;
+        assert_eq!((rest.expected, rest.actual, rest.healthy, rest.load, rest.capacity), (4, 4, 3, 8, 20));
+        assert_eq!(global(&Instances::new()).utilization_percent, 0.0);
+    }
+}

@@ -42,3 +42,37 @@ fn percentiles(window: &LatencyWindow) -> LatencyPercentiles {
         max: window.max.get(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::state::{Cause, RollingWindows};
+    use crate::platform::facts::{Component, Pool};
+
+    #[test]
+    fn percentages_have_one_decimal_and_other_series_two() {
+        let pool = |series: fn(Component, Pool) -> RollingSeries| series(Component::Proc, Pool::Postgres);
+        for (series, shown) in [
+            (RollingSeries::SseConnections, 12.35),
+            (RollingSeries::QueuePressure, 12.35),
+            (RollingSeries::QueueDepth, 12.35),
+            (pool(RollingSeries::PoolInUse), 12.35),
+            (pool(RollingSeries::PoolUtilization), 12.3),
+        ] {
+            let windows = RollingWindows {
+                one_minute: Reading::Value(12.3456),
+                max: Reading::Value(12.3456),
+                // The payload has no place for these two.
+                max_one_minute: Reading::Value(99.0),
+                max_fifteen_minutes: Reading::Value(99.0),
+                ..RollingWindows::default()
+            };
+            let mut state = SystemState::default();
+            state.rolling.insert(series, Reading::Value(windows));
+            let expected = Windows { one_minute: Some(shown), max: Some(shown), ..Windows::default() };
+            assert_eq!(rolling(&state, series), Some(expected), "{series}");
+            state.rolling.insert(series, Reading::absent(Cause::NotReported));
+            assert_eq!(rolling(&state, series), None, "{series}");
+        }
+    }
+}

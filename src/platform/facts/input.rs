@@ -82,3 +82,42 @@ pub enum Unreadable {
     /// A malformed state, where the platform shows the one in the statistics, or `closed`.
     CircuitState(Circuit),
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The label of the counter is the word in recordings.
+    #[test]
+    fn a_kind_has_one_word() {
+        for kind in [
+            InputKind::Heartbeat,
+            InputKind::SseSample,
+            InputKind::QueueDepth,
+            InputKind::QueueAnalytics,
+            InputKind::SeriesMember,
+            InputKind::ThrottlingEvent,
+            InputKind::HourlyRequests,
+            InputKind::Circuit,
+            InputKind::GatewayConfig,
+            InputKind::Index,
+            InputKind::Upstream,
+        ] {
+            assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
+        }
+    }
+
+    #[test]
+    fn what_can_be_parsed_and_cannot_be_is_impossible() {
+        for (problem, impossible) in [
+            (format!("load: {OUTSIDE}"), true),
+            (format!("last_heartbeat: {DATED_AHEAD}"), true),
+            (format!("{OUTSIDE}: load"), false),
+            ("is not JSON".to_owned(), false),
+            (String::new(), false),
+        ] {
+            let malformed = Malformed { kind: InputKind::Heartbeat, key: OUTSIDE.to_owned(), problem };
+            assert_eq!(malformed.is_impossible(), impossible, "{:?}", malformed.problem);
+        }
+    }
+}

@@ -90,3 +90,38 @@ pub struct QueueAnalytics {
     pub avg_wait_seconds: f64,
     pub throughput_last_hour: i64,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_depth_is_all_tasks_and_never_below_0() {
+        for (ready, inflight, continuations, total) in [
+            (1, 2, 4, 7),
+            (0, 0, 0, 0),
+            // Continuations that lag offset tasks that are counted already.
+            (5, 1, -2, 4),
+            (1, 0, -3, 0),
+            (i64::MAX, 1, 1, i64::MAX),
+            (i64::MAX, 0, -1, i64::MAX - 1),
+        ] {
+            let depth = QueueDepth { ready, inflight, continuations };
+            assert_eq!(depth.total(), total, "{depth:?}");
+        }
+    }
+
+    #[test]
+    fn each_role_has_a_place_of_its_own_under_its_own_name() {
+        let mut numbers: PerRole<usize> = PerRole::default();
+        for (number, role) in Role::ALL.into_iter().enumerate() {
+            *numbers.get_mut(role) = number;
+        }
+        assert_eq!(numbers.iter().collect::<Vec<_>>(), Role::ALL.into_iter().zip(&[0, 1, 2, 3, 4]).collect::<Vec<_>>());
+        let shown = serde_json::to_value(&numbers).unwrap();
+        for (number, role) in Role::ALL.into_iter().enumerate() {
+            assert_eq!(shown[role.as_str()], number, "{role:?}");
+            assert_eq!(serde_json::to_value(role).unwrap(), role.as_str());
+        }
+    }
+}

@@ -74,3 +74,54 @@ impl GatewaySettings {
 const fn int(value: f64) -> i64 {
     value as i64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(concurrent: i64, buffer: f64, multiplier: f64, seconds: f64) -> GatewaySettings {
+        let mut settings = GatewaySettings::default();
+        settings.service_capacity.concurrent_requests_per_process = concurrent.into();
+        settings.service_capacity.avg_processing_time_seconds = seconds.into();
+        settings.backpressure.capacity_buffer = buffer.into();
+        settings.backpressure.queue_depth_multiplier = multiplier.into();
+        settings
+    }
+
+    #[test]
+    fn every_part_of_a_capacity_is_rounded_down_by_itself() {
+        for (settings, processes, [concurrent, effective, queue, total, hourly]) in [
+            (settings(5, 0.2, 2.0, 25.0), 3, [15, 12, 30, 42, 2160]),
+            // 6.3 and 10.5 are 6 and 10, not 16.8.
+            (settings(7, 0.1, 1.5, 7.0), 1, [7, 6, 10, 16, 3600]),
+            (settings(5, 1.0, 0.0, 25.0), 2, [10, 0, 0, 0, 1440]),
+            (settings(5, 0.0, 2.0, 25.0), 0, [0, 0, 0, 0, 0]),
+            (settings(0, 0.2, 2.0, 25.0), 9, [0, 0, 0, 0, 0]),
+        ] {
+            let expected = Capacity { concurrent, effective, queue, total, hourly };
+            assert_eq!(settings.capacity(processes), expected);
+        }
+    }
+
+    #[test]
+    fn a_capacity_beyond_all_counts_is_the_greatest_count() {
+        let all = settings(i64::MAX, 0.0, 2.0, 0.001).capacity(2);
+        assert_eq!([all.concurrent, all.queue, all.total, all.hourly], [i64::MAX; 4]);
+        // 0 / 0: no process, and a time that no configuration may give.
+        assert_eq!(settings(5, 0.2, 2.0, 0.0).capacity(0).hourly, 0);
+    }
+
+    #[test]
+    fn each_limit_is_its_own_share_of_the_total_rounded_down() {
+        let mut settings = settings(5, 0.2, 2.0, 25.0);
+        let backpressure = &mut settings.backpressure;
+        backpressure.anonymous_pressure_threshold = 0.5.into();
+        backpressure.registered_pressure_threshold = 0.75.into();
+        backpressure.paid_pressure_threshold = 0.99.into();
+        backpressure.hard_limit_threshold = 1.5.into();
+        for (total, [anonymous, registered, paid, hard]) in [(10, [5, 7, 9, 15]), (1, [0, 0, 0, 1]), (0, [0, 0, 0, 0])]
+        {
+            assert_eq!(settings.limits_of(total), Limits { anonymous, registered, paid, hard }, "{total}");
+        }
+    }
+}

@@ -37,3 +37,42 @@ pub(super) fn yaml(text: &str, source: &str) -> Result<Map<String, Value>, Gatew
 fn not_an_object(source: &str, value: &Value) -> GatewayConfigError {
     problems::whole(source, &format!("expected an object, got {}", problems::type_name(value)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problem(read: Result<Map<String, Value>, GatewayConfigError>) -> String {
+        read.expect_err("no document").to_string()
+    }
+
+    #[test]
+    fn a_text_that_is_no_document_says_where_and_never_what_stands_there() {
+        for (text, expected) in [
+            ("{\"a\": S3CRET}", "s: is not JSON (line 1, column 7)"),
+            ("{\n  \"a\": 1,,\n}", "s: is not JSON (line 2, column 10)"),
+            ("", "s: is not JSON (line 1, column 0)"),
+            ("\"S3CRET\"", "s: expected an object, got a text"),
+            ("null", "s: expected an object, got null"),
+            ("[]", "s: expected an object, got a list"),
+        ] {
+            assert_eq!(problem(json(text, "s")), expected);
+        }
+        for (text, expected) in [
+            ("a: [S3CRET", "s: is not YAML"),
+            ("- S3CRET", "s: expected an object, got a list"),
+            ("gateway: S3CRET", "s: gateway: expected an object, got a text"),
+            ("gateway:", "s: gateway: expected an object, got null"),
+        ] {
+            let found = problem(yaml(text, "s"));
+            assert!(found.starts_with(expected) && !found.contains("S3CRET"), "{found}");
+        }
+    }
+
+    #[test]
+    fn a_mapping_under_gateway_is_the_whole_document() {
+        let keys = |text: &str| yaml(text, "s").expect("a document").keys().cloned().collect::<Vec<_>>();
+        assert_eq!(keys("tenant: a\nother: 1"), ["tenant", "other"]);
+        assert_eq!(keys("other: 1\ngateway:\n  tenant: a"), ["tenant"]);
+    }
+}

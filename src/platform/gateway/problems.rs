@@ -89,3 +89,38 @@ pub(super) const fn type_name(value: &Value) -> &'static str {
         Value::Object(_) => "an object",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_brief_lists_five_problems_and_counts_the_others() {
+        for (problems, expected) in
+            [(1, "p1"), (5, "p1; p2; p3; p4; p5"), (6, "p1; p2; p3; p4; p5; 1 more"), (9, "p1; p2; p3; p4; p5; 4 more")]
+        {
+            let error = GatewayConfigError { problems: (1..=problems).map(|number| format!("p{number}")).collect() };
+            assert_eq!(error.brief(), expected);
+            assert_eq!(error.to_string().lines().count(), problems);
+        }
+    }
+
+    #[test]
+    fn a_field_that_both_components_read_is_reported_once_and_warnings_are_no_errors() {
+        let problems = GatewayErrors::default();
+        for _ in 0..2 {
+            problems.add("a.b", "is wrong");
+            problems.warn("a.c", "is odd\n");
+            problems.wrong_type("x\ty", "a text", &json!(true));
+        }
+        assert_eq!(problems.take_warnings("s"), ["s: a.c: is odd\u{fffd}"]);
+        assert_eq!(problems.take_warnings("s"), [""; 0]);
+        let error = problems.into_result("s", ()).expect_err("two problems");
+        assert_eq!(error.problems, ["s: a.b: is wrong", "s: x\u{fffd}y: expected a text, got true or false"]);
+        let warned = GatewayErrors::default();
+        warned.warn("a", "is odd");
+        assert_eq!(warned.into_result("s", 7), Ok(7));
+    }
+}
