@@ -46,14 +46,4 @@ pub(crate) fn ring() -> Arc<CryptoProvider> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_unknown_authority_is_the_only_cause_with_a_hint() {
-        assert_eq!(authority_hint("connection refused", Some("X")), "");
-        let hint = authority_hint("invalid peer certificate: UnknownIssuer", Some("X"));
-        assert!(hint.starts_with("; ") && hint.ends_with(", or set X"), "{hint}");
-        assert!(!authority_hint("UnknownIssuer", None).contains("or set"));
-    }
-}
+mod tests;

@@ -198,3 +198,44 @@ fn render(parts: &[(&str, Vec<Finding>)]) -> String {
     });
     tables.collect::<Vec<_>>().join("\n")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_have_one_width_in_all_parts_and_empty_parts_are_left_out() {
+        let parts = [
+            (
+                "Configuration",
+                vec![finding("größe", FindingStatus::Ok, "one"), finding("b", FindingStatus::Failed, "two")],
+            ),
+            ("Dependencies", Vec::new()),
+            ("Data", vec![finding("longest", FindingStatus::Warning, "three")]),
+        ];
+        let table = "Configuration\n\
+                     größe    ok       one\n\
+                     b        FAILED   two\n\
+                     \n\
+                     Data\n\
+                     longest  warning  three\n";
+        assert_eq!(render(&parts), table);
+        assert_eq!(render(&[("Data", Vec::new())]), "");
+    }
+
+    #[test]
+    fn an_upstream_that_is_not_set_is_a_warning_and_one_that_sends_something_else_has_failed() {
+        let body = |text: &str| UpstreamReply::Body(text.to_owned().into());
+        let failed = UpstreamReply::Failed(crate::sources::proxy::UpstreamError::NoToken("no token".to_owned()));
+        for (answer, status, detail) in [
+            (UpstreamReply::NotConfigured, FindingStatus::Warning, "its metrics will be absent"),
+            (failed, FindingStatus::Failed, "no token"),
+            (body("<html>"), FindingStatus::Failed, "its response "),
+            (body("[]"), FindingStatus::Failed, "its response "),
+        ] {
+            let found = upstream_finding(Component::Proc, &answer);
+            assert_eq!((found.what.as_str(), found.outcome), ("proc", status), "{}", found.detail);
+            assert!(found.detail.contains(detail), "{}", found.detail);
+        }
+    }
+}

@@ -116,3 +116,31 @@ fn price(preview: &Preview, interval: Duration, arguments: &OnceArgs) -> String 
         arguments.price_per_metric, arguments.price_per_1000_requests
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cost_of_a_month_is_that_of_metrics_and_of_requests() {
+        let arguments = OnceArgs { price_per_metric: 2.0, price_per_1000_requests: 0.5, ..OnceArgs::default() };
+        let cost = |billed_metrics, requests, seconds| {
+            let preview = Preview { text: String::new(), billed_metrics, requests };
+            price(&preview, Duration::from_secs(seconds), &arguments)
+        };
+        // 30 days have 43,200 minutes.
+        for (requests, seconds, all, usd) in
+            [(1, 60, 43_200, "27.60"), (2, 60, 86_400, "49.20"), (1, 3600, 720, "6.36")]
+        {
+            let text = cost(Some(3), requests, seconds);
+            let parts = [
+                format!("3 metrics, {all} requests"),
+                format!("about {usd} USD"),
+                format!("every {:?}", Duration::from_secs(seconds)),
+            ];
+            assert!(parts.iter().all(|part| text.contains(part)), "{parts:?} in {text}");
+        }
+        assert_eq!(cost(None, 5, 60), "", "nothing is billed");
+        assert!(cost(Some(0), 0, 60).contains("about 0.00 USD"));
+    }
+}

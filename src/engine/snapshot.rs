@@ -169,3 +169,100 @@ impl SnapshotReader {
         self.fresh().is_some()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+    const INTERVAL: Duration = Duration::from_secs(5);
+    const STALE_AFTER: Duration = Duration::from_secs(15);
+
+    fn publish(publisher: &Publisher, number: u64) {
+        let (id, state) = (RunId::random().snapshot(number), Arc::default());
+        publisher.publish(Arc::new(Snapshot { id, taken_at: number as f64, taken: Instant::now(), state }));
+    }
+
+    /// The time of the snapshot, which tells one from another.
+    fn number(snapshot: Option<Arc<Snapshot>>) -> Option<f64> {
+        snapshot.map(|snapshot| snapshot.taken_at)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_snapshot_is_served_up_to_the_limit_and_then_only_known_of() {
+        let (publisher, reader) = channel(INTERVAL, STALE_AFTER);
+        assert_eq!((number(reader.latest()), reader.is_ready(), reader.is_up()), (None, false, false));
+        publish(&publisher, 1);
+        for (pause, fresh) in [(15 * SECOND, true), (Duration::from_millis(1), false)] {
+            tokio::time::sleep(pause).await;
+            assert_eq!((number(reader.fresh()).is_some(), reader.is_ready()), (fresh, fresh));
+            assert_eq!(number(reader.latest()), Some(1.0), "however old");
+        }
+        publish(&publisher, 2);
+        assert_eq!((number(reader.fresh()), reader.is_ready()), (Some(2.0), true));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reader_asks_for_a_tick_only_if_the_snapshot_is_older_than_it_wants() {
+        let (mut publisher, reader) = channel(INTERVAL, STALE_AFTER);
+        publish(&publisher, 1);
+        tokio::time::sleep(2 * SECOND).await;
+        for (max_age, asks) in [(3 * SECOND, false), (2 * SECOND, false), (SECOND, true)] {
+            let asking = reader.clone();
+            let wait = tokio::spawn(async move { number(asking.fresher_than(max_age).await) });
+            tokio::task::yield_now().await;
+            let asked = publisher.try_next_refresh();
+            assert_eq!(asked.is_some(), asks, "{max_age:?}");
+            if let Some(done) = asked {
+                publish(&publisher, 2);
+                done.send(()).unwrap();
+            }
+            assert_eq!(wait.await.unwrap(), Some(if asks { 2.0 } else { 1.0 }));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_tick_that_does_not_come_costs_a_reader_two_seconds_at_most() {
+        let (mut publisher, reader) = channel(INTERVAL, STALE_AFTER);
+        publish(&publisher, 1);
+        let asked = Instant::now();
+        assert_eq!(number(reader.fresher_than(Duration::ZERO).await), Some(1.0), "the age is 0");
+        tokio::time::sleep(SECOND).await;
+        assert_eq!(number(reader.fresher_than(Duration::ZERO).await), Some(1.0), "what there is");
+        assert_eq!(asked.elapsed(), 3 * SECOND);
+        // A waiter that is dropped, as by a tick that failed, ends the wait.
+        let asking = reader.clone();
+        let wait = tokio::spawn(async move { asking.fresher_than(Duration::ZERO).await.is_some() });
+        // The first is the request of the reader that gave up.
+        drop((publisher.next_refresh().await, publisher.next_refresh().await));
+        assert!(wait.await.unwrap());
+        assert_eq!(asked.elapsed(), 3 * SECOND);
+        drop(publisher);
+        assert!(reader.fresher_than(Duration::ZERO).await.is_some(), "nor does a collector that ended");
+        assert_eq!(asked.elapsed(), 3 * SECOND);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stale_snapshot_is_not_served_even_to_a_reader_that_asked_in_vain() {
+        let (publisher, reader) = channel(INTERVAL, STALE_AFTER);
+        publish(&publisher, 1);
+        tokio::time::sleep(14 * SECOND).await;
+        assert_eq!(number(reader.fresher_than(SECOND).await), None, "it became stale while it waited");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn alive_are_three_intervals_and_the_time_that_the_source_may_take() {
+        let (publisher, reader) = channel(INTERVAL, STALE_AFTER);
+        let began = Instant::now();
+        publisher.tick_status(TickStatus { tick_began: began, must_end_by: Some(began + 20 * SECOND), up: true });
+        for (at, live) in [(15, true), (20, true), (21, false)] {
+            tokio::time::sleep_until(began + at * SECOND).await;
+            assert_eq!((reader.is_live(), reader.is_up()), (live, true), "{at}");
+        }
+        publisher.tick_status(TickStatus { tick_began: Instant::now(), must_end_by: None, up: false });
+        for (pause, live) in [(15 * SECOND, true), (Duration::from_millis(1), false)] {
+            tokio::time::sleep(pause).await;
+            assert_eq!((reader.is_live(), reader.is_up()), (live, false));
+        }
+    }
+}

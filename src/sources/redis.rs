@@ -29,6 +29,8 @@ mod state;
 mod strain;
 mod stream;
 mod tail;
+#[cfg(test)]
+mod tail_tests;
 mod truncate;
 pub mod updates;
 mod values;

@@ -118,3 +118,31 @@ async fn scopes(config: &Config) -> String {
         Err(error) => format!("; {}", SourceError::to_string(&error)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_is_a_line_with_its_subject_once_and_only_an_unreadable_queue_is_a_failure() {
+        for (name, subject, detail, status, text) in [
+            ("queue_unreadable", "a:b:queue", "is a hash", FindingStatus::Failed, "a:b:queue: is a hash"),
+            ("no_workers", "", "none", FindingStatus::Warning, "none"),
+            ("sse_count_unknown", "i1", "of i1 it is unknown", FindingStatus::Warning, "of i1 it is unknown"),
+            ("gateway_config_changed", "key", "saved", FindingStatus::Ok, "key: saved"),
+        ] {
+            let line = of_problem(&Problem::new(code(name), subject, detail));
+            assert_eq!((line.what.as_str(), line.outcome, line.detail.as_str()), (name, status, text));
+        }
+    }
+
+    #[test]
+    fn what_is_unknown_has_no_line_and_a_deployment_that_is_not_there_none_at_all() {
+        let mut state = SystemState::default();
+        state.queue.total = crate::analysis::state::Reading::Value(3);
+        let lines = |state: &SystemState| facts(state).into_iter().map(|line| format!("{} {}", line.what, line.detail));
+        assert_eq!(lines(&state).collect::<Vec<_>>(), ["queue 3 tasks"]);
+        state.quality = Quality::ScopeNotFound;
+        assert_eq!(lines(&state).count(), 0);
+    }
+}

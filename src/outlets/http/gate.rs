@@ -161,3 +161,104 @@ pub(super) async fn count(State(counter): State<RequestCounter>, request: Reques
     counter.telemetry.http_request(label, response.status().as_u16());
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::body::Body;
+    use axum::routing::get;
+    use tower::ServiceExt;
+
+    use super::*;
+    use crate::telemetry::Observed;
+
+    const PEER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 7));
+
+    /// The answer to a request with this certificate and this `Authorization`, and what was reported.
+    async fn ask(rule: &AccessRule, verified: Option<bool>, token: Option<&str>) -> (Response, Vec<(String, String)>) {
+        let problems = Arc::new(ProblemRegistry::new("a/b"));
+        let check = AccessCheck { rule: rule.clone(), problems: Arc::clone(&problems) };
+        let router = Router::new().route("/", get(|| async { "served" }));
+        let router = router.layer(axum::middleware::from_fn_with_state(check, check_access));
+        let mut request = Request::get("/").body(Body::empty()).unwrap();
+        request.extensions_mut().insert(PeerAddress(PEER));
+        verified.map(|verified| request.extensions_mut().insert(ClientVerified(verified)));
+        if let Some(token) = token {
+            request.headers_mut().insert(header::AUTHORIZATION, HeaderValue::from_str(token).unwrap());
+        }
+        let response = router.oneshot(request).await.unwrap();
+        let reported = problems.active().into_iter().map(|problem| (problem.subject, problem.detail));
+        (response, reported.collect())
+    }
+
+    #[tokio::test]
+    async fn a_request_needs_what_the_rule_says_and_a_certificate_before_a_token() {
+        let rule = |tokens: &[&str], needs_certificate| {
+            let tokens: Vec<secrecy::SecretString> = tokens.iter().map(|token| (*token).into()).collect();
+            AccessRule::new(Tokens::from(tokens), needs_certificate)
+        };
+        let (open, token, both) = (rule(&[], false), rule(&["hunter2"], false), rule(&["hunter2"], true));
+        let certificate = rule(&[], true);
+        let (good, bad) = (Some("Bearer hunter2"), Some("Bearer hunter3"));
+        for (rule, verified, given, status, challenge) in [
+            (&open, None, None, 200, None),
+            (&open, Some(false), bad, 200, None),
+            (&token, None, good, 200, None),
+            (&token, Some(true), None, 401, Some("Bearer realm=\"kdcube-metrics\"")),
+            (&token, None, bad, 401, Some("Bearer realm=\"kdcube-metrics\", error=\"invalid_token\"")),
+            (&certificate, Some(true), None, 200, None),
+            (&certificate, Some(false), None, 403, None),
+            (&certificate, None, None, 403, None),
+            (&both, Some(true), good, 200, None),
+            (&both, Some(false), good, 403, None),
+            (&both, Some(false), bad, 403, None),
+            (&both, Some(true), bad, 401, Some("Bearer realm=\"kdcube-metrics\", error=\"invalid_token\"")),
+        ] {
+            let (response, reported) = ask(rule, verified, given).await;
+            let shown = response.headers().get(header::WWW_AUTHENTICATE).map(|shown| shown.to_str().unwrap());
+            assert_eq!((response.status().as_u16(), shown), (status, challenge), "{rule:?} {verified:?} {given:?}");
+            assert_eq!(reported.is_empty(), status == 200, "{reported:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_rejection_is_reported_by_its_peer_with_what_was_missing_and_without_the_token() {
+        let rule = AccessRule::new(Tokens::from(vec!["hunter2".into()]), true);
+        for (verified, token, missing) in [
+            (false, None, "without a client certificate"),
+            (true, None, "without a token"),
+            (true, Some("Bearer hunter3"), "with an invalid token"),
+            (true, Some("Basic hunter3"), "with an invalid token"),
+        ] {
+            let (_, reported) = ask(&rule, Some(verified), token).await;
+            assert_eq!(reported, [(PEER.to_string(), format!("the last request came {missing}"))]);
+        }
+    }
+
+    #[tokio::test]
+    async fn responses_are_counted_by_route_and_those_of_other_paths_together() {
+        let telemetry = Arc::new(Telemetry::default());
+        let counter = RequestCounter::new(Arc::clone(&telemetry), Arc::from(["/", "/a", "/a/b"]));
+        let router = ["/", "/a", "/a/", "/a/b/", "/secret", "/a/b/c"]
+            .into_iter()
+            .fold(Router::new(), |router, path| router.route(path, get(|| async { StatusCode::IM_A_TEAPOT })));
+        let router = router.fallback(|| async { StatusCode::NOT_FOUND });
+        let router = router.layer(axum::middleware::from_fn_with_state(counter, count));
+        for (path, label, status) in [
+            ("/", "/", 418),
+            ("/a", "/a", 418),
+            ("/a?b=c", "/a", 418),
+            ("/a/", "/a", 418),
+            ("/a/b/", "/a/b", 418),
+            ("/secret", OTHER, 418),
+            ("/a/b/c", OTHER, 418),
+            ("/nowhere", OTHER, 404),
+            ("/a/nowhere/", OTHER, 404),
+        ] {
+            let counted = || telemetry.own_state(Observed::default()).http.requests.get(&(label, status)).copied();
+            let before = counted().unwrap_or(0);
+            router.clone().oneshot(Request::get(path).body(Body::empty()).unwrap()).await.unwrap();
+            assert_eq!(counted(), Some(before + 1), "{path}");
+        }
+    }
+}

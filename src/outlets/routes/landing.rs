@@ -124,3 +124,67 @@ fn numbers(snapshot: &Snapshot, page: &mut String) {
     }
     page.push_str("</table>");
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::analysis::SystemState;
+    use crate::engine::snapshot::RunId;
+    use crate::problems::code::code;
+    use crate::problems::{Problem, ProblemRegistry};
+
+    fn snapshot(state: SystemState) -> Snapshot {
+        let taken = tokio::time::Instant::now();
+        Snapshot { id: RunId::random().snapshot(1), taken_at: 0.0, taken, state: Arc::new(state) }
+    }
+
+    #[test]
+    fn what_comes_from_outside_is_text_and_no_markup() {
+        let registry = ProblemRegistry::new("a/b");
+        let (subject, detail) = ("<b>&amp;", "</table><script>alert(1)</script>");
+        registry.report("tick", vec![Problem::new(code("malformed_input"), subject, detail)], 1.0);
+        let mut page = String::new();
+        problems(&registry.active(), &mut page);
+        assert!(
+            page.contains("<td>&lt;b&gt;&amp;amp;<td>&lt;/table&gt;&lt;script&gt;alert(1)&lt;/script&gt;<td>"),
+            "{page}"
+        );
+        assert!(!page.contains("<script>") && page.matches("</table>").count() == 1, "{page}");
+    }
+
+    #[test]
+    fn without_problems_there_is_no_list_and_of_many_the_first_fifty_are_shown_with_the_number_of_all() {
+        let mut page = String::new();
+        problems(&[], &mut page);
+        assert_eq!(page, "");
+        let registry = ProblemRegistry::new("a/b");
+        let many = (0..MOST + 10).map(|number| Problem::new(code("malformed_input"), number.to_string(), "bad"));
+        registry.report("tick", many.collect(), 1.0);
+        problems(&registry.active(), &mut page);
+        assert!(page.contains("<h2>Problems: 60</h2>"), "{page}");
+        assert_eq!(page.matches("<tr>").count(), MOST);
+    }
+
+    #[tokio::test]
+    async fn numbers_have_at_most_three_decimals_and_absent_ones_their_reason() {
+        let mut state = SystemState::default();
+        for (value, shown) in [(0.5, "0.5"), (2.0, "2"), (1.0 / 3.0, "0.333"), (100.0, "100"), (0.0001, "0")] {
+            state.queue.pressure = Reading::Value(value);
+            let mut page = String::new();
+            numbers(&snapshot(state.clone()), &mut page);
+            let row = "<code>proc.queue.pressure_ratio</code><td class=";
+            assert!(page.contains(&format!("{row}\"n\">{shown}<td>")), "{shown} in {page}");
+            assert!(page.contains("<td class=\"a\">absent: "), "{page}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_snapshot_is_described_by_id_age_and_quality() {
+        let snapshot = snapshot(SystemState::default());
+        let text = describe(&snapshot);
+        assert!(text.contains(&snapshot.id.to_string()) && text.contains("0.0 s old, quality "), "{text}");
+        assert!(!text.contains("capacity"), "there is no gateway configuration: {text}");
+    }
+}

@@ -121,3 +121,102 @@ impl Scrapes {
         exposition::render(&samples, &self.mapping, format)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::snapshot::{Publisher, RunId, TickStatus, channel};
+
+    const STALE_AFTER: Duration = Duration::from_secs(15);
+
+    struct Server {
+        publisher: Publisher,
+        reader: SnapshotReader,
+        scrapes: Scrapes,
+        telemetry: Telemetry,
+        run: RunId,
+    }
+
+    impl Server {
+        fn new() -> Self {
+            let (publisher, reader) = channel(Duration::from_secs(5), STALE_AFTER);
+            let (scrapes, telemetry) = (Scrapes::new(Arc::default()), Telemetry::default());
+            Self { publisher, reader, scrapes, telemetry, run: RunId::random() }
+        }
+
+        fn publish(&self, number: u64, queued: i64) {
+            let mut state = crate::analysis::SystemState::default();
+            state.queue.total = crate::analysis::state::Reading::Value(queued);
+            let (id, taken) = (self.run.snapshot(number), Instant::now());
+            self.publisher.publish(Arc::new(Snapshot { id, taken_at: 100.0, taken, state: Arc::new(state) }));
+        }
+
+        fn set_up(&self, up: bool) {
+            self.publisher.tick_status(TickStatus { tick_began: Instant::now(), must_end_by: None, up });
+        }
+
+        fn scrape(&self, format: TextFormat, zipped: bool) -> Bytes {
+            let inputs = ScrapeInputs::read(&self.reader, self.reader.fresh());
+            self.scrapes.body(format, zipped, &inputs, &self.telemetry)
+        }
+
+        /// The values of these series in the text.
+        fn values(&self, names: [&str; 2]) -> [Option<f64>; 2] {
+            let text = self.scrape(TextFormat::Text, false);
+            let text = String::from_utf8_lossy(&text);
+            names.map(|name| {
+                let line = text.lines().find(|line| line.split(' ').next() == Some(name))?;
+                line.rsplit(' ').next()?.parse().ok()
+            })
+        }
+    }
+
+    const QUEUE: &str = "kdcube_proc_queue_total";
+    const UP: &str = "kdcube_metrics_up";
+
+    #[tokio::test(start_paused = true)]
+    async fn without_a_fresh_snapshot_only_the_servers_own_series_are_served_and_it_is_not_up() {
+        let server = Server::new();
+        server.set_up(true);
+        assert_eq!(server.values([QUEUE, UP]), [None, Some(0.0)], "before the first snapshot");
+        server.publish(1, 7);
+        assert_eq!(server.values([QUEUE, UP]), [Some(7.0), Some(1.0)]);
+        server.set_up(false);
+        assert_eq!(server.values([QUEUE, UP]), [Some(7.0), Some(0.0)], "it is served until it is stale");
+        server.set_up(true);
+        tokio::time::sleep(STALE_AFTER + Duration::from_millis(1)).await;
+        assert_eq!(server.values([QUEUE, UP]), [None, Some(0.0)]);
+        let age = "kdcube_metrics_snapshot_age_seconds";
+        assert!(server.values([age, UP])[0].is_some_and(|age| age > 15.0), "how old it is, is known");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_is_made_again_for_another_snapshot_and_when_the_servers_own_numbers_have_aged() {
+        let server = Server::new();
+        server.set_up(true);
+        server.publish(1, 7);
+        let first = server.scrape(TextFormat::Text, false);
+        server.telemetry.tick_finished(true, Duration::ZERO);
+        tokio::time::sleep(OWN_TTL - Duration::from_millis(1)).await;
+        assert_eq!(server.scrape(TextFormat::Text, false).as_ptr(), first.as_ptr(), "the same bytes, not a copy");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        let second = server.scrape(TextFormat::Text, false);
+        assert_ne!(second, first, "a tick more was counted");
+        server.publish(2, 7);
+        assert_ne!(server.scrape(TextFormat::Text, false).as_ptr(), second.as_ptr());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_format_and_encoding_has_a_body_of_its_own() {
+        let server = Server::new();
+        server.publish(1, 7);
+        let renderings = [TextFormat::Text, TextFormat::OpenMetrics].map(|format| {
+            let (plain, zipped) = (server.scrape(format, false), server.scrape(format, true));
+            assert_eq!(&zipped[..2], [0x1f, 0x8b], "{format:?}");
+            assert_eq!(plain.ends_with(b"# EOF\n"), format == TextFormat::OpenMetrics);
+            (plain, zipped)
+        });
+        assert_ne!(renderings[0], renderings[1]);
+        assert_eq!(server.scrape(TextFormat::Text, true), renderings[0].1, "none replaced another");
+    }
+}

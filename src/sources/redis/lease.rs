@@ -163,3 +163,165 @@ impl Lease {
         Some(self.transaction(&record, &Pipeline::new()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::lease::Standing;
+
+    const NOW: f64 = 1000.0;
+    /// The connection that the lease was read on.
+    const CONNECTION: u64 = 4;
+
+    fn contender() -> Contender {
+        Contender { instance: "metrics".to_owned(), run: "me".to_owned(), seconds: 15, interval: 5.0 }
+    }
+
+    fn lease() -> (Lease, Leadership) {
+        let leadership = Leadership::default();
+        (Lease::new("a:b:lease".to_owned(), contender(), leadership.clone()), leadership)
+    }
+
+    fn record(run: &str, renewed: f64) -> LeaseRecord {
+        let (instance, run) = ("metrics".to_owned(), run.to_owned());
+        LeaseRecord { instance, run, fence: 7, since: 500.0, renewed, expires: renewed + 15.0 }
+    }
+
+    fn stored(record: &LeaseRecord) -> Value {
+        Value::BulkString(serde_json::to_vec(record).unwrap())
+    }
+
+    /// What a server answers that refuses.
+    fn refusal(code: &str) -> Value {
+        let text = format!("-{code} not allowed\r\n");
+        redis::parse_redis_value(text.as_bytes()).unwrap()
+    }
+
+    /// Asks for the lease and gives it this reply to GET.
+    fn read(lease: &mut Lease, reply: Value) {
+        lease.ask(&mut Pipeline::new());
+        lease.take(&[Value::Okay, Value::Okay, reply], CONNECTION);
+    }
+
+    fn commands(pipeline: &Pipeline) -> Vec<String> {
+        let words = |command: &redis::Cmd| {
+            let words = command.args_iter().map(|word| match word {
+                redis::Arg::Simple(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+                _ => String::new(),
+            });
+            words.collect::<Vec<_>>().join(" ")
+        };
+        pipeline.cmd_iter().map(words).collect()
+    }
+
+    fn claimed(claim: &Claim) -> (&'static str, Option<u64>) {
+        match claim {
+            Claim::Alone => ("alone", None),
+            Claim::Write(record) => ("write", Some(record.fence)),
+            Claim::Begin(record) => ("begin", Some(record.fence)),
+            Claim::Follow => ("follow", None),
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_tick_may_do_follows_from_the_lease_that_was_read() {
+        let released = |renewed| LeaseRecord { expires: 0.0, ..record("other", renewed) };
+        for (reply, expected) in [
+            (Value::Nil, ("write", Some(1))),
+            (Value::BulkString(b"not a record".to_vec()), ("write", Some(1))),
+            (stored(&record("me", NOW - 5.0)), ("write", Some(7))),
+            (stored(&record("other", NOW - 5.0)), ("follow", None)),
+            (stored(&record("other", NOW - 15.1)), ("write", Some(8))),
+            (stored(&released(NOW - 4.0)), ("begin", Some(8))),
+            (stored(&released(NOW - 5.0)), ("write", Some(8))),
+        ] {
+            let (mut lease, _) = lease();
+            read(&mut lease, reply.clone());
+            assert_eq!(claimed(&lease.claim(NOW, Some(CONNECTION))), expected, "{reply:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn without_the_connection_that_watches_nothing_is_written_or_released() {
+        let (mut lease, _) = lease();
+        assert_eq!(claimed(&lease.claim(NOW, Some(CONNECTION))), ("follow", None), "it was not read yet");
+        read(&mut lease, stored(&record("me", NOW)));
+        for (connection, may) in [(Some(CONNECTION), true), (Some(CONNECTION + 1), false), (None, false)] {
+            assert_eq!(claimed(&lease.claim(NOW, connection)).0 == "write", may, "{connection:?}");
+            assert_eq!(lease.release(connection).is_some(), may, "{connection:?}");
+        }
+        read(&mut lease, stored(&record("other", NOW)));
+        assert!(lease.release(Some(CONNECTION)).is_none(), "it is not ours");
+    }
+
+    #[tokio::test]
+    async fn the_record_and_the_points_are_one_transaction_on_a_watched_key() {
+        let (mut lease, _) = lease();
+        let mut asked = Pipeline::new();
+        lease.ask(&mut asked);
+        assert_eq!(commands(&asked), ["UNWATCH", "WATCH a:b:lease", "GET a:b:lease"]);
+        let mut points = Pipeline::new();
+        points.cmd("ZADD").arg("points").arg(1).arg("1:2").cmd("EXPIRE").arg("points").arg(60);
+        let own = record("me", NOW);
+        let json = serde_json::to_string(&own).unwrap();
+        let set = format!("SET a:b:lease {json} EX 604800");
+        let written = commands(&lease.transaction(&own, &points));
+        assert_eq!(written, ["MULTI", &set, "ZADD points 1 1:2", "EXPIRE points 60", "EXEC"]);
+        read(&mut lease, stored(&own));
+        let left = serde_json::to_string(&LeaseRecord { expires: 0.0, ..own }).unwrap();
+        let released = commands(&lease.release(Some(CONNECTION)).unwrap());
+        assert_eq!(released, ["MULTI", &format!("SET a:b:lease {left} EX 604800"), "EXEC"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_written_record_leads_from_the_reading_on_and_its_own_reply_is_not_one_of_the_points() {
+        let (mut lease, leadership) = lease();
+        read(&mut lease, stored(&record("other", NOW - 20.0)));
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        let results = vec![Value::Okay, Value::Int(1), Value::Int(2)];
+        let replies = vec![Value::Okay, Value::SimpleString("QUEUED".to_owned()), Value::Array(results)];
+        assert_eq!(lease.written(record("me", NOW), replies), Some(vec![Value::Int(1), Value::Int(2)]));
+        assert_eq!((leadership.standing(), leadership.takeovers()), (Standing::Leader, Some(1)));
+        tokio::time::sleep(Duration::from_millis(10_900)).await;
+        assert!(leadership.is_leader());
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        assert!(!leadership.is_leader(), "15 s after it was read, not after it was written");
+        assert_eq!(claimed(&lease.claim(NOW, Some(CONNECTION))).0, "follow", "one reading is good for one write");
+    }
+
+    #[tokio::test]
+    async fn a_transaction_that_another_replica_forestalled_writes_nothing() {
+        let (mut lease, leadership) = lease();
+        read(&mut lease, Value::Nil);
+        assert_eq!(lease.written(record("me", NOW), vec![Value::Okay, Value::Nil]), None);
+        assert_eq!((leadership.standing(), leadership.refused()), (Standing::Follower, None));
+    }
+
+    #[tokio::test]
+    async fn a_server_that_refuses_the_lease_makes_it_act_alone_until_another_connection_is_allowed() {
+        for in_reading in [true, false] {
+            let (mut lease, leadership) = lease();
+            if in_reading {
+                lease.ask(&mut Pipeline::new());
+                lease.take(&[Value::Okay, refusal("NOPERM"), Value::Nil], CONNECTION);
+            } else {
+                read(&mut lease, Value::Nil);
+                let results =
+                    lease.written(record("me", NOW), vec![Value::Okay, refusal("NOPERM"), refusal("EXECABORT")]);
+                assert_eq!(results, Some(vec![refusal("NOPERM")]), "the cause, not that the transaction was given up");
+            }
+            assert!(leadership.refused().is_some_and(|reason| reason.contains("NOPERM")), "{:?}", leadership.refused());
+            assert_eq!(claimed(&lease.claim(NOW, Some(CONNECTION))).0, "alone");
+            read(&mut lease, Value::Nil);
+            assert_eq!(
+                claimed(&lease.claim(NOW, Some(CONNECTION))).0,
+                "alone",
+                "the same connection is not asked again"
+            );
+            lease.ask(&mut Pipeline::new());
+            lease.take(&[Value::Okay, Value::Okay, Value::Nil], CONNECTION + 1);
+            assert_eq!(claimed(&lease.claim(NOW, Some(CONNECTION + 1))).0, "write");
+            assert_eq!((leadership.refused(), leadership.standing()), (None, Standing::Follower));
+        }
+    }
+}

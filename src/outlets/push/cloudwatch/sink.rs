@@ -162,3 +162,96 @@ impl Sink for CloudWatchSink {
         self.drain().await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::catalog::{Part, find};
+    use crate::outlets::push::cloudwatch::config::Dimensions;
+    use crate::settings::FromSetting;
+
+    const NOW: f64 = 1_767_225_600.0;
+    const KEEP: u64 = 60;
+
+    /// A sink of these metrics that nothing is sent from.
+    fn sink(include: &str) -> CloudWatchSink {
+        let config = CloudWatchConfig {
+            region: Some("eu-central-1".to_owned()),
+            profile: None,
+            namespace: "Chat".to_owned(),
+            dimensions: Dimensions::default(),
+            include: Include::from_setting(include).unwrap(),
+            high_resolution: false,
+            spool: Duration::from_secs(KEEP),
+        };
+        CloudWatchSink::new(config, Arc::default())
+    }
+
+    /// Three metrics of one value each.
+    fn batch(id: &str, at: f64, values: [f64; 3]) -> ExportBatch {
+        let keys = ["instances", "proc.queue.pressure_ratio", "ingress.sse.saturation_ratio"];
+        let sample = |(key, value)| {
+            let metric = find(key).unwrap();
+            Sample { metric, labels: Vec::new(), part: Part::Whole, value, scope: None }
+        };
+        let samples = keys.into_iter().zip(values).map(sample).collect();
+        let snapshot = SnapshotSamples { id: id.to_owned(), at, samples, scope_found: None };
+        ExportBatch { snapshot: Some(snapshot), snapshot_age_seconds: Some(0.0), snapshot_taken_at: Some(at) }
+    }
+
+    fn stale(age: f64) -> ExportBatch {
+        ExportBatch { snapshot: None, snapshot_age_seconds: Some(age), snapshot_taken_at: Some(NOW) }
+    }
+
+    /// Points that wait, and those that were dropped.
+    fn counts(sink: &CloudWatchSink) -> (usize, u64) {
+        let PointCounts { delivered, waiting, dropped } = sink.point_counts();
+        assert_eq!(delivered, 0);
+        (waiting, dropped)
+    }
+
+    #[test]
+    fn a_batch_enters_the_spool_once_and_what_cloudwatch_would_not_accept_is_dropped_once() {
+        let sink = sink("*");
+        for _ in 0..3 {
+            sink.spool_batch(&batch("a", NOW, [1.0, f64::NAN, 1e200]));
+            assert_eq!(counts(&sink), (1, 2), "a retry adds nothing");
+        }
+        sink.spool_batch(&batch("b", NOW + 30.0, [1.0, 0.0, -2.0]));
+        assert_eq!(counts(&sink), (4, 2));
+    }
+
+    #[test]
+    fn points_expire_with_the_next_snapshot_and_without_one_by_the_age_of_the_last() {
+        let sink = sink("*");
+        sink.spool_batch(&batch("a", NOW, [1.0; 3]));
+        sink.spool_batch(&batch("b", NOW + 40.0, [1.0; 3]));
+        sink.spool_batch(&stale(20.0));
+        assert_eq!(counts(&sink), (6, 0), "exactly as old as they may be");
+        sink.spool_batch(&stale(21.0));
+        assert_eq!(counts(&sink), (3, 3));
+        sink.spool_batch(&batch("c", NOW + 101.0, [1.0; 3]));
+        assert_eq!(counts(&sink), (3, 6));
+    }
+
+    #[test]
+    fn only_included_metrics_are_spooled_and_others_are_not_counted_as_dropped() {
+        let sink = sink("proc.queue.*,instances");
+        sink.spool_batch(&batch("a", NOW, [1.0, 0.5, f64::NAN]));
+        assert_eq!(counts(&sink), (2, 0));
+    }
+
+    #[test]
+    fn a_preview_names_the_place_and_has_a_line_for_each_point_and_spools_nothing() {
+        let sink = sink("*");
+        let preview = sink.preview(&batch("a", NOW, [1.0, 0.5, f64::NAN]));
+        let lines: Vec<&str> = preview.text.lines().collect();
+        assert_eq!((lines.len(), lines[0]), (3, "PutMetricData to Chat in eu-central-1"));
+        assert!(lines[1].contains("instances") && lines[2].contains("pressure"), "{lines:?}");
+        assert_eq!((preview.billed_metrics, preview.requests, counts(&sink)), (Some(2), 1, (0, 0)));
+        let empty = sink.preview(&stale(1.0));
+        assert_eq!((empty.billed_metrics, empty.requests, empty.text.lines().count()), (Some(0), 0, 1));
+    }
+}

@@ -50,3 +50,82 @@ impl AttemptBudget {
         sleep(GRACE).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::lease::LeaseRecord;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn budget(leadership: Option<Leadership>) -> (watch::Sender<bool>, AttemptBudget) {
+        let (stop, stopping) = watch::channel(false);
+        let deadline = Instant::now() + 10 * SECOND;
+        (stop, AttemptBudget { attempt: 4 * SECOND, deadline, stopping, leadership })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_attempt_ends_at_its_limit_or_at_the_deadline() {
+        let (_stop, budget) = budget(None);
+        for (pause, limit) in [(0, 4), (6, 4), (1, 3), (4, 0)] {
+            sleep(pause * SECOND).await;
+            assert_eq!(budget.attempt_limit(), limit * SECOND);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_retry_waits_unless_it_would_begin_at_the_deadline_or_the_server_stops() {
+        let (stop, mut budget) = budget(None);
+        let began = Instant::now();
+        for (pause, retries, elapsed) in [(3, true, 3), (7, false, 3), (8, false, 3), (6, true, 9)] {
+            assert_eq!(budget.backoff(pause * SECOND).await, retries, "{pause}");
+            assert_eq!(began.elapsed(), elapsed * SECOND, "without time for a retry nothing is waited for");
+        }
+        let (stop_later, mut other) = self::budget(None);
+        tokio::spawn(async move {
+            sleep(SECOND).await;
+            stop_later.send_replace(true);
+        });
+        assert!(!other.backoff(5 * SECOND).await);
+        assert_eq!(began.elapsed(), 10 * SECOND, "it ends when the server stops");
+        drop(stop);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn numbers_need_the_lease_and_to_retract_them_it_is_enough_to_have_held_it() {
+        assert!(!budget(None).1.is_leadership_lost(true), "not every delivery needs it");
+        let leadership = Leadership::default();
+        let (_stop, budget) = budget(Some(leadership.clone()));
+        let lost = || (budget.is_leadership_lost(true), budget.is_leadership_lost(false));
+        assert_eq!(lost(), (false, false), "alone");
+        leadership.contend();
+        assert_eq!(lost(), (true, true), "nobody knows who holds it");
+        let record = LeaseRecord {
+            instance: "m".to_owned(),
+            run: "me".to_owned(),
+            fence: 1,
+            since: 0.0,
+            renewed: 0.0,
+            expires: 15.0,
+        };
+        leadership.lead(None, record, Instant::now() + SECOND);
+        assert_eq!(lost(), (false, false));
+        sleep(SECOND).await;
+        assert_eq!(lost(), (true, false), "it has ended, and nobody could be asked");
+        leadership.follow(None);
+        assert_eq!(lost(), (true, true));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_attempt_in_progress_has_two_seconds_once_the_server_stops() {
+        let (stop, mut budget) = budget(None);
+        assert!(tokio::time::timeout(100 * SECOND, budget.grace_elapsed()).await.is_err());
+        let began = Instant::now();
+        stop.send_replace(true);
+        budget.grace_elapsed().await;
+        assert_eq!(began.elapsed(), GRACE);
+        let (stop, mut unstoppable) = self::budget(None);
+        drop(stop);
+        assert!(tokio::time::timeout(100 * SECOND, unstoppable.grace_elapsed()).await.is_err(), "no shutdown follows");
+    }
+}

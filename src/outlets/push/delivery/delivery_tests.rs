@@ -151,3 +151,44 @@ async fn concurrent_callers_share_an_export_that_continues_when_they_disconnect(
     ask().await;
     assert_eq!(sink.attempts(), 2, "a later call exports again");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_replica_that_loses_the_lease_makes_no_further_attempt_and_on_request_pushes_all_the_same() {
+    let sink = Fake::new(&[Act::Fail]);
+    let (exports, leadership) = (exports(&[&sink]), Leadership::default());
+    leadership.contend();
+    let report = exports.deliver_as_leader(&leadership, batch("a"), DEADLINE).await;
+    assert_eq!((report.status, sink.attempts()), (ExportOutcome::Failed, 0));
+    assert_eq!(error(&report, 0), "another replica may hold the lease by now, and push");
+    let record = crate::base::lease::LeaseRecord {
+        instance: "m".to_owned(),
+        run: "me".to_owned(),
+        fence: 1,
+        since: NOW,
+        renewed: NOW,
+        expires: NOW + 1.0,
+    };
+    leadership.lead(None, record, Instant::now() + SECOND);
+    let began = Instant::now();
+    let report = exports.deliver_as_leader(&leadership, batch("b"), DEADLINE).await;
+    assert_eq!(error(&report, 0), "another replica may hold the lease by now, and push");
+    assert!(sink.attempts() >= 1 && began.elapsed() < DEADLINE / 2, "{} {:?}", sink.attempts(), began.elapsed());
+    assert_eq!(error(&exports.deliver(batch("c"), SECOND).await, 0), "away");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failing_sink_is_a_problem_until_it_delivers_and_having_nothing_to_push_says_nothing_of_it() {
+    let sink = Fake::new(&[Act::Deny, Act::Take, Act::Take, Act::Deny]);
+    let telemetry = Arc::new(Telemetry::default());
+    let exports = Exports::new(vec![sink.sink()], &telemetry, Arc::new(FixedClock(NOW)), ATTEMPT);
+    let nothing = ExportBatch::default;
+    for (batch, problem) in
+        [(batch("a"), Some("denied")), (nothing(), Some("denied")), (batch("b"), None), (nothing(), Some("denied"))]
+    {
+        exports.deliver(batch, DEADLINE).await;
+        let active = telemetry.problems().active();
+        let found = active.iter().map(|found| (found.code.as_str(), found.subject.as_str(), found.detail.as_str()));
+        let expected: Vec<_> = problem.iter().map(|detail| ("sink_failing", "fake", *detail)).collect();
+        assert_eq!(found.collect::<Vec<_>>(), expected);
+    }
+}
