@@ -307,3 +307,46 @@ impl Drop for Background {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use tokio::time::Instant;
+
+    use super::*;
+
+    fn background(collector: JoinHandle<()>, stop: oneshot::Sender<()>) -> Background {
+        Background { collector, stop: Some(stop), updates: Some(tokio::spawn(pending())) }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_collector_has_a_second_to_release_its_lease_and_is_then_ended_with_all_others() {
+        for (takes, waited) in [(300, 300), (60_000, 1000)] {
+            let (stop, stopped) = oneshot::channel::<()>();
+            let release = async move {
+                let _ = stopped.await;
+                tokio::time::sleep(Duration::from_millis(takes)).await;
+            };
+            let background = background(tokio::spawn(release), stop);
+            let ends = [background.collector.abort_handle(), background.updates.as_ref().unwrap().abort_handle()];
+            let began = Instant::now();
+            background.stop().await;
+            assert_eq!(began.elapsed(), Duration::from_millis(waited));
+            tokio::task::yield_now().await;
+            assert!(ends.iter().all(tokio::task::AbortHandle::is_finished));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_collector_that_panics_is_noticed_within_half_a_second() {
+        let panics = async {
+            tokio::time::sleep(Duration::from_secs(3)).await;
+            panic!("scripted");
+        };
+        let background = background(tokio::spawn(panics), oneshot::channel().0);
+        let began = Instant::now();
+        background.collector_ended().await;
+        assert!((3000..=3500).contains(&began.elapsed().as_millis()), "{:?}", began.elapsed());
+    }
+}

@@ -7,6 +7,7 @@ mod circuits;
 mod demand;
 pub mod deployment;
 mod fleet;
+mod heartbeat;
 pub mod live;
 pub mod source;
 mod tasks;

@@ -175,6 +175,10 @@ fn queued_tasks_are_listed_by_role_and_by_state_where_they_are_known() {
     state.queue.tasks.external = Reading::Value(tasks);
     let states = ["external,ready 1", "external,inflight 2", "external,continuation 3"];
     assert_eq!(lines(&state, "proc_queue_tasks"), states);
+    // A counter of continuations that lags goes below 0; a number of tasks does not.
+    state.queue.tasks.external = Reading::Value(QueueDepth { ready: -1, inflight: -2, continuations: -3 });
+    let states = ["external,ready 0", "external,inflight 0", "external,continuation 0"];
+    assert_eq!(lines(&state, "proc_queue_tasks"), states);
 }
 
 #[test]

@@ -161,3 +161,60 @@ impl Queries {
         self.telemetry.postgres_queried(Some(detail), SystemClock.now());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_is_valid_for_two_periods_and_bridges_one_failed_query() {
+        let (answers, answer) = watch::channel(None);
+        let pace = Pace::default();
+        let database = Database { answer, valid_for: pace.period * 2 };
+        assert_eq!(database.max_connections(), None, "before the first answer");
+        answers.send_replace(Some((100, Instant::now())));
+        for (pause, number) in [(pace.period * 2, Some(100)), (Duration::from_millis(1), None)] {
+            sleep(pause).await;
+            assert_eq!(database.max_connections(), number);
+        }
+        answers.send_replace(Some((200, Instant::now())));
+        assert_eq!((database.max_connections(), database.clone().max_connections()), (Some(200), Some(200)));
+    }
+
+    #[tokio::test]
+    async fn a_server_that_cannot_be_reached_is_a_problem_and_queries_end_with_their_last_reader() {
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let config = PostgresConfig {
+            host: "127.0.0.1".to_owned(),
+            port,
+            database: "chat".to_owned(),
+            user: "metrics".to_owned(),
+            password: Some("hunter2".to_owned().into()),
+            tls: None,
+            application: "test".to_owned(),
+            timeout: Duration::from_secs(5),
+        };
+        assert_eq!(ask_once(config.clone()).await.max_connections(), None);
+        let telemetry = Arc::new(Telemetry::default());
+        let pace = Pace { period: Duration::from_millis(20), first_pause: Duration::from_millis(1) };
+        let database = watch(config, Arc::clone(&telemetry), pace).unwrap();
+        let failures = || telemetry.own_state(Default::default()).sources.postgres_errors.unwrap();
+        while failures() < 3 {
+            sleep(Duration::from_millis(1)).await;
+        }
+        assert_eq!(database.max_connections(), None);
+        let problem = telemetry.problems().active().remove(0);
+        assert_eq!(problem.code.as_str(), "postgres_failed");
+        assert!(problem.detail.contains("the last answer stays valid for 40ms"), "{}", problem.detail);
+        assert!(
+            problem.detail.contains(&port.to_string()) && !problem.detail.contains("hunter2"),
+            "{}",
+            problem.detail
+        );
+        drop(database);
+        sleep(Duration::from_millis(40)).await;
+        let ended = failures();
+        sleep(Duration::from_millis(60)).await;
+        assert_eq!(failures(), ended, "nobody reads the answers any more");
+    }
+}

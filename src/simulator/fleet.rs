@@ -128,3 +128,88 @@ fn pools(load: i64) -> Pools {
 fn round(value: f64) -> i64 {
     value.round() as i64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_reports_the_platforms_word_for_its_load() {
+        for (load, capacity, expected) in [
+            (0, 5, HealthWord::Healthy),
+            (3, 5, HealthWord::Healthy),
+            (4, 5, HealthWord::Degraded),
+            (5, 5, HealthWord::Unhealthy),
+            (6, 5, HealthWord::Unhealthy),
+            (15, 20, HealthWord::Healthy),
+            (16, 20, HealthWord::Degraded),
+        ] {
+            assert_eq!(health(load, capacity), expected, "{load} of {capacity}");
+        }
+    }
+
+    #[test]
+    fn a_pool_is_never_fuller_than_it_is_large() {
+        for (load, in_use, size, redis_in_use) in
+            [(0, 0.0, 2.0, 0.0), (5, 5.0, 7.0, 10.0), (7, 7.0, 8.0, 14.0), (20, 8.0, 8.0, 40.0), (21, 8.0, 8.0, 40.0)]
+        {
+            let pools = pools(load);
+            let expected =
+                PoolUse { max: Some(8.0), size: Some(size), available: Some(size - in_use), in_use: Some(in_use) };
+            assert_eq!(pools.postgres, Some(expected), "{load}");
+            let redis = pools.redis_async.expect("is reported");
+            assert_eq!((redis.max, redis.in_use), (Some(40.0), Some(redis_in_use)));
+            assert_eq!((pools.redis_async_decode, pools.redis_sync), (None, None));
+        }
+    }
+
+    #[test]
+    fn heartbeats_move_every_ten_seconds() {
+        let (mut fleet, mut rng) = (SimulatedFleet::new(1, 0, 5, 100.0), Rng::with_seed(1));
+        for (now, expected) in [(109.9, 100.0), (110.0, 110.0), (115.0, 110.0), (131.0, 131.0)] {
+            fleet.advance(&mut rng, now, 1.0);
+            let beats = fleet.heartbeats(std::iter::empty());
+            assert_eq!(beats.iter().map(|beat| beat.last_heartbeat).collect::<Vec<_>>(), [expected], "{now}");
+        }
+    }
+
+    #[test]
+    fn processes_come_by_name_with_the_load_of_their_own() {
+        let fleet = SimulatedFleet::new(1, 11, 5, 0.0);
+        let beats = fleet.heartbeats(1..=11);
+        let names: Vec<&str> = beats.iter().map(|beat| beat.instance_id.as_str()).collect();
+        assert_eq!(names[..4], ["ingress-1", "proc-1", "proc-10", "proc-11"]);
+        for beat in &beats[1..] {
+            let number: i64 = beat.instance_id.strip_prefix("proc-").expect("a processor").parse().unwrap();
+            assert_eq!((beat.load, beat.capacity, beat.port), (number, 5, None));
+            assert_eq!(beat.service_name, "proc");
+        }
+        assert_eq!((beats[0].service_name.as_str(), beats[0].capacity, beats[0].port), ("rest", 20, Some(8010)));
+    }
+
+    #[test]
+    fn streams_stay_within_the_limit_and_are_dated_to_their_last_change() {
+        for (demand, least, most) in [(100.0, 190, 200), (0.0, 0, 10)] {
+            let (mut fleet, mut rng) = (SimulatedFleet::new(1, 0, 5, 0.0), Rng::with_seed(1));
+            let mut before = fleet.samples().remove(0);
+            for second in 1..=600 {
+                let now = f64::from(second);
+                fleet.advance(&mut rng, now, demand);
+                let sample = fleet.samples().remove(0);
+                let changed = if sample.count == before.count { before.at } else { Some(now) };
+                assert_eq!(sample.at, changed, "{second}");
+                assert!((0..=200).contains(&sample.count) && sample.sessions <= sample.count && sample.max == 200);
+                before = sample;
+            }
+            assert!((least..=most).contains(&before.count), "{} streams at {demand}", before.count);
+        }
+    }
+
+    #[test]
+    fn an_ingress_process_works_on_no_more_than_it_can() {
+        let (mut fleet, mut rng) = (SimulatedFleet::new(50, 0, 5, 0.0), Rng::with_seed(1));
+        fleet.advance(&mut rng, 1.0, 100.0);
+        let loads = fleet.heartbeats(std::iter::empty()).into_iter().map(|beat| beat.load);
+        assert_eq!(loads.max(), Some(20));
+    }
+}

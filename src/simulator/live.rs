@@ -122,3 +122,25 @@ fn past_point(number: usize, samples: usize, now: UnixSeconds) -> Point {
     let scattered = number.wrapping_mul(2_654_435_761) % 1_000_000;
     Point { at, value: float(count(scattered)) / 100.0 }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::past_point;
+
+    #[test]
+    fn a_generated_history_is_even_ends_before_now_and_has_no_value_twice() {
+        const NOW: f64 = 10_000.0;
+        let points: Vec<_> = (0..1000).map(|number| past_point(number, 1000, NOW)).collect();
+        assert!((points[0].at - (NOW - 3590.0)).abs() < 1e-6);
+        for pair in points.windows(2) {
+            assert!((pair[1].at - pair[0].at - 3.59).abs() < 1e-6, "{pair:?}");
+        }
+        assert!(points.iter().all(|point| point.at < NOW && (0.0..10_000.0).contains(&point.value)));
+        let values: BTreeSet<u64> = points.iter().map(|point| point.value.to_bits()).collect();
+        assert_eq!(values.len(), points.len());
+        let rising = points.windows(2).filter(|pair| pair[0].value < pair[1].value).count();
+        assert!((300..900).contains(&rising), "in no order: {rising} of 999 rise");
+    }
+}

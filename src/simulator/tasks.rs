@@ -133,3 +133,92 @@ impl Tasks {
         analytics
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Later than any execution ends.
+    const DAY: f64 = 86_400.0;
+
+    fn running(tasks: &Tasks, role: Role) -> i64 {
+        tasks.depths().get(role).map_or(0, |depth| depth.inflight)
+    }
+
+    #[test]
+    fn waiting_roles_are_served_by_priority_and_one_role_in_order() {
+        let (mut tasks, mut rng) = (Tasks::new(1, 1), Rng::with_seed(1));
+        for role in Role::ALL {
+            tasks.arrive(role, 0.0);
+        }
+        for (step, role) in (1..).zip(PRIORITY) {
+            tasks.work(&mut rng, f64::from(step) * DAY);
+            assert_eq!(running(&tasks, role), 1, "{role:?}");
+            assert_eq!(tasks.waiting(), 5 - i64::from(step));
+        }
+        tasks.arrive(Role::Paid, 10.0 * DAY);
+        tasks.arrive(Role::Paid, 11.0 * DAY);
+        tasks.work(&mut rng, 12.0 * DAY);
+        let waited = tasks.waits.last().map(|wait| wait.value);
+        assert_eq!(waited, Some(2.0 * DAY * 1000.0), "the one that arrived first");
+    }
+
+    #[test]
+    fn no_process_runs_more_than_its_slots_and_work_is_spread() {
+        let (mut tasks, mut rng) = (Tasks::new(3, 2), Rng::with_seed(1));
+        for expected in [[1, 0, 0], [1, 1, 0], [1, 1, 1], [2, 1, 1], [2, 2, 1], [2, 2, 2], [2, 2, 2]] {
+            tasks.arrive(Role::Paid, 0.0);
+            tasks.work(&mut rng, 0.0);
+            assert_eq!(tasks.loads().collect::<Vec<_>>(), expected);
+        }
+        let paid = tasks.depths().paid;
+        assert_eq!(paid, Some(QueueDepth { ready: 1, inflight: 6, continuations: 0 }));
+        assert_eq!(tasks.waiting(), 1);
+        tasks.work(&mut rng, DAY);
+        assert_eq!((tasks.loads().sum::<i64>(), tasks.waiting(), tasks.executions.len()), (1, 0, 6));
+    }
+
+    #[test]
+    fn times_are_in_milliseconds_and_dated_to_their_events() {
+        let (mut tasks, mut rng) = (Tasks::new(1, 1), Rng::with_seed(1));
+        tasks.arrive(Role::Paid, 100.0);
+        tasks.work(&mut rng, 101.5);
+        assert_eq!(tasks.waits, [Point { at: 101.5, value: 1500.0 }]);
+        assert!(tasks.executions.is_empty(), "it has only begun");
+        tasks.work(&mut rng, 101.5 + DAY);
+        let [execution] = tasks.executions[..] else { panic!("{:?}", tasks.executions) };
+        assert!((execution.at - 101.5 - execution.value / 1000.0).abs() < 1e-6, "{execution:?}");
+    }
+
+    #[test]
+    fn bookkeeping_is_of_roles_that_had_a_task() {
+        let (mut tasks, mut rng) = (Tasks::new(1, 2), Rng::with_seed(1));
+        assert_eq!(tasks.analytics(), PerRole::default());
+        tasks.arrive(Role::Paid, 0.0);
+        tasks.arrive(Role::Paid, 2.0);
+        tasks.work(&mut rng, 4.0);
+        let expected = QueueAnalytics { avg_wait_seconds: 3.0, throughput_last_hour: 2 };
+        assert_eq!(tasks.analytics(), PerRole { paid: Some(expected), ..PerRole::default() });
+    }
+
+    #[test]
+    fn without_processes_tasks_wait_and_nothing_runs() {
+        let (mut tasks, mut rng) = (Tasks::new(0, 5), Rng::with_seed(1));
+        tasks.arrive(Role::Anonymous, 0.0);
+        tasks.work(&mut rng, DAY);
+        assert_eq!((tasks.waiting(), tasks.loads().count(), tasks.waits.len()), (1, 0, 0));
+    }
+
+    #[test]
+    fn roles_arrive_by_their_shares() {
+        let mut rng = Rng::with_seed(7);
+        let mut drawn: PerRole<u32> = PerRole::default();
+        for _ in 0..10_000 {
+            *drawn.get_mut(Tasks::pick_role(&mut rng)) += 1;
+        }
+        for (role, share) in SHARES {
+            let found = f64::from(*drawn.get(role)) / 10_000.0;
+            assert!((found - share).abs() < 0.02, "{role:?}: {found} instead of {share}");
+        }
+    }
+}

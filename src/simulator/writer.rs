@@ -1,15 +1,13 @@
 //! Writes facts to Redis, byte for byte as the platform's workers do. [`crate::sources::redis`] reads the same facts back.
 
-use std::iter::once;
-
 use redis::Pipeline;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
+use super::heartbeat::heartbeat_json;
 use crate::base::clock::UnixSeconds;
-use crate::base::number;
 use crate::platform::facts::{
-    Circuit, CircuitFacts, Departed, Facts, HealthWord, Heartbeat, Point, PoolUse, Pools, QueueAnalytics, QueueDepth,
-    Role, SseSample, ThrottlingDetail, ThrottlingEvent,
+    Circuit, CircuitFacts, Departed, Facts, Heartbeat, Point, QueueAnalytics, QueueDepth, Role, SseSample,
+    ThrottlingDetail, ThrottlingEvent,
 };
 use crate::platform::keys::Keys;
 use crate::platform::python::{python_float, python_json, sse_json};
@@ -167,66 +165,144 @@ impl Writer<'_> {
     }
 }
 
-fn heartbeat_json(beat: &Heartbeat) -> Value {
-    json!({
-        "instance_id": beat.instance_id,
-        "service_type": beat.service_type,
-        "service_name": beat.service_name,
-        "process_id": beat.process_id,
-        "port": beat.port,
-        "current_load": beat.load,
-        "max_capacity": beat.capacity,
-        "last_heartbeat": beat.last_heartbeat,
-        "health_status": health(beat.health),
-        "metadata": metadata(beat),
-    })
-}
+#[cfg(test)]
+mod tests {
+    use redis::Arg;
 
-fn metadata(beat: &Heartbeat) -> Value {
-    let pools = pools(&beat.pools);
-    match beat.draining {
-        true => json!({"pools": pools, "processor": {"draining": true, "accepting_new_tasks": false}}),
-        false => json!({"pools": pools}),
+    use super::*;
+    use crate::platform::facts::{CircuitState, HealthWord, LatencySeries, Pools, Scope, WorkerId};
+    use crate::platform::gateway::SavedGatewayConfig;
+
+    const NOW: UnixSeconds = 100_000.0;
+
+    /// The commands that write these facts, one a line; keys without the scope's prefix.
+    fn lines(facts: &Facts) -> Vec<String> {
+        let keys = Keys::new(&Scope { tenant: "acme".into(), project: "chat".into() });
+        let text = |arg: Arg<&[u8]>| match arg {
+            Arg::Simple(bytes) => String::from_utf8_lossy(bytes).replace("acme:chat:kdcube:", ""),
+            _ => "?".to_owned(),
+        };
+        let commands = commands(&keys, facts, NOW);
+        commands.cmd_iter().map(|command| command.args_iter().map(text).collect::<Vec<_>>().join(" ")).collect()
     }
-}
 
-const fn health(word: HealthWord) -> Option<&'static str> {
-    match word {
-        HealthWord::Healthy => Some("ServiceHealth.HEALTHY"),
-        HealthWord::Degraded => Some("ServiceHealth.DEGRADED"),
-        HealthWord::Unhealthy => Some("ServiceHealth.UNHEALTHY"),
-        HealthWord::Unknown => Some("ServiceHealth.UNKNOWN"),
-        HealthWord::Null => None,
+    fn beat(process_id: Option<i64>) -> Heartbeat {
+        Heartbeat {
+            instance_id: "i".to_owned(),
+            service_type: "chat".to_owned(),
+            service_name: "proc".to_owned(),
+            process_id,
+            port: None,
+            load: 1,
+            capacity: 5,
+            last_heartbeat: 99_999.5,
+            health: HealthWord::Healthy,
+            draining: false,
+            pools: Pools::default(),
+        }
     }
-}
 
-fn pools(pools: &Pools) -> Value {
-    let redis = |pool: Option<PoolUse>| {
-        pool.map(|pool| {
-            object([
-                ("max_connections", pool.max),
-                ("in_use", pool.in_use),
-                ("available", pool.available),
-                ("total", pool.size),
-            ])
-        })
-    };
-    let postgres = |pool: PoolUse| {
-        let fields =
-            [("max_size", pool.max), ("size", pool.size), ("available", pool.available), ("in_use", pool.in_use)];
-        object(once(("min_size", Some(0.0))).chain(fields))
-    };
-    json!({
-        "postgres": pools.postgres.map(postgres),
-        "redis": {
-            "async": redis(pools.redis_async),
-            "async_decode": redis(pools.redis_async_decode),
-            "sync": redis(pools.redis_sync),
-        },
-    })
-}
+    #[test]
+    fn a_heartbeat_expires_in_half_a_minute_and_its_index_later() {
+        let lines = lines(&Facts { heartbeats: vec![beat(Some(7))], ..Facts::default() });
+        let [process, index, index_ttl, instance, instances, instances_ttl] = &lines[..] else { panic!("{lines:#?}") };
+        assert!(process.starts_with("SETEX heartbeat:process:i:chat:proc:7 30 {\"instance_id\": \"i\", "), "{process}");
+        assert_eq!(index, "ZADD system:capacity:process-index:chat:proc 99999.5 heartbeat:process:i:chat:proc:7");
+        assert_eq!(index_ttl, "EXPIRE system:capacity:process-index:chat:proc 75");
+        assert!(instance.starts_with("SETEX heartbeat:instance:i:chat:proc 30 {"), "{instance}");
+        assert_eq!(instances, "ZADD heartbeat:instance:index 99999.5 heartbeat:instance:i:chat:proc");
+        assert_eq!(instances_ttl, "EXPIRE heartbeat:instance:index 75");
+        let lines = self::lines(&Facts { heartbeats: vec![beat(None)], ..Facts::default() });
+        assert!(lines[0].starts_with("SETEX heartbeat:process:i:chat:proc:None 30 "), "{}", lines[0]);
+    }
 
-/// Counts are whole in Python, and so in its JSON.
-fn object(fields: impl IntoIterator<Item = (&'static str, Option<f64>)>) -> Map<String, Value> {
-    fields.into_iter().map(|(name, value)| (name.to_owned(), value.map_or(Value::Null, number::json))).collect()
+    #[test]
+    fn a_process_that_is_gone_is_only_in_the_indexes() {
+        let departed = Departed {
+            instance_id: "i".to_owned(),
+            service_type: "chat".to_owned(),
+            service_name: "rest".to_owned(),
+            process_id: Some(9),
+            last_seen: 99_950.0,
+        };
+        let expected = [
+            "ZADD system:capacity:process-index:chat:rest 99950.0 heartbeat:process:i:chat:rest:9",
+            "EXPIRE system:capacity:process-index:chat:rest 75",
+            "ZADD heartbeat:instance:index 99950.0 heartbeat:instance:i:chat:rest",
+            "EXPIRE heartbeat:instance:index 75",
+        ];
+        assert_eq!(lines(&Facts { departed: vec![departed], ..Facts::default() }), expected);
+    }
+
+    #[test]
+    fn a_queue_is_replaced_and_an_unknown_one_left_as_it_is() {
+        let mut facts = Facts::default();
+        assert_eq!(lines(&facts), [""; 0]);
+        facts.queues.paid = Some(QueueDepth { ready: 2, inflight: 0, continuations: -3 });
+        let keys = Keys::new(&Scope { tenant: "acme".into(), project: "chat".into() });
+        let key = |key: String| key.replace("acme:chat:kdcube:", "");
+        let ready = key(keys.queue(Role::Paid));
+        let tasks = [0, 1].map(|number| format!(r#"{{"task_id": "t-{number}", "user_type": "paid"}}"#)).join(" ");
+        let expected = [
+            format!("DEL {ready}"),
+            format!("RPUSH {ready} {tasks}"),
+            format!("DEL {}", key(keys.inflight(Role::Paid))),
+            format!("SET {} -3", key(keys.continuations(Role::Paid))),
+        ];
+        assert_eq!(lines(&facts), expected);
+    }
+
+    #[test]
+    fn a_series_is_trimmed_to_an_hour_and_events_to_a_day() {
+        let points = vec![Point { at: 99_999.0, value: 12.0 }, Point { at: 99_999.5, value: 0.25 }];
+        let latency = [(LatencySeries::TaskExec, points), (LatencySeries::QueueWait, Vec::new())].into();
+        let found = lines(&Facts { latency, ..Facts::default() });
+        let [added, trimmed, expires] = &found[..] else { panic!("{found:#?}") };
+        assert!(added.ends_with(" 99999.0 99999.0:12.0 99999.5 99999.5:0.25"), "{added}");
+        assert!(trimmed.starts_with("ZREMRANGEBYSCORE ") && trimmed.ends_with(" 0 96400.0"), "{trimmed}");
+        assert!(expires.starts_with("EXPIRE ") && expires.ends_with(" 3660"), "{expires}");
+
+        let event = ThrottlingEvent { at: 99_990.0, detail: None };
+        let found = lines(&Facts { throttling_events: vec![event], ..Facts::default() });
+        let [added, trimmed] = &found[..] else { panic!("{found:#?}") };
+        assert!(added.ends_with(" 99990.0 event at 99990"), "{added}");
+        assert!(trimmed.ends_with(" 0 13600.0"), "{trimmed}");
+    }
+
+    #[test]
+    fn counters_samples_and_bookkeeping_live_as_long_as_the_platforms() {
+        let worker = WorkerId { instance_id: "i".to_owned(), process_id: 41 };
+        let mut facts = Facts {
+            sse: vec![SseSample { worker, count: 5, sessions: 4, max: 200, at: Some(99_000.0) }],
+            hourly_requests: [("2026-01-01_00".to_owned(), 7)].into(),
+            ..Facts::default()
+        };
+        facts.analytics.paid = Some(QueueAnalytics { avg_wait_seconds: 1.5, throughput_last_hour: 3 });
+        let found = lines(&facts);
+        let [sse, analytics, hourly, expires] = &found[..] else { panic!("{found:#?}") };
+        assert!(sse.starts_with("SETEX ") && sse.contains(r#" 60 {"count": 5, "#), "{sse}");
+        assert!(analytics.contains(r#" 86400 {"avg_wait_time": 1.5, "#), "{analytics}");
+        assert!(hourly.starts_with("HSET ") && hourly.ends_with(" 2026-01-01_00 7"), "{hourly}");
+        assert!(expires.ends_with(" 172800"), "{expires}");
+    }
+
+    #[test]
+    fn a_circuit_and_a_configuration_leave_what_they_have() {
+        let facts = CircuitFacts {
+            state: Some(CircuitState::HalfOpen),
+            stats: None,
+            window_failures: 2,
+            half_open_calls: Some(1),
+        };
+        let found = lines(&Facts {
+            circuits: [(Circuit::Authentication, facts), (Circuit::RateLimiter, CircuitFacts::default())].into(),
+            saved_gateway_config: SavedGatewayConfig::Text("{\"a\": 1}".to_owned()),
+            ..Facts::default()
+        });
+        let words: Vec<String> = found
+            .iter()
+            .filter_map(|line| Some(format!("{} {}", line.split_once(' ')?.0, line.rsplit_once(' ')?.1)))
+            .collect();
+        assert_eq!(words, ["SET half_open", "SET 1", "ZADD failure-0", "ZADD failure-1", "SET 1}"]);
+    }
 }

@@ -125,3 +125,83 @@ fn log_panic(panic: &PanicHookInfo<'_>) {
     let location = panic.location().map(ToString::to_string);
     tracing::error!(location, "panicked: {}", panic.payload_as_str().unwrap_or("no message"));
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    /// Counts the lines that the filters before it let pass.
+    #[derive(Clone, Default)]
+    struct Passed(Arc<Mutex<Vec<String>>>);
+
+    impl<S: Subscriber> Layer<S> for Passed {
+        fn on_event(&self, event: &tracing::Event<'_>, _: tracing_subscriber::layer::Context<'_, S>) {
+            let metadata = event.metadata();
+            self.0.lock().unwrap().push(format!("{} {}", metadata.level(), metadata.target()));
+        }
+    }
+
+    #[test]
+    fn libraries_that_log_credentials_may_warn_and_nothing_else_whatever_the_filter_says() {
+        let passed = Passed::default();
+        let filter = config::filter("trace").unwrap();
+        let subscriber =
+            tracing_subscriber::registry().with(filter).with(filter_fn(may_be_logged)).with(passed.clone());
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::error!(target: "aws_config", "a");
+            tracing::warn!(target: "aws_smithy_runtime::client", "b");
+            tracing::info!(target: "aws_config::profile::credentials", "c");
+            tracing::debug!(target: "aws_sigv4::http_request", "d");
+            tracing::trace!(target: "aws_smithy_http_client::x", "e");
+            tracing::debug!(target: "aws_runtime", "f");
+            tracing::debug!(target: "aws_configuration", "another crate");
+            tracing::trace!(target: "kdcube_metrics::aws_config", "ours");
+        });
+        let expected = [
+            "ERROR aws_config",
+            "WARN aws_smithy_runtime::client",
+            "DEBUG aws_configuration",
+            "TRACE kdcube_metrics::aws_config",
+        ];
+        assert_eq!(*passed.0.lock().unwrap(), expected);
+    }
+
+    /// What a layer of this format writes of one line.
+    fn written(format: LogFormat) -> String {
+        let (mut reader, writer) = std::io::pipe().unwrap();
+        let queue = LogQueue::start("test", Box::new(writer) as Box<dyn Write + Send>).unwrap();
+        let subscriber = tracing_subscriber::registry().with(layer(format, false, &queue));
+        tracing::subscriber::with_default(subscriber, || tracing::warn!(sink = "fake", tasks = 3, "a \"line\""));
+        queue.flush(Instant::now() + FLUSH);
+        let mut bytes = [0; 1000];
+        let length = reader.read(&mut bytes).unwrap();
+        String::from_utf8_lossy(&bytes[..length]).into_owned()
+    }
+
+    #[test]
+    fn a_line_of_json_has_its_fields_at_the_top_and_one_of_text_no_colour() {
+        let line = written(LogFormat::Json);
+        let json: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!((&json["level"], &json["message"]), (&"WARN".into(), &"a \"line\"".into()));
+        assert_eq!((&json["sink"], &json["tasks"]), (&"fake".into(), &3.into()));
+        assert!(json["timestamp"].is_string() && line.ends_with("}\n"), "{line}");
+        let line = written(LogFormat::Text);
+        assert!(line.contains("WARN") && line.contains("a \"line\" sink=\"fake\" tasks=3\n"), "{line}");
+        assert!(!line.contains('\u{1b}'), "{line:?}");
+    }
+
+    #[test]
+    fn a_log_file_that_cannot_be_opened_names_setting_and_path() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        let at = |directory| LogFileConfig { directory, prefix: "metrics".to_owned(), max_bytes: 1000, backups: 1 };
+        let problem = open(at(file.join("below"))).err().unwrap();
+        assert!(problem.starts_with("LOG_DIR: ") && problem.contains("below"), "{problem}");
+        assert!(problem.ends_with("log lines go to standard error only"), "{problem}");
+        assert!(open(at(folder.path().to_owned())).is_ok());
+    }
+}

@@ -128,3 +128,108 @@ fn number(value: f64) -> String {
         value.to_string()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::{find, own};
+
+    fn declared(format: TextFormat, name: &str, kind: Option<Kind>, help: &str, unit: Unit) -> String {
+        let mut encoder = Encoder::new(format);
+        encoder.declare(Declared { name, kind, help, unit });
+        encoder.out
+    }
+
+    #[test]
+    fn numbers_are_short_and_read_back_to_the_same() {
+        for (value, expected) in [
+            (0.0, "0"),
+            (-0.0, "-0"),
+            (1.0, "1"),
+            (-2.5, "-2.5"),
+            (0.1, "0.1"),
+            (1e-5, "0.00001"),
+            (9.9e-6, "9.9e-6"),
+            (-9.9e-6, "-9.9e-6"),
+            (1e16, "10000000000000000"),
+            (1e17, "1e17"),
+            (-1e17, "-1e17"),
+            (f64::INFINITY, "+Inf"),
+            (f64::NEG_INFINITY, "-Inf"),
+            (f64::NAN, "NaN"),
+        ] {
+            let text = number(value);
+            assert_eq!(text, expected);
+            assert!(value.is_nan() || text.parse::<f64>() == Ok(value), "{text}");
+        }
+    }
+
+    #[test]
+    fn quotes_in_help_are_escaped_in_openmetrics_alone() {
+        let help = "a \"b\" \\ c\nd";
+        for (format, expected) in
+            [(TextFormat::Text, r#"# HELP x a "b" \\ c\nd"#), (TextFormat::OpenMetrics, r#"# HELP x a \"b\" \\ c\nd"#)]
+        {
+            let text = declared(format, "x", Some(Kind::Gauge), help, Unit::Count);
+            assert_eq!(text.lines().next(), Some(expected));
+        }
+    }
+
+    #[test]
+    fn a_family_without_a_type_has_each_formats_word_for_it() {
+        for (format, word) in [(TextFormat::Text, "untyped"), (TextFormat::OpenMetrics, "unknown")] {
+            let text = declared(format, "x_total", None, "h", Unit::Count);
+            assert!(text.contains(&format!("# TYPE x_total {word}\n")), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_counter_keeps_its_suffix_in_the_older_format() {
+        let text = declared(TextFormat::Text, "x_seconds_total", Some(Kind::Counter), "h", Unit::Seconds);
+        assert_eq!(text, "# HELP x_seconds_total h\n# TYPE x_seconds_total counter\n");
+    }
+
+    #[test]
+    fn a_unit_is_declared_where_it_ends_the_name_as_a_word() {
+        for (name, unit, expected) in [
+            ("wait_seconds", Unit::Seconds, "seconds"),
+            ("wait_milliseconds", Unit::Seconds, ""),
+            ("wait_seconds_1m", Unit::Seconds, ""),
+            ("seconds", Unit::Seconds, ""),
+            ("filled_ratio", Unit::Ratio, "ratio"),
+            ("tasks", Unit::Count, ""),
+            ("tasks_", Unit::Count, ""),
+            ("body_bytes", Unit::Bytes, "bytes"),
+        ] {
+            let text = declared(TextFormat::OpenMetrics, name, Some(Kind::Gauge), "h", unit);
+            assert_eq!(text.lines().nth(2), Some(format!("# UNIT {name} {expected}").as_str()));
+        }
+    }
+
+    #[test]
+    fn a_line_has_braces_exactly_where_it_has_labels() {
+        let line = |part, labels: Vec<(&'static str, String)>| {
+            let metric = find("proc_queue_wait_seconds").or_else(|| own::all().next()).expect("a row");
+            let mut encoder = Encoder::new(TextFormat::Text);
+            encoder.sample("x", &Sample { metric, labels, part, value: 2.0, scope: None });
+            encoder.finish()
+        };
+        let sink = || vec![("sink", "a".to_owned()), ("result", "b".to_owned())];
+        for (part, labels, expected) in [
+            (Part::Whole, Vec::new(), "x 2\n"),
+            (Part::Whole, sink(), "x{sink=\"a\",result=\"b\"} 2\n"),
+            (Part::Bucket { le: 0.5 }, Vec::new(), "x_bucket{le=\"0.5\"} 2\n"),
+            (Part::Bucket { le: f64::INFINITY }, sink(), "x_bucket{sink=\"a\",result=\"b\",le=\"+Inf\"} 2\n"),
+            (Part::Sum, Vec::new(), "x_sum 2\n"),
+            (Part::Count, sink(), "x_count{sink=\"a\",result=\"b\"} 2\n"),
+        ] {
+            assert_eq!(line(part, labels), expected);
+        }
+    }
+
+    #[test]
+    fn only_openmetrics_ends_with_a_mark() {
+        let empty = [TextFormat::Text, TextFormat::OpenMetrics].map(|format| Encoder::new(format).finish());
+        assert_eq!(empty, ["", "# EOF\n"]);
+    }
+}

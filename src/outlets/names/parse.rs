@@ -136,3 +136,103 @@ fn find_clashes(mapping: &Mapping, errors: &mut Vec<MappingError>) {
 fn same_name(outlet: &'static str, name: &str, first: &str, second: &str) -> MappingError {
     MappingError::SameName { outlet, name: name.to_owned(), first: first.to_owned(), second: second.to_owned() }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// The errors of an entry for the queue's total, in words.
+    fn errors(entry: &Value) -> Vec<String> {
+        errors_of(&json!({"proc.queue.total": entry}))
+    }
+
+    fn errors_of(document: &Value) -> Vec<String> {
+        let found = mapping(&document.to_string(), Naming::Default).err().unwrap_or_default();
+        found.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_name_is_what_both_outlets_accept() {
+        let longest = "x".repeat(255);
+        for (name, problem) in [
+            ("a b/c:d", ""),
+            (longest.as_str(), ""),
+            (&format!("{longest}x"), "has more than 255 characters"),
+            ("", "is blank"),
+            ("  ", "is blank"),
+            (":a", "must be printable ASCII and not begin with `:`"),
+            ("a\tb", "must be printable ASCII and not begin with `:`"),
+            ("é", "must be printable ASCII and not begin with `:`"),
+            ("process_x", "is reserved for this server's own metrics or a Pushgateway's"),
+            ("kdcube_metrics_", "is reserved for this server's own metrics or a Pushgateway's"),
+            ("kdcube.metrics.x", "is reserved for this server's own metrics or a Pushgateway's"),
+            ("push_failure_time_seconds", "is reserved for this server's own metrics or a Pushgateway's"),
+            ("push_time_second", ""),
+            ("process", ""),
+        ] {
+            for entry in [json!(name), json!({"name": name})] {
+                let found = errors(&entry).join("\n");
+                let expected = match problem {
+                    "" => String::new(),
+                    problem => format!(
+                        "`proc.queue.total`: the name `{}` {problem}",
+                        name.replace('\t', "?").chars().take(60).collect::<String>()
+                    ),
+                };
+                assert_eq!(found, expected);
+            }
+        }
+    }
+
+    #[test]
+    fn an_entry_has_one_name_and_one_unit() {
+        let several = "`proc.queue.total`: `name`, `metric` and `cloudwatch_name` mean the same; give one";
+        for (entry, expected) in [
+            (json!({"name": "a", "metric": "a", "cloudwatch_name": "a"}), ""),
+            (json!({"name": "a", "unit": "Percent"}), ""),
+            (json!({}), ""),
+            (json!({"name": "a", "metric": "b"}), several),
+            (json!({"metric": "a", "cloudwatch_name": "b"}), several),
+            (json!({"unit": 5}), "`proc.queue.total`: `unit` must be text"),
+            (json!({"metric": null}), "`proc.queue.total`: `metric` must be text"),
+            (json!({"Name": "a"}), "`proc.queue.total`: unknown field `Name`; known: name, unit"),
+            (json!(5), "`proc.queue.total`: expected a name or an object with `name` and `unit`"),
+            (json!(null), "`proc.queue.total`: expected a name or an object with `name` and `unit`"),
+        ] {
+            assert_eq!(errors(&entry).join("\n"), expected, "{entry}");
+        }
+        let unit = errors(&json!({"unit": "percent"})).join("\n");
+        assert!(unit.starts_with("`proc.queue.total`: `percent` is not a CloudWatch unit"), "case matters: {unit}");
+    }
+
+    #[test]
+    fn every_error_of_one_entry_is_reported() {
+        let found = errors(&json!({"nme": "x", "unit": "Furlongs", "name": ""}));
+        assert_eq!(found.len(), 3, "{found:?}");
+    }
+
+    #[test]
+    fn an_alias_and_its_key_are_one_metric_and_the_first_is_named_first() {
+        let found = errors_of(&json!({"proc.exec.p95_ms": "a", "proc.exec.p95": "b"}));
+        assert_eq!(found, ["`proc.exec.p95_ms` and `proc.exec.p95` are the same metric"]);
+    }
+
+    #[test]
+    fn an_entry_that_is_wrong_changes_nothing_and_clashes_with_nothing() {
+        // Its name would clash if it counted.
+        let found = errors_of(&json!({"proc.queue.total": {"name": "x", "unit": "Furlongs"}, "proc.exec.p95_ms": "x"}));
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].contains("Furlongs"), "{found:?}");
+    }
+
+    #[test]
+    fn names_that_only_cloudwatch_tells_apart_clash_in_prometheus() {
+        // Spaces and slashes are underscores in Prometheus; in CloudWatch they are themselves.
+        let found = errors_of(&json!({"proc.queue.total": "a b", "proc.exec.p95_ms": "a/b"}));
+        assert_eq!(found, ["`proc.exec.p95_ms` and `proc.queue.total` have the same Prometheus name, `a_b`"]);
+        let found = errors_of(&json!({"proc.queue.total": "A", "proc.exec.p95_ms": "a"}));
+        assert_eq!(found, [""; 0], "names differ by case");
+    }
+}

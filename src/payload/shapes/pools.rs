@@ -118,3 +118,48 @@ pub struct PoolsByComponent {
     pub ingress: Option<PoolsAggregate>,
     pub proc: Option<PoolsAggregate>,
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// Each pool's numbers are its own: a console reads them by these names.
+    #[test]
+    fn each_pool_is_found_under_its_own_name() {
+        let redis = |percent: f64| json!({"utilization_percent": percent, "in_use_total": percent + 0.5});
+        let windows = |mean: f64| json!({"1m": mean, "15m": mean + 1.0, "1h": mean + 2.0, "max": mean + 3.0});
+        let sent = json!({
+            "postgres": {"utilization_percent": 1.0, "in_use_total": 1.5},
+            "redis": {"async": redis(2.0), "async_decode": redis(3.0), "sync": redis(4.0)},
+            "utilization_windows": {"postgres": windows(10.0), "redis_async": windows(20.0),
+                "redis_async_decode": windows(30.0), "redis_sync": windows(40.0)},
+            "in_use_windows": {"redis_sync": windows(50.0)},
+        });
+        let read: PoolsAggregate = serde_json::from_value(sent).unwrap();
+        for (pool, now, mean) in [
+            (Pool::Postgres, 1.0, 10.0),
+            (Pool::RedisAsync, 2.0, 20.0),
+            (Pool::RedisAsyncDecode, 3.0, 30.0),
+            (Pool::RedisSync, 4.0, 40.0),
+        ] {
+            assert_eq!(read.current(pool), (Some(now), Some(now + 0.5)), "{pool:?}");
+            let [one_minute, fifteen_minutes, one_hour, max] = [0.0, 1.0, 2.0, 3.0].map(|step| Some(mean + step));
+            let expected = Windows { one_minute, fifteen_minutes, one_hour, max };
+            assert_eq!(read.utilization_windows.get(pool), Some(&expected), "{pool:?}");
+            assert_eq!(read.in_use_windows.get(pool).is_some(), pool == Pool::RedisSync, "{pool:?}");
+        }
+    }
+
+    #[test]
+    fn a_pool_is_filled_and_shown_where_it_is_read_and_an_absent_one_is_left_out() {
+        for pool in Pool::ALL {
+            let mut windows = PerPool::default();
+            *windows.get_mut(pool) = Some(Windows::default());
+            assert_eq!(Pool::ALL.map(|other| windows.get(other).is_some()), Pool::ALL.map(|other| other == pool));
+            let shown = serde_json::to_value(&windows).unwrap();
+            assert_eq!(shown.as_object().unwrap().keys().collect::<Vec<_>>(), [pool.as_str()]);
+        }
+    }
+}

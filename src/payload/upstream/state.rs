@@ -181,3 +181,180 @@ fn circuit_breaker(sent: &CircuitBreaker, side: Component, path: &str, sides: &S
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::analysis::state::{Quality, StatusCounts};
+    use crate::payload::upstream::read;
+    use crate::platform::facts::Pool;
+
+    const BOTH: Sides<'static> = Sides { ingress: None, proc: None, malformed: &[] };
+
+    fn state_of(payload: &Value) -> SystemState {
+        state(&read(payload.to_string().as_bytes(), "proc").expect("a payload").system, BOTH)
+    }
+
+    #[test]
+    fn the_reason_of_an_absent_value_is_the_nearest_to_it() {
+        let malformed = [Malformed {
+            kind: InputKind::Upstream,
+            key: "proc: queue_stats.total".to_owned(),
+            problem: "expected i64".to_owned(),
+        }];
+        let failed = Sides { ingress: Some(Cause::NoUpstream), proc: None, malformed: &malformed };
+        for (side, path, reason) in [
+            (Component::Proc, "queue_stats.total", "it cannot be read: proc: queue_stats.total (expected i64)"),
+            (Component::Proc, "queue_stats.paid", "the upstream does not send it: proc: queue_stats.paid"),
+            (Component::Ingress, "queue_stats.total", "no upstream is configured for it: ingress"),
+        ] {
+            assert_eq!(failed.reason(side, path).to_string(), reason);
+        }
+        let both = Sides { proc: Some(Cause::UpstreamFailed), ..failed };
+        assert_eq!(both.reason(Component::Proc, "queue_stats.total").to_string(), "the upstream request failed: proc");
+    }
+
+    #[test]
+    fn a_count_below_0_is_no_count() {
+        let count = |value| BOTH.count(Component::Proc, "a.b", value);
+        assert_eq!((count(Some(0)).get(), count(Some(7)).get()), (Some(0), Some(7)));
+        let reason = count(Some(-1)).reason().map(ToString::to_string);
+        assert_eq!(reason.as_deref(), Some("the numbers it follows from contradict each other: proc: a.b"));
+        assert_eq!(count(None).reason().map(|reason| reason.cause), Some(Cause::NotSentByUpstream));
+    }
+
+    #[test]
+    fn ingress_is_asked_for_shared_facts_only_where_the_processor_is_not_there() {
+        let (there, gone) = (None, Some(Cause::UpstreamFailed));
+        for (ingress, proc, side) in [
+            (there, there, Component::Proc),
+            (gone, there, Component::Proc),
+            (there, gone, Component::Ingress),
+            (gone, gone, Component::Proc),
+        ] {
+            assert_eq!(Sides { ingress, proc, malformed: &[] }.of_shared_facts(), side, "{ingress:?} {proc:?}");
+        }
+    }
+
+    #[test]
+    fn thresholds_and_the_database_limit_keep_their_places() {
+        let thresholds = json!({"anonymous_threshold": 1, "registered_threshold": 2, "paid_threshold": 3,
+            "hard_limit_threshold": 4});
+        let found = state_of(&json!({"components": {"proc": {"queue": {"thresholds": thresholds}}}}));
+        let expected = Limits { anonymous: 1, registered: 2, paid: 3, hard: 4 };
+        assert_eq!(found.capacity.limits, Reading::Value(expected));
+        for (source, origin) in [
+            (json!("config"), Some(LimitOrigin::Config)),
+            (json!("query"), Some(LimitOrigin::Query)),
+            (json!("guess"), None),
+            (Value::Null, None),
+        ] {
+            let sent = json!({"db_connections": {"max_connections": 100, "estimated_total": 80, "source": source}});
+            let database = state_of(&sent).database;
+            assert_eq!(database.limit, Reading::Value(DatabaseLimit { connections: 100, origin }), "{source}");
+            assert_eq!(database.estimated_total.get(), Some(80));
+        }
+    }
+
+    #[test]
+    fn one_wrong_number_of_sse_leaves_the_others() {
+        let sent = json!({"total_connections": 5, "max_connections": -1, "sessions": 4, "processes": 2});
+        let sse = state_of(&json!({"sse_connections": sent})).sse.value().expect("is sent");
+        assert_eq!(
+            (sse.connections.get(), sse.max.get(), sse.sessions.get(), sse.workers),
+            (Some(5), None, Some(4), 2)
+        );
+        assert!(state_of(&json!({})).sse.known().is_none());
+    }
+
+    #[test]
+    fn a_circuit_that_never_changed_has_no_time_of_it() {
+        let sent = |changed: f64| {
+            json!({"state": "half_open", "failure_count": 1, "success_count": 2, "total_requests": 3,
+            "total_failures": 4, "opened_at": 5.0, "last_state_change": changed, "consecutive_failures": 6,
+            "consecutive_successes": 7, "current_window_failures": 8, "half_open_calls": 9})
+        };
+        let breaker = |changed| state_of(&json!({"circuit_breakers": {"rate_limiter": sent(changed)}})).circuits;
+        let found = breaker(10.0).remove(&Circuit::RateLimiter).expect("is sent");
+        assert_eq!((found.state.get(), found.shown), (Some(CircuitState::HalfOpen), Some(CircuitState::HalfOpen)));
+        let stats = &found.stats;
+        let counts = [
+            stats.failure_count,
+            stats.success_count,
+            stats.total_requests,
+            stats.total_failures,
+            stats.consecutive_failures,
+            stats.consecutive_successes,
+            stats.current_window_failures,
+            stats.half_open_calls,
+        ];
+        assert_eq!(counts, [1, 2, 3, 4, 6, 7, 8, 9]);
+        assert_eq!((stats.opened_at, stats.last_state_change), (Some(5.0), Some(10.0)));
+        assert_eq!(breaker(0.0)[&Circuit::RateLimiter].stats.last_state_change, None);
+    }
+
+    #[test]
+    fn statuses_are_known_where_every_instance_says_them_and_they_add_up() {
+        let processes = |instances: Value, count: i64| {
+            let sent = json!({"components": {"proc": {"instance_count": count}}, "instances": instances});
+            state_of(&sent).proc.value().expect("is sent").processes.value()
+        };
+        let service = |healthy: i64, stale: i64, actual: i64| {
+            let breakdown = json!({"healthy": healthy, "degraded": 1, "unhealthy": 0, "stale": stale, "missing": 2});
+            json!({"chat_proc": {"actual_processes": actual, "status_breakdown": breakdown}})
+        };
+        let found = processes(json!({"a": service(3, 0, 4), "b": service(1, 2, 5), "c": {"chat_rest": {}}}), 2);
+        let expected =
+            StatusCounts { healthy: 4, degraded: 2, unhealthy: 0, stale: 2, missing: 4, draining: 0, unknown: Some(1) };
+        assert_eq!(found, Some(expected));
+        // More processes by status than processes: how many have an unknown one is unknown too.
+        assert_eq!(processes(json!({"a": service(3, 0, 3)}), 1).map(|counts| counts.unknown), Some(None));
+        assert_eq!(processes(json!({"a": service(-3, 0, 1)}), 1).map(|counts| counts.healthy), Some(0));
+        assert_eq!(processes(json!({"a": service(1, 0, 2), "b": {"chat_proc": {}}}), 2), None);
+        assert_eq!(processes(json!({}), 1), None);
+        assert_eq!(processes(json!({}), 0), Some(StatusCounts { unknown: Some(0), ..StatusCounts::default() }));
+    }
+
+    #[test]
+    fn a_pools_utilization_is_as_exact_as_its_numbers_allow() {
+        let utilization = |pool: Value| {
+            let sent = json!({"components": {"proc": {"pools_aggregate": {"redis": {"sync": pool}}}}});
+            state_of(&sent).pools[&(Component::Proc, Pool::RedisSync)].utilization.get()
+        };
+        let percent = 33.3;
+        for (sent, expected) in [
+            (
+                json!({"utilization_percent": percent, "in_use_total": 1, "max_total": 3, "total_total": 2}),
+                Some(1.0 / 3.0),
+            ),
+            (json!({"utilization_percent": percent, "in_use_total": 1, "total_total": 2}), Some(0.5)),
+            (json!({"utilization_percent": percent, "in_use_total": 1, "max_total": 0}), Some(percent / 100.0)),
+            (json!({"utilization_percent": percent, "max_total": 3}), Some(percent / 100.0)),
+            (json!({"in_use_total": 1, "max_total": 3}), None),
+        ] {
+            assert_eq!(utilization(sent.clone()), expected, "{sent}");
+        }
+    }
+
+    #[test]
+    fn periods_are_ordered_by_their_length_and_others_are_none() {
+        let names = ["24h", "3h", "12h", "1h", "0h", "-1h", "h", "1m", "day"];
+        let sent: Value = names.map(|name| (name.to_owned(), json!({"throttle_rate": 12.5}))).into_iter().collect();
+        let throttling = state_of(&json!({"throttling_by_period": sent})).throttling.value().expect("is sent");
+        assert_eq!(throttling.periods.iter().map(|period| period.hours).collect::<Vec<_>>(), [1, 3, 12, 24]);
+        assert!(throttling.periods.iter().all(|period| period.rate.get() == Some(0.125)));
+    }
+
+    #[test]
+    fn a_decision_of_an_unknown_word_is_absent_and_no_capacity_is_not_0() {
+        let sent = json!({"autoscaler": {"proc": {"decision": "explode"}, "ingress": {"decision": "scale_up", "reasons": ["r"]}},
+            "components": {"proc": {"load": 3, "capacity": 0}}});
+        let found = state_of(&sent);
+        assert_eq!(found.quality, Quality::Ok);
+        assert!(found.proc_hint.known().is_none() && found.ingress_hint.known().is_some());
+        let proc = found.proc.value().expect("is sent");
+        assert_eq!((proc.load.get(), proc.capacity.get()), (Some(3), None));
+    }
+}

@@ -159,3 +159,118 @@ fn warnings(source: &CapacitySource, settings: &GatewaySettings, now: UnixSecond
     }
     warnings
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::state::LostInstance;
+    use crate::platform::facts::Component;
+    use crate::platform::gateway::{GatewayConfig, GatewayContext};
+
+    const NOW: UnixSeconds = 1_767_225_600.0;
+
+    /// Two processes of five requests an instance.
+    fn settings() -> GatewaySettings {
+        let text = r#"{"tenant": "a", "project": "b", "service_capacity": {"processes_per_instance": 2}}"#;
+        let context =
+            GatewayContext { component: Component::Proc, instance_id: "i", tenant: None, project: None, forced: false };
+        GatewayConfig::from_env_json(text, &context).unwrap().settings().clone()
+    }
+
+    fn source(live: i64, actual: i64) -> CapacitySource {
+        CapacitySource { live, actual, ..CapacitySource::default() }
+    }
+
+    #[test]
+    fn processes_that_are_missing_or_stale_are_warned_of_from_the_first_and_from_a_fifth_on() {
+        let deficit = |missing: i64| format!("Process deficit: {missing} processes missing or unhealthy");
+        let low = |percent: &str| format!("Low process health: only {percent}% of processes are healthy");
+        for (live, actual, expected) in [
+            (2, 2, vec![]),
+            (3, 3, vec![]),
+            (4, 5, vec![]),
+            (7, 9, vec![low("77.8")]),
+            (1, 1, vec![deficit(1)]),
+            (1, 3, vec![deficit(1), low("33.3")]),
+            (0, 0, vec![deficit(2), low("0.0")]),
+        ] {
+            assert_eq!(warnings(&source(live, actual), &settings(), NOW), expected, "{live} of {actual}");
+        }
+    }
+
+    #[test]
+    fn a_lost_instance_is_named_with_the_whole_seconds_of_its_silence() {
+        let lost = |instance: &str, ago: f64, draining: bool| LostInstance {
+            instance_id: instance.to_owned(),
+            last_heartbeat: NOW - ago,
+            draining,
+        };
+        let source = CapacitySource {
+            lost: vec![lost("a", 59.9, false), lost("b", 31.0, true), lost("ahead", -5.0, false)],
+            ..source(2, 2)
+        };
+        let line = |instance: &str, state: &str, seconds: i64| {
+            format!(
+                "Instance {instance} has no healthy capacity-source processes ({state}; last heartbeat {seconds}s ago)"
+            )
+        };
+        let expected = [line("a", "stale", 59), line("b", "draining", 31), line("ahead", "stale", 0)];
+        assert_eq!(warnings(&source, &settings(), NOW), expected);
+    }
+
+    #[test]
+    fn without_a_live_process_the_runtime_shows_what_one_would_bring() {
+        for (live, concurrent, total) in [(0, 5, 14), (1, 5, 14), (3, 15, 42)] {
+            let runtime = runtime(&source(live, 4), &settings());
+            assert_eq!(runtime.actual_processes_per_instance, 4);
+            assert_eq!(runtime.actual_healthy_processes_per_instance, live);
+            assert_eq!(runtime.actual_concurrent_per_instance, concurrent);
+            assert_eq!(runtime.actual_total_capacity_per_instance, total);
+            let parts = runtime.actual_effective_concurrent_per_instance + runtime.actual_queue_capacity_per_instance;
+            assert_eq!(parts, total);
+        }
+    }
+
+    #[test]
+    fn ratios_have_three_decimals_and_shares_one_as_percent() {
+        let source = CapacitySource { load: 2, reported: 3, ..source(1, 3) };
+        let health = health(&source, &settings());
+        assert_eq!((health.process_health_ratio, health.capacity_utilization_from_load), (0.333, 0.667));
+        let processes = health.processes_vs_configured;
+        assert_eq!(
+            (processes.configured.whole(), processes.actual, processes.healthy, processes.process_deficit),
+            (2, 3, 1, 1)
+        );
+        assert_eq!([0.6, 0.12345, 1.0].map(|share: f64| in_percent(&share.into())), [60.0, 12.3, 100.0]);
+    }
+
+    #[test]
+    fn the_thresholds_stand_beside_their_own_percentages() {
+        let limits = Limits { anonymous: 1, registered: 2, paid: 3, hard: 4 };
+        let mut settings = settings();
+        let backpressure = &mut settings.backpressure;
+        backpressure.anonymous_pressure_threshold = 0.1.into();
+        backpressure.registered_pressure_threshold = 0.2.into();
+        backpressure.paid_pressure_threshold = 0.3.into();
+        backpressure.hard_limit_threshold = 0.4.into();
+        let expected = ThresholdBreakdown {
+            anonymous_blocks_at: 1,
+            registered_blocks_at: 2,
+            paid_blocks_at: 3,
+            hard_limit_at: 4,
+            anonymous_percentage: 10.0,
+            registered_percentage: 20.0,
+            paid_percentage: 30.0,
+            hard_limit_percentage: 40.0,
+        };
+        assert_eq!(breakdown(limits, &settings), expected);
+        let ratios = ratios(&settings);
+        let shown = [
+            ratios.anonymous_threshold_ratio,
+            ratios.registered_threshold_ratio,
+            ratios.paid_threshold_ratio,
+            ratios.hard_limit_threshold_ratio,
+        ];
+        assert_eq!(shown.map(|ratio| ratio.as_f64()), [0.1, 0.2, 0.3, 0.4]);
+    }
+}

@@ -124,3 +124,33 @@ pub struct Departed {
     /// The index score: its last heartbeat.
     pub last_seen: UnixSeconds,
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// A recording names what keys and labels name.
+    #[test]
+    fn a_word_in_a_recording_is_the_word_in_keys() {
+        for component in Component::ALL {
+            assert_eq!(serde_json::to_value(component).unwrap(), component.as_str());
+        }
+        for pool in Pool::ALL {
+            assert_eq!(serde_json::to_value(pool).unwrap(), pool.as_str());
+        }
+        assert_eq!(Component::ALL.map(Component::service_name), ["rest", "proc"]);
+    }
+
+    #[test]
+    fn a_heartbeat_of_an_older_recording_does_not_drain() {
+        let recorded = json!({"instance_id": "i", "service_type": "chat", "service_name": "proc", "process_id": null,
+            "port": null, "load": 1, "capacity": 5, "last_heartbeat": 2.5, "health": "null",
+            "pools": {"redis_sync": {"max": 3.0}}});
+        let beat: Heartbeat = serde_json::from_value(recorded).unwrap();
+        assert_eq!((beat.draining, beat.health, beat.process_id), (false, HealthWord::Null, None));
+        let pool = PoolUse { max: Some(3.0), ..PoolUse::default() };
+        assert_eq!(beat.pools, Pools { redis_sync: Some(pool), ..Pools::default() });
+    }
+}

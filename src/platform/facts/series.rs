@@ -142,3 +142,54 @@ impl TryFrom<String> for RollingSeries {
         Self::all().find(|series| series.to_string() == name).ok_or_else(|| format!("{name:?} is not a rolling series"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_rolling_series_has_a_name_of_its_own_and_is_found_by_it() {
+        let names: BTreeSet<String> = RollingSeries::all().map(String::from).collect();
+        assert_eq!(names.len(), 19);
+        for series in RollingSeries::all() {
+            assert_eq!(RollingSeries::try_from(series.to_string()), Ok(series));
+            assert_eq!(SeriesId::Rolling(series).to_string(), series.to_string());
+        }
+        for unknown in ["", "queue_depth ", "pool_in_use:proc", "pool_in_use:proc:tape", "POOL_IN_USE:proc:postgres"] {
+            let expected = format!("{unknown:?} is not a rolling series");
+            assert_eq!(RollingSeries::try_from(unknown.to_owned()), Err(expected));
+        }
+    }
+
+    /// Recordings and labels hold these names.
+    #[test]
+    fn names_of_series_stay_as_they_are() {
+        for (series, name) in [
+            (SeriesId::Rolling(RollingSeries::SseConnections), "sse_connections"),
+            (SeriesId::Rolling(RollingSeries::QueuePressure), "queue_pressure"),
+            (SeriesId::Rolling(RollingSeries::QueueDepth), "queue_depth"),
+            (
+                SeriesId::Rolling(RollingSeries::PoolUtilization(Component::Ingress, Pool::RedisSync)),
+                "pool_utilization:ingress:redis_sync",
+            ),
+            (SeriesId::Rolling(RollingSeries::PoolInUse(Component::Proc, Pool::Postgres)), "pool_in_use:proc:postgres"),
+            (SeriesId::Latency(LatencySeries::IngressRest), "ingress_rest"),
+            (SeriesId::Latency(LatencySeries::QueueWait), "proc_queue_wait"),
+            (SeriesId::Latency(LatencySeries::TaskExec), "proc_exec"),
+            (SeriesId::Throttling, "throttling"),
+        ] {
+            assert_eq!(series.to_string(), name);
+        }
+    }
+
+    #[test]
+    fn a_point_is_a_pair_in_a_recording_the_time_first() {
+        let point = Point { at: 1.5, value: 2.0 };
+        assert_eq!(serde_json::to_string(&point).unwrap(), "[1.5,2.0]");
+        assert_eq!(serde_json::from_str::<Point>("[1.5,2.0]").unwrap(), point);
+        let name = serde_json::to_string(&RollingSeries::PoolInUse(Component::Proc, Pool::RedisAsync)).unwrap();
+        assert_eq!(name, r#""pool_in_use:proc:redis_async""#);
+    }
+}

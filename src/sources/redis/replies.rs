@@ -97,3 +97,63 @@ impl Iterator for Replies {
         self.values.next()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::platform::parse;
+
+    const KIND: InputKind = InputKind::QueueDepth;
+
+    fn text(text: &str) -> Value {
+        Value::BulkString(text.as_bytes().to_vec())
+    }
+
+    fn refusal() -> Value {
+        redis::parse_redis_value(b"-WRONGTYPE another type\r\n").unwrap()
+    }
+
+    /// The problems, each with whether the value was read.
+    fn problems(replies: &Replies) -> (Vec<&str>, usize, usize) {
+        let problems = replies.malformed.iter().map(|input| input.problem.as_str()).collect();
+        (problems, replies.refused, replies.unparsed())
+    }
+
+    #[test]
+    fn a_value_is_there_missing_refused_or_malformed() {
+        for (reply, value, refused, unparsed) in [
+            (text("7"), Some(7), 0, 0),
+            (text(""), None, 0, 0),
+            (text("seven"), None, 0, 1),
+            (refusal(), None, 1, 0),
+            (Value::Int(7), None, 1, 0),
+            (Value::Nil, None, 1, 0),
+        ] {
+            let mut replies = Replies::new(vec![reply.clone()]);
+            assert_eq!(replies.parsed(KIND, "key", parse::counter), value, "{reply:?}");
+            assert_eq!((replies.refused, replies.unparsed()), (refused, unparsed), "{reply:?}");
+            let named = replies.malformed.iter().map(|input| (input.kind, input.key.as_str()));
+            assert_eq!(named.collect::<Vec<_>>(), vec![(KIND, "key"); refused + unparsed]);
+        }
+    }
+
+    #[test]
+    fn a_number_of_another_type_is_refused_and_a_missing_reply_says_so() {
+        let mut replies = Replies::new(vec![Value::Int(-3), text("3"), refusal()]);
+        let numbers = [(); 4].map(|()| replies.integer(KIND, "key"));
+        assert_eq!(numbers, [Some(-3), None, None, None]);
+        let (said, refused, unparsed) = problems(&replies);
+        assert_eq!((said[0], said[2], refused, unparsed), ("is not of the expected type", "has no reply", 3, 0));
+        assert!(said[1].contains("another type"), "{said:?}");
+    }
+
+    #[test]
+    fn a_list_is_one_in_both_versions_of_the_protocol_and_empty_where_there_is_none() {
+        let pairs = Value::Map(vec![(text("a"), Value::Int(1)), (text("b"), Value::Int(2))]);
+        let flat = vec![text("a"), Value::Int(1), text("b"), Value::Int(2)];
+        let mut replies = Replies::new(vec![Value::Array(flat.clone()), pairs, Value::Nil, Value::Int(0)]);
+        let lists = [(); 5].map(|()| replies.list(KIND, "key"));
+        assert_eq!(lists, [flat.clone(), flat, Vec::new(), Vec::new(), Vec::new()]);
+        assert_eq!(problems(&replies), (vec!["is not of the expected type", "has no reply"], 2, 0));
+    }
+}

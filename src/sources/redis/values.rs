@@ -83,3 +83,94 @@ fn bytes(value: Value) -> Option<Vec<u8>> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KIND: InputKind = InputKind::Heartbeat;
+
+    fn text(text: &str) -> Value {
+        Value::BulkString(text.as_bytes().to_vec())
+    }
+
+    fn keys(count: usize) -> Vec<String> {
+        (0..count).map(|number| format!("key{number}")).collect()
+    }
+
+    /// The names of the commands, each with the number of its keys.
+    fn commands(values: &Values, keys: &[String]) -> Vec<(String, usize)> {
+        let mut pipeline = Pipeline::new();
+        values.ask(keys, &mut pipeline);
+        let name = |command: &redis::Cmd| match command.args_iter().next() {
+            Some(redis::Arg::Simple(name)) => String::from_utf8_lossy(name).into_owned(),
+            _ => String::new(),
+        };
+        pipeline.cmd_iter().map(|command| (name(command), command.args_iter().count() - 1)).collect()
+    }
+
+    /// The values that were found, by key.
+    fn take(values: &mut Values, keys: &[String], replies: Vec<Value>) -> (Vec<(String, String)>, usize) {
+        let mut replies = Replies::new(replies);
+        let taken = values.take(keys, KIND, &mut replies);
+        assert_eq!((taken.len(), replies.next()), (keys.len(), None), "one for each key, and no reply is left");
+        let found = taken.into_iter().filter_map(|(key, value)| Some((key, String::from_utf8(value?).ok()?)));
+        (found.collect(), replies.malformed.len())
+    }
+
+    #[test]
+    fn many_keys_are_fetched_by_commands_of_a_bounded_length() {
+        let values = Values::default();
+        for (count, expected) in [(0, vec![]), (500, vec![500]), (501, vec![500, 1]), (1200, vec![500, 500, 200])] {
+            let expected: Vec<_> = expected.into_iter().map(|count| ("MGET".to_owned(), count)).collect();
+            assert_eq!(commands(&values, &keys(count)), expected);
+        }
+    }
+
+    #[test]
+    fn a_command_that_is_refused_or_short_does_not_shift_the_values_of_others() {
+        let refused = redis::parse_redis_value(b"-LOADING in memory\r\n").unwrap();
+        let keys = keys(502);
+        for (first, problems) in [(refused, 1), (Value::Array(vec![Value::Nil; 3]), 0), (Value::Array(Vec::new()), 0)] {
+            let (found, malformed) =
+                take(&mut Values::default(), &keys, vec![first, Value::Array(vec![text("a"), text("b")])]);
+            let expected = [("key500", "a"), ("key501", "b")].map(|(key, value)| (key.to_owned(), value.to_owned()));
+            assert_eq!((found, malformed), (expected.to_vec(), problems));
+        }
+    }
+
+    #[test]
+    fn of_a_value_that_was_too_long_only_the_beginning_is_fetched_until_it_is_shorter() {
+        let (mut values, keys) = (Values::default(), keys(3));
+        let long = "x".repeat(TRUNCATED_BYTES);
+        take(&mut values, &keys, vec![Value::Array(vec![text("a"), text(&long), Value::Nil])]);
+        let apart = [("MGET".to_owned(), 2), ("GETRANGE".to_owned(), 3)];
+        assert_eq!(commands(&values, &keys), apart);
+        let (found, _) = take(&mut values, &keys, vec![Value::Array(vec![text("a"), text("c")]), text(&long)]);
+        let names: Vec<&str> = found.iter().map(|(key, _)| key.as_str()).collect();
+        assert_eq!(names, ["key0", "key2", "key1"], "each value is that of its key");
+        assert_eq!(commands(&values, &keys), apart, "it is still too long");
+        let (found, _) = take(&mut values, &keys, vec![Value::Array(vec![text("a"), text("c")]), text("short")]);
+        assert!(found.contains(&("key1".to_owned(), "short".to_owned())));
+        assert_eq!(commands(&values, &keys), [("MGET".to_owned(), 3)]);
+    }
+
+    #[test]
+    fn a_long_value_that_is_gone_is_fetched_with_the_others_again() {
+        let (mut values, keys) = (Values::default(), keys(1));
+        take(&mut values, &keys, vec![Value::Array(vec![text(&"x".repeat(TRUNCATED_BYTES))])]);
+        assert_eq!(commands(&values, &keys)[0].0, "GETRANGE");
+        let (found, malformed) = take(&mut values, &keys, vec![text("")]);
+        assert_eq!((found.len(), malformed, commands(&values, &keys)[0].0.as_str()), (0, 0, "MGET"));
+    }
+
+    #[test]
+    fn no_more_than_a_thousand_keys_are_remembered_as_long() {
+        let (mut values, keys) = (Values::default(), keys(MOST_LONG + 100));
+        let long = || text(&"x".repeat(TRUNCATED_BYTES));
+        let replies = keys.chunks(MGET_KEYS).map(|chunk| Value::Array(chunk.iter().map(|_| long()).collect()));
+        take(&mut values, &keys, replies.collect());
+        let parts = commands(&values, &keys).into_iter().filter(|(name, _)| name == "GETRANGE").count();
+        assert_eq!(parts, MOST_LONG);
+    }
+}
