@@ -171,3 +171,22 @@ fn a_user_that_may_not_write_the_lease_acts_alone_and_the_problem_says_so() {
     assert!(lease["refused"].as_str().unwrap().contains("watch"), "{lease}");
     assert!(server.log().contains("lease_refused"), "{}", server.log());
 }
+
+#[test]
+fn a_redis_that_takes_no_writes_for_a_while_makes_nobody_act_alone() {
+    let redis = RedisServer::start();
+    let _simulator = simulate(&redis);
+    let replicas = ["a", "b"].map(|name| replica(&redis, name));
+    eventually("a leader", LIMIT, || replicas.iter().filter(|server| leads(server)).count() == 1);
+    let limit = |replicas: &str| {
+        let words = ["CONFIG", "SET", "min-replicas-to-write", replicas];
+        redis::cmd(words[0]).arg(&words[1..]).query::<()>(&mut redis.connection()).unwrap();
+    };
+    limit("1");
+    eventually("nobody leads without a lease", LIMIT, || replicas.iter().all(|server| standing(server) == "follower"));
+    limit("0");
+    eventually("a leader again", LIMIT, || replicas.iter().filter(|server| leads(server)).count() == 1);
+    wait_for_points(&redis, 8);
+    let (shortest, _) = gaps(&points(&redis));
+    assert!(shortest > SECONDS * 0.5, "one point an interval: {shortest}");
+}

@@ -60,7 +60,8 @@ impl Leadership {
     /// It wrote `record` over `former` and leads until `until`.
     pub fn lead(&self, former: Option<&LeaseRecord>, record: LeaseRecord, until: Instant) {
         let mut state = self.locked();
-        let Some(contest) = &mut state.contest else { return };
+        state.refused = None;
+        let contest = state.contest.get_or_insert_default();
         if contest.until.is_none() {
             tracing::info!(fence = record.fence, "this replica holds the lease: it records and pushes");
         }
@@ -73,13 +74,14 @@ impl Leadership {
 
     /// Another replica holds the lease.
     pub fn follow(&self, record: Option<LeaseRecord>) {
-        if let Some(contest) = &mut self.locked().contest {
-            let holder = record.as_ref().map(|record| record.instance.as_str());
-            if contest.until.is_some() || contest.record.is_none() {
-                tracing::info!(holder, "another replica holds the lease: it records and pushes");
-            }
-            (contest.until, contest.record) = (None, record.or_else(|| contest.record.take()));
+        let mut state = self.locked();
+        state.refused = None;
+        let contest = state.contest.get_or_insert_default();
+        let holder = record.as_ref().map(|record| record.instance.as_str());
+        if contest.until.is_some() || contest.record.is_none() {
+            tracing::info!(holder, "another replica holds the lease: it records and pushes");
         }
+        (contest.until, contest.record) = (None, record.or_else(|| contest.record.take()));
     }
 
     /// How it stands at this moment. A lease that was not renewed in time is none: another replica may have it.

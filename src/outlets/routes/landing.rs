@@ -105,6 +105,14 @@ const fn suffix(unit: Unit) -> &'static str {
     }
 }
 
+/// At most three decimals. What is too small for them is not shown as nothing.
+fn decimal(value: f64) -> String {
+    if value != 0.0 && value.abs() < 0.0005 {
+        return format!("{value:.0e}");
+    }
+    format!("{value:.3}").trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
 /// A reason may name a key or a path, whose letters are the outside's.
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
@@ -114,10 +122,7 @@ fn numbers(snapshot: &Snapshot, page: &mut String) {
     page.push_str("<h2>Now</h2><table>");
     for (metric, reading) in catalog::scalars(&snapshot.state) {
         let (class, shown) = match reading {
-            Reading::Value(value) => {
-                let text = format!("{value:.3}");
-                ("n", format!("{}{}", text.trim_end_matches('0').trim_end_matches('.'), suffix(metric.unit)))
-            }
+            Reading::Value(value) => ("n", format!("{}{}", decimal(value), suffix(metric.unit))),
             Reading::Absent(why) => ("a", format!("absent: {}", escaped(&why.to_string()))),
         };
         let _ = write!(page, "<tr><td><code>{}</code><td class=\"{class}\">{shown}<td>{}", metric.key, metric.help);
@@ -170,7 +175,15 @@ mod tests {
     #[tokio::test]
     async fn numbers_have_at_most_three_decimals_and_absent_ones_their_reason() {
         let mut state = SystemState::default();
-        for (value, shown) in [(0.5, "0.5"), (2.0, "2"), (1.0 / 3.0, "0.333"), (100.0, "100"), (0.0001, "0")] {
+        for (value, shown) in [
+            (0.5, "0.5"),
+            (2.0, "2"),
+            (1.0 / 3.0, "0.333"),
+            (100.0, "100"),
+            (0.0, "0"),
+            (0.0004, "4e-4"),
+            (0.0006, "0.001"),
+        ] {
             state.queue.pressure = Reading::Value(value);
             let mut page = String::new();
             numbers(&snapshot(state.clone()), &mut page);

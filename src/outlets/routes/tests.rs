@@ -16,7 +16,7 @@ const TOKEN: &str = "Bearer hunter2";
 pub(super) struct Routes {
     router: Router,
     pub(super) telemetry: Arc<Telemetry>,
-    _publisher: snapshot::Publisher,
+    publisher: snapshot::Publisher,
 }
 
 impl Routes {
@@ -39,7 +39,7 @@ impl Routes {
             request_timeout: Duration::from_secs(1),
         };
         let state = RouteState::new(reader, Arc::clone(&telemetry), Arc::new(exports), config);
-        Self { router: router(state), telemetry, _publisher: publisher }
+        Self { router: router(state), telemetry, publisher }
     }
 
     async fn send(&self, method: &str, uri: &str, token: Option<&str>) -> Response {
@@ -148,4 +148,35 @@ async fn the_page_lists_every_route_and_links_to_all_that_have_no_effect() {
     assert_eq!(links.count(), ROUTES.len() - 2);
     assert!(!page.contains("href=\"/metrics/export\""), "a link would export");
     assert!(!page.contains("href=\"/api/events/client\""), "it has no GET");
+}
+
+#[tokio::test(start_paused = true)]
+async fn health_follows_ticks_and_snapshots_and_says_what_is_wrong() {
+    use snapshot::{RunId, Snapshot};
+    let (routes, began) = (Routes::new(), tokio::time::Instant::now());
+    let publish = || {
+        let (id, taken) = (RunId::random().snapshot(1), tokio::time::Instant::now());
+        routes.publisher.publish(Arc::new(Snapshot { id, taken_at: 1.0, taken, state: Arc::default() }));
+    };
+    // The interval is a second, and a snapshot is stale after ten.
+    for (millis, live, ready, wrong) in [
+        (3000, 200, 503, "no snapshot has been taken yet"),
+        (3001, 503, 503, "no tick began within three intervals"),
+        (4000, 503, 200, "the collector hangs"),
+        (14_000, 503, 200, "the collector hangs"),
+        (14_001, 503, 503, "older than METRICS_STALE_AFTER_SEC"),
+    ] {
+        tokio::time::sleep_until(began + Duration::from_millis(millis)).await;
+        if millis == 4000 {
+            publish();
+        }
+        let (mut statuses, mut texts) = (Vec::new(), String::new());
+        for path in ["/health", "/livez", "/readyz"] {
+            let response = routes.send("GET", path, None).await;
+            statuses.push(response.status().as_u16());
+            texts += &String::from_utf8_lossy(&to_bytes(response.into_body(), 10_000).await.unwrap());
+        }
+        assert_eq!(statuses, [200, live, ready], "{millis}");
+        assert!(texts.contains(wrong), "{millis}: {texts}");
+    }
 }

@@ -97,3 +97,66 @@ fn status(error: &UpstreamError) -> StatusCode {
 fn not_configured(component: Component) -> String {
     format!("{} is not set: {} has no upstream", ProxyConfig::variable(component), component.as_str())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn refused(status: StatusCode) -> UpstreamReply {
+        UpstreamReply::Failed(UpstreamError::Status { upstream: "proc at http://p".into(), status, advice: "look" })
+    }
+
+    fn envelope(ingress: UpstreamReply, proc: UpstreamReply) -> Value {
+        let replies = UpstreamReplies { ingress, proc, at: tokio::time::Instant::now(), taken_at: 12.5 };
+        serde_json::to_value(UpstreamEnvelope::of(&replies)).unwrap()
+    }
+
+    #[tokio::test]
+    async fn each_side_is_its_body_or_its_error_with_the_status_if_it_answered() {
+        let body = || UpstreamReply::Body(r#"{"b": 1, "a": [2.50]}"#.into());
+        let away = UpstreamError::Unreachable { upstream: "p".into(), cause: "refused".into(), variable: "V" };
+        for (reply, side) in [
+            (
+                refused(StatusCode::FORBIDDEN),
+                json!({"error": "proc at http://p answers 403 Forbidden; look", "status": 403}),
+            ),
+            (refused(StatusCode::ACCEPTED), json!({"error": "proc at http://p answers 202 Accepted; look"})),
+            (UpstreamReply::Failed(away), json!({"error": "p cannot be reached (refused); is V right?"})),
+            (UpstreamReply::Body("<html>".into()), json!({"error": "is not JSON"})),
+            (UpstreamReply::NotConfigured, json!({"error": "METRICS_PROC_BASE_URL is not set: proc has no upstream"})),
+        ] {
+            let whole = envelope(body(), reply);
+            let expected = json!({"timestamp": 12.5, "mode": "proxy", "ingress": {"b": 1, "a": [2.5]}, "proc": side});
+            assert_eq!(whole, expected);
+        }
+        let replies = UpstreamReplies { ingress: body(), proc: body(), at: tokio::time::Instant::now(), taken_at: 1.0 };
+        let text = serde_json::to_string(&UpstreamEnvelope::of(&replies)).unwrap();
+        assert_eq!(text.matches(r#"{"b": 1, "a": [2.50]}"#).count(), 2, "to the byte: {text}");
+    }
+
+    #[test]
+    fn an_upstreams_own_error_keeps_its_status_and_everything_else_is_a_bad_gateway() {
+        let of = |reply: UpstreamReply| match reply {
+            UpstreamReply::Failed(error) => status(&error).as_u16(),
+            _ => 0,
+        };
+        let circuit = |status| {
+            let UpstreamReply::Failed(last) = refused(status) else { panic!("it is one") };
+            UpstreamReply::Failed(UpstreamError::CircuitOpen { last: Box::new(last), left: Duration::from_secs(1) })
+        };
+        for (reply, expected) in [
+            (refused(StatusCode::UNAUTHORIZED), 401),
+            (refused(StatusCode::SERVICE_UNAVAILABLE), 503),
+            (refused(StatusCode::ACCEPTED), 502),
+            (refused(StatusCode::FOUND), 502),
+            (circuit(StatusCode::NOT_FOUND), 404),
+            (UpstreamReply::Failed(UpstreamError::NoToken("no token".into())), 502),
+        ] {
+            assert_eq!(of(reply.clone()), expected, "{reply:?}");
+        }
+    }
+}

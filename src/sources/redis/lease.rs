@@ -5,10 +5,10 @@
 
 use std::time::Duration;
 
-use redis::{Pipeline, Value};
+use redis::{Pipeline, ServerError, Value};
 use tokio::time::Instant;
 
-use super::errors::error_text;
+use super::errors::{error_text, first_refusal};
 use crate::base::clock::UnixSeconds;
 use crate::base::lease::{self, Contender, Leadership, LeaseRecord};
 
@@ -22,8 +22,8 @@ pub(super) struct Lease {
     contender: Contender,
     leadership: Leadership,
     watched: Option<Watched>,
-    /// The connection on which it was refused: another one may be allowed.
-    refused_on: Option<u64>,
+    /// The connection that lacks the permission: another one may have it.
+    forbidden_on: Option<u64>,
 }
 
 /// The lease as it was read.
@@ -50,7 +50,7 @@ pub(super) enum Claim {
 impl Lease {
     pub(super) fn new(key: String, contender: Contender, leadership: Leadership) -> Self {
         leadership.contend();
-        Self { key, contender, leadership, watched: None, refused_on: None }
+        Self { key, contender, leadership, watched: None, forbidden_on: None }
     }
 
     /// Adds the commands that read and watch it.
@@ -65,12 +65,10 @@ impl Lease {
     /// Takes the replies, which came over this connection.
     pub(super) fn take(&mut self, replies: &[Value], connection: u64) {
         let Some(mut watched) = self.watched.take() else { return };
-        let refused =
-            replies.iter().find_map(|reply| if let Value::ServerError(error) = reply { Some(error) } else { None });
-        if let Some(error) = refused {
-            return self.refuse(error_text(error), connection);
+        if let Some(error) = first_refusal(replies) {
+            return self.refused(error, watched.record.is_some(), connection);
         }
-        if self.refused_on == Some(connection) {
+        if self.forbidden_on == Some(connection) {
             return;
         }
         watched.connection = connection;
@@ -79,21 +77,27 @@ impl Lease {
             Some(Value::BulkString(bytes)) => serde_json::from_slice(bytes).ok(),
             _ => None,
         };
-        if self.refused_on.take().is_some() {
+        if self.forbidden_on.take().is_some() {
             self.leadership.contend();
         }
         self.watched = Some(watched);
     }
 
-    /// It may not be read or written: this server acts alone as long as this connection lasts.
-    fn refuse(&mut self, reason: String, connection: u64) {
-        self.refused_on = Some(connection);
-        self.leadership.refuse(reason);
+    /// It cannot be read or written. Without permission this server acts alone as long as the connection lasts. A Redis that
+    /// takes no writes now, as a full one or a replica, may be written by others before this server can: it acts alone only
+    /// where nobody has ever held a lease.
+    fn refused(&mut self, error: &ServerError, is_known: bool, connection: u64) {
+        if error.code() == "NOPERM" {
+            self.forbidden_on = Some(connection);
+        } else if is_known || self.leadership.record().is_some() {
+            return;
+        }
+        self.leadership.refuse(error_text(error));
     }
 
     /// What the tick of `now` may do, over `connection`.
     pub(super) fn claim(&mut self, now: UnixSeconds, connection: Option<u64>) -> Claim {
-        if self.refused_on.is_some() {
+        if self.forbidden_on.is_some() {
             return Claim::Alone;
         }
         // Without the connection that watches, nothing would notice another replica.
@@ -144,8 +148,8 @@ impl Lease {
             }
             last => {
                 let refused = replies.into_iter().chain(last).find(|reply| matches!(reply, Value::ServerError(_)));
-                if let (Some(Value::ServerError(error)), Some(Watched { connection, .. })) = (&refused, watched) {
-                    self.refuse(error_text(error), connection);
+                if let (Some(Value::ServerError(error)), Some(watched)) = (&refused, watched) {
+                    self.refused(error, watched.record.is_some(), watched.connection);
                 }
                 Some(refused.into_iter().collect())
             }
