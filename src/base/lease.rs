@@ -64,13 +64,14 @@ pub fn claim(current: Option<&LeaseRecord>, contender: &Contender, now: UnixSeco
     }
 }
 
-/// Whether the holder before has written within this interval: then the next one takes the lease and begins with the next
-/// interval.
+/// Whether this interval has been written: by the holder before, after whom the next one begins with the next interval; or by
+/// `contender` itself, whose tick before this one was slow.
 #[must_use]
-pub fn has_former_written(former: Option<&LeaseRecord>, contender: &Contender, now: UnixSeconds) -> bool {
-    former.is_some_and(|former| {
-        former.run != contender.run && (0.0..contender.interval).contains(&(now - former.renewed))
-    })
+pub fn is_interval_written(current: Option<&LeaseRecord>, contender: &Contender, now: UnixSeconds) -> bool {
+    let Some(record) = current else { return false };
+    // Own ticks are an interval apart, give or take how long each takes.
+    let interval = if record.run == contender.run { contender.interval / 2.0 } else { contender.interval };
+    (0.0..interval).contains(&(now - record.renewed))
 }
 
 /// The record that `contender` leaves when it ends; `None` where it does not hold the lease.
@@ -127,11 +128,13 @@ mod tests {
     #[test]
     fn an_interval_has_one_writer() {
         let (me, released) = (contender("me"), LeaseRecord { renewed: 1000.0, ..held("other", 7, 0.0) });
-        for (run, now, expected) in [("other", 1004.9, true), ("other", 1005.0, false), ("me", 1001.0, false)] {
+        for (run, now, expected) in
+            [("other", 1004.9, true), ("other", 1005.0, false), ("me", 1001.0, true), ("me", 1004.0, false)]
+        {
             let former = LeaseRecord { run: run.to_owned(), ..released.clone() };
-            assert_eq!(has_former_written(Some(&former), &me, now), expected, "{run} {now}");
+            assert_eq!(is_interval_written(Some(&former), &me, now), expected, "{run} {now}");
         }
-        assert!(!has_former_written(None, &me, 1000.0));
+        assert!(!is_interval_written(None, &me, 1000.0));
     }
 
     #[test]

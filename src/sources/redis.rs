@@ -262,7 +262,8 @@ impl RedisSource {
     async fn write(&mut self, claim: Claim, commands: &Pipeline) -> Result<Option<Vec<Value>>, SourceError> {
         match (claim, &mut self.lease) {
             (Claim::Write(record), Some(lease)) => {
-                let replies = self.link.run(&lease.transaction(&record, commands)).await?;
+                let replies =
+                    self.link.run(&lease.transaction(&record, commands)).await.inspect_err(|_| lease.lost())?;
                 Ok(lease.written(record, replies))
             }
             _ => self.link.run(commands).await.map(Some),

@@ -40,8 +40,8 @@ struct Contest {
     record: Option<LeaseRecord>,
     /// Leases of others that this process has taken over.
     takeovers: u64,
-    /// When the holder before this process last renewed the lease.
-    former_renewal: Option<UnixSeconds>,
+    /// From then on the holder before this process did nothing: it did not renew its lease.
+    former_end: Option<UnixSeconds>,
 }
 
 impl Leadership {
@@ -57,8 +57,8 @@ impl Leadership {
         *self.locked() = State { contest: None, refused: Some(reason) };
     }
 
-    /// It wrote `record` over `former` and leads until `until`.
-    pub fn lead(&self, former: Option<&LeaseRecord>, record: LeaseRecord, until: Instant) {
+    /// It wrote `record` over `former` and leads until `until`; leases are renewed every `interval` seconds.
+    pub fn lead(&self, former: Option<&LeaseRecord>, record: LeaseRecord, until: Instant, interval: f64) {
         let mut state = self.locked();
         state.refused = None;
         let contest = state.contest.get_or_insert_default();
@@ -67,9 +67,16 @@ impl Leadership {
         }
         if let Some(former) = former.filter(|former| former.run != record.run) {
             contest.takeovers += 1;
-            contest.former_renewal = Some(former.renewed);
+            contest.former_end = Some(former.renewed + interval);
         }
         (contest.until, contest.record) = (Some(until), Some(record));
+    }
+
+    /// Its renewal failed, and may not have taken effect: it no longer leads, as far as it knows.
+    pub fn lapse(&self) {
+        if let Some(contest) = &mut self.locked().contest {
+            contest.until = contest.until.map(|until| until.min(Instant::now()));
+        }
     }
 
     /// Another replica holds the lease.
@@ -125,10 +132,10 @@ impl Leadership {
         self.locked().contest.as_ref().map(|contest| contest.takeovers)
     }
 
-    /// When the holder before this one last renewed its lease: what it did after that is unknown.
+    /// From when on the holder before this one did nothing, because it did not renew its lease at its next tick.
     #[must_use]
-    pub fn former_renewal(&self) -> Option<UnixSeconds> {
-        self.locked().contest.as_ref()?.former_renewal
+    pub fn former_end(&self) -> Option<UnixSeconds> {
+        self.locked().contest.as_ref()?.former_end
     }
 
     /// A panic while it is changed leaves a usable state behind.
@@ -155,7 +162,7 @@ mod tests {
         leadership.contend();
         assert_eq!((leadership.standing(), leadership.may_retract()), (Standing::Follower, false));
         let second = Duration::from_secs(1);
-        leadership.lead(None, record("a", 1.0), Instant::now() + second);
+        leadership.lead(None, record("a", 1.0), Instant::now() + second, 5.0);
         assert_eq!(leadership.standing(), Standing::Leader);
         tokio::time::sleep(second).await;
         assert_eq!((leadership.standing(), leadership.may_retract()), (Standing::Follower, true));
@@ -164,12 +171,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn taking_over_is_counted_and_the_former_holders_last_renewal_is_kept() {
+    async fn taking_over_is_counted_and_the_former_holders_end_is_known() {
         let (leadership, later) = (Leadership::default(), Instant::now() + Duration::from_secs(9));
         leadership.contend();
-        leadership.lead(Some(&record("b", 7.0)), record("a", 30.0), later);
-        leadership.lead(Some(&record("a", 30.0)), record("a", 35.0), later);
-        assert_eq!((leadership.takeovers(), leadership.former_renewal()), (Some(1), Some(7.0)));
+        leadership.lead(Some(&record("b", 7.0)), record("a", 30.0), later, 5.0);
+        leadership.lead(Some(&record("a", 30.0)), record("a", 35.0), later, 5.0);
+        assert_eq!((leadership.takeovers(), leadership.former_end()), (Some(1), Some(12.0)));
         assert_eq!(leadership.record().map(|record| record.renewed), Some(35.0));
     }
 

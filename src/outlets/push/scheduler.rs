@@ -92,13 +92,13 @@ impl Pusher {
         }
     }
 
-    /// What the holder before this replica did not push any more: batches of after its last sign of life.
+    /// What the holder before this replica did not push any more: batches of after its end.
     fn missed(&self) -> Vec<ExportBatch> {
         let kept = std::mem::take(&mut *self.kept.lock().unwrap_or_else(PoisonError::into_inner));
-        let Some(former_renewal) = self.leadership.former_renewal() else { return Vec::new() };
+        let Some(former_end) = self.leadership.former_end() else { return Vec::new() };
         let (now, keep) = (Instant::now(), self.schedule.keep);
         let is_recent = |at: Instant| now.duration_since(at) <= keep;
-        let is_missed = |batch: &ExportBatch| batch.snapshot.as_ref().is_some_and(|known| known.at > former_renewal);
+        let is_missed = |batch: &ExportBatch| batch.snapshot.as_ref().is_some_and(|known| known.at >= former_end);
         kept.into_iter().filter(|(at, batch)| is_recent(*at) && is_missed(batch)).map(|(_, batch)| batch).collect()
     }
 }
@@ -217,9 +217,9 @@ mod tests {
             tokio::time::sleep(INTERVAL).await;
         }
         assert_eq!(sink.attempts(), 0, "another replica pushes");
-        // Its last renewal was at 15: of the kept ones those of 20 and 30 are younger.
+        // It renewed at 15 and not at 20: of the kept ones those of 20 and 30 are younger.
         let later = Instant::now() + 100 * INTERVAL;
-        leadership.lead(Some(&lease("other", 15.0)), lease("own", 45.0), later);
+        leadership.lead(Some(&lease("other", 15.0)), lease("own", 45.0), later, 5.0);
         ids.push(publish_at(&publisher, 5, 40.0));
         tokio::time::sleep(INTERVAL).await;
         let pushed: Vec<Option<String>> = sink.seen(|seen| seen.attempts.iter().map(|(_, id)| id.clone()).collect());
@@ -233,7 +233,7 @@ mod tests {
     async fn a_leader_whose_lease_ended_pushes_only_that_nothing_is_known() {
         let (sink, leadership) = (Fake::new(&[Act::Take]), Leadership::default());
         leadership.contend();
-        leadership.lead(None, lease("own", 0.0), Instant::now() + 2 * INTERVAL);
+        leadership.lead(None, lease("own", 0.0), Instant::now() + 2 * INTERVAL, 5.0);
         let publisher = running_as(&leadership, &[&sink], false);
         publish_at(&publisher, 1, 1.0);
         tokio::time::sleep(10 * INTERVAL).await;

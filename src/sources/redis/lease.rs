@@ -41,7 +41,7 @@ pub(super) enum Claim {
     Alone,
     /// Write them in one transaction with this record.
     Write(LeaseRecord),
-    /// Write the record alone: the holder before has written in this interval.
+    /// Write the record alone: this interval has been written.
     Begin(LeaseRecord),
     /// Another replica writes them.
     Follow,
@@ -105,7 +105,7 @@ impl Lease {
             return Claim::Follow;
         };
         match lease::claim(watched.record.as_ref(), &self.contender, now) {
-            Some(record) if lease::has_former_written(watched.record.as_ref(), &self.contender, now) => {
+            Some(record) if lease::is_interval_written(watched.record.as_ref(), &self.contender, now) => {
                 Claim::Begin(record)
             }
             Some(record) => Claim::Write(record),
@@ -142,11 +142,12 @@ impl Lease {
                 let results = results.split_off(1.min(results.len()));
                 if let Some(Watched { asked, record: former, .. }) = watched {
                     let until = asked + Duration::from_secs(u64::from(self.contender.seconds));
-                    self.leadership.lead(former.as_ref(), record, until);
+                    self.leadership.lead(former.as_ref(), record, until, self.contender.interval);
                 }
                 Some(results)
             }
             last => {
+                self.leadership.lapse();
                 let refused = replies.into_iter().chain(last).find(|reply| matches!(reply, Value::ServerError(_)));
                 if let (Some(Value::ServerError(error)), Some(watched)) = (&refused, watched) {
                     self.refused(error, watched.record.is_some(), watched.connection);
@@ -154,6 +155,12 @@ impl Lease {
                 Some(refused.into_iter().collect())
             }
         }
+    }
+
+    /// The transaction had no answer: whether it took effect is unknown.
+    pub(super) fn lost(&mut self) {
+        self.watched = None;
+        self.leadership.lapse();
     }
 
     /// Gives the lease back, if it is this process's: the commands, in a transaction on the connection that watches.
@@ -245,7 +252,7 @@ mod tests {
     async fn without_the_connection_that_watches_nothing_is_written_or_released() {
         let (mut lease, _) = lease();
         assert_eq!(claimed(&lease.claim(NOW, Some(CONNECTION))), ("follow", None), "it was not read yet");
-        read(&mut lease, stored(&record("me", NOW)));
+        read(&mut lease, stored(&record("me", NOW - 5.0)));
         for (connection, may) in [(Some(CONNECTION), true), (Some(CONNECTION + 1), false), (None, false)] {
             assert_eq!(claimed(&lease.claim(NOW, connection)).0 == "write", may, "{connection:?}");
             assert_eq!(lease.release(connection).is_some(), may, "{connection:?}");

@@ -108,7 +108,7 @@ mod tests {
             renewed: 0.0,
             expires: 15.0,
         };
-        leadership.lead(None, record, Instant::now() + SECOND);
+        leadership.lead(None, record, Instant::now() + SECOND, 5.0);
         assert_eq!(lost(), (false, false));
         sleep(SECOND).await;
         assert_eq!(lost(), (true, false), "it has ended, and nobody could be asked");

@@ -168,7 +168,7 @@ async fn a_replica_that_loses_the_lease_makes_no_further_attempt_and_on_request_
         renewed: NOW,
         expires: NOW + 1.0,
     };
-    leadership.lead(None, record, Instant::now() + SECOND);
+    leadership.lead(None, record, Instant::now() + SECOND, 5.0);
     let began = Instant::now();
     let report = exports.deliver_as_leader(&leadership, batch("b"), DEADLINE).await;
     assert_eq!(error(&report, 0), "another replica may hold the lease by now, and push");
