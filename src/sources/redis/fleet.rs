@@ -206,20 +206,9 @@ impl FleetReader {
             reading.heartbeats.iter().filter(|(_, value)| value.is_some()).map(|(key, _)| key.clone()).collect();
         self.large.retain(&self.heartbeats);
         for (key, value) in std::mem::take(&mut reading.heartbeats) {
-            let Some(value) = value else {
-                self.take_gone(&key, &reading, now, replies);
-                continue;
-            };
-            if let Err(ParseError::TooLong(_) | ParseError::NotRead) = value {
-                let component = keys.process_name(&key).and_then(|name| component(&name));
-                signals.unreadable.extend(component.map(Unreadable::Heartbeat));
-            }
-            if value.is_err() {
-                signals.unreadable_workers.extend(keys.process_name(&key).and_then(|name| workers::of_name(&name)));
-            }
-            if let Some(beat) = replies.ok_or_record(InputKind::Heartbeat, &key, value) {
-                self.recent.saw(&key, beat.last_heartbeat, now);
-                signals.heartbeats.push(beat);
+            match value {
+                Some(value) => self.take_beat(keys, &key, value, now, replies, signals),
+                None => self.take_gone(&key, &reading, now, replies),
             }
         }
         let is_there = |key: &str| self.heartbeats.contains(key) || reading.of_another_type.contains(key);
@@ -233,6 +222,29 @@ impl FleetReader {
         // Of workers that heartbeat, or did until recently.
         let stopped: BTreeSet<WorkerId> = signals.departed.iter().filter_map(workers::of_departed).collect();
         signals.sse = workers::samples(keys, &reading, self.workers.union(&stopped), replies);
+    }
+
+    /// A heartbeat that was read, or why it could not be.
+    fn take_beat(
+        &mut self,
+        keys: &Keys,
+        key: &str,
+        value: Result<Heartbeat, ParseError>,
+        now: UnixSeconds,
+        replies: &mut Replies,
+        signals: &mut Facts,
+    ) {
+        if let Err(ParseError::TooLong(_) | ParseError::NotRead) = value {
+            let component = keys.process_name(key).and_then(|name| component(&name));
+            signals.unreadable.extend(component.map(Unreadable::Heartbeat));
+        }
+        if value.is_err() {
+            signals.unreadable_workers.extend(keys.process_name(key).and_then(|name| workers::of_name(&name)));
+        }
+        if let Some(beat) = replies.ok_or_record(InputKind::Heartbeat, key, value) {
+            self.recent.saw(key, beat.last_heartbeat, now);
+            signals.heartbeats.push(beat);
+        }
     }
 
     /// An index names a process whose key is gone.
