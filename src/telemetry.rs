@@ -79,7 +79,7 @@ pub struct OwnState {
 pub struct LeaseCounts {
     /// It records and pushes.
     pub is_leader: bool,
-    /// Of the lease that was seen last, whoever's it is.
+    /// Of the lease that was seen last, of any replica.
     pub fence: Option<u64>,
     /// Leases of other replicas that it has taken over; `None` where there is no lease.
     pub takeovers: Option<u64>,

@@ -89,7 +89,7 @@ impl<T: Send + 'static> FileWatcher<T> {
         let fingerprint = self.current_fingerprint();
         let pending = self.pending_error.take();
         if fingerprint == self.fingerprint {
-            // Whoever was told of errors has to hear that they are over.
+            // A receiver that got the errors also needs to know that they are over.
             return pending.filter(|pending| pending.reported).map(|_| (self.load)());
         }
         let pending = pending.filter(|pending| pending.fingerprint == fingerprint);

@@ -26,7 +26,7 @@ pub struct Contender {
 pub struct LeaseRecord {
     pub instance: String,
     pub run: String,
-    /// Grows with each change of the holder, so that a former one can be told from the present one.
+    /// Grows with each change of the holder, so that a former holder can be recognised.
     pub fence: u64,
     /// Unix seconds by the clock of the store, as all times here.
     pub since: UnixSeconds,

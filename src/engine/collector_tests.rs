@@ -21,7 +21,7 @@ const NOW: f64 = 1_767_225_600.0;
 const INTERVAL: Duration = Duration::from_secs(5);
 const MILLI: Duration = Duration::from_millis(1);
 
-/// A ticker that does as it is told, and what it was asked.
+/// A ticker that follows a script, and the calls it got.
 #[derive(Default)]
 struct Script {
     fails: bool,

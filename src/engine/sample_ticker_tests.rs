@@ -25,7 +25,7 @@ const DEPTH: RollingSeries = RollingSeries::QueueDepth;
 /// Time, points, and whether the state was to be saved.
 type Recording = (UnixSeconds, Vec<(RollingSeries, f64)>, SaveState);
 
-/// A source that follows a script, and what it was told.
+/// A source that follows a script, and the calls it got.
 #[derive(Default)]
 struct Script {
     collects: VecDeque<Result<Facts, SourceError>>,

@@ -183,7 +183,7 @@ mod tests {
         publisher.publish(Arc::new(Snapshot { id, taken_at: number as f64, taken: Instant::now(), state }));
     }
 
-    /// The time of the snapshot, which tells one from another.
+    /// The time of the snapshot, which distinguishes them.
     fn number(snapshot: Option<Arc<Snapshot>>) -> Option<f64> {
         snapshot.map(|snapshot| snapshot.taken_at)
     }

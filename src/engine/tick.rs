@@ -47,7 +47,7 @@ pub trait Ticker: Send {
     /// Lets another replica take over at once: nothing is recorded after it.
     ///
     /// # Errors
-    /// The source could not be told; others take over when the lease has expired.
+    /// The source could not be written; others take over when the lease has expired.
     async fn release(&mut self) -> Result<(), SourceError> {
         Ok(())
     }

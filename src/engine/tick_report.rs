@@ -1,4 +1,4 @@
-//! What a tick tells the server's own counts and problems.
+//! Reports a tick to the server's own counts and problems.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -66,7 +66,7 @@ fn der(path: &Path) -> Vec<u8> {
     pem::certificates(&std::fs::read(path).unwrap()).unwrap().remove(0).to_vec()
 }
 
-/// Runs a handshake; the error of whoever rejects.
+/// Runs a handshake; the error of the side that rejects.
 fn shake(server: &Identity, client: ClientConfig, name: &'static str) -> Result<ServerConnection, String> {
     let mut server = ServerConnection::new(Arc::clone(&server.config)).unwrap();
     let mut client = ClientConnection::new(Arc::new(client), ServerName::try_from(name).unwrap()).unwrap();

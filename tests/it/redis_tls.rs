@@ -96,7 +96,7 @@ fn sentinels_behind_tls_are_asked_with_the_same_files() {
     let pair = authority.issue("server");
     let (redis, _url) = tls_redis(&authority, &pair, "no");
     let (port, folder, ca) = (free_port(), tempfile::tempdir().unwrap(), authority.certificate());
-    // It tells the address of Redis without TLS, which is how it reaches it itself.
+    // It returns the address of Redis without TLS, which is how it reaches it itself.
     let text = format!(
         "port 0\ntls-port {port}\nbind 127.0.0.1\ndir {}\ntls-cert-file {}\ntls-key-file {}\ntls-ca-cert-file {ca}\n\
          tls-auth-clients no\nsentinel monitor main 127.0.0.1 {} 1\n",

@@ -64,7 +64,7 @@ fn asked_and_stopped(places: &Places, mode: &str) {
         assert_clean(places, &what, &format!("{:?}\n{}", answer.headers, String::from_utf8_lossy(&answer.body)));
     }
     let (_, _, log) = server.terminate();
-    assert!(log.contains("DEBUG"), "the log tells all it can: {log}");
+    assert!(log.contains("DEBUG"), "the log is complete: {log}");
     assert_clean(places, &format!("the log in mode {mode}"), &log);
 }
 

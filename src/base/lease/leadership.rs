@@ -36,7 +36,7 @@ struct State {
 struct Contest {
     /// When the lease ends unless it is renewed; `None` where another one holds it.
     until: Option<Instant>,
-    /// The last that was seen, whoever's it is.
+    /// The last that was seen, of any replica.
     record: Option<LeaseRecord>,
     /// Leases of others that this process has taken over.
     takeovers: u64,
@@ -114,7 +114,7 @@ impl Leadership {
         self.locked().contest.as_ref().is_none_or(|contest| contest.until.is_some())
     }
 
-    /// The lease as last seen, whoever's it is.
+    /// The lease as last seen, of any replica.
     #[must_use]
     pub fn record(&self) -> Option<LeaseRecord> {
         self.locked().contest.as_ref()?.record.clone()

@@ -19,7 +19,7 @@ pub(super) struct Truncator {
     /// Bytes to drop, before those to pass.
     drop: usize,
     pass: usize,
-    /// The length of a long value that may be an object: its first byte tells.
+    /// The length of a long value that may be an object: its first byte decides.
     undecided: Option<usize>,
     condenser: Option<Condenser>,
 }

@@ -80,7 +80,7 @@ pub(super) enum ErrorClass {
 
 impl ErrorClass {
     /// The class of a response: by code where it has a known one, otherwise by status. Services report a wrong clock as a
-    /// wrong signature, and only the message tells.
+    /// wrong signature, and only the message says which.
     pub(super) fn of(status: u16, code: &str, message: &str) -> Self {
         match () {
             () if BAD_CREDENTIALS.contains(&code) && is_about_time(message) => Self::ClockSkew,
