@@ -19,6 +19,7 @@ pub(super) fn run(config: Config, origin: (Layers, Sources)) -> Result<Exit, Com
 
 async fn serve(config: Config, origin: (Layers, Sources)) -> anyhow::Result<()> {
     handle_reload_signals();
+    let stop = stop_signal();
     warn_if_open(&config);
     let (mode, instance) = (config.source.mode().as_str(), config.instance_id.clone());
     let scope = config.source.scope().map(ToString::to_string);
@@ -29,7 +30,7 @@ async fn serve(config: Config, origin: (Layers, Sources)) -> anyhow::Result<()> 
     tracing::info!(url, mode, scope, instance, version, commit, "serving");
     // A task, because reading files may take a while; it ends with the runtime.
     tokio::spawn(follow(origin, app.problems()));
-    app.run(stop_signal()).await?;
+    app.run(stop).await?;
     tracing::info!("stopped");
     Ok(())
 }
@@ -53,15 +54,17 @@ fn warn_if_open(config: &Config) {
     }
 }
 
-/// Completes at the first SIGTERM or SIGINT.
-pub(super) async fn stop_signal() {
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        // Without handlers the signals keep their default action, which ends the process immediately.
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => tracing::info!("SIGTERM: stopping"),
-        _ = interrupt.recv() => tracing::info!("SIGINT: stopping"),
+/// Handles SIGTERM and SIGINT from this call on: one that comes while the server starts is not lost. Completes at the first.
+pub(super) fn stop_signal() -> impl Future<Output = ()> + Send + 'static {
+    let handlers = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+    async {
+        let (Ok(mut terminate), Ok(mut interrupt)) = handlers else {
+            // Without handlers the signals keep their default action, which ends the process immediately.
+            return std::future::pending().await;
+        };
+        tokio::select! {
+            _ = terminate.recv() => tracing::info!("SIGTERM: stopping"),
+            _ = interrupt.recv() => tracing::info!("SIGINT: stopping"),
+        }
     }
 }
