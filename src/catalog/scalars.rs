@@ -20,39 +20,41 @@ const NO_THROTTLING: &str = "the throttling events could not be read";
 /// Every scalar, in the order of documents and outlets.
 #[rustfmt::skip]
 pub(super) static TABLE: &[Metric] = &[
-    row("ingress.sse.total_connections", Unit::Count, "Open SSE connections over all ingress workers", NO_SSE, |s| sse(s, |sse| sse.connections.clone())),
-    row("ingress.sse.max_connections", Unit::Count, "SSE connections that all ingress workers accept together; 0 where no limit is configured", NO_SSE, |s| sse(s, |sse| sse.max.clone())),
-    row("ingress.sse.sessions", Unit::Count, "Distinct sessions with an SSE connection", NO_SSE, |s| sse(s, |sse| sse.sessions.clone())),
-    row("ingress.sse.saturation_percent", Unit::Percent, "Open SSE connections in percent of the accepted ones", NO_SSE_LIMIT, |s| saturation(s).map(|(open, max)| 100.0 * open / max)),
-    row("ingress.sse.saturation_ratio", Unit::Ratio, "Open SSE connections over the accepted ones", NO_SSE_LIMIT, |s| saturation(s).map(|(open, max)| open / max)),
-    aliased(&[], "ingress.rest.latency.p50", Unit::Milliseconds, "Median duration of ingress REST requests, last minute", NO_REQUESTS, |s| latency(s, LatencySeries::IngressRest, |ms| &ms.p50)),
-    aliased(&["ingress.rest.latency.p95_ms"], "ingress.rest.latency.p95", Unit::Milliseconds, "95th percentile of the duration of ingress REST requests, last minute", NO_REQUESTS, |s| latency(s, LatencySeries::IngressRest, |ms| &ms.p95)),
-    aliased(&[], "ingress.rest.latency.p99", Unit::Milliseconds, "99th percentile of the duration of ingress REST requests, last minute", NO_REQUESTS, |s| latency(s, LatencySeries::IngressRest, |ms| &ms.p99)),
-    aliased(&["proc.queue.depth"], "proc.queue.total", Unit::Count, "Tasks in the queues of all roles, waiting or claimed", NO_QUEUE, |s| s.queue.total.clone().map(float)),
-    row("proc.queue.utilization_percent", Unit::Percent, "Queued tasks in percent of the processors' capacity; 100 where something is queued and there is no capacity", NO_QUEUE, utilization_percent),
-    aliased(&["proc.capacity.utilization"], "proc.queue.utilization_ratio", Unit::Ratio, "Queued tasks over the processors' capacity; 1 where something is queued and there is no capacity", NO_QUEUE, |s| utilization_percent(s).map(|percent| percent / 100.0)),
-    row("proc.pressure_ratio_percent", Unit::Percent, "Queue pressure in percent; 100 where there is no capacity", NO_QUEUE, pressure_percent),
-    row("proc.queue.pressure_ratio", Unit::Ratio, "Queue pressure: queued tasks over the processors' capacity, unrounded; 1 where there is no capacity", NO_QUEUE, |s| s.queue.pressure.clone()),
-    aliased(&["proc.queue.wait.p95", "proc.queue.wait_ms_p95"], "proc.queue.wait.p95_ms", Unit::Milliseconds, "95th percentile of the time that tasks waited in a queue, last minute", NO_WAIT, |s| latency(s, LatencySeries::QueueWait, |ms| &ms.p95)),
-    aliased(&["proc.exec.p95"], "proc.exec.p95_ms", Unit::Milliseconds, "95th percentile of the time that tasks took to execute, last minute", NO_EXEC, |s| latency(s, LatencySeries::TaskExec, |ms| &ms.p95)),
+    default_row(&[], "ingress.sse.total_connections", Unit::Count, "Open SSE connections over all ingress workers", NO_SSE, |s| sse(s, |sse| sse.connections.clone())),
+    default_row(&[], "ingress.sse.max_connections", Unit::Count, "SSE connections that all ingress workers accept together; 0 where no limit is configured", NO_SSE, |s| sse(s, |sse| sse.max.clone())),
+    default_row(&[], "ingress.sse.sessions", Unit::Count, "Distinct sessions with an SSE connection", NO_SSE, |s| sse(s, |sse| sse.sessions.clone())),
+    default_row(&[], "ingress.sse.saturation_percent", Unit::Percent, "Open SSE connections in percent of the accepted ones", NO_SSE_LIMIT, |s| saturation(s).map(|(open, max)| 100.0 * open / max)),
+    default_row(&[], "ingress.sse.saturation_ratio", Unit::Ratio, "Open SSE connections over the accepted ones", NO_SSE_LIMIT, |s| saturation(s).map(|(open, max)| open / max)),
+    default_row(&[], "ingress.rest.latency.p50", Unit::Milliseconds, "Median duration of ingress REST requests, last minute", NO_REQUESTS, |s| latency(s, LatencySeries::IngressRest, |ms| &ms.p50)),
+    default_row(&["ingress.rest.latency.p95_ms"], "ingress.rest.latency.p95", Unit::Milliseconds, "95th percentile of the duration of ingress REST requests, last minute", NO_REQUESTS, |s| latency(s, LatencySeries::IngressRest, |ms| &ms.p95)),
+    default_row(&[], "ingress.rest.latency.p99", Unit::Milliseconds, "99th percentile of the duration of ingress REST requests, last minute", NO_REQUESTS, |s| latency(s, LatencySeries::IngressRest, |ms| &ms.p99)),
+    default_row(&["proc.queue.depth"], "proc.queue.total", Unit::Count, "Tasks in the queues of all roles, waiting or claimed", NO_QUEUE, |s| s.queue.total.clone().map(float)),
+    default_row(&[], "proc.queue.utilization_percent", Unit::Percent, "Queued tasks in percent of the processors' capacity; 100 where something is queued and there is no capacity", NO_QUEUE, utilization_percent),
+    default_row(&["proc.capacity.utilization"], "proc.queue.utilization_ratio", Unit::Ratio, "Queued tasks over the processors' capacity; 1 where something is queued and there is no capacity", NO_QUEUE, |s| utilization_percent(s).map(|percent| percent / 100.0)),
+    default_row(&[], "proc.pressure_ratio_percent", Unit::Percent, "Queue pressure in percent; 100 where there is no capacity", NO_QUEUE, pressure_percent),
+    default_row(&[], "proc.queue.pressure_ratio", Unit::Ratio, "Queue pressure: queued tasks over the processors' capacity, unrounded; 1 where there is no capacity", NO_QUEUE, |s| s.queue.pressure.clone()),
+    default_row(&["proc.queue.wait.p95", "proc.queue.wait_ms_p95"], "proc.queue.wait.p95_ms", Unit::Milliseconds, "95th percentile of the time that tasks waited in a queue, last minute", NO_WAIT, |s| latency(s, LatencySeries::QueueWait, |ms| &ms.p95)),
+    default_row(&["proc.exec.p95"], "proc.exec.p95_ms", Unit::Milliseconds, "95th percentile of the time that tasks took to execute, last minute", NO_EXEC, |s| latency(s, LatencySeries::TaskExec, |ms| &ms.p95)),
     row("proc.active_tasks", Unit::Count, "Tasks that the processors are working on, as their heartbeats report it", NO_LOAD, |s| s.proc.as_ref().and_then(|proc| proc.load.clone()).map(float)),
-    row("proc.queue.depth.1m", Unit::Count, "Queued tasks, mean of the last minute", NO_POINT, |s| last_minute(s, RollingSeries::QueueDepth)),
-    row("proc.queue.pressure_ratio.1m", Unit::Ratio, "Queue pressure, mean of the last minute", NO_POINT, |s| last_minute(s, RollingSeries::QueuePressure)),
-    row("proc.queue.avg_wait_seconds.anonymous", Unit::Seconds, "Average wait of anonymous users' tasks, as the platform keeps it", NO_ANALYTICS, |s| s.queue.average_wait.get(Role::Anonymous).clone()),
-    row("proc.queue.avg_wait_seconds.registered", Unit::Seconds, "Average wait of registered users' tasks, as the platform keeps it", NO_ANALYTICS, |s| s.queue.average_wait.get(Role::Registered).clone()),
-    row("proc.queue.avg_wait_seconds.paid", Unit::Seconds, "Average wait of paying users' tasks, as the platform keeps it", NO_ANALYTICS, |s| s.queue.average_wait.get(Role::Paid).clone()),
-    row("proc.queue.avg_wait_seconds.privileged", Unit::Seconds, "Average wait of privileged users' tasks, as the platform keeps it", NO_ANALYTICS, |s| s.queue.average_wait.get(Role::Privileged).clone()),
-    aliased(&["ingress.throttling.rate_limit_429"], "throttling.rate_limit_429", Unit::Count, "Requests turned away by a rate limit (429), last hour", NO_THROTTLING, |s| throttled(s, |hour| &hour.rate_limit)),
-    row("throttling.backpressure_503", Unit::Count, "Requests turned away by backpressure (503), last hour", NO_THROTTLING, |s| throttled(s, |hour| &hour.backpressure)),
+    default_row(&[], "proc.queue.depth.1m", Unit::Count, "Queued tasks, mean of the last minute", NO_POINT, |s| last_minute(s, RollingSeries::QueueDepth)),
+    default_row(&[], "proc.queue.pressure_ratio.1m", Unit::Ratio, "Queue pressure, mean of the last minute", NO_POINT, |s| last_minute(s, RollingSeries::QueuePressure)),
+    default_row(&[], "proc.queue.avg_wait_seconds.anonymous", Unit::Seconds, "Average wait of anonymous users' tasks, as the platform keeps it", NO_ANALYTICS, |s| s.queue.average_wait.get(Role::Anonymous).clone()),
+    default_row(&[], "proc.queue.avg_wait_seconds.registered", Unit::Seconds, "Average wait of registered users' tasks, as the platform keeps it", NO_ANALYTICS, |s| s.queue.average_wait.get(Role::Registered).clone()),
+    default_row(&[], "proc.queue.avg_wait_seconds.paid", Unit::Seconds, "Average wait of paying users' tasks, as the platform keeps it", NO_ANALYTICS, |s| s.queue.average_wait.get(Role::Paid).clone()),
+    default_row(&[], "proc.queue.avg_wait_seconds.privileged", Unit::Seconds, "Average wait of privileged users' tasks, as the platform keeps it", NO_ANALYTICS, |s| s.queue.average_wait.get(Role::Privileged).clone()),
+    default_row(&["ingress.throttling.rate_limit_429"], "throttling.rate_limit_429", Unit::Count, "Requests turned away by a rate limit (429), last hour", NO_THROTTLING, |s| throttled(s, |hour| &hour.rate_limit)),
+    default_row(&[], "throttling.backpressure_503", Unit::Count, "Requests turned away by backpressure (503), last hour", NO_THROTTLING, |s| throttled(s, |hour| &hour.backpressure)),
 ];
 
 type ReadScalar = fn(&SystemState) -> Reading<f64>;
 
+/// A scalar that CloudWatch gets where it is included: a new one costs nobody money by itself.
 const fn row(key: &'static str, unit: Unit, help: &'static str, absent: &'static str, read: ReadScalar) -> Metric {
-    aliased(&[], key, unit, help, absent, read)
+    Metric { cloudwatch_default: false, ..default_row(&[], key, unit, help, absent, read) }
 }
 
-const fn aliased(
+/// A scalar of the set that CloudWatch gets by default, as from the service that this one replaces.
+const fn default_row(
     aliases: &'static [&'static str],
     key: &'static str,
     unit: Unit,

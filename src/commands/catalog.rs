@@ -28,7 +28,8 @@ same facts in seconds.
 const SCALARS: &str = "\
 ## Scalars
 
-One number each, exported everywhere by default.
+One number each, exported everywhere by default; but CloudWatch gets `proc.active_tasks` only where
+`METRICS_CLOUDWATCH_INCLUDE` names it, because every metric there costs money.
 
 | key | Prometheus | CloudWatch | unit | what | absent when |
 |---|---|---|---|---|---|
