@@ -109,9 +109,14 @@ impl Leadership {
 
     /// Whether it may say that nothing is known: also after its lease has ended while nobody could be asked, so that no
     /// sink keeps old numbers.
-    #[must_use]
-    pub fn may_retract(&self) -> bool {
+    fn may_retract(&self) -> bool {
         self.locked().contest.as_ref().is_none_or(|contest| contest.until.is_some())
+    }
+
+    /// Whether it may push: numbers as the leader, and that nothing is known as long as no other one is known to lead.
+    #[must_use]
+    pub fn may_push(&self, has_numbers: bool) -> bool {
+        if has_numbers { self.is_leader() } else { self.may_retract() }
     }
 
     /// The lease as last seen, of any replica.

@@ -71,9 +71,7 @@ impl Pusher {
     }
 
     async fn push_or_keep(&self, batch: ExportBatch) {
-        let may_push =
-            if batch.snapshot.is_some() { self.leadership.is_leader() } else { self.leadership.may_retract() };
-        if !may_push {
+        if !self.leadership.may_push(batch.snapshot.is_some()) {
             return self.keep(batch);
         }
         let deadline = Instant::now() + self.schedule.interval;

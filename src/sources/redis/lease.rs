@@ -21,6 +21,8 @@ pub(super) struct Lease {
     key: String,
     contender: Contender,
     leadership: Leadership,
+    /// When it was asked for, until the reply is taken.
+    asked: Option<Instant>,
     watched: Option<Watched>,
     /// The connection that lacks the permission: another one may have it.
     forbidden_on: Option<u64>,
@@ -50,7 +52,7 @@ pub(super) enum Claim {
 impl Lease {
     pub(super) fn new(key: String, contender: Contender, leadership: Leadership) -> Self {
         leadership.contend();
-        Self { key, contender, leadership, watched: None, forbidden_on: None }
+        Self { key, contender, leadership, asked: None, watched: None, forbidden_on: None }
     }
 
     /// Adds the commands that read and watch it.
@@ -59,28 +61,27 @@ impl Lease {
         pipeline.cmd("UNWATCH");
         pipeline.cmd("WATCH").arg(&self.key);
         pipeline.cmd("GET").arg(&self.key);
-        self.watched = Some(Watched { connection: 0, asked: Instant::now(), record: None });
+        (self.asked, self.watched) = (Some(Instant::now()), None);
     }
 
     /// Takes the replies, which came over this connection.
     pub(super) fn take(&mut self, replies: &[Value], connection: u64) {
-        let Some(mut watched) = self.watched.take() else { return };
+        let Some(asked) = self.asked.take() else { return };
         if let Some(error) = first_refusal(replies) {
-            return self.refused(error, watched.record.is_some(), connection);
+            return self.refused(error, false, connection);
         }
         if self.forbidden_on == Some(connection) {
             return;
         }
-        watched.connection = connection;
         // What cannot be parsed was not written by a replica: it is overwritten.
-        watched.record = match replies.last() {
+        let record = match replies.last() {
             Some(Value::BulkString(bytes)) => serde_json::from_slice(bytes).ok(),
             _ => None,
         };
         if self.forbidden_on.take().is_some() {
             self.leadership.contend();
         }
-        self.watched = Some(watched);
+        self.watched = Some(Watched { connection, asked, record });
     }
 
     /// It cannot be read or written. Without permission this server acts alone as long as the connection lasts. A Redis that

@@ -36,9 +36,7 @@ impl AttemptBudget {
 
     /// Whether another replica may be delivering by now: this process may have been paused before any attempt.
     pub(super) fn is_leadership_lost(&self, has_snapshot: bool) -> bool {
-        let Some(leadership) = &self.leadership else { return false };
-        let may_deliver = if has_snapshot { leadership.is_leader() } else { leadership.may_retract() };
-        !may_deliver
+        self.leadership.as_ref().is_some_and(|leadership| !leadership.may_push(has_snapshot))
     }
 
     /// Completes when an attempt in progress has to end because the server is shutting down.
