@@ -68,18 +68,17 @@ impl Ring {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use proptest::prelude::*;
     use tokio::time::Instant;
 
     use super::super::MarkKind;
     use super::*;
+    use crate::base::number::{count, float};
     use crate::engine::snapshot::{RunId, Snapshot};
 
     fn tick(at: f64) -> TickRecord {
-        let taken = Instant::now() - Duration::ZERO;
-        TickRecord::of(&Snapshot { id: RunId::random().snapshot(1), taken_at: at, taken, state: Arc::default() })
+        let (id, taken) = (RunId::random().snapshot(1), Instant::now());
+        TickRecord::of(&Snapshot { id, taken_at: at, taken, state: Arc::default() })
     }
 
     fn times(ring: &Ring) -> Vec<f64> {
@@ -100,7 +99,9 @@ mod tests {
     fn the_tick_that_was_shown_at_a_time_is_the_newest_that_is_not_later() {
         let mut ring = Ring::default();
         [10.0, 15.0, 20.0].into_iter().for_each(|at| ring.push(tick(at)));
-        for (time, shown) in [(9.9, None), (10.0, Some(10.0)), (14.9, Some(10.0)), (15.0, Some(15.0)), (1e9, Some(20.0))] {
+        for (time, shown) in
+            [(9.9, None), (10.0, Some(10.0)), (14.9, Some(10.0)), (15.0, Some(15.0)), (1e9, Some(20.0))]
+        {
             assert_eq!(ring.at(time).map(|tick| tick.at), shown, "{time}");
         }
     }
@@ -108,9 +109,10 @@ mod tests {
     #[test]
     fn memory_is_bounded_whatever_the_interval() {
         let mut ring = Ring::default();
-        let each = tick(0.0).bytes();
+        let one = tick(0.0);
+        let each = one.bytes();
         for number in 0..2 * MOST_BYTES / each {
-            ring.push(tick(crate::base::number::float(crate::base::number::count(number)) / 1000.0));
+            ring.push(TickRecord { at: float(count(number)) / 1000.0, ..one.clone() });
         }
         assert!(ring.bytes <= MOST_BYTES && ring.bytes > MOST_BYTES - 2 * each, "{}", ring.bytes);
         assert_eq!(ring.bytes, ring.ticks.len() * each);
@@ -120,7 +122,7 @@ mod tests {
     fn marks_leave_with_their_hour_and_the_oldest_first() {
         let mut ring = Ring::default();
         let mark = |at| Mark { at, kind: MarkKind::SourceLost, detail: String::new() };
-        (0..MOST_MARKS + 5).for_each(|number| ring.mark(mark(crate::base::number::float(crate::base::number::count(number)))));
+        (0..MOST_MARKS + 5).for_each(|number| ring.mark(mark(float(count(number)))));
         assert_eq!((ring.marks.len(), ring.marks[0].at), (MOST_MARKS, 5.0));
         ring.push(tick(KEPT + 100.0));
         assert_eq!(ring.marks[0].at, 100.0);
