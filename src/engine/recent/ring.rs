@@ -112,7 +112,9 @@ mod tests {
         let one = tick(0.0);
         let each = one.bytes();
         for number in 0..2 * MOST_BYTES / each {
-            ring.push(TickRecord { at: float(count(number)) / 1000.0, ..one.clone() });
+            let mut next = one.clone();
+            next.at = float(count(number)) / 1000.0;
+            ring.push(next);
         }
         assert!(ring.bytes <= MOST_BYTES && ring.bytes > MOST_BYTES - 2 * each, "{}", ring.bytes);
         assert_eq!(ring.bytes, ring.ticks.len() * each);
