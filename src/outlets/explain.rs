@@ -236,7 +236,9 @@ mod tests {
 
     use super::*;
     use crate::analysis::recorded::Case;
+    use crate::analysis::state::{Cause, Reason};
     use crate::engine::snapshot::RunId;
+    use crate::platform::facts::InputKind;
 
     pub(super) fn snapshot(state: SystemState) -> Arc<Snapshot> {
         let (id, taken) = (RunId::random().snapshot(42), Instant::now());
@@ -289,10 +291,15 @@ mod tests {
 
     #[test]
     fn what_was_left_out_of_a_metric_is_named_and_what_concerns_others_is_not() {
-        let snapshot = case("malformed-heartbeats");
-        let found = explained("proc.active_tasks", &snapshot);
-        assert!(!found.left_out.is_empty() && found.left_out.iter().all(|left| left.kind == "heartbeat"), "{found:?}");
-        assert_eq!(explained("proc.queue.wait.p95_ms", &snapshot).left_out, []);
+        let left = |kind| LeftOut { kind, times: 2, reason: Reason::of(Cause::Unreadable, "a:b") };
+        let left_out = vec![left(InputKind::Heartbeat), left(InputKind::SeriesMember)];
+        let state = Case::all().into_iter().find(|case| case.name == "one-each").unwrap().state();
+        let snapshot = snapshot(SystemState { left_out, ..state });
+        let kinds =
+            |key: &str| explained(key, &snapshot).left_out.into_iter().map(|left| left.kind).collect::<Vec<_>>();
+        assert_eq!(kinds("proc.active_tasks"), ["heartbeat"]);
+        assert_eq!(kinds("proc.queue.wait.p95_ms"), ["series_member"]);
+        assert_eq!(kinds("proc.queue.total"), [""; 0]);
     }
 
     #[test]
