@@ -150,6 +150,8 @@ fn scheduled(
 
 fn route_config(config: Config, access: &AccessControl) -> RouteConfig {
     RouteConfig {
+        scope: config.source.scope().map(ToString::to_string).unwrap_or_default(),
+        place: place(&config.source),
         mapping: Arc::new(config.mapping),
         scrape_ttl: config.scrape_ttl,
         access: access.rule(),
@@ -157,6 +159,19 @@ fn route_config(config: Config, access: &AccessControl) -> RouteConfig {
         scheme: config.access.scheme(),
         mode: config.source.mode().as_str(),
         request_timeout: config.request_timeout,
+    }
+}
+
+/// Where the facts come from, for people and without secrets.
+fn place(source: &SourceConfig) -> String {
+    match source {
+        SourceConfig::Redis { redis, .. } => {
+            let address = redis.redacted();
+            let without_user = address.rsplit_once('@').map_or(address.as_str(), |(_, rest)| rest);
+            format!("Redis {}", without_user.rsplit_once("://").map_or(without_user, |(_, rest)| rest))
+        }
+        SourceConfig::Embedded { .. } => "a simulation".to_owned(),
+        SourceConfig::Proxy(_) => "the platform's APIs".to_owned(),
     }
 }
 

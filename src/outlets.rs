@@ -5,5 +5,6 @@ pub mod exposition;
 pub mod http;
 pub(crate) mod human;
 pub mod names;
+mod page;
 pub mod push;
 pub mod routes;

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub(super) use self::marks::MarkWatch;
 pub use self::marks::{Mark, MarkKind};
-pub use self::record::{Charted, Shown, TickRecord};
+pub use self::record::{Charted, ScalarPlace, Shown, TickRecord};
 use self::ring::Ring;
 use crate::base::clock::UnixSeconds;
 

@@ -10,4 +10,5 @@ pub(in crate::outlets) mod layers;
 pub(in crate::outlets) mod limits;
 pub mod problem;
 pub mod server;
+mod session;
 mod tls_accept;

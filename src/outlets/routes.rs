@@ -8,6 +8,7 @@ mod exports;
 mod health;
 mod landing;
 mod lease;
+mod login;
 mod metrics;
 mod negotiate;
 mod problems;
@@ -40,6 +41,9 @@ pub(crate) use self::upstreams::UpstreamEnvelope;
 /// Every route, in the order of the page at `/`.
 const ROUTES: &[Route] = &[
     landing::PAGE,
+    landing::EXPLANATION,
+    landing::SCRIPT,
+    login::LOGIN,
     metrics::SCRAPE,
     signals::SIGNALS,
     problems::PROBLEMS,
@@ -67,7 +71,11 @@ pub struct RouteConfig {
     pub access: AccessRule,
     /// Whether browsers may send their log events.
     pub client_events: bool,
-    /// `http` or `https`, shown on the page at `/`.
+    /// `acme/chat`, shown on the page at `/`; empty where the source has no scope.
+    pub scope: String,
+    /// Where the facts come from, without secrets, likewise.
+    pub place: String,
+    /// `http` or `https`, likewise; sessions under `https` are for it alone.
     pub scheme: &'static str,
     /// The name of the mode in payloads.
     pub mode: &'static str,
@@ -132,7 +140,7 @@ fn class_router(class: RouteClass, state: &RouteState) -> Router<RouteState> {
     let router = if class == RouteClass::Normal { router.fallback(http_problem::not_found) } else { router };
     let router = layers::limit(router, class.budget(config.request_timeout));
     if class.needs_access() {
-        layers::require_access(router, &config.access, state.telemetry.problems())
+        layers::require_access(router, &config.access, class.sessions(), state.telemetry.problems())
     } else {
         router
     }

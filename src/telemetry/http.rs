@@ -1,6 +1,7 @@
 //! Counts of the HTTP server: requests, connections, reloads of watched files, certificate expiry.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use super::{Telemetry, locked};
 use crate::base::clock::UnixSeconds;
@@ -77,6 +78,8 @@ pub struct HttpCounts {
     closed_early: BTreeMap<CloseReason, u64>,
     /// Only files that are watched.
     pub reloads: BTreeMap<WatchedFiles, ReloadCounts>,
+    /// By address and route; bounded.
+    readers: BTreeMap<(IpAddr, &'static str), (UnixSeconds, u64)>,
     /// Expiry of the certificate in use, where it is known.
     pub certificate_expiry: Option<UnixSeconds>,
 }
@@ -89,10 +92,61 @@ impl HttpCounts {
     }
 }
 
+/// Routes whose readers are worth showing: autoscalers and scrapers, not people and probes.
+const READ_BY_PROGRAMS: [&str; 6] = [
+    "/metrics",
+    "/api/v1/signals",
+    "/api/v1/recommendation",
+    "/metrics/combined",
+    "/metrics/ingress/system",
+    "/metrics/proc/system",
+];
+/// Most readers that are remembered; the one that has been away longest makes room.
+const MOST_READERS: usize = 50;
+
+/// Who read a route, and when last.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReaderCount {
+    pub peer: IpAddr,
+    pub route: &'static str,
+    /// Unix seconds.
+    pub last: UnixSeconds,
+    pub requests: u64,
+}
+
 impl Telemetry {
     /// A request was answered.
     pub fn http_request(&self, route: &'static str, status: u16) {
         *locked(&self.http).requests.entry((route, status)).or_default() += 1;
+    }
+
+    /// Somebody read a route.
+    pub fn has_read(&self, route: &'static str, peer: IpAddr, now: UnixSeconds) {
+        if !READ_BY_PROGRAMS.contains(&route) {
+            return;
+        }
+        let mut http = locked(&self.http);
+        let readers = &mut http.readers;
+        if readers.len() >= MOST_READERS && !readers.contains_key(&(peer, route)) {
+            let oldest = readers.iter().min_by(|left, right| left.1.0.total_cmp(&right.1.0)).map(|(key, _)| *key);
+            oldest.map(|key| readers.remove(&key));
+        }
+        let reader = readers.entry((peer, route)).or_default();
+        *reader = (now, reader.1 + 1);
+    }
+
+    /// Who read since the start, the newest first.
+    #[must_use]
+    pub fn readers(&self) -> Vec<ReaderCount> {
+        let reader = |(key, value): (&(IpAddr, &'static str), &(UnixSeconds, u64))| ReaderCount {
+            peer: key.0,
+            route: key.1,
+            last: value.0,
+            requests: value.1,
+        };
+        let mut readers: Vec<ReaderCount> = locked(&self.http).readers.iter().map(reader).collect();
+        readers.sort_by(|left, right| right.last.total_cmp(&left.last));
+        readers
     }
 
     /// The number of connections that are open now.
@@ -134,6 +188,20 @@ mod tests {
         telemetry.connection_closed_early(CloseReason::Handshake);
         let http = telemetry.own_state(Observed::default()).http;
         assert_eq!(CloseReason::ALL.map(|reason| http.closed_early(reason)), [0, 2, 1]);
+    }
+
+    #[test]
+    fn readers_of_signals_are_remembered_the_newest_first_and_few() {
+        let telemetry = Telemetry::default();
+        let peer = |last: u8| IpAddr::from([10, 0, 0, last]);
+        for (time, last) in (0_u8..60).enumerate() {
+            telemetry.has_read("/metrics", peer(last), crate::base::number::float(crate::base::number::count(time)));
+        }
+        telemetry.has_read("/metrics", peer(59), 99.0);
+        telemetry.has_read("/", peer(1), 100.0);
+        let readers = telemetry.readers();
+        assert_eq!((readers.len(), readers[0].peer, readers[0].requests), (MOST_READERS, peer(59), 2));
+        assert_eq!((readers[0].last, readers[49].peer), (99.0, peer(10)));
     }
 
     #[test]

@@ -105,6 +105,18 @@ fn throttled(state: &SystemState, read: fn(&ThrottledWindow) -> &Reading<i64>) -
     read(&state.throttling.known()?.windows.one_minute).get()
 }
 
+/// Where a scalar is in a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ScalarPlace(usize);
+
+impl ScalarPlace {
+    /// The place of a key; `None` for what is no scalar.
+    #[must_use]
+    pub fn of(key: &str) -> Option<Self> {
+        catalog::all().filter(|metric| metric.is_scalar()).position(|metric| metric.key == key).map(Self)
+    }
+}
+
 /// One tick.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TickRecord {
@@ -135,8 +147,13 @@ impl TickRecord {
     /// A scalar as it was shown, by its key; `None` for what is none.
     #[must_use]
     pub fn scalar(&self, key: &str) -> Option<Shown> {
-        let place = catalog::all().filter(|metric| metric.is_scalar()).position(|metric| metric.key == key)?;
-        self.scalars.get(place).copied()
+        self.at_place(ScalarPlace::of(key)?)
+    }
+
+    /// The same for somebody who asks many ticks.
+    #[must_use]
+    pub fn at_place(&self, place: ScalarPlace) -> Option<Shown> {
+        self.scalars.get(place.0).copied()
     }
 
     /// A value of the charts.

@@ -8,6 +8,9 @@ use secrecy::{ExposeSecret, SecretString};
 use subtle::{Choice, ConstantTimeEq};
 use tokio::sync::watch;
 
+use super::session;
+use crate::base::clock::UnixSeconds;
+
 /// The accepted tokens, several during a rotation; none = no token is needed.
 #[derive(Clone)]
 pub struct Tokens(watch::Receiver<Arc<[SecretString]>>);
@@ -45,6 +48,20 @@ impl Tokens {
     pub(super) fn admit(&self, headers: &HeaderMap) -> bool {
         let known = Arc::clone(&self.0.borrow());
         known.is_empty() || bearer(headers).is_some_and(|token| holds(&known, token))
+    }
+}
+
+impl Tokens {
+    /// The cookie of a session for somebody who has one of the tokens; `None` for anybody else.
+    pub(super) fn session(&self, token: &str, now: UnixSeconds, is_tls: bool) -> Option<String> {
+        let known = Arc::clone(&self.0.borrow());
+        let own = known.iter().find(|own| bool::from(own.expose_secret().as_bytes().ct_eq(token.as_bytes())))?;
+        Some(session::cookie(own, now, is_tls))
+    }
+
+    /// Whether these headers carry a session of one of the tokens.
+    pub(super) fn admit_session(&self, headers: &HeaderMap, now: UnixSeconds) -> bool {
+        session::holds(&self.0.borrow(), headers, now)
     }
 }
 

@@ -4,13 +4,14 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::auth::Tokens;
 use super::problem::HttpProblem;
-use crate::base::clock::{Clock, SystemClock};
+use crate::base::clock::{Clock, SystemClock, UnixSeconds};
+use crate::outlets::page::login;
 use crate::problems::code::code;
 use crate::problems::{ProblemCode, ProblemRegistry};
 use crate::telemetry::Telemetry;
@@ -50,10 +51,20 @@ impl AccessRule {
         Self { tokens, needs_certificate }
     }
 
-    fn check(&self, request: &Request) -> Result<(), AccessRejection> {
+    /// The cookie of a session for a browser that sent one of the tokens; `None` with any other text.
+    pub(in crate::outlets) fn session(&self, token: &str, now: UnixSeconds, is_tls: bool) -> Option<String> {
+        self.tokens.session(token, now, is_tls)
+    }
+
+    fn check(&self, request: &Request, sessions: Sessions, now: UnixSeconds) -> Result<(), AccessRejection> {
         let verified = request.extensions().get().is_some_and(|ClientVerified(verified)| *verified);
         if self.needs_certificate && !verified {
             return Err(AccessRejection::NoCertificate);
+        }
+        // A browser sends its cookie along with whatever a page asks for: it is good for reading only.
+        let reads = matches!(*request.method(), Method::GET | Method::HEAD) && sessions == Sessions::Accepted;
+        if reads && self.tokens.admit_session(request.headers(), now) {
+            return Ok(());
         }
         self.check_token(request.headers())
     }
@@ -115,23 +126,43 @@ impl IntoResponse for AccessRejection {
     }
 }
 
+/// Whether a browser's session is as good as a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::outlets) enum Sessions {
+    Accepted,
+    /// The routes have an effect.
+    Ignored,
+}
+
 /// The rule, and where rejections are reported.
 #[derive(Debug, Clone)]
 pub(super) struct AccessCheck {
     pub(super) rule: AccessRule,
+    pub(super) sessions: Sessions,
     pub(super) problems: Arc<ProblemRegistry>,
 }
 
 /// Rejects a request that the rule does not admit, before anything else is done with it.
 pub(super) async fn check_access(State(check): State<AccessCheck>, request: Request, next: Next) -> Response {
-    match check.rule.check(&request) {
+    match check.rule.check(&request, check.sessions, SystemClock.now()) {
         Ok(()) => next.run(request).await,
+        // Somebody who opens the page is asked for a token, which is nothing to report.
+        Err(AccessRejection::NoToken) if is_browser(&request) => {
+            let next = request.uri().path_and_query().map_or("/", |path| path.as_str());
+            (StatusCode::UNAUTHORIZED, login::form(next, false)).into_response()
+        }
         Err(rejection) => {
             let peer = request.extensions().get().map(|PeerAddress(peer)| peer.to_string()).unwrap_or_default();
             check.problems.event(UNAUTHORIZED_REQUESTS, &peer, rejection.reason(), SystemClock.now());
             rejection.into_response()
         }
     }
+}
+
+/// Whether a person looks at it: programs do not ask for HTML.
+fn is_browser(request: &Request) -> bool {
+    let accepts = request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+    request.method() == Method::GET && accepts.is_some_and(|accept| accept.contains("text/html"))
 }
 
 /// Counts responses by route and status.
@@ -157,8 +188,12 @@ impl RequestCounter {
 
 pub(super) async fn count(State(counter): State<RequestCounter>, request: Request, next: Next) -> Response {
     let label = counter.label(request.extensions().get());
+    let peer = request.extensions().get().map(|PeerAddress(peer)| *peer);
     let response = next.run(request).await;
     counter.telemetry.http_request(label, response.status().as_u16());
+    if let Some(peer) = peer.filter(|_| response.status().is_success()) {
+        counter.telemetry.has_read(label, peer, SystemClock.now());
+    }
     response
 }
 
@@ -177,7 +212,7 @@ mod tests {
     /// The answer to a request with this certificate and this `Authorization`, and what was reported.
     async fn ask(rule: &AccessRule, verified: Option<bool>, token: Option<&str>) -> (Response, Vec<(String, String)>) {
         let problems = Arc::new(ProblemRegistry::new("a/b"));
-        let check = AccessCheck { rule: rule.clone(), problems: Arc::clone(&problems) };
+        let check = AccessCheck { rule: rule.clone(), sessions: Sessions::Accepted, problems: Arc::clone(&problems) };
         let router = Router::new().route("/", get(|| async { "served" }));
         let router = router.layer(axum::middleware::from_fn_with_state(check, check_access));
         let mut request = Request::get("/").body(Body::empty()).unwrap();

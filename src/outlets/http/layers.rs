@@ -21,18 +21,19 @@ use tower_http::compression::CompressionLayer;
 use tower_http::sensitive_headers::SetSensitiveRequestHeadersLayer;
 use tower_http::set_header::response::SetMultipleResponseHeadersLayer;
 
-use super::gate::{AccessCheck, AccessRule, RequestCounter, check_access, count};
+use super::gate::{AccessCheck, AccessRule, RequestCounter, Sessions, check_access, count};
 use super::limits::Budget;
 use super::problem::HttpProblem;
 use crate::problems::ProblemRegistry;
 
-/// Nothing here may be cached, sniffed, framed, embedded by another site, or run as a script.
+/// Nothing here may be cached, sniffed, framed or embedded by another site, and no script runs but the page's own file.
 const SECURITY_HEADERS: [(HeaderName, &str); 7] = [
     (header::CACHE_CONTROL, "no-store"),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (
         header::CONTENT_SECURITY_POLICY,
-        "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'unsafe-inline'; base-uri 'none'; \
+         form-action 'self'; frame-ancestors 'none'",
     ),
     (header::X_FRAME_OPTIONS, "DENY"),
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
@@ -73,12 +74,13 @@ where
 pub(in crate::outlets) fn require_access<S>(
     router: Router<S>,
     rule: &AccessRule,
+    sessions: Sessions,
     problems: &Arc<ProblemRegistry>,
 ) -> Router<S>
 where
     S: Clone + Send + Sync + 'static,
 {
-    let check = AccessCheck { rule: rule.clone(), problems: Arc::clone(problems) };
+    let check = AccessCheck { rule: rule.clone(), sessions, problems: Arc::clone(problems) };
     router.layer(from_fn_with_state(check, check_access))
 }
 
@@ -90,7 +92,7 @@ where
     let headers = SECURITY_HEADERS.map(|(name, value)| (name, HeaderValue::from_static(value)).into());
     router
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(SetSensitiveRequestHeadersLayer::new([header::AUTHORIZATION]))
+        .layer(SetSensitiveRequestHeadersLayer::new([header::AUTHORIZATION, header::COOKIE]))
         .layer(from_fn_with_state(counter, count))
         .layer(SetMultipleResponseHeadersLayer::overriding(headers.to_vec()))
 }
@@ -226,7 +228,12 @@ mod tests {
     async fn a_rejected_request_takes_no_permit() {
         let rule = AccessRule::new(Tokens::from(vec!["hunter2".into()]), false);
         let problems = Arc::new(ProblemRegistry::new(""));
-        let router = require_access(pending(Budget { time: TIME, in_flight: Some(0), body: 10 }), &rule, &problems);
+        let router = require_access(
+            pending(Budget { time: TIME, in_flight: Some(0), body: 10 }),
+            &rule,
+            Sessions::Accepted,
+            &problems,
+        );
         assert_eq!(send(&router, &[]).await.status(), StatusCode::UNAUTHORIZED);
         let admitted = send(&router, &[(header::AUTHORIZATION, "Bearer hunter2")]).await;
         assert_eq!(admitted.status(), StatusCode::SERVICE_UNAVAILABLE);

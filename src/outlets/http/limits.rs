@@ -19,7 +19,7 @@ pub(super) const MAX_HEADERS: usize = 64;
 /// Read buffer of a connection; a head that never ends is rejected here.
 pub(super) const MAX_BUFFER: usize = 32 * 1024;
 
-/// Longest body of a request. Only the route of client events reads one, so no other is waited for.
+/// Longest body of a request. Only the routes of client events and of the login read one.
 pub(super) const MAX_BODY: usize = 16 * 1024;
 
 /// Longest client event: a message and a stack trace fit many times over.
@@ -90,6 +90,11 @@ impl Budget {
     pub(in crate::outlets) fn export(request_timeout: Duration) -> Self {
         let time = request_timeout * EXPORT_REQUESTS + MARGIN;
         Self { time, in_flight: Some(MAX_EXPORTS_IN_FLIGHT), body: MAX_BODY }
+    }
+
+    /// Anybody may try, so few at once.
+    pub(in crate::outlets) const fn login() -> Self {
+        Self { time: EVENT_TIME, in_flight: Some(MAX_EVENTS_IN_FLIGHT), body: MAX_BODY }
     }
 
     pub(in crate::outlets) const fn client_events() -> Self {

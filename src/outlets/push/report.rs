@@ -66,6 +66,8 @@ pub struct SinkStats {
     pub last_error_at: Option<UnixSeconds>,
     pub last_samples: u64,
     pub last_duration_ms: u64,
+    /// Id of the snapshot of the last success.
+    pub last_snapshot: Option<String>,
 }
 
 impl SinkStats {

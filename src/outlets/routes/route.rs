@@ -8,6 +8,7 @@ use axum::response::Redirect;
 use axum::routing::{MethodRouter, any};
 
 use super::RouteState;
+use crate::outlets::http::gate::Sessions;
 use crate::outlets::http::limits::Budget;
 
 /// Declared by the file that holds its handlers and listed once, in `routes.rs`: the router, access rule, limits, metric
@@ -34,13 +35,20 @@ pub(super) enum RouteClass {
     /// Public, because browsers send through the deployment's reverse proxy and have no token; takes a body, and has
     /// limits of its own so that nothing sent here is missed elsewhere. POST only: the page does not link to it.
     ClientEvents,
+    /// Public, because access begins here; takes a token, and is POST only.
+    Login,
 }
 
 impl RouteClass {
-    pub(super) const ALL: [Self; 4] = [Self::Health, Self::Normal, Self::Export, Self::ClientEvents];
+    pub(super) const ALL: [Self; 5] = [Self::Health, Self::Normal, Self::Export, Self::ClientEvents, Self::Login];
 
     pub(super) const fn needs_access(self) -> bool {
-        !matches!(self, Self::Health | Self::ClientEvents)
+        !matches!(self, Self::Health | Self::ClientEvents | Self::Login)
+    }
+
+    /// A session is for looking: what has an effect needs the token itself.
+    pub(super) fn sessions(self) -> Sessions {
+        if self == Self::Normal { Sessions::Accepted } else { Sessions::Ignored }
     }
 
     pub(super) fn budget(self, request_timeout: Duration) -> Budget {
@@ -49,6 +57,7 @@ impl RouteClass {
             Self::Normal => Budget::normal(request_timeout),
             Self::Export => Budget::export(request_timeout),
             Self::ClientEvents => Budget::client_events(),
+            Self::Login => Budget::login(),
         }
     }
 }

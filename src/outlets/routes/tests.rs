@@ -34,6 +34,8 @@ impl Routes {
             scrape_ttl: Duration::from_secs(1),
             access: AccessRule::new(Tokens::from(vec!["hunter2".into()]), false),
             client_events,
+            scope: "acme/chat".to_owned(),
+            place: "Redis 10.0.0.5:6379/0".to_owned(),
             scheme: "http",
             mode: "redis",
             request_timeout: Duration::from_secs(1),
@@ -70,7 +72,7 @@ fn example(path: &str) -> String {
 /// A method that a route has.
 const fn method(route: &Route) -> &'static str {
     match route.class {
-        RouteClass::ClientEvents => "POST",
+        RouteClass::ClientEvents | RouteClass::Login => "POST",
         RouteClass::Health | RouteClass::Normal | RouteClass::Export => "GET",
     }
 }
@@ -89,11 +91,13 @@ async fn every_path_answers_under_its_own_label() {
 async fn health_and_client_events_are_public_and_everything_else_needs_access() {
     let public: Vec<&str> = paths().filter(|(route, _)| !route.class.needs_access()).map(|(_, path)| path).collect();
     let health = ["/health", "/livez", "/healthz", "/-/healthy", "/readyz", "/-/ready"];
-    assert_eq!(public, [&["/api/events/client"][..], &health].concat());
+    assert_eq!(public, [&["/login", "/api/events/client"][..], &health].concat());
     let routes = Routes::new();
     for (route, path) in paths() {
         for uri in [example(path), example(path) + "/"] {
-            let rejected = routes.send(method(route), &uri, None).await.status() == StatusCode::UNAUTHORIZED;
+            let response = routes.send(method(route), &uri, None).await;
+            // The login rejects too, and with a page.
+            let rejected = response.headers().contains_key(header::WWW_AUTHENTICATE);
             assert_eq!(rejected, !public.contains(&path), "{uri}");
         }
     }
@@ -151,9 +155,9 @@ async fn the_page_lists_every_route_and_links_to_all_that_have_no_effect() {
         assert!(page.contains(path) && page.contains(route.summary), "{path}");
     }
     let links = ROUTES.iter().filter(|route| page.contains(&format!("href=\"{}\"", example(route.path))));
-    assert_eq!(links.count(), ROUTES.len() - 2);
+    assert_eq!(links.count(), ROUTES.len() - 3);
     assert!(!page.contains("href=\"/metrics/export\""), "a link would export");
-    assert!(!page.contains("href=\"/api/events/client\""), "it has no GET");
+    assert!(!page.contains("href=\"/api/events/client\"") && !page.contains("href=\"/login\""), "they have no GET");
 }
 
 #[tokio::test(start_paused = true)]

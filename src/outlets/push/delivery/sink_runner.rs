@@ -92,6 +92,9 @@ impl SinkRunner {
         let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let delivery = Delivery { name: self.sink.name(), status, samples, duration_ms, error };
         self.record(end, &delivery, began.elapsed());
+        if let Some(snapshot) = batch.snapshot.as_ref().filter(|_| end == ExportEnd::Ok) {
+            self.lock_stats().last_snapshot = Some(snapshot.id.clone());
+        }
         delivery
     }
 

@@ -1,0 +1,129 @@
+//! The two decisions: how many processors and how many ingress workers, with the arithmetic and how near the limits are.
+
+use maud::{Markup, html};
+
+use super::chart::{Chart, bullet};
+use super::charts::of;
+use super::history::History;
+use super::layout::number;
+use crate::analysis::SystemState;
+use crate::analysis::state::{Decision, HintReason, Reading};
+use crate::catalog::{self, Unit};
+use crate::outlets::human;
+use crate::platform::facts::Component;
+
+/// The shares at which the built-in rules add replicas.
+const TARGET_LOAD: f64 = 0.8;
+const TARGET_SATURATION: f64 = 0.7;
+
+pub(super) fn section(state: &SystemState, history: &History<'_>) -> Markup {
+    html! {
+        section.cards {
+            (card(Component::Proc, "Processors", state, history, &html! {
+                (load(state)) (queue(state))
+            }))
+            (card(Component::Ingress, "Ingress", state, history, &html! { (sse(state)) (latency(state)) }))
+        }
+    }
+}
+
+fn card(component: Component, title: &str, state: &SystemState, history: &History<'_>, bars: &Markup) -> Markup {
+    let key = |what: &str| format!("{}.replicas.{what}", component.as_str());
+    let has_replicas = catalog::find(&key("desired")).is_some();
+    html! {
+        article {
+            h2 { (title) }
+            @if has_replicas {
+                p.replicas {
+                    span { (number(&key("current"), state)) small { " now" } } " → "
+                    span { (number(&key("desired"), state)) small { " wanted" } }
+                }
+            }
+            p.why { (reasons(component, state)) }
+            (bars)
+            @if has_replicas {
+                (Chart {
+                    title: "Replicas",
+                    unit: Unit::Count,
+                    lines: vec![of(history, "now", &key("current"), 1.0), of(history, "wanted", &key("desired"), 1.0)],
+                    steps: true,
+                }.figure(history))
+            }
+        }
+    }
+}
+
+/// The arithmetic in one line.
+fn reasons(component: Component, state: &SystemState) -> Markup {
+    let hint = match state.hint(component) {
+        Reading::Absent(reason) => return html! { "no recommendation: " (reason) },
+        Reading::Value(hint) => hint,
+    };
+    let decision = state.decision(component).get().unwrap_or(Decision::Hold);
+    let word = match decision {
+        Decision::ScaleUp => "scale out",
+        Decision::ScaleDown => "scale in",
+        Decision::Hold => "hold",
+    };
+    let reasons: Vec<String> = hint.reasons.iter().map(reason).collect();
+    let held = hint.decision != decision;
+    html! { b { (word) } " " (reasons.join("; ")) @if held { " (held: the numbers are not complete)" } }
+}
+
+fn reason(reason: &HintReason) -> String {
+    match reason {
+        HintReason::QueuePressure(pressure) => format!("queue pressure {}", human::digits(*pressure)),
+        HintReason::BusyWithQueue(percent) => format!("busy ({} %) and something is queued", human::digits(*percent)),
+        HintReason::IdleQueue => "nothing is queued and little is worked on".to_owned(),
+        HintReason::SseSaturation(percent) => {
+            format!("SSE connections at {} % of their limit", human::digits(*percent))
+        }
+        HintReason::IdleSse => "few SSE connections and little load".to_owned(),
+        HintReason::Upstream(words) => words.clone(),
+    }
+}
+
+fn bar(label: &str, key: &str, state: &SystemState, drawing: Option<Markup>) -> Markup {
+    html! {
+        div.bar { span { (label) } (drawing.unwrap_or_default()) span.value { (number(key, state)) } }
+    }
+}
+
+fn load(state: &SystemState) -> Markup {
+    let proc = state.proc.known();
+    let both = proc.and_then(|proc| proc.load.get().zip(proc.capacity.get()));
+    let drawing = both.map(|(load, slots)| {
+        let (load, slots) = (crate::base::number::float(load), crate::base::number::float(slots));
+        bullet(load, slots, &[(slots * TARGET_LOAD, "target".to_owned())])
+    });
+    bar("worked on", "proc.active_tasks", state, drawing)
+}
+
+/// The queue against the depths at which roles are refused.
+fn queue(state: &SystemState) -> Markup {
+    let known = state.queue.total.get().zip(state.capacity.total.get()).zip(state.capacity.limits.known());
+    let drawing = known.map(|((queued, capacity), limits)| {
+        let float = crate::base::number::float;
+        let refuses = |role: &str, depth: i64| (float(depth), format!("refuses {role} from"));
+        let places = [
+            refuses("anonymous", limits.anonymous),
+            refuses("registered", limits.registered),
+            refuses("paid", limits.paid),
+            refuses("everybody", limits.hard),
+        ];
+        bullet(float(queued), float(capacity), &places)
+    });
+    bar("queued", "proc.queue.total", state, drawing)
+}
+
+fn sse(state: &SystemState) -> Markup {
+    let both = state.sse.known().and_then(|sse| sse.against_limit().value());
+    let drawing = both.map(|(open, limit)| {
+        bullet(open, limit, &[(limit * TARGET_SATURATION, "target".to_owned()), (limit, "refuses from".to_owned())])
+    });
+    bar("SSE", "ingress.sse.total_connections", state, drawing)
+}
+
+fn latency(state: &SystemState) -> Markup {
+    bar("REST p95", "ingress.rest.latency.p95", state, None)
+}

@@ -1,0 +1,181 @@
+//! The one sentence at the top: how the deployment is, since when, and the numbers that say so.
+
+use maud::{Markup, html};
+
+use super::history::History;
+use super::{PageInputs, ServerFacts};
+use crate::analysis::SystemState;
+use crate::analysis::state::{Process, Quality, Service};
+use crate::base::clock::UnixSeconds;
+use crate::base::number::{count, float};
+use crate::catalog;
+use crate::engine::recent::{Charted, Shown, TickRecord};
+use crate::outlets::human;
+use crate::platform::facts::Component;
+use crate::problems::{ActiveProblem, Severity};
+
+/// The bounds from which the deployment is overloaded: those of the built-in hint.
+const PRESSURE: f64 = 0.85;
+const SATURATION: f64 = 0.8;
+
+/// How it is; each has a colour, a shape and a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Level {
+    Fine,
+    Warning,
+    Critical,
+    /// Nothing is known.
+    Blind,
+}
+
+/// The sentence.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Verdict {
+    pub(super) level: Level,
+    word: &'static str,
+    since: Option<UnixSeconds>,
+    facts: Vec<String>,
+}
+
+impl Verdict {
+    pub(super) fn of(inputs: &PageInputs<'_>, history: &History<'_>) -> Self {
+        let Some(snapshot) = inputs.snapshot else { return blind(inputs) };
+        let state = &*snapshot.state;
+        if state.quality == Quality::ScopeNotFound {
+            return not_found(inputs);
+        }
+        for (code, word) in [("no_workers", "NO WORKERS"), ("no_capacity", "NO CAPACITY"), ("stalled", "STALLED")] {
+            if let Some(problem) = inputs.problems.iter().find(|problem| problem.code.as_str() == code) {
+                return Self { facts: waiting(state, &problem.detail), ..of_problem(word, problem) };
+            }
+        }
+        if is_overloaded(history.latest()) {
+            return overloaded(state, history);
+        }
+        let worst = inputs.problems.iter().find(|problem| problem.severity > Severity::Info);
+        let facts = summary(inputs, state);
+        match worst {
+            Some(problem) => {
+                let word = if problem.severity == Severity::Critical { "BROKEN" } else { "DEGRADED" };
+                let mut verdict = of_problem(word, problem);
+                verdict.facts = std::iter::once(problem.code.as_str().to_owned()).chain(facts).collect();
+                verdict
+            }
+            None => Self { level: Level::Fine, word: "OK", since: None, facts },
+        }
+    }
+
+    pub(super) const fn word(&self) -> &'static str {
+        self.word
+    }
+
+    /// Colour, shape and word.
+    pub(super) fn bar(&self) -> Markup {
+        let (class, shape) = match self.level {
+            Level::Fine => ("fine", "●"),
+            Level::Warning => ("warning", "▲"),
+            Level::Critical => ("critical", "■"),
+            Level::Blind => ("blind", "◆"),
+        };
+        html! {
+            header.verdict.(class) role="status" {
+                span.shape aria-hidden="true" { (shape) }
+                h1 {
+                    b { (self.word) }
+                    @if let Some(since) = self.since { " since " (human::time_of_day(since)) }
+                    @for fact in &self.facts { " · " (fact) }
+                }
+            }
+        }
+    }
+}
+
+fn of_problem(word: &'static str, problem: &ActiveProblem) -> Verdict {
+    let level = if problem.severity == Severity::Critical { Level::Critical } else { Level::Warning };
+    Verdict { level, word, since: Some(problem.since), facts: Vec::new() }
+}
+
+/// There is no fresh snapshot.
+fn blind(inputs: &PageInputs<'_>) -> Verdict {
+    let cause = ["source_unreachable", "wrong_node", "cluster_mode", "snapshot_stale"];
+    let problem = cause.iter().find_map(|code| inputs.problems.iter().find(|problem| problem.code.as_str() == *code));
+    let (word, age) = match inputs.age {
+        Some(age) => ("STALE", format!("the newest snapshot is {} old", human::seconds(age.as_secs_f64()))),
+        None => ("NO DATA", "no snapshot has been taken yet".to_owned()),
+    };
+    let mut facts = vec![place(inputs.server), age, "no number of the deployment is exported".to_owned()];
+    facts.extend(problem.map(|problem| problem.detail.clone()));
+    Verdict { level: Level::Blind, word, since: problem.map(|problem| problem.since), facts }
+}
+
+fn not_found(inputs: &PageInputs<'_>) -> Verdict {
+    let problem = inputs.problems.iter().find(|problem| problem.code.as_str() == "scope_not_found");
+    let detail = problem.map_or_else(|| "no key of it is there".to_owned(), |problem| problem.detail.clone());
+    let facts = vec![inputs.server.scope.clone(), detail, "`kdcube-metrics check` lists what is there".to_owned()];
+    Verdict { level: Level::Blind, word: "NOTHING FOUND", since: problem.map(|problem| problem.since), facts }
+}
+
+/// Whether a tick shows work beyond what the deployment takes.
+fn is_overloaded(tick: Option<&TickRecord>) -> bool {
+    let Some(tick) = tick else { return false };
+    let at_least = |key: &str, bound: f64| tick.scalar(key).and_then(Shown::value).is_some_and(|value| value >= bound);
+    at_least("proc.queue.pressure_ratio", PRESSURE)
+        || at_least("ingress.sse.saturation_ratio", SATURATION)
+        || tick.charted(Charted::Backpressured).is_some_and(|refused| refused > 0.0)
+}
+
+fn overloaded(state: &SystemState, history: &History<'_>) -> Verdict {
+    let since = history.newest().take_while(|tick| is_overloaded(Some(tick))).last().map(|tick| tick.at);
+    let mut facts = Vec::new();
+    facts.extend(
+        catalog::scalar("proc.queue.pressure_ratio", state).map(|value| format!("pressure {}", human::digits(value))),
+    );
+    facts.extend(full(state));
+    let saturation =
+        catalog::scalar("ingress.sse.saturation_percent", state).filter(|value| *value >= SATURATION * 100.0);
+    facts.extend(saturation.map(|value| format!("SSE {} % of the limit", human::digits(value))));
+    let refused = Charted::Backpressured.read(state).filter(|refused| *refused > 0.0);
+    facts.extend(refused.map(|refused| format!("{} requests refused in the last minute", human::digits(refused))));
+    Verdict { level: Level::Critical, word: "OVERLOADED", since, facts }
+}
+
+/// How many processors have no free slot.
+fn full(state: &SystemState) -> Option<String> {
+    let fleet = state.fleet.known()?;
+    let service = Service::of(Component::Proc);
+    let live: Vec<&Process> =
+        fleet.running(&service).flat_map(|(_, processes)| processes).filter(|process| process.is_live()).collect();
+    let full = live.iter().filter(|process| process.load >= process.capacity).count();
+    (!live.is_empty()).then(|| format!("{full} of {} processors full", live.len()))
+}
+
+fn waiting(state: &SystemState, detail: &str) -> Vec<String> {
+    let queued = state.queue.total.get().filter(|queued| *queued > 0);
+    std::iter::once(detail.to_owned())
+        .chain(queued.map(|queued| format!("{} tasks queued", human::digits(float(queued)))))
+        .collect()
+}
+
+/// Where it comes from, how fresh it is, and how much of it is there.
+fn summary(inputs: &PageInputs<'_>, state: &SystemState) -> Vec<String> {
+    let mut facts = Vec::new();
+    if !inputs.server.scope.is_empty() {
+        facts.push(inputs.server.scope.clone());
+    }
+    facts.push(place(inputs.server));
+    facts.extend(inputs.age.map(|age| format!("fresh {}", human::seconds(age.as_secs_f64().round()))));
+    facts.extend(state.fleet.known().map(|fleet| {
+        let live = fleet.processes().filter(|process| process.is_live()).count();
+        format!("{live} of {} workers", fleet.processes().count())
+    }));
+    if !inputs.sinks.is_empty() {
+        let failing = inputs.problems.iter().filter(|problem| problem.code.as_str() == "sink_failing").count();
+        let (all, ok) = (inputs.sinks.len(), inputs.sinks.len().saturating_sub(failing));
+        facts.push(if failing == 0 { format!("{} sinks ok", count(all)) } else { format!("{ok} of {all} sinks ok") });
+    }
+    facts
+}
+
+fn place(server: &ServerFacts) -> String {
+    server.place.clone()
+}
