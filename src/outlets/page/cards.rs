@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::chart::{Chart, bullet};
+use super::chart::{Chart, Line, bullet};
 use super::charts::of;
 use super::history::History;
 use super::layout::number;
@@ -45,12 +45,16 @@ fn card(component: Component, title: &str, state: &SystemState, history: &Histor
                 (Chart {
                     title: "Replicas",
                     unit: Unit::Count,
-                    lines: vec![of(history, "now", &key("current"), 1.0), of(history, "wanted", &key("desired"), 1.0)],
+                    lines: replicas(history, &key("current"), &key("desired")),
                     steps: true,
                 }.figure(history))
             }
         }
     }
+}
+
+fn replicas(history: &History<'_>, current: &str, desired: &str) -> Vec<Line> {
+    of(history, "now", current, 1.0).into_iter().chain(of(history, "wanted", desired, 1.0)).collect()
 }
 
 /// The arithmetic in one line.

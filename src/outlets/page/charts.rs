@@ -16,7 +16,7 @@ pub(super) fn section(history: &History<'_>) -> Markup {
             div.charts { @for chart in all(history) { (chart.figure(history)) } }
             @let marks: Vec<_> = history.marks().collect();
             @if !marks.is_empty() {
-                details { summary { (marks.len()) " marks in the charts" }
+                details { summary { "Marks in the charts: " (marks.len()) }
                     ul.marks { @for mark in marks {
                         li { code { (human::time_of_day(mark.at)) } " " (mark.kind.as_str()) " " (mark.detail) }
                     } }
@@ -32,18 +32,16 @@ fn all(history: &History<'_>) -> [Chart; 6] {
         chart("Queue by role", Unit::Count, queue(history)),
         chart("Waiting", Unit::Seconds, waiting(history)),
         chart("Tasks worked on", Unit::Count, load(history)),
-        chart("Execution", Unit::Seconds, vec![of(history, "p95", "proc.exec.p95_ms", 0.001)]),
+        chart("Execution", Unit::Seconds, of(history, "p95", "proc.exec.p95_ms", 0.001).into_iter().collect()),
         chart("SSE connections", Unit::Count, sse(history)),
         chart("Refused in a minute", Unit::Count, refused(history)),
     ]
 }
 
-/// A line of a scalar, with a link to its explanation; empty where the catalog has none of that key.
-pub(super) fn of(history: &History<'_>, label: &str, key: &str, scale: f64) -> Line {
-    let shows = Shows::scalar(key);
-    let segments = shows.map(|shows| history.line(shows, scale)).unwrap_or_default();
-    let link = shows.map(|_| format!("/explain/{key}"));
-    Line { label: label.to_owned(), link, segments, is_threshold: false }
+/// A line of a scalar, with a link to its explanation; `None` where the catalog has none of that key.
+pub(super) fn of(history: &History<'_>, label: &str, key: &str, scale: f64) -> Option<Line> {
+    let segments = history.line(Shows::scalar(key)?, scale);
+    Some(Line { label: label.to_owned(), link: Some(format!("/explain/{key}")), segments, is_threshold: false })
 }
 
 fn charted(history: &History<'_>, label: String, charted: Charted, scale: f64) -> Line {
@@ -71,31 +69,31 @@ fn queue(history: &History<'_>) -> Vec<Line> {
 fn waiting(history: &History<'_>) -> Vec<Line> {
     let family = Some("/explain/proc_queue_wait_seconds".to_owned());
     let percentile = |label: &str, of| Line { link: family.clone(), ..charted(history, label.to_owned(), of, 0.001) };
-    vec![
+    let lines = [
         of(history, "oldest now", "proc.queue.oldest_wait_seconds", 1.0),
-        percentile("p50", Charted::WaitP50),
+        Some(percentile("p50", Charted::WaitP50)),
         of(history, "p95", "proc.queue.wait.p95_ms", 0.001),
-        percentile("p99", Charted::WaitP99),
-    ]
+        Some(percentile("p99", Charted::WaitP99)),
+    ];
+    lines.into_iter().flatten().collect()
 }
 
 fn load(history: &History<'_>) -> Vec<Line> {
-    vec![
+    let lines = [
         of(history, "active", "proc.active_tasks", 1.0),
         of(history, "queued", "proc.queue.total", 1.0),
-        threshold(of(history, "slots", "proc.slots", 1.0)),
-        threshold(Line {
+        of(history, "slots", "proc.slots", 1.0).map(threshold),
+        Some(threshold(Line {
             link: Some("/explain/capacity_tasks".to_owned()),
             ..charted(history, "capacity with queue".to_owned(), Charted::Capacity, 1.0)
-        }),
-    ]
+        })),
+    ];
+    lines.into_iter().flatten().collect()
 }
 
 fn sse(history: &History<'_>) -> Vec<Line> {
-    vec![
-        of(history, "open", "ingress.sse.total_connections", 1.0),
-        threshold(of(history, "limit", "ingress.sse.max_connections", 1.0)),
-    ]
+    let open = of(history, "open", "ingress.sse.total_connections", 1.0);
+    open.into_iter().chain(of(history, "limit", "ingress.sse.max_connections", 1.0).map(threshold)).collect()
 }
 
 fn refused(history: &History<'_>) -> Vec<Line> {

@@ -20,8 +20,12 @@ pub(in crate::outlets) fn explanation(
     gap: Duration,
 ) -> Markup {
     let history = History::of(ticks, marks, gap);
-    let chart =
-        Chart { title: "value", unit: facts.unit, lines: vec![of(&history, facts.key, facts.key, 1.0)], steps: false };
+    let chart = Chart {
+        title: "value",
+        unit: facts.unit,
+        lines: of(&history, facts.key, facts.key, 1.0).into_iter().collect(),
+        steps: false,
+    };
     layout::document(
         facts.key,
         true,
