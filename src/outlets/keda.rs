@@ -21,7 +21,7 @@ pub use self::router::{KedaState, router};
 
 /// Generated from `proto/externalscaler.proto`.
 #[cfg(feature = "keda")]
-#[allow(clippy::all, clippy::wildcard_imports, missing_docs, unreachable_pub, reason = "generated")]
+#[allow(clippy::all, clippy::pedantic, clippy::restriction, unreachable_pub, reason = "generated")]
 mod proto {
     tonic::include_proto!("externalscaler");
 
