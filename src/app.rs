@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 
 use crate::base::clock::{Clock, SystemClock};
 use crate::base::lease::{Contender, Leadership};
+use crate::base::own_thread;
 use crate::config::{Config, SourceConfig};
 use crate::engine::database::{self, Database};
 use crate::engine::gateway_store::GatewayStore;
@@ -107,7 +108,7 @@ impl App {
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send + 'static) -> anyhow::Result<()> {
         let Self { config, listener, access, station, telemetry, exports } = self;
         let (reader, replies) = (station.reader(), station.replies());
-        let background = Background::start(&config, station);
+        let background = Background::start(&config, station)?;
         let scheduler = scheduled(&config, &exports, &reader, telemetry.leadership());
         let route_config = route_config(config, &access);
         let state = RouteState::new(reader, Arc::clone(&telemetry), Arc::clone(&exports), route_config);
@@ -269,7 +270,7 @@ struct Background {
 }
 
 impl Background {
-    fn start(config: &Config, station: Station) -> Self {
+    fn start(config: &Config, station: Station) -> anyhow::Result<Self> {
         let updates = match &config.source {
             SourceConfig::Redis { redis, gateway, .. } => {
                 let watching = watch_gateway_updates((**redis).clone(), gateway.scope().clone(), station.updates());
@@ -282,7 +283,10 @@ impl Background {
             // A sender that is gone stops it too.
             let _ = stopped.await;
         };
-        Self { collector: tokio::spawn(station.run(stopped)), stop: Some(stop), updates }
+        // A tick of a large deployment computes for longer than a request may wait.
+        let collector =
+            own_thread::spawn("ticks", station.run(stopped)).context("cannot start a thread for the ticks")?;
+        Ok(Self { collector, stop: Some(stop), updates })
     }
 
     /// Ends the collector after its tick, so that another replica can take over at once.

@@ -26,6 +26,8 @@ pub(super) struct Lease {
     watched: Option<Watched>,
     /// The connection that lacks the permission: another one may have it.
     forbidden_on: Option<u64>,
+    /// Whether an earlier reading may still be watched: a transaction that was carried out or refused ends that.
+    may_watch: bool,
 }
 
 /// The lease as it was read.
@@ -52,13 +54,20 @@ pub(super) enum Claim {
 impl Lease {
     pub(super) fn new(key: String, contender: Contender, leadership: Leadership) -> Self {
         leadership.contend();
-        Self { key, contender, leadership, asked: None, watched: None, forbidden_on: None }
+        Self { key, contender, leadership, asked: None, watched: None, forbidden_on: None, may_watch: true }
+    }
+
+    /// Whether it holds the lease: no other replica writes.
+    pub(super) fn is_held(&self) -> bool {
+        self.leadership.is_leader() && self.forbidden_on.is_none()
     }
 
     /// Adds the commands that read and watch it.
     pub(super) fn ask(&mut self, pipeline: &mut Pipeline) {
         // A change before this reading is no change after it.
-        pipeline.cmd("UNWATCH");
+        if std::mem::replace(&mut self.may_watch, true) {
+            pipeline.cmd("UNWATCH");
+        }
         pipeline.cmd("WATCH").arg(&self.key);
         pipeline.cmd("GET").arg(&self.key);
         (self.asked, self.watched) = (Some(Instant::now()), None);
@@ -134,6 +143,7 @@ impl Lease {
     /// of the server is a reply too.
     pub(super) fn written(&mut self, record: LeaseRecord, mut replies: Vec<Value>) -> Option<Vec<Value>> {
         let watched = self.watched.take();
+        self.may_watch = !matches!(replies.last(), Some(Value::Nil | Value::Array(_)));
         match replies.pop() {
             Some(Value::Nil) => {
                 self.leadership.follow(None);
