@@ -218,7 +218,7 @@ impl RedisSource {
         let mut small = Pipeline::new();
         state::ask(&self.keys, &mut small);
         self.strings.ask(&small, now, &mut pipeline);
-        let is_alone = self.lease.as_ref().is_some_and(Lease::is_held);
+        let is_alone = self.lease.as_ref().is_some_and(|lease| lease.is_held(now));
         let asked = self.series.ask(now, is_alone, &mut pipeline);
         if self.first {
             SseCountCache::ask(&self.keys, &mut pipeline);

@@ -28,6 +28,8 @@ pub(super) struct Lease {
     forbidden_on: Option<u64>,
     /// Whether an earlier reading may still be watched: a transaction that was carried out or refused ends that.
     may_watch: bool,
+    /// The time of the last record that it wrote.
+    written: Option<UnixSeconds>,
 }
 
 /// The lease as it was read.
@@ -54,12 +56,23 @@ pub(super) enum Claim {
 impl Lease {
     pub(super) fn new(key: String, contender: Contender, leadership: Leadership) -> Self {
         leadership.contend();
-        Self { key, contender, leadership, asked: None, watched: None, forbidden_on: None, may_watch: true }
+        Self {
+            key,
+            contender,
+            leadership,
+            asked: None,
+            watched: None,
+            forbidden_on: None,
+            may_watch: true,
+            written: None,
+        }
     }
 
-    /// Whether it holds the lease: no other replica writes.
-    pub(super) fn is_held(&self) -> bool {
-        self.leadership.is_leader() && self.forbidden_on.is_none()
+    /// Whether no other replica has written since this one did: it holds the lease, and by Redis' clock too, which goes on
+    /// while this process is paused.
+    pub(super) fn is_held(&self, now: UnixSeconds) -> bool {
+        let is_recent = |written: UnixSeconds| (0.0..f64::from(self.contender.seconds)).contains(&(now - written));
+        self.forbidden_on.is_none() && self.leadership.is_leader() && self.written.is_some_and(is_recent)
     }
 
     /// Adds the commands that read and watch it.
@@ -151,6 +164,7 @@ impl Lease {
             }
             Some(Value::Array(mut results)) => {
                 let results = results.split_off(1.min(results.len()));
+                self.written = Some(record.renewed);
                 if let Some(Watched { asked, record: former, .. }) = watched {
                     let until = asked + Duration::from_secs(u64::from(self.contender.seconds));
                     self.leadership.lead(former.as_ref(), record, until, self.contender.interval);
