@@ -12,3 +12,4 @@ pub mod log_throttle;
 pub(crate) mod number;
 pub(crate) mod own_thread;
 pub(crate) mod percent;
+pub(crate) mod text;
