@@ -19,7 +19,7 @@ use super::proto::external_scaler_server::ExternalScalerServer;
 use super::scaler::Scaler;
 use super::streams::ActivityStreams;
 use crate::engine::snapshot::SnapshotReader;
-use crate::outlets::http::gate::AccessRule;
+use crate::outlets::http::gate::{AccessRule, Sessions};
 use crate::outlets::http::grpc_limits::MAX_MESSAGE;
 use crate::outlets::http::layers;
 use crate::outlets::http::limits::Budget;
@@ -49,7 +49,7 @@ pub fn router(state: KedaState) -> anyhow::Result<(Router, JoinSet<()>)> {
     let scaler = ExternalScalerServer::new(scaler).max_decoding_message_size(MAX_MESSAGE);
     let guarded = Routes::new(scaler).add_service(reflection().build_v1()?).add_service(reflection().build_v1alpha()?);
     let guarded = layers::limit(guarded.into_axum_router(), Budget::grpc());
-    let guarded = layers::require_access(guarded, &access, telemetry.problems());
+    let guarded = layers::require_access(guarded, &access, Sessions::Ignored, telemetry.problems());
     // Health is answered however many other requests are in flight, and needs no certificate.
     let health = Router::new().route_service("/grpc.health.v1.Health/{method}", health);
     Ok((layers::catch_panics(guarded.merge(health)).layer(from_fn(as_status)), tasks))
