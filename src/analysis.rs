@@ -11,6 +11,7 @@ mod pools;
 mod problems;
 mod quality;
 mod queue;
+pub mod recommendation;
 #[cfg(test)]
 pub(crate) mod recorded;
 mod sse;
