@@ -53,7 +53,7 @@ impl Uses {
 }
 
 /// The commands by name.
-pub(super) const COMMANDS: [(&str, Uses); 11] = [
+pub(super) const COMMANDS: [(&str, Uses); 12] = [
     ("serve", Uses::EVERYTHING),
     ("check", Uses::EVERYTHING),
     (
@@ -112,6 +112,7 @@ pub(super) const COMMANDS: [(&str, Uses); 11] = [
     ("catalog", Uses::NOTHING),
     ("settings", Uses::NOTHING),
     ("problems", Uses::NOTHING),
+    ("whatif", Uses::NOTHING),
 ];
 
 /// The settings of a command; without one the program serves.

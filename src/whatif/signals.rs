@@ -11,6 +11,7 @@ use crate::base::clock::UnixSeconds;
 use crate::history::{History, Window};
 use crate::platform::facts::{Component, Facts, LatencySeries, RollingSeries};
 
+pub use self::flow::Rates;
 pub use self::names::{Signal, UnknownSignal};
 pub use self::snapshot::Snapshot;
 

@@ -5,6 +5,8 @@
 
 use std::collections::VecDeque;
 
+use serde::Deserialize;
+
 use crate::base::clock::UnixSeconds;
 
 /// Seconds after the end of a period at which CloudWatch has its points.
@@ -12,7 +14,7 @@ pub const INGESTION_SECONDS: f64 = 5.0;
 /// Seconds between two actions of an alarm that stays in ALARM.
 const REPEAT_SECONDS: f64 = 60.0;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 pub enum Statistic {
     Average,
     Maximum,
@@ -20,11 +22,15 @@ pub enum Statistic {
     Sum,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 pub enum Comparison {
+    #[serde(rename = "GreaterThanOrEqualToThreshold")]
     GreaterOrEqual,
+    #[serde(rename = "GreaterThanThreshold")]
     Greater,
+    #[serde(rename = "LessThanOrEqualToThreshold")]
     LessOrEqual,
+    #[serde(rename = "LessThanThreshold")]
     Less,
 }
 
@@ -154,7 +160,7 @@ mod tests {
         let mut times = Vec::new();
         for (n, value) in values.iter().enumerate() {
             let begin = policy.period * n as f64;
-            value.into_iter().for_each(|value| alarm.push(begin + 1.0, *value));
+            value.iter().for_each(|value| alarm.push(begin + 1.0, *value));
             let now = begin + policy.period + INGESTION_SECONDS;
             times.extend(alarm.act(now).map(|_| now));
         }

@@ -2,6 +2,8 @@
 //!
 //! Rules: kubernetes.io, "Horizontal Pod Autoscaling", Configurable scaling behavior.
 
+use serde::Deserialize;
+
 use super::replicas;
 use crate::base::clock::UnixSeconds;
 
@@ -17,7 +19,7 @@ pub struct ScalingRules {
 }
 
 /// Which of several rates applies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 pub enum SelectPolicy {
     /// The one that allows the greatest change.
     Max,

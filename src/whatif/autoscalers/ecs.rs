@@ -244,7 +244,7 @@ mod tests {
         // The alarm acts again after a minute. In the cooldown of 120 s the same breach adds nothing, a greater one the difference.
         let missing = |now| vec![Some(if now < 20.0 { 1.0 } else { 3.0 })];
         let steps = step(Comparison::Greater, &[(0.0, 2), (2.0, 3)]);
-        assert_eq!(run(&[steps.clone()], 10, 70.0, missing), [(10.0, 12), (70.0, 13)]);
+        assert_eq!(run(std::slice::from_ref(&steps), 10, 70.0, missing), [(10.0, 12), (70.0, 13)]);
         let same = |_| vec![Some(1.0)];
         assert_eq!(run(&[steps], 10, 130.0, same), [(10.0, 12), (130.0, 14)]);
     }
@@ -269,7 +269,7 @@ mod tests {
     fn scale_in_waits_for_its_cooldown_and_a_scale_out_ends_it() {
         let policies = [step(Comparison::Greater, &[(0.0, 1)]), step(Comparison::Less, &[(0.0, -1)])];
         let value = |now| {
-            let out = now >= 20.0 && now < 30.0;
+            let out = (20.0..30.0).contains(&now);
             vec![out.then_some(1.0), (!out).then_some(-1.0)]
         };
         assert_eq!(run(&policies, 10, 40.0, value), [(10.0, 9), (30.0, 10), (40.0, 9)]);

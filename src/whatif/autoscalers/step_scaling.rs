@@ -2,6 +2,8 @@
 //!
 //! Rules: Application Auto Scaling API reference, `StepAdjustment` and `StepScalingPolicyConfiguration`.
 
+use serde::Deserialize;
+
 use super::alarm::{Alarm, AlarmPolicy, Comparison};
 use super::replicas;
 use crate::base::clock::UnixSeconds;
@@ -16,18 +18,25 @@ pub struct StepPolicy {
     pub cooldown: f64,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 pub enum AdjustmentKind {
+    #[serde(rename = "ChangeInCapacity")]
     Change,
+    #[serde(rename = "PercentChangeInCapacity")]
     Percent,
+    #[serde(rename = "ExactCapacity")]
     Exact,
 }
 
 /// An adjustment for a difference between metric and threshold from `lower` to `upper`; `None` is no bound.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Step {
+    #[serde(rename = "MetricIntervalLowerBound")]
     pub lower: Option<f64>,
+    #[serde(rename = "MetricIntervalUpperBound")]
     pub upper: Option<f64>,
+    #[serde(rename = "ScalingAdjustment")]
     pub adjustment: i32,
 }
 

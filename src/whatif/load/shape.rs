@@ -46,13 +46,13 @@ impl Shape {
     pub(super) fn arrivals(&self, seed: u64) -> impl Iterator<Item = Arrival> + '_ {
         let greatest = self.rates.iter().map(|(_, rate)| *rate).fold(1e-9, f64::max);
         let (mut rng, mut at) = (Rng::with_seed(seed), 0.0);
-        let mut candidate = move || {
+        let candidate = move || {
             at += exponential(&mut rng, 1.0 / greatest);
             let is_kept = rng.f64() * greatest < self.rate(at);
             let (role, seconds) = (pick_role(&mut rng), self.draw_seconds(&mut rng));
             (is_kept, Arrival { at, role, seconds })
         };
-        std::iter::repeat_with(move || candidate()).filter_map(|(is_kept, arrival)| is_kept.then_some(arrival))
+        std::iter::repeat_with(candidate).filter_map(|(is_kept, arrival)| is_kept.then_some(arrival))
     }
 
     fn draw_seconds(&self, rng: &mut Rng) -> f64 {

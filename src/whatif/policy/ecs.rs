@@ -44,62 +44,31 @@ struct Tracking {
 #[serde(rename_all = "PascalCase")]
 struct MetricSpec {
     metric_name: String,
-    statistic: StatisticSpec,
+    statistic: Statistic,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 struct Stepping {
-    adjustment_type: AdjustmentSpec,
-    step_adjustments: Vec<StepSpec>,
+    adjustment_type: AdjustmentKind,
+    step_adjustments: Vec<Step>,
     min_adjustment_magnitude: Option<u32>,
     cooldown: Option<u32>,
     /// The alarm's own statistic is what the steps see.
     #[serde(rename = "MetricAggregationType")]
-    _metric_aggregation_type: Option<StatisticSpec>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-struct StepSpec {
-    metric_interval_lower_bound: Option<f64>,
-    metric_interval_upper_bound: Option<f64>,
-    scaling_adjustment: i32,
+    _metric_aggregation_type: Option<Statistic>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct AlarmSpec {
     metric_name: String,
-    statistic: StatisticSpec,
+    statistic: Statistic,
     period: u32,
     evaluation_periods: usize,
     datapoints_to_alarm: Option<usize>,
     threshold: f64,
-    comparison_operator: ComparisonSpec,
-}
-
-#[derive(Clone, Copy, Deserialize)]
-enum StatisticSpec {
-    Average,
-    Maximum,
-    Minimum,
-    Sum,
-}
-
-#[derive(Deserialize)]
-enum AdjustmentSpec {
-    ChangeInCapacity,
-    PercentChangeInCapacity,
-    ExactCapacity,
-}
-
-#[derive(Deserialize)]
-enum ComparisonSpec {
-    GreaterThanOrEqualToThreshold,
-    GreaterThanThreshold,
-    LessThanOrEqualToThreshold,
-    LessThanThreshold,
+    comparison_operator: Comparison,
 }
 
 pub(super) fn read(document: &PolicyDocument<'_>) -> Result<(AutoscalerPolicy, Vec<Signal>), PolicyError> {
@@ -137,7 +106,7 @@ fn target_tracking(
     let signal = document.signal(&field("CustomizedMetricSpecification.MetricName"), &metric.metric_name)?;
     let policy = TargetTrackingPolicy {
         target: document.positive(&field("TargetValue"), tracking.target_value)?,
-        statistic: metric.statistic.into(),
+        statistic: metric.statistic,
         out_cooldown: f64::from(tracking.scale_out_cooldown.unwrap_or(COOLDOWN)),
         in_cooldown: f64::from(tracking.scale_in_cooldown.unwrap_or(COOLDOWN)),
         disable_scale_in: tracking.disable_scale_in,
@@ -152,19 +121,10 @@ fn step(
     alarm: &AlarmSpec,
 ) -> Result<(ScalingPolicy, Signal), PolicyError> {
     let signal = document.signal(&format!("{at}.Alarm.MetricName"), &alarm.metric_name)?;
-    let step = |spec: &StepSpec| Step {
-        lower: spec.metric_interval_lower_bound,
-        upper: spec.metric_interval_upper_bound,
-        adjustment: spec.scaling_adjustment,
-    };
     let policy = StepPolicy {
         alarm: alarm_policy(document, at, alarm)?,
-        kind: match stepping.adjustment_type {
-            AdjustmentSpec::ChangeInCapacity => AdjustmentKind::Change,
-            AdjustmentSpec::PercentChangeInCapacity => AdjustmentKind::Percent,
-            AdjustmentSpec::ExactCapacity => AdjustmentKind::Exact,
-        },
-        steps: stepping.step_adjustments.iter().map(step).collect(),
+        kind: stepping.adjustment_type,
+        steps: stepping.step_adjustments.clone(),
         min_magnitude: stepping.min_adjustment_magnitude.unwrap_or(0),
         cooldown: f64::from(stepping.cooldown.unwrap_or(COOLDOWN)),
     };
@@ -188,26 +148,10 @@ fn alarm_policy(document: &PolicyDocument<'_>, at: &str, alarm: &AlarmSpec) -> R
         period: f64::from(period),
         evaluated,
         breaching,
-        statistic: alarm.statistic.into(),
-        comparison: match alarm.comparison_operator {
-            ComparisonSpec::GreaterThanOrEqualToThreshold => Comparison::GreaterOrEqual,
-            ComparisonSpec::GreaterThanThreshold => Comparison::Greater,
-            ComparisonSpec::LessThanOrEqualToThreshold => Comparison::LessOrEqual,
-            ComparisonSpec::LessThanThreshold => Comparison::Less,
-        },
+        statistic: alarm.statistic,
+        comparison: alarm.comparison_operator,
         threshold: alarm.threshold,
     })
-}
-
-impl From<StatisticSpec> for Statistic {
-    fn from(spec: StatisticSpec) -> Self {
-        match spec {
-            StatisticSpec::Average => Self::Average,
-            StatisticSpec::Maximum => Self::Maximum,
-            StatisticSpec::Minimum => Self::Minimum,
-            StatisticSpec::Sum => Self::Sum,
-        }
-    }
 }
 
 #[cfg(test)]

@@ -66,16 +66,9 @@ pub(super) struct BehaviorSpec {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Rules {
     stabilization_window_seconds: Option<u16>,
-    select_policy: Option<Select>,
+    select_policy: Option<SelectPolicy>,
     policies: Option<Vec<Rate>>,
     tolerance: Option<Value>,
-}
-
-#[derive(Deserialize)]
-enum Select {
-    Max,
-    Min,
-    Disabled,
 }
 
 #[derive(Deserialize)]
@@ -170,11 +163,7 @@ fn rules(
     let rates = rules.policies.map(|rates| rates.into_iter().map(rate).collect());
     Ok(ScalingRules {
         stabilization: rules.stabilization_window_seconds.map_or(default.stabilization, f64::from),
-        select: rules.select_policy.map_or(default.select, |select| match select {
-            Select::Max => SelectPolicy::Max,
-            Select::Min => SelectPolicy::Min,
-            Select::Disabled => SelectPolicy::Disabled,
-        }),
+        select: rules.select_policy.unwrap_or(default.select),
         policies: rates.unwrap_or(default.policies),
         tolerance,
     })

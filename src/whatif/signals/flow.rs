@@ -21,11 +21,11 @@ pub(super) struct Flow {
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Rates {
     /// Tasks that ended in a second, mean of the last minute.
-    pub throughput: f64,
+    pub(super) throughput: f64,
     /// Tasks that arrived in a second, by those that ended and by how many more wait or run.
-    pub arrivals: f64,
+    pub(super) arrivals: f64,
     /// `None` where no task ended in the window.
-    pub mean_exec_seconds: Option<f64>,
+    pub(super) mean_exec_seconds: Option<f64>,
 }
 
 impl Flow {

@@ -9,26 +9,26 @@ use crate::platform::facts::Component;
 /// What this server knows after a tick. Everything of the simulated deployment can be read.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Snapshot {
-    pub(super) component: Component,
+    pub(in crate::whatif) component: Component,
     /// Tasks in the queues, waiting or claimed.
-    pub(super) depth: i64,
+    pub(in crate::whatif) depth: i64,
     /// Tasks that the accepting processors take, running and queued.
-    pub(super) capacity: i64,
-    pub(super) waiting: u32,
-    pub(super) oldest_wait: f64,
+    pub(in crate::whatif) capacity: i64,
+    pub(in crate::whatif) waiting: u32,
+    pub(in crate::whatif) oldest_wait: f64,
     /// By the last heartbeats.
-    pub(super) active: u32,
-    pub(super) free: u32,
-    pub(super) slots: u32,
-    pub(super) slots_per_replica: u32,
-    pub(super) accepting: u32,
-    pub(super) is_draining: bool,
-    pub(super) flow: Rates,
-    pub(super) wait_p95_ms: Option<f64>,
-    pub(super) exec_p95_ms: Option<f64>,
-    pub(super) depth_1m: Option<f64>,
-    pub(super) pressure_1m: Option<f64>,
-    pub(super) desired: Option<i64>,
+    pub(in crate::whatif) active: u32,
+    pub(in crate::whatif) free: u32,
+    pub(in crate::whatif) slots: u32,
+    pub(in crate::whatif) slots_per_replica: u32,
+    pub(in crate::whatif) accepting: u32,
+    pub(in crate::whatif) is_draining: bool,
+    pub(in crate::whatif) flow: Rates,
+    pub(in crate::whatif) wait_p95_ms: Option<f64>,
+    pub(in crate::whatif) exec_p95_ms: Option<f64>,
+    pub(in crate::whatif) depth_1m: Option<f64>,
+    pub(in crate::whatif) pressure_1m: Option<f64>,
+    pub(in crate::whatif) desired: Option<i64>,
 }
 
 impl Default for Snapshot {
