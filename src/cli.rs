@@ -68,6 +68,8 @@ pub enum Action {
     Healthcheck,
     /// Compares this server with the Python service on the same Redis; exit code 0 if nothing differs, else 1.
     Compare(CompareArgs),
+    /// Explains a metric as the running server sees it: formula, sources, what was left out, names; with --at as it was.
+    Explain(ExplainArgs),
     /// Prints every exported metric.
     Catalog(CatalogArgs),
     /// Prints every setting as Markdown: docs/configuration.md.
@@ -150,6 +152,32 @@ pub struct CompareArgs {
     /// Exits with 0 if every difference is a known deviation.
     #[arg(long)]
     pub accept_known: bool,
+}
+
+/// Which running server a command asks.
+#[derive(Debug, Args)]
+pub struct ServerArgs {
+    /// Base URL of the server; by default the one on this machine.
+    #[arg(long, value_name = "URL")]
+    pub server: Option<String>,
+    /// Bearer token; by default the first that the server on this machine accepts.
+    #[arg(long, value_name = "TOKEN", value_parser = values::secret)]
+    pub token: Option<SecretString>,
+}
+
+/// Options of `explain`.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// A metric's key, alias, or name in Prometheus or CloudWatch.
+    pub key: String,
+    /// What was shown at this time of the last hour, and what changed since.
+    #[arg(long, value_name = "UNIX_SECONDS", value_parser = values::unix_seconds, allow_negative_numbers = true)]
+    pub at: Option<f64>,
+    /// Prints JSON, as `/api/v1/explain/{key}` answers it.
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub server: ServerArgs,
 }
 
 /// What `snapshot` prints.

@@ -7,8 +7,10 @@ mod demo;
 mod environment;
 mod error;
 mod exit;
+mod explain;
 mod healthcheck;
 mod once;
+mod own_server;
 mod problems;
 mod serve;
 mod settings;
@@ -53,6 +55,7 @@ fn run_command(cli: Cli, environment: impl Iterator<Item = (OsString, OsString)>
         Action::Simulate(arguments) => return simulate::run(&arguments, settings),
         Action::Healthcheck => return healthcheck::run(settings),
         Action::Compare(arguments) => return compare::run(&arguments, settings),
+        Action::Explain(arguments) => return explain::run(&arguments, settings),
         Action::Demo(_) => demo::read_config(&mut settings),
         _ => Config::read(&mut settings),
     };

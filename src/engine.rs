@@ -10,6 +10,7 @@ pub mod database;
 pub mod gateway_config;
 pub mod gateway_store;
 pub mod proxy_ticker;
+pub mod recent;
 pub mod sample_ticker;
 #[cfg(test)]
 mod sample_ticker_tests;

@@ -1,7 +1,9 @@
 //! Everything that hands state out: the HTTP server and its routes, pushes to sinks, and the names and text format they share.
 
+pub mod explain;
 pub mod exposition;
 pub mod http;
+pub(crate) mod human;
 pub mod names;
 pub mod push;
 pub mod routes;

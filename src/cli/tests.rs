@@ -82,7 +82,11 @@ fn a_flag_that_a_command_does_not_use_is_a_usage_error_that_says_so() {
             let flag = format!("--{}", setting.flag());
             for arguments in [[name, &flag, "1"], [&flag, "1", name]] {
                 // What a command requires is checked first.
-                let required: &[&str] = if name == "compare" { &["--with", "http://x"] } else { &[] };
+                let required: &[&str] = match name {
+                    "compare" => &["--with", "http://x"],
+                    "explain" => &["key"],
+                    _ => &[],
+                };
                 let error = text(&[&arguments, required].concat());
                 let expected = format!("`{name}` does not use {flag}; `kdcube-metrics {name} --help`");
                 assert!(error.contains(&expected), "{error}");

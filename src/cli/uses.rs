@@ -52,6 +52,13 @@ impl Uses {
     }
 }
 
+/// What commands need that ask a running server.
+const RUNNING_SERVER: Uses = Uses {
+    groups: &[Group::Server],
+    besides: &[AUTH_TOKEN, TLS_CERT_FILE, PROXY_CA_FILE, PROXY_CERT_FILE, PROXY_KEY_FILE],
+    except: &[CLIENT_EVENTS],
+};
+
 /// The commands by name.
 pub(super) const COMMANDS: [(&str, Uses); 12] = [
     ("serve", Uses::EVERYTHING),
@@ -100,14 +107,8 @@ pub(super) const COMMANDS: [(&str, Uses); 12] = [
         },
     ),
     ("healthcheck", Uses { groups: &[Group::Server], besides: &[TLS_CERT_FILE], except: &[CLIENT_EVENTS] }),
-    (
-        "compare",
-        Uses {
-            groups: &[Group::Server],
-            besides: &[AUTH_TOKEN, TLS_CERT_FILE, PROXY_CA_FILE, PROXY_CERT_FILE, PROXY_KEY_FILE],
-            except: &[CLIENT_EVENTS],
-        },
-    ),
+    ("compare", RUNNING_SERVER),
+    ("explain", RUNNING_SERVER),
     ("simulate", Uses::groups(&[Group::Descriptors, Group::Redis, Group::Gateway])),
     ("catalog", Uses::NOTHING),
     ("settings", Uses::NOTHING),

@@ -16,7 +16,6 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use secrecy::{ExposeSecret, SecretString};
 use tokio::time::{self, Instant};
 
 pub(super) use self::client::FetchError;
@@ -26,14 +25,12 @@ use self::leaves::Leaves;
 use self::names::Page;
 use self::report::Summary;
 use self::tally::Tally;
-use super::{CommandError, Exit, block_on, healthcheck, print};
+use super::{CommandError, Exit, block_on, healthcheck, own_server, print};
 use crate::base::endpoint::Endpoint;
 use crate::cli::CompareArgs;
-use crate::outlets::http::config;
 use crate::settings::{Setting, Settings, setting};
 use crate::tls::client::UpstreamTls;
 
-const AUTH_TOKEN: &Setting = setting("METRICS_AUTH_TOKEN");
 const CA_FILE: &Setting = setting("METRICS_PROXY_CA_FILE");
 const CERT_FILE: &Setting = setting("METRICS_PROXY_CLIENT_CERT_FILE");
 const KEY_FILE: &Setting = setting("METRICS_PROXY_CLIENT_KEY_FILE");
@@ -60,7 +57,7 @@ fn servers(arguments: &CompareArgs, settings: &mut Settings) -> Result<Option<[S
         Some(url) => endpoint(settings, "--own", url),
         None => healthcheck::own_url(settings).and_then(|url| endpoint(settings, "METRICS_BIND", &url)),
     };
-    let token = arguments.token.clone().or_else(|| own_token(settings));
+    let token = arguments.token.clone().or_else(|| own_server::own_token(settings));
     let path = |setting: &'static Setting, settings: &mut Settings| settings.text(setting).map(PathBuf::from);
     let authorities = path(CA_FILE, settings);
     let tls = UpstreamTls { authorities, identity: path(CERT_FILE, settings).zip(path(KEY_FILE, settings)) };
@@ -76,13 +73,6 @@ fn servers(arguments: &CompareArgs, settings: &mut Settings) -> Result<Option<[S
 fn endpoint(settings: &mut Settings, name: &str, url: &str) -> Option<Endpoint> {
     let problem = |problem| settings.error(format!("{name}: {problem}; accepted: an http:// or https:// URL"));
     Endpoint::parse(url).map_err(problem).ok()
-}
-
-/// The first of this server's tokens. The comparison runs beside the server, with its environment.
-fn own_token(settings: &mut Settings) -> Option<SecretString> {
-    let list = settings.secret(AUTH_TOKEN)?;
-    let tokens = config::tokens(list.expose_secret()).map_err(|problem| settings.reject(AUTH_TOKEN, &problem));
-    tokens.ok()?.into_iter().next()
 }
 
 async fn compare(theirs: &Server, own: &Server, arguments: &CompareArgs) -> Result<Exit, CommandError> {

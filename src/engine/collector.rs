@@ -8,10 +8,11 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior};
 
+use super::recent::MarkWatch;
 use super::snapshot::{Publisher, RunId, Snapshot, TickStatus};
 use super::tick::{RecordMode, Tick, Ticker};
 use super::tick_report::{self, TickReporter};
-use crate::base::clock::Clock;
+use crate::base::clock::{Clock, UnixSeconds};
 use crate::platform::facts::InputKind;
 use crate::sources::SourceError;
 use crate::telemetry::Telemetry;
@@ -22,6 +23,7 @@ pub struct Collector {
     clock: Arc<dyn Clock>,
     publisher: Publisher,
     reporter: TickReporter,
+    marks: MarkWatch,
     telemetry: Arc<Telemetry>,
     /// Published gateway configurations, as bytes of any kind.
     updates: mpsc::Receiver<Vec<u8>>,
@@ -49,6 +51,7 @@ impl Collector {
             clock,
             publisher,
             reporter,
+            marks: MarkWatch::default(),
             telemetry,
             updates,
             interval,
@@ -95,6 +98,7 @@ impl Collector {
         self.reporter.report(result.as_ref(), record, after);
         self.telemetry.problems().report("source", self.ticker.problems(), after);
         self.up = result.is_ok();
+        self.mark(result.as_ref().ok(), after);
         if let Ok(tick) = result {
             self.publish(&tick, began);
         }
@@ -119,6 +123,13 @@ impl Collector {
 
     fn tick_status(&self, tick_began: Instant, must_end_by: Option<Instant>) {
         self.publisher.tick_status(TickStatus { tick_began, must_end_by, up: self.up });
+    }
+
+    /// Keeps what happened since the tick before, by the tick's own time as far as there is one.
+    fn mark(&mut self, tick: Option<&Tick>, now: UnixSeconds) {
+        let standing = self.telemetry.leadership().standing();
+        let marks = self.marks.observe(tick.map(|tick| &*tick.state), standing, tick.map_or(now, |tick| tick.at));
+        marks.into_iter().for_each(|mark| self.publisher.mark(mark));
     }
 
     fn publish(&mut self, tick: &Tick, began: Instant) {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
+use super::recent::{Mark, RecentTicks, TickRecord};
 use crate::analysis::SystemState;
 use crate::base::clock::UnixSeconds;
 use crate::platform::facts::Scope;
@@ -62,12 +63,19 @@ pub struct Publisher {
     tick_status: watch::Sender<TickStatus>,
     /// Readers that want a tick now; each is notified when it is done.
     refresh: mpsc::Receiver<oneshot::Sender<()>>,
+    recent: Arc<RecentTicks>,
 }
 
 impl Publisher {
     /// Every reader sees this snapshot from now on.
     pub fn publish(&self, snapshot: Arc<Snapshot>) {
+        self.recent.push(TickRecord::of(&snapshot));
         self.snapshots.send_replace(Some(snapshot));
+    }
+
+    /// Something happened that explains what charts show.
+    pub fn mark(&self, mark: Mark) {
+        self.recent.mark(mark);
     }
 
     /// The next reader that wants a tick now; `None` when no reader is left.
@@ -93,8 +101,16 @@ pub fn channel(interval: Duration, stale_after: Duration) -> (Publisher, Snapsho
     let (tick_status, status_rx) =
         watch::channel(TickStatus { tick_began: Instant::now(), must_end_by: None, up: false });
     let (ask, refresh) = mpsc::channel(REFRESHES);
-    let reader = SnapshotReader { snapshots: seen, tick_status: status_rx, refresh: ask, interval, stale_after };
-    (Publisher { snapshots, tick_status, refresh }, reader)
+    let recent = Arc::<RecentTicks>::default();
+    let reader = SnapshotReader {
+        snapshots: seen,
+        tick_status: status_rx,
+        refresh: ask,
+        recent: Arc::clone(&recent),
+        interval,
+        stale_after,
+    };
+    (Publisher { snapshots, tick_status, refresh, recent }, reader)
 }
 
 /// A reader's handle: lock-free, cheap to clone, never touches the source.
@@ -103,6 +119,7 @@ pub struct SnapshotReader {
     snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
     tick_status: watch::Receiver<TickStatus>,
     refresh: mpsc::Sender<oneshot::Sender<()>>,
+    recent: Arc<RecentTicks>,
     interval: Duration,
     stale_after: Duration,
 }
@@ -128,6 +145,24 @@ impl SnapshotReader {
             let _ = tokio::time::timeout(REFRESH_WAIT, self.refreshed()).await;
         }
         self.fresh()
+    }
+
+    /// The last hour of snapshots.
+    #[must_use]
+    pub fn recent(&self) -> &RecentTicks {
+        &self.recent
+    }
+
+    /// The age from which a snapshot is not served; a longer pause between two is a gap.
+    #[must_use]
+    pub const fn stale_after(&self) -> Duration {
+        self.stale_after
+    }
+
+    /// How often a scheduled tick comes.
+    #[must_use]
+    pub const fn interval(&self) -> Duration {
+        self.interval
     }
 
     async fn refreshed(&self) {

@@ -8,6 +8,7 @@ mod config;
 mod error;
 mod parse;
 mod prometheus;
+mod signals;
 
 use std::collections::BTreeMap;
 
@@ -15,6 +16,7 @@ pub use self::cloudwatch::{CLOUDWATCH_UNITS, cloudwatch_name, cloudwatch_unit};
 pub use self::error::{MappingError, NameError};
 use self::prometheus::PrometheusNames;
 pub use self::prometheus::{Naming, platform_name, prometheus_name};
+pub(in crate::outlets) use self::signals::signals_path;
 use crate::catalog::{Metric, all};
 
 /// The names of one metric.

@@ -3,6 +3,7 @@
 
 mod client_events;
 mod console;
+mod explain;
 mod exports;
 mod health;
 mod landing;
@@ -42,6 +43,7 @@ const ROUTES: &[Route] = &[
     metrics::SCRAPE,
     signals::SIGNALS,
     problems::PROBLEMS,
+    explain::EXPLAIN,
     system::COMBINED,
     system::INGRESS,
     system::PROC,

@@ -27,6 +27,7 @@ mod contract;
 mod deliveries;
 mod documents;
 mod environment;
+mod explain;
 mod fault;
 mod fault_proxy;
 mod field_cases;

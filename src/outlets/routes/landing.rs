@@ -62,7 +62,8 @@ fn row(route: &Route, page: &mut String) {
     let _ = match class {
         RouteClass::Export | RouteClass::ClientEvents => write!(page, "<tr><td><code>{path}</code><td>{summary}{also}"),
         RouteClass::Normal | RouteClass::Health => {
-            write!(page, "<tr><td><a href=\"{path}\"><code>{path}</code></a><td>{summary}{also}")
+            let link = path.replace("{key}", "proc.queue.total");
+            write!(page, "<tr><td><a href=\"{link}\"><code>{path}</code></a><td>{summary}{also}")
         }
     };
 }

@@ -20,6 +20,7 @@ use crate::catalog::{self, Absence, Sample};
 use crate::engine::snapshot::Snapshot;
 use crate::outlets::http::layers::compression;
 use crate::outlets::http::problem::HttpProblem;
+use crate::outlets::names::signals_path;
 
 pub(super) const SIGNALS: Route = Route {
     path: "/api/v1/signals",
@@ -57,7 +58,7 @@ fn signals(snapshot: &Snapshot) -> Map<String, Value> {
         json!({"id": snapshot.id.to_string(), "time": snapshot.taken_at, "age_seconds": age}),
     );
     for (metric, reading) in catalog::scalars(&snapshot.state) {
-        put(&mut root, &path(metric.key), reading.value().map_or(Value::Null, number::json));
+        put(&mut root, &signals_path(metric.key), reading.value().map_or(Value::Null, number::json));
     }
     root.insert("families".to_owned(), families(&catalog::samples(&snapshot.state)));
     root
@@ -68,7 +69,7 @@ fn reasons(state: &SystemState) -> Value {
     let mut root = Map::new();
     for (metric, reading) in catalog::scalars(state) {
         if let Some(reason) = reading.reason() {
-            put(&mut root, &path(metric.key), reason.to_string().into());
+            put(&mut root, &signals_path(metric.key), reason.to_string().into());
         }
     }
     let mut families = Map::new();
@@ -92,24 +93,6 @@ fn families(samples: &[Sample]) -> Value {
         put(&mut families, &path, number::json(sample.value));
     }
     Value::Object(families)
-}
-
-/// The parts of a key: split at dots, except after a prefix that is itself a key.
-fn path(key: &'static str) -> Vec<String> {
-    let is_key = |head: &str| catalog::all().any(|metric| metric.key == head);
-    let mut parts: Vec<String> = Vec::new();
-    let mut head = String::new();
-    for part in key.split('.') {
-        match parts.last_mut() {
-            Some(last) if is_key(&head) => {
-                last.push('_');
-                last.push_str(part);
-            }
-            _ => parts.push(part.to_owned()),
-        }
-        head = if head.is_empty() { part.to_owned() } else { format!("{head}.{part}") };
-    }
-    parts
 }
 
 /// Inserts a value at a path. A value that is in the way would be replaced; no two keys of the catalog collide.
@@ -138,25 +121,6 @@ mod tests {
     use super::*;
     use crate::analysis::recorded::Case;
     use crate::engine::snapshot::RunId;
-
-    #[test]
-    fn a_key_with_another_key_as_prefix_is_joined() {
-        assert_eq!(path("proc.queue.pressure_ratio.1m"), ["proc", "queue", "pressure_ratio_1m"]);
-        assert_eq!(path("proc.queue.depth.1m"), ["proc", "queue", "depth", "1m"]);
-        assert_eq!(path("ingress.rest.latency.p95"), ["ingress", "rest", "latency", "p95"]);
-    }
-
-    #[test]
-    fn no_two_keys_collide() {
-        let paths: BTreeSet<Vec<String>> =
-            catalog::all().filter(|metric| metric.is_scalar()).map(|metric| path(metric.key)).collect();
-        for path in &paths {
-            for length in 1..path.len() {
-                assert!(!paths.contains(&path[..length]), "{path:?}");
-            }
-        }
-        assert_eq!(paths.len(), catalog::all().filter(|metric| metric.is_scalar()).count());
-    }
 
     /// The leaves of an object by path, those that pass.
     fn leaves(value: &Value, passes: fn(&Value) -> bool, path: &str, out: &mut BTreeSet<String>) {

@@ -62,6 +62,11 @@ fn paths() -> impl Iterator<Item = (&'static Route, &'static str)> {
     ROUTES.iter().flat_map(|route| route.paths().map(move |path| (route, path)))
 }
 
+/// A path of the list with a value for its parameter.
+fn example(path: &str) -> String {
+    path.replace("{key}", "proc.queue.total")
+}
+
 /// A method that a route has.
 const fn method(route: &Route) -> &'static str {
     match route.class {
@@ -74,7 +79,7 @@ const fn method(route: &Route) -> &'static str {
 async fn every_path_answers_under_its_own_label() {
     for (route, path) in paths() {
         let routes = Routes::new();
-        let status = routes.send(method(route), path, Some(TOKEN)).await.status();
+        let status = routes.send(method(route), &example(path), Some(TOKEN)).await.status();
         assert!(![StatusCode::NOT_FOUND, StatusCode::METHOD_NOT_ALLOWED].contains(&status), "{path}: {status}");
         assert_eq!(routes.counted(path, status), 1, "{path}");
     }
@@ -87,7 +92,7 @@ async fn health_and_client_events_are_public_and_everything_else_needs_access() 
     assert_eq!(public, [&["/api/events/client"][..], &health].concat());
     let routes = Routes::new();
     for (route, path) in paths() {
-        for uri in [path.to_owned(), format!("{path}/")] {
+        for uri in [example(path), example(path) + "/"] {
             let rejected = routes.send(method(route), &uri, None).await.status() == StatusCode::UNAUTHORIZED;
             assert_eq!(rejected, !public.contains(&path), "{uri}");
         }
@@ -103,9 +108,10 @@ async fn a_slash_at_the_end_redirects_to_the_path_without_it() {
     for (_, path) in paths().filter(|(_, path)| *path != "/") {
         for method in ["GET", "HEAD", "POST", "DELETE"] {
             for query in ["", "?a=1&b=/"] {
-                let response = routes.send(method, &format!("{path}/{query}"), Some(TOKEN)).await;
+                let to = example(path);
+                let response = routes.send(method, &format!("{to}/{query}"), Some(TOKEN)).await;
                 assert_eq!(response.status(), StatusCode::TEMPORARY_REDIRECT, "{method} {path}/");
-                assert_eq!(response.headers()[header::LOCATION], format!("{path}{query}"));
+                assert_eq!(response.headers()[header::LOCATION], format!("{to}{query}"));
             }
         }
         assert_eq!(routes.counted(path, StatusCode::TEMPORARY_REDIRECT), 8, "{path}");
@@ -144,7 +150,7 @@ async fn the_page_lists_every_route_and_links_to_all_that_have_no_effect() {
     for (route, path) in paths() {
         assert!(page.contains(path) && page.contains(route.summary), "{path}");
     }
-    let links = ROUTES.iter().filter(|route| page.contains(&format!("href=\"{}\"", route.path)));
+    let links = ROUTES.iter().filter(|route| page.contains(&format!("href=\"{}\"", example(route.path))));
     assert_eq!(links.count(), ROUTES.len() - 2);
     assert!(!page.contains("href=\"/metrics/export\""), "a link would export");
     assert!(!page.contains("href=\"/api/events/client\""), "it has no GET");
