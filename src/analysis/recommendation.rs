@@ -7,7 +7,7 @@
 //! are. Nothing here knows Redis; a simulator calls the same functions.
 
 mod bounds;
-mod demand;
+mod need;
 mod operands;
 mod policy;
 mod stabilization;
@@ -18,7 +18,7 @@ mod tests;
 use super::state::{Quality, Reading};
 use crate::base::clock::UnixSeconds;
 use crate::base::number::{float, whole};
-use demand::Need;
+use need::Need;
 
 pub use bounds::Limit;
 pub use operands::{ConnectionBudget, IngressOperands, ProcOperands, ReplicaOperands};
@@ -93,7 +93,7 @@ pub fn proc(
     now: UnixSeconds,
 ) -> (Recommendation, Stabilization) {
     let mut steps = Vec::with_capacity(8);
-    let need = demand::proc(operands, policy, &mut steps);
+    let need = need::proc(operands, policy, &mut steps);
     let decision = Decision { replicas: &operands.replicas, bounds: policy.proc.bounds, policy, now };
     decision.recommend(need, memory, steps)
 }
@@ -107,7 +107,7 @@ pub fn ingress(
     now: UnixSeconds,
 ) -> (Recommendation, Stabilization) {
     let mut steps = Vec::with_capacity(8);
-    let need = demand::ingress(operands, policy, &mut steps);
+    let need = need::ingress(operands, policy, &mut steps);
     let decision = Decision { replicas: &operands.replicas, bounds: policy.ingress.bounds, policy, now };
     decision.recommend(need, memory, steps)
 }

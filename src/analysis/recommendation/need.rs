@@ -96,7 +96,7 @@ const fn is_idle(reason: &Reason) -> bool {
 
 /// `None` where the slots of a replica are unknown.
 fn over_slots(slots: f64, per_replica: &Reading<f64>, steps: &mut Vec<Step>) -> Option<f64> {
-    let Some(per_replica) = per_replica.get().filter(|slots| *slots >= 1.0) else {
+    let Some(per_replica) = per_replica.get().filter(|slots| (1.0..=MOST).contains(slots)) else {
         steps.push(Step::SlotsUnknown);
         return None;
     };
@@ -109,7 +109,7 @@ fn over_slots(slots: f64, per_replica: &Reading<f64>, steps: &mut Vec<Step>) -> 
 /// Open connections over those that a replica should hold.
 pub(super) fn ingress(operands: &IngressOperands, policy: &ScalePolicy, steps: &mut Vec<Step>) -> Reading<Need> {
     let limit = operands.limit_per_replica.clone();
-    let limit = limit.filter(|limit| *limit >= 1.0, || Cause::NoLimitConfigured);
+    let limit = limit.filter(|limit| (1.0..=MOST).contains(limit), || Cause::NoLimitConfigured);
     operands.connections.clone().zip(limit).map(|(connections, limit)| {
         let (connections, saturation) = (connections.max(0), policy.ingress.target.get());
         let replicas = float(connections) / (limit * saturation);
