@@ -33,6 +33,7 @@ use crate::problems::ProblemRegistry;
 use crate::simulator::source::EmbeddedSource;
 use crate::sources::proxy::Upstreams;
 use crate::sources::redis::RedisSource;
+use crate::sources::redis::config::RedisConfig;
 use crate::sources::redis::updates::watch_gateway_updates;
 use crate::telemetry::Telemetry;
 use crate::telemetry::http::WatchedFiles;
@@ -177,7 +178,11 @@ pub fn exports(config: &Config, telemetry: &Arc<Telemetry>) -> anyhow::Result<Ex
 fn watched_database(config: &Config, telemetry: &Arc<Telemetry>) -> anyhow::Result<Option<Database>> {
     let Some(postgres) = config.postgres.clone() else { return Ok(None) };
     let watched = database::watch(postgres, Arc::clone(telemetry), database::Pace::default());
-    watched.map(Some).map_err(|errors| anyhow::anyhow!(errors.join("; ")))
+    watched.map(Some).map_err(joined)
+}
+
+fn joined(errors: Vec<String>) -> anyhow::Error {
+    anyhow::anyhow!(errors.join("; "))
 }
 
 /// The same, asked once, for a command that ticks once.
@@ -208,6 +213,7 @@ pub fn ticker(
     Ok(match &config.source {
         SourceConfig::Redis { redis, gateway, force_environment } => {
             let source = RedisSource::new((**redis).clone(), gateway.scope(), config.engine.history_max_samples);
+            let source = following_files(source, redis, telemetry).map_err(joined)?;
             let source = with_lease(source, config, writes, telemetry);
             (sampler(Box::new(source), gateway, *force_environment), None)
         }
@@ -218,15 +224,34 @@ pub fn ticker(
             if !proxy.tls.paths().is_empty() {
                 telemetry.register_watched_files(WatchedFiles::ProxyTls);
             }
-            let counts = Arc::clone(telemetry);
-            let reloaded = move |errors: Option<&[String]>| {
-                counts.files_reloaded(WatchedFiles::ProxyTls, errors, SystemClock.now());
-            };
+            let reloaded = reloads(telemetry, WatchedFiles::ProxyTls);
             let upstreams = Upstreams::new(proxy, reloaded).map_err(anyhow::Error::msg)?;
             let (relay, answers) = ProxyTicker::new(upstreams, Arc::clone(telemetry));
             (Box::new(relay), Some(answers))
         }
     })
+}
+
+/// A source that follows its TLS files, where it has any.
+///
+/// # Errors
+/// A file can no longer be used.
+fn following_files(
+    source: RedisSource,
+    redis: &RedisConfig,
+    telemetry: &Arc<Telemetry>,
+) -> Result<RedisSource, Vec<String>> {
+    if !redis.has_tls_files() {
+        return Ok(source);
+    }
+    telemetry.register_watched_files(WatchedFiles::RedisTls);
+    source.following_tls_files(redis, reloads(telemetry, WatchedFiles::RedisTls))
+}
+
+/// Counts the reloads of some files.
+fn reloads(telemetry: &Arc<Telemetry>, files: WatchedFiles) -> impl Fn(Option<&[String]>) + Send + 'static {
+    let telemetry = Arc::clone(telemetry);
+    move |errors| telemetry.files_reloaded(files, errors, SystemClock.now())
 }
 
 /// The time zone of the deployment's workers; the simulated ones are in UTC.

@@ -56,7 +56,7 @@ static TABLE: &[Metric] = &[
     counter("kdcube_metrics_log_lines_dropped_total", Unit::Count, "Log lines dropped because their reader is slow, stuck or gone, or a disk is full", &[], NEVER, |s, rows| rows.push(&[], float_u64(s.dropped_log_lines))),
     gauge("kdcube_metrics_open_connections", Unit::Count, "Open HTTP connections", &[], NEVER, |s, rows| rows.push(&[], float_u64(s.http.open_connections))),
     counter("kdcube_metrics_refused_connections_total", Unit::Count, "Connections the server closed early, by reason: full, idle (evicted), handshake (TLS failed)", &["reason"], NEVER, read::closed_early),
-    counter("kdcube_metrics_reloads_total", Unit::Count, "Reloads of watched files (tls, tokens, proxy_tls, postgres_ca) by result. A failed reload keeps the previous contents", &["files", "result"], "the files are not watched", read::reloads),
+    counter("kdcube_metrics_reloads_total", Unit::Count, "Reloads of watched files (tls, tokens, proxy_tls, postgres_ca, redis_tls) by result. A failed reload keeps the previous contents", &["files", "result"], "the files are not watched", read::reloads),
     gauge("kdcube_metrics_tls_certificate_expiry_timestamp_seconds", Unit::Seconds, "Expiry of the server's TLS certificate, Unix time", &[], "TLS is off, or the certificate's expiry is unknown", |s, rows| rows.push(&[], s.http.certificate_expiry)),
     counter("kdcube_metrics_exports_total", Unit::Count, "Exports by sink and result; no_data: there was no fresh snapshot to push", &["sink", "result"], NO_SINK, read::exports),
     counter("kdcube_metrics_export_retries_total", Unit::Count, "Export attempts beyond the first, by sink", SINK, NO_SINK, |s, rows| read::each_sink(s, |sink| Some(float_u64(sink.retries)), rows)),

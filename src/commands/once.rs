@@ -17,7 +17,7 @@ use crate::base::number::{count, float};
 use crate::cli::OnceArgs;
 use crate::config::Config;
 use crate::engine::snapshot::{RunId, Snapshot};
-use crate::engine::tick::RecordMode;
+use crate::engine::tick::{RecordMode, release_lease};
 use crate::engine::tick_report::TickReporter;
 use crate::outlets::push::batch::ExportBatch;
 use crate::outlets::push::delivery::{ExportOutcome, Exports, Report};
@@ -59,9 +59,7 @@ async fn once(config: &Config, arguments: &OnceArgs) -> Result<Exit, CommandErro
         return Ok(Exit::Success);
     }
     let report = exports.deliver(batch, config.request_timeout * TIMEOUTS).await;
-    if let Err(error) = ticker.release().await {
-        tracing::warn!(%error, "the lease was not released: it expires by itself");
-    }
+    release_lease(ticker.as_mut()).await;
     print_report(&report)
 }
 

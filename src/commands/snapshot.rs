@@ -14,7 +14,7 @@ use crate::base::number;
 use crate::catalog::{self, own};
 use crate::cli::{SnapshotArgs, SnapshotFormat};
 use crate::config::Config;
-use crate::engine::tick::{RecordMode, Tick};
+use crate::engine::tick::{RecordMode, Tick, release_lease};
 use crate::outlets::exposition::{self, TextFormat};
 use crate::outlets::routes::{UpstreamEnvelope, problem_list};
 use crate::problems::{Problem, ProblemRegistry};
@@ -42,9 +42,7 @@ async fn take(config: &Config, at: Option<f64>, record: bool) -> Result<(Tick, V
     if !telemetry.leadership().is_leader() {
         tracing::warn!("not recorded: another replica holds the lease, and records");
     }
-    if let Err(error) = ticker.release().await {
-        tracing::warn!(%error, "the lease was not released: it expires by itself");
-    }
+    release_lease(ticker.as_mut()).await;
     Ok((tick, ticker.problems()))
 }
 

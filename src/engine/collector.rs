@@ -10,7 +10,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use super::recent::MarkWatch;
 use super::snapshot::{Publisher, RunId, Snapshot, TickStatus};
-use super::tick::{RecordMode, Tick, Ticker};
+use super::tick::{RecordMode, Tick, Ticker, release_lease};
 use super::tick_report::{self, TickReporter};
 use crate::base::clock::{Clock, UnixSeconds};
 use crate::platform::facts::InputKind;
@@ -72,14 +72,8 @@ impl Collector {
                 _ = cadence.tick() => self.tick(RecordMode::Yes, Vec::new()).await,
                 Some(waiter) = self.publisher.next_refresh() => self.tick(RecordMode::No, vec![waiter]).await,
                 Some(update) = self.updates.recv() => self.apply_update(&update),
-                () = &mut stop => return self.release().await,
+                () = &mut stop => return release_lease(self.ticker.as_mut()).await,
             }
-        }
-    }
-
-    async fn release(&mut self) {
-        if let Err(error) = self.ticker.release().await {
-            tracing::warn!(%error, "the lease was not released: another replica takes over when it has expired");
         }
     }
 

@@ -59,6 +59,13 @@ pub trait Ticker: Send {
     fn apply_update(&mut self, message: &[u8], now: UnixSeconds) -> Result<(), String>;
 }
 
+/// Releases the lease of `ticker`, after which it records nothing. A failure is logged: nothing depends on it but the time.
+pub async fn release_lease(ticker: &mut dyn Ticker) {
+    if let Err(error) = ticker.release().await {
+        tracing::warn!(%error, "the lease was not released: another replica takes over when it has expired");
+    }
+}
+
 /// The result of one tick.
 #[derive(Debug, Default)]
 pub struct Tick {

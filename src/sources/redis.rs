@@ -31,6 +31,7 @@ mod stream;
 mod tail;
 #[cfg(test)]
 mod tail_tests;
+mod tls_files;
 mod truncate;
 pub mod updates;
 mod values;
@@ -39,6 +40,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use redis::{Pipeline, Value};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use self::errors::{error_text, first_refusal, server_refusal};
@@ -90,6 +92,8 @@ pub struct RedisSource {
     /// No tick has succeeded yet.
     first: bool,
     cost: Cost,
+    /// Of the TLS files, until it is dropped.
+    _following: JoinSet<()>,
 }
 
 impl RedisSource {
@@ -110,7 +114,22 @@ impl RedisSource {
             prepared: Prepared::Nothing,
             first: true,
             cost: Cost::default(),
+            _following: JoinSet::new(),
         }
+    }
+
+    /// The same for `config`, whose TLS files it follows; needs a runtime. `reloaded` is called after each change, with the errors of contents
+    /// that cannot be used.
+    ///
+    /// # Errors
+    /// A file has become invalid since the configuration was read.
+    pub fn following_tls_files(
+        mut self,
+        config: &RedisConfig,
+        reloaded: impl Fn(Option<&[String]>) + Send + 'static,
+    ) -> Result<Self, Vec<String>> {
+        self._following = tls_files::follow(config, reloaded)?;
+        Ok(self)
     }
 
     /// The same, writing only while it holds the scope's lease.
@@ -371,7 +390,7 @@ impl Source for RedisSource {
     }
 
     fn problems(&self) -> Vec<Problem> {
-        self.link.problems()
+        self.link.problem().cloned().into_iter().collect()
     }
 
     fn server_clock(&self) -> Option<ServerClock> {

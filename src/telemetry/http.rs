@@ -44,6 +44,8 @@ pub enum WatchedFiles {
     /// Certificates for upstreams, in proxy mode.
     ProxyTls,
     PostgresCa,
+    /// Redis' authorities and our certificate for it.
+    RedisTls,
 }
 
 impl WatchedFiles {
@@ -55,6 +57,7 @@ impl WatchedFiles {
             Self::Tokens => "tokens",
             Self::ProxyTls => "proxy_tls",
             Self::PostgresCa => "postgres_ca",
+            Self::RedisTls => "redis_tls",
         }
     }
 }

@@ -1,13 +1,14 @@
 //! TLS on a connection of our own: how the server is verified, and our certificate, from PEM files to a rustls configuration.
 //!
-//! The files are read again for every connection. Where they can no longer be used, what they held before stays in use.
+//! Its owner watches the files and hands over what they hold after a change.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
+use tokio::sync::watch;
 
 use super::file_error::{FileSetting, TlsFileError, lines};
 use super::pem;
@@ -31,19 +32,12 @@ pub struct ClientTls {
     pub identity: Option<(NamedFile, NamedFile)>,
 }
 
-/// Makes configurations for connections.
+/// The configuration of the next connection.
 #[derive(Debug, Clone)]
 pub struct StreamClient {
     tls: ClientTls,
-    /// Shared by the clones.
-    loaded: Arc<Mutex<Loaded>>,
-}
-
-/// The last usable contents of the files, and why newer ones cannot be used.
-#[derive(Debug)]
-struct Loaded {
-    config: Arc<ClientConfig>,
-    failure: Option<String>,
+    /// What the files held when they were last usable; shared by the clones.
+    config: watch::Sender<Arc<ClientConfig>>,
 }
 
 impl StreamClient {
@@ -52,24 +46,31 @@ impl StreamClient {
     /// # Errors
     /// Every file's error, one line each.
     pub(crate) fn new(tls: ClientTls) -> Result<Self, Vec<String>> {
-        let config = load(&tls).map_err(lines)?;
-        Ok(Self { tls, loaded: Arc::new(Mutex::new(Loaded { config, failure: None })) })
+        let config = watch::Sender::new(load(&tls).map_err(lines)?);
+        Ok(Self { tls, config })
     }
 
-    /// What the files hold now, or held when they were last usable.
+    /// The files that [`Self::load`] reads.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &Path> {
+        let identity = self.tls.identity.iter().flat_map(|(certificate, key)| [certificate, key]);
+        self.tls.authorities.iter().chain(identity).map(|file| file.path.as_path())
+    }
+
+    /// What the files hold now.
+    ///
+    /// # Errors
+    /// Every file's error, one line each.
+    pub(crate) fn load(&self) -> Result<Arc<ClientConfig>, Vec<String>> {
+        load(&self.tls).map_err(lines)
+    }
+
+    /// From the next connection on, this one is used.
+    pub(crate) fn replace(&self, config: Arc<ClientConfig>) {
+        self.config.send_replace(config);
+    }
+
     pub(crate) fn config(&self) -> Arc<ClientConfig> {
-        let found = load(&self.tls);
-        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-        match found {
-            Ok(config) => *loaded = Loaded { config, failure: None },
-            Err(errors) => loaded.failure = Some(lines(errors).join("; ")),
-        }
-        Arc::clone(&loaded.config)
-    }
-
-    /// Why the files could not be used for the last connection, if they could not.
-    pub(crate) fn failure(&self) -> Option<String> {
-        self.loaded.lock().unwrap_or_else(PoisonError::into_inner).failure.clone()
+        Arc::clone(&self.config.borrow())
     }
 }
 
@@ -109,31 +110,4 @@ fn private_key(file: &NamedFile) -> Result<PrivateKeyDer<'static>, TlsFileError>
     let invalid = |path: &Path, problem: &str| setting.invalid(path, problem.to_owned());
     let text = files::read(&file.path).map_err(|problem| invalid(&file.path, &problem))?;
     PrivateKeyDer::from_pem_slice(&text).map_err(|_| invalid(&file.path, "holds no private key that can be used"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn files_that_can_no_longer_be_used_keep_their_last_contents_in_use() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("ca.pem");
-        let system = rustls_native_certs::load_native_certs().certs;
-        let certificate = system.first().expect("the machine has CA certificates");
-        let write = |der: &[u8]| {
-            use base64::Engine;
-            let text = base64::engine::general_purpose::STANDARD.encode(der);
-            std::fs::write(&path, format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n")).unwrap();
-        };
-        write(certificate);
-        let file = NamedFile { path: path.clone(), named_by: "CA_FILE" };
-        let client = StreamClient::new(ClientTls { authorities: Some(file), ..ClientTls::default() }).unwrap();
-        let first = client.config();
-        std::fs::write(&path, "nonsense").unwrap();
-        assert!(Arc::ptr_eq(&client.config(), &client.clone().config()) && client.failure().is_some());
-        assert!(client.failure().unwrap().starts_with("CA_FILE "), "{:?}", client.failure());
-        write(certificate);
-        assert!(!Arc::ptr_eq(&client.config(), &first) && client.failure().is_none());
-    }
 }

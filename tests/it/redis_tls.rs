@@ -132,3 +132,25 @@ fn a_replaced_ca_file_is_used_for_the_next_connection() {
     eventually("readiness", Duration::from_secs(15), || server.get("/readyz").status == 200);
     drop(redis);
 }
+
+#[test]
+fn a_broken_ca_file_is_a_problem_and_its_previous_contents_stay_in_use() {
+    let authority = Authority::new();
+    let (redis, url) = tls_redis(&authority, &authority.issue("server"), "no");
+    let redis = redis.with_deployment();
+    let file = authority.path("trusted.pem");
+    std::fs::copy(authority.certificate(), &file).unwrap();
+    let server = Server::start(&[("REDIS_URL", &url), ("METRICS_REDIS_CA_FILE", &file)]);
+    let problems = || server.get("/api/v1/problems").text();
+    let is_reported = || problems().contains("\"redis_tls\"");
+    std::fs::write(&file, "nonsense").unwrap();
+    eventually("the problem", Duration::from_secs(15), is_reported);
+    assert!(problems().contains("METRICS_REDIS_CA_FILE"), "{}", problems());
+    let failed = r#"kdcube_metrics_reloads_total{files="redis_tls",result="failed"} 1"#;
+    eventually("the count", Duration::from_secs(15), || server.get("/metrics").text().contains(failed));
+    let kill = ["KILL", "TYPE", "normal", "SKIPME", "yes"];
+    redis::cmd("CLIENT").arg(&kill).query::<i64>(&mut redis.connection()).unwrap();
+    eventually("fresh after a new connection", Duration::from_secs(15), || server.get("/readyz").status == 200);
+    std::fs::copy(authority.certificate(), &file).unwrap();
+    eventually("the end of the problem", Duration::from_secs(15), || !is_reported());
+}

@@ -96,6 +96,16 @@ impl RedisConfig {
         }
     }
 
+    pub(super) fn stream_clients(&self) -> impl Iterator<Item = &StreamClient> {
+        self.tls.iter().chain(&self.sentinel_tls)
+    }
+
+    /// Whether it is reached with files that can change.
+    #[must_use]
+    pub fn has_tls_files(&self) -> bool {
+        self.stream_clients().any(|client| client.paths().next().is_some())
+    }
+
     /// The address without user and password.
     #[must_use]
     pub fn redacted(&self) -> String {

@@ -15,9 +15,7 @@ use crate::problems::code::code;
 use crate::problems::{Problem, ProblemCode};
 use crate::sources::redis::config::RedisConfig;
 use crate::sources::{Cost, SourceError};
-use crate::tls::stream_client::StreamClient;
 
-const RELOAD_FAILED: ProblemCode = code("reload_failed");
 const WRONG_NODE: ProblemCode = code("wrong_node");
 const CLUSTER_MODE: ProblemCode = code("cluster_mode");
 
@@ -63,11 +61,8 @@ impl Link {
     }
 
     /// What is wrong with the connection now.
-    pub(super) fn problems(&self) -> Vec<Problem> {
-        let clients = [&self.config.tls, &self.config.sentinel_tls].into_iter().flatten();
-        let failure = clients.filter_map(StreamClient::failure).next();
-        let failure = failure.map(|failure| Problem::new(RELOAD_FAILED, "redis_tls", failure));
-        failure.into_iter().chain(self.problem.clone()).collect()
+    pub(super) const fn problem(&self) -> Option<&Problem> {
+        self.problem.as_ref()
     }
 
     /// The cost since the last call of [`Self::reset_cost`].

@@ -20,11 +20,9 @@ pub(super) async fn tcp(place: &HostPort, tls: Option<&StreamClient>) -> Result<
     let stream = TcpStream::connect((place.host.as_str(), place.port)).await?;
     // A pipeline is sent as a whole; waiting for more data would only delay it.
     stream.set_nodelay(true)?;
-    let Some(tls) = tls.cloned() else { return Ok(Box::new(stream)) };
+    let Some(tls) = tls else { return Ok(Box::new(stream)) };
     let name = ServerName::try_from(place.host.clone()).map_err(Error::other)?;
-    // A slow file system must not block the runtime's few threads.
-    let config = tokio::task::spawn_blocking(move || tls.config()).await.map_err(Error::other)?;
-    Ok(Box::new(TlsConnector::from(config).connect(name, stream).await?))
+    Ok(Box::new(TlsConnector::from(tls.config()).connect(name, stream).await?))
 }
 
 pub(super) async fn unix(path: &Path) -> Result<Box<dyn Stream>> {

@@ -6,6 +6,19 @@ use kdcube_metrics::platform::gateway::SavedGatewayConfig;
 
 use super::world::{FIGURES, World};
 
+/// What happens to one replica.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum ReplicaFault {
+    /// It ends and starts at once.
+    Restart,
+    /// It ends, and starts after a while.
+    Kill { seconds: f64 },
+    /// It stands still and goes on later, with what it knew.
+    Pause { seconds: f64 },
+    /// Its machine's clock is set.
+    Clock { ahead: f64 },
+}
+
 /// Decides before every tick.
 pub(super) struct Faults {
     rng: Rng,
@@ -32,18 +45,38 @@ impl Faults {
         self.is_scheduled
     }
 
-    /// What happens before a tick; whether the server is restarted.
-    pub(super) fn strike(&mut self, world: &mut World) -> bool {
+    /// What happens to the deployment and its Redis before a tick.
+    pub(super) fn strike(&mut self, world: &mut World) {
         self.processes(world);
         self.inputs(world);
         self.configuration(world);
         if self.happens(0.002) {
-            world.away_until = world.now() + self.seconds(40.0);
+            let longest = if self.happens(0.2) { 300.0 } else { 40.0 };
+            world.away_until = world.now() + self.seconds(longest);
         }
         if self.happens(0.002) {
             world.read_only_until = world.now() + self.seconds(60.0);
         }
-        self.happens(0.003)
+        if self.happens(0.01) {
+            let samples = self.rng.usize(1..400);
+            world.burst(&mut self.rng, samples);
+        }
+    }
+
+    /// What happens to a replica of the server before its tick.
+    pub(super) fn replica(&mut self) -> Option<ReplicaFault> {
+        match self.rng.f64() {
+            chance if chance < 0.003 => Some(ReplicaFault::Restart),
+            chance if chance < 0.005 => Some(ReplicaFault::Kill { seconds: self.seconds(120.0) }),
+            chance if chance < 0.007 => Some(ReplicaFault::Pause { seconds: self.seconds(90.0) }),
+            chance if chance < 0.009 => Some(ReplicaFault::Clock { ahead: (self.rng.f64() - 0.5) * 7200.0 }),
+            _ => None,
+        }
+    }
+
+    /// The order in which the replicas take their turn.
+    pub(super) fn shuffle<T>(&mut self, replicas: &mut [T]) {
+        self.rng.shuffle(replicas);
     }
 
     fn processes(&mut self, world: &mut World) {

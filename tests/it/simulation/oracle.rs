@@ -5,15 +5,15 @@ use kdcube_metrics::analysis::state::{Decision, Quality};
 use kdcube_metrics::catalog;
 use kdcube_metrics::platform::facts::{Component, LatencySeries, Role, RollingSeries};
 
-use super::server::Written;
+use super::expected::Expected;
 use super::world::World;
 
 /// How long a last good value may stand in.
 const HELD: f64 = 45.0;
 
 /// Compares; how many numbers, or what is wrong.
-pub(super) fn check(world: &World, points: Written, state: &SystemState) -> Result<u64, String> {
-    let mut oracle = Oracle { world, state, points, compared: 0 };
+pub(super) fn check(world: &World, expected: &Expected, state: &SystemState) -> Result<u64, String> {
+    let mut oracle = Oracle { world, state, expected, compared: 0 };
     oracle.every_number_is_one()?;
     oracle.quality()?;
     oracle.processes()?;
@@ -28,7 +28,7 @@ pub(super) fn check(world: &World, points: Written, state: &SystemState) -> Resu
 struct Oracle<'a> {
     world: &'a World,
     state: &'a SystemState,
-    points: Written,
+    expected: &'a Expected,
     compared: u64,
 }
 
@@ -60,7 +60,9 @@ impl Oracle<'_> {
 
     /// What rests on unreadable input is flagged, and no hint scales on it.
     fn quality(&mut self) -> Result<(), String> {
-        let is_broken = self.world.is_decisive_broken() || self.world.is_configuration_uncertain;
+        let is_broken = self.world.is_decisive_broken()
+            || self.expected.is_configuration_uncertain
+            || self.state.sse_unknown_workers.get().is_some_and(|workers| workers > 0);
         if is_broken != (self.state.quality == Quality::Partial) {
             return Err(format!("the quality is {:?}", self.state.quality));
         }
@@ -89,7 +91,7 @@ impl Oracle<'_> {
     /// A processor that drains, is gone or unreadable is no capacity.
     fn capacity(&self) -> f64 {
         let accepting = self.world.readable_beats().filter(|beat| beat.service_name == "proc" && !beat.draining);
-        accepting.count() as f64 * self.world.in_force.capacity()
+        accepting.count() as f64 * self.expected.figures.capacity()
     }
 
     /// The depth of all queues; where one is unreadable its last good one stands in for a while.
@@ -97,7 +99,7 @@ impl Oracle<'_> {
         let mut total = 0;
         for role in Role::ALL {
             let readable = self.world.depths().get(role).filter(|_| !self.world.broken_queues.contains_key(&role));
-            let held = self.world.last_depths.get(role).filter(|(_, at)| self.world.now() - at <= HELD);
+            let held = self.expected.last_depths.get(role).filter(|(_, at)| self.world.now() - at <= HELD);
             total += readable.or(held.map(|(depth, _)| depth))?.total();
         }
         Some(total as f64)
@@ -176,7 +178,7 @@ impl Oracle<'_> {
             ("proc.queue.pressure_ratio.1m", RollingSeries::QueuePressure),
         ] {
             let now = self.world.now();
-            let minute = self.points.iter().filter(|(at, of, _)| *of == series && *at >= now - 60.0 && *at <= now);
+            let minute = self.expected.points().filter(|(at, of, _)| *of == series && *at >= now - 60.0 && *at <= now);
             let values: Vec<f64> = minute.map(|(_, _, value)| *value).collect();
             let is_known = self.scalar("proc.queue.total").is_some() && !values.is_empty();
             let said = self.scalar(key);

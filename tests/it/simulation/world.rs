@@ -2,24 +2,23 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use kdcube_metrics::base::lease::LeaseRecord;
 use kdcube_metrics::platform::facts::{
-    Component, Departed, Facts, Heartbeat, InputKind, LatencySeries, Malformed, PerRole, Point, QueueDepth, Role,
-    Scope, SseSample, ThrottlingEvent, Unreadable, WorkerId,
+    Component, Facts, Heartbeat, LatencySeries, PerRole, Point, QueueDepth, Role, Scope, SseSample, ThrottlingDetail,
+    ThrottlingEvent, WorkerId,
 };
 use kdcube_metrics::platform::gateway::{GatewayConfig, GatewayContext, SavedGatewayConfig};
 use kdcube_metrics::platform::keys::Keys;
 use kdcube_metrics::simulator::deployment::{Deployment, Shape};
 use kdcube_metrics::sources::SourceError;
 
-use super::server::Written;
+use super::recorded::RecordedPoint;
 
 const START: f64 = 1_767_225_600.0;
 /// The platform's: heartbeats expire after this, SSE counts after that.
-const BEAT_TTL: f64 = 30.0;
-const SSE_TTL: f64 = 60.0;
-/// How long a process that is gone is still named.
-const REMEMBERED: f64 = 90.0;
-const HOUR: f64 = 3600.0;
+pub(super) const BEAT_TTL: f64 = 30.0;
+pub(super) const SSE_TTL: f64 = 60.0;
+pub(super) const HOUR: f64 = 3600.0;
 
 /// The figures of a gateway configuration that capacity follows from.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -51,14 +50,6 @@ impl Figures {
     }
 }
 
-/// What a reader has read so far.
-#[derive(Debug, Default)]
-pub(super) struct Cursor {
-    is_behind_start: bool,
-    latency: BTreeMap<LatencySeries, usize>,
-    events: usize,
-}
-
 /// A fault of some part, by what it hits, until a time.
 pub(super) type Until<T> = BTreeMap<T, f64>;
 
@@ -66,12 +57,15 @@ pub(super) type Until<T> = BTreeMap<T, f64>;
 pub(super) struct World {
     now: f64,
     deployment: Deployment,
+    scope: Scope,
     keys: Keys,
     /// As the processes wrote it, before faults.
     written: Facts,
     pub(super) latency: BTreeMap<LatencySeries, Vec<Point>>,
     pub(super) events: Vec<ThrottlingEvent>,
-    points: Written,
+    /// What the servers recorded in the last hour, and how many points they ever did.
+    pub(super) points_written: u64,
+    pub(super) points: Vec<RecordedPoint>,
     /// The last sample of each ingress worker, and when it was written.
     samples: BTreeMap<WorkerId, (SseSample, f64)>,
     /// Killed processes with their last heartbeat.
@@ -79,47 +73,45 @@ pub(super) struct World {
     pub(super) killed_at: BTreeMap<String, f64>,
     pub(super) draining: BTreeSet<String>,
     pub(super) saved: SavedGatewayConfig,
-    /// What the running server has to go by.
-    pub(super) in_force: Figures,
-    pub(super) is_configuration_uncertain: bool,
-    /// The running server has read a saved one that it could use.
-    was_saved: bool,
     pub(super) broken_queues: Until<Role>,
     pub(super) broken_beats: Until<String>,
     pub(super) broken_samples: Until<WorkerId>,
     pub(super) broken_series: Until<LatencySeries>,
     pub(super) away_until: f64,
     pub(super) read_only_until: f64,
-    /// What this life of the server last read of each queue, and when.
-    pub(super) last_depths: PerRole<Option<(QueueDepth, f64)>>,
+    /// Who records, as all replicas see it.
+    pub(super) lease: Option<LeaseRecord>,
+    /// When the counts of quiet workers were last saved for servers that start.
+    pub(super) counts_saved: f64,
 }
 
 impl World {
     pub(super) fn new(seed: u64) -> Self {
         let shape = Shape { ingress: 3, proc: 4, rate: 1.5, seed };
+        let scope = Scope { tenant: "acme".to_owned(), project: "chat".to_owned() };
         Self {
             now: START,
             deployment: Deployment::new(shape, START - 60.0),
-            keys: Keys::new(&Scope { tenant: "acme".to_owned(), project: "chat".to_owned() }),
+            keys: Keys::new(&scope),
+            scope,
             written: Facts::default(),
             latency: LatencySeries::ALL.map(|series| (series, Vec::new())).into(),
             events: Vec::new(),
+            points_written: 0,
             points: Vec::new(),
             samples: BTreeMap::new(),
             dead: BTreeMap::new(),
             killed_at: BTreeMap::new(),
             draining: BTreeSet::new(),
             saved: SavedGatewayConfig::Missing,
-            in_force: FIGURES[0],
-            is_configuration_uncertain: false,
-            was_saved: false,
             broken_queues: BTreeMap::new(),
             broken_beats: BTreeMap::new(),
             broken_samples: BTreeMap::new(),
             broken_series: BTreeMap::new(),
             away_until: 0.0,
             read_only_until: 0.0,
-            last_depths: PerRole::default(),
+            lease: None,
+            counts_saved: f64::NEG_INFINITY,
         }
     }
 
@@ -139,12 +131,35 @@ impl World {
         self.now
     }
 
-    pub(super) fn points(&self) -> &[(f64, kdcube_metrics::platform::facts::RollingSeries, f64)] {
+    pub(super) const fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    pub(super) const fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    /// What the processes wrote last, before faults.
+    pub(super) const fn written(&self) -> &Facts {
+        &self.written
+    }
+
+    pub(super) fn points(&self) -> &[RecordedPoint] {
         &self.points
     }
 
     pub(super) fn is_away(&self) -> bool {
         self.now < self.away_until
+    }
+
+    /// # Errors
+    /// It is away.
+    pub(super) fn answer(&self) -> Result<(), SourceError> {
+        if !self.is_away() {
+            return Ok(());
+        }
+        let (server, cause) = ("the simulated Redis".to_owned(), "away".to_owned());
+        Err(SourceError::Unreachable { server, cause, advice: "" })
     }
 
     /// The deployment goes on; faults whose time is over end.
@@ -169,6 +184,23 @@ impl World {
         self.broken_beats.retain(|_, until| now < *until);
         self.broken_samples.retain(|_, until| now < *until);
         self.broken_series.retain(|_, until| now < *until);
+    }
+
+    /// Many samples and rejected requests at once, as far back as readers can still expect them.
+    pub(super) fn burst(&mut self, rng: &mut fastrand::Rng, samples: usize) {
+        for _ in 0..samples {
+            let at = self.now - rng.f64();
+            let series = LatencySeries::ALL[rng.usize(..LatencySeries::ALL.len())];
+            self.latency.entry(series).or_default().push(Point { at, value: rng.f64() * 1e5 });
+            let status = if rng.bool() { 429 } else { 503 };
+            let detail = ThrottlingDetail {
+                reason: Some("burst".to_owned()),
+                http_status: Some(status),
+                session_id: Some(format!("session-{}", rng.u64(..))),
+                shown: None,
+            };
+            self.events.push(ThrottlingEvent { at, detail: Some(detail) });
+        }
     }
 
     /// Every process that the deployment should have.
@@ -230,11 +262,16 @@ impl World {
         has_broken_beat || !self.broken_queues.is_empty() || self.broken_visible_samples().next().is_some()
     }
 
-    fn visible_samples(&self) -> impl Iterator<Item = &SseSample> {
+    pub(super) fn visible_samples(&self) -> impl Iterator<Item = &SseSample> {
         self.samples.values().filter(|(_, at)| self.now - at <= SSE_TTL).map(|(sample, _)| sample)
     }
 
-    fn broken_visible_samples(&self) -> impl Iterator<Item = &SseSample> {
+    /// Those whose worker has not published for so long that they have expired.
+    pub(super) fn quiet_samples(&self) -> impl Iterator<Item = &SseSample> {
+        self.samples.values().filter(|(_, at)| self.now - at > SSE_TTL).map(|(sample, _)| sample)
+    }
+
+    pub(super) fn broken_visible_samples(&self) -> impl Iterator<Item = &SseSample> {
         self.visible_samples().filter(|sample| self.broken_samples.contains_key(&sample.worker))
     }
 
@@ -251,142 +288,4 @@ impl World {
             self.saved,
         )
     }
-
-    /// What a reader finds now: all state, and of series what is new to it.
-    pub(super) fn read(&mut self, cursor: &mut Cursor) -> Result<Facts, SourceError> {
-        if self.is_away() {
-            let (server, cause) = ("the simulated Redis".to_owned(), "away".to_owned());
-            return Err(SourceError::Unreachable { server, cause, advice: "" });
-        }
-        self.settle_configuration(!cursor.is_behind_start);
-        let mut facts = self.state();
-        self.read_sse(&mut facts, !cursor.is_behind_start);
-        self.read_series(&mut facts, cursor);
-        if !cursor.is_behind_start {
-            self.last_depths = PerRole::default();
-            for &(at, series, value) in self.points.iter().filter(|(at, _, _)| *at >= self.now - HOUR) {
-                facts.rolling.entry(series).or_default().push(Point { at, value });
-            }
-        }
-        for role in Role::ALL {
-            if let Some(depth) = *facts.queues.get(role) {
-                *self.last_depths.get_mut(role) = Some((depth, self.now));
-            }
-        }
-        cursor.is_behind_start = true;
-        Ok(facts)
-    }
-
-    /// The rule: a saved configuration that can be read is in force; one that cannot, or is gone, leaves the last good one to
-    /// a running server and the environment's to one that starts.
-    fn settle_configuration(&mut self, is_start: bool) {
-        if is_start {
-            (self.in_force, self.was_saved) = (FIGURES[0], false);
-        }
-        self.is_configuration_uncertain = false;
-        let saved = FIGURES.into_iter().find(|figures| self.saved.text() == Some(&figures.text()));
-        match (&self.saved, saved) {
-            (SavedGatewayConfig::Text(_), Some(figures)) => {
-                (self.in_force, self.was_saved) = (figures, true);
-            }
-            (SavedGatewayConfig::Missing, _) => {}
-            _ => self.is_configuration_uncertain = !self.was_saved,
-        }
-    }
-
-    fn state(&self) -> Facts {
-        let broken = |role| self.broken_queues.contains_key(&role);
-        let mut queues = self.written.queues.clone();
-        let mut malformed = Vec::new();
-        for role in Role::ALL.into_iter().filter(|role| broken(*role)) {
-            *queues.get_mut(role) = None;
-            malformed.push(note(InputKind::QueueDepth, self.keys.queue(role)));
-        }
-        for beat in self.beats().filter(|beat| self.broken_beats.contains_key(&beat.instance_id)) {
-            let pid = beat.process_id.unwrap_or_default().to_string();
-            let key = self.keys.heartbeat(&beat.instance_id, &beat.service_type, &beat.service_name, &pid);
-            malformed.push(note(InputKind::Heartbeat, key));
-        }
-        Facts {
-            heartbeats: self.readable_beats().cloned().collect(),
-            departed: self.departed(),
-            unreadable_workers: self.unreadable_workers(),
-            process_keys_found: self.beats().count(),
-            queues,
-            malformed,
-            analytics: self.written.analytics.clone(),
-            hourly_requests: self.written.hourly_requests.clone(),
-            circuits: self.written.circuits.clone(),
-            saved_gateway_config: self.saved.clone(),
-            ..Facts::default()
-        }
-    }
-
-    /// Ingress workers whose heartbeat is broken.
-    fn unreadable_workers(&self) -> BTreeSet<WorkerId> {
-        let broken = self.beats().filter(|beat| self.broken_beats.contains_key(&beat.instance_id));
-        let ingress = broken.filter(|beat| beat.service_name == Component::Ingress.service_name());
-        let worker =
-            |beat: &Heartbeat| Some(WorkerId { instance_id: beat.instance_id.clone(), process_id: beat.process_id? });
-        ingress.filter_map(worker).collect()
-    }
-
-    fn departed(&self) -> Vec<Departed> {
-        let gone = self.dead.values().filter(|beat| {
-            let silent = self.now - beat.last_heartbeat;
-            silent > BEAT_TTL && silent <= REMEMBERED
-        });
-        gone.map(|beat| Departed {
-            instance_id: beat.instance_id.clone(),
-            service_type: beat.service_type.clone(),
-            service_name: beat.service_name.clone(),
-            process_id: beat.process_id,
-            last_seen: beat.last_heartbeat,
-        })
-        .collect()
-    }
-
-    /// A start also finds the last counts of quiet workers that live.
-    fn read_sse(&self, facts: &mut Facts, is_start: bool) {
-        facts.malformed.extend(
-            self.broken_visible_samples().map(|sample| note(InputKind::SseSample, self.keys.sse(&sample.worker))),
-        );
-        let beating = |worker: &WorkerId| self.beats().any(|beat| beat.instance_id == worker.instance_id);
-        let kept = self
-            .samples
-            .values()
-            .filter(|(sample, at)| self.now - at <= SSE_TTL || (is_start && beating(&sample.worker)));
-        let kept = kept.map(|(sample, _)| sample).filter(|sample| !self.broken_samples.contains_key(&sample.worker));
-        facts.sse = kept.cloned().collect();
-    }
-
-    fn read_series(&self, facts: &mut Facts, cursor: &mut Cursor) {
-        for (series, points) in &self.latency {
-            if self.broken_series.contains_key(series) {
-                facts.unreadable.insert(Unreadable::Latency(*series));
-                continue;
-            }
-            let read = cursor.latency.entry(*series).or_default();
-            let new = points[*read..].iter().filter(|point| point.at >= self.now - HOUR).copied();
-            facts.latency.insert(*series, new.collect());
-            *read = points.len();
-        }
-        facts.throttling_events = self.events[cursor.events..].to_vec();
-        cursor.events = self.events.len();
-    }
-
-    pub(super) fn write(&mut self, written: Written) -> Result<(), SourceError> {
-        if self.now < self.read_only_until {
-            let (server, message) = ("the simulated Redis".to_owned(), "read only".to_owned());
-            return Err(SourceError::Refused { server, code: "READONLY".to_owned(), message, advice: "" });
-        }
-        self.points.extend(written);
-        let oldest = self.now - HOUR;
-        self.points.retain(|(at, _, _)| *at > oldest);
-        Ok(())
-    }
-}
-
-fn note(kind: InputKind, key: String) -> Malformed {
-    Malformed { kind, key, problem: "is not what the platform writes".to_owned() }
 }
