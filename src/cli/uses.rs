@@ -60,7 +60,7 @@ const RUNNING_SERVER: Uses = Uses {
 };
 
 /// The commands by name.
-pub(super) const COMMANDS: [(&str, Uses); 12] = [
+pub(super) const COMMANDS: [(&str, Uses); 13] = [
     ("serve", Uses::EVERYTHING),
     ("check", Uses::EVERYTHING),
     (

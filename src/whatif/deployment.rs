@@ -5,6 +5,7 @@
 mod queue;
 mod slots;
 mod tally;
+mod turned_away;
 mod user;
 mod world;
 
@@ -12,6 +13,7 @@ use fastrand::Rng;
 
 use self::queue::Queue;
 use self::slots::{Slots, Started, TaskId};
+use self::turned_away::TurnedAway;
 use self::user::User;
 use super::agenda::Agenda;
 use super::load::{Arrival, Fault, Load};
@@ -58,6 +60,7 @@ pub struct Deployment<'a> {
     /// Tasks of dead processors, still in the list of claimed ones.
     orphans: u32,
     limits: Limits,
+    turned_away: TurnedAway,
     tally: Tally,
     /// Waits and executions, in milliseconds, of tasks that ended since they were last taken.
     ended: Ended,
@@ -88,6 +91,7 @@ impl<'a> Deployment<'a> {
             ghosts: 0,
             orphans: 0,
             limits: Limits::default(),
+            turned_away: TurnedAway::default(),
             tally: Tally::default(),
             ended: Ended::default(),
         };
@@ -125,7 +129,7 @@ impl<'a> Deployment<'a> {
             Event::Arrival(arrival) => {
                 self.next_arrival();
                 self.tally.arrived += 1;
-                self.attempt(User::new(&arrival));
+                self.attempt(User::new(&arrival, self.tally.arrived));
             }
             Event::Retry(user) => {
                 self.tally.retrying -= 1;
@@ -161,6 +165,7 @@ impl<'a> Deployment<'a> {
             return self.start_waiting();
         }
         self.tally.refused += 1;
+        self.turned_away.add(self.now, user.number);
         match user.retry_at(self.now, &mut self.rng) {
             Some(at) => {
                 self.tally.retrying += 1;
@@ -280,6 +285,11 @@ impl<'a> Deployment<'a> {
     #[must_use]
     pub const fn waiting(&self) -> u32 {
         self.queue.len()
+    }
+
+    /// Users who were refused within the last minute, each once.
+    pub fn turned_away(&mut self) -> u32 {
+        self.turned_away.count(self.now)
     }
 
     /// Tasks that run, those of draining replicas included.

@@ -72,7 +72,8 @@ impl Sampler {
         snapshot
     }
 
-    fn state(&self, deployment: &Deployment<'_>, now: UnixSeconds) -> Snapshot {
+    fn state(&self, deployment: &mut Deployment<'_>, now: UnixSeconds) -> Snapshot {
+        let turned_away = deployment.turned_away();
         let (world, accepting) = (deployment.world(), deployment.accepting());
         let each = world.gateway.capacity(1).total;
         Snapshot {
@@ -81,6 +82,7 @@ impl Sampler {
             capacity: each.saturating_mul(i64::from(accepting)),
             waiting: deployment.waiting(),
             oldest_wait: deployment.oldest_wait(),
+            turned_away,
             active: self.beat.active,
             free: self.beat.free.min(accepting * world.slots),
             slots: accepting * world.slots,

@@ -52,7 +52,7 @@ mod tests {
     use crate::whatif::load::Arrival;
 
     fn user(role: Role, at: f64) -> User {
-        User::new(&Arrival { at, role, seconds: 1.0 })
+        User::new(&Arrival { at, role, seconds: 1.0 }, 1)
     }
 
     #[test]

@@ -146,7 +146,7 @@ mod tests {
     use crate::whatif::load::Arrival;
 
     fn user(at: f64) -> User {
-        User::new(&Arrival { at, role: Role::Paid, seconds: 1.0 })
+        User::new(&Arrival { at, role: Role::Paid, seconds: 1.0 }, 1)
     }
 
     fn filled() -> (Slots, Vec<TaskId>) {

@@ -15,6 +15,8 @@ pub(super) const PATIENCE_SECONDS: f64 = 600.0;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct User {
+    /// Tells users apart.
+    pub(super) number: u64,
     pub(super) role: Role,
     /// How long the task runs.
     pub(super) seconds: f64,
@@ -28,9 +30,9 @@ pub(super) struct User {
 }
 
 impl User {
-    pub(super) const fn new(arrival: &Arrival) -> Self {
+    pub(super) const fn new(arrival: &Arrival, number: u64) -> Self {
         let Arrival { at, role, seconds } = *arrival;
-        Self { role, seconds, first: at, attempts: 0, queued: at, started: at }
+        Self { number, role, seconds, first: at, attempts: 0, queued: at, started: at }
     }
 
     /// When the next attempt is, after one that was refused at `now`; `None` where the user gives up.
@@ -48,7 +50,7 @@ mod tests {
 
     #[test]
     fn a_user_tries_again_ever_later_and_gives_up_after_ten_minutes() {
-        let mut user = User::new(&Arrival { at: 0.0, role: Role::Paid, seconds: 1.0 });
+        let mut user = User::new(&Arrival { at: 0.0, role: Role::Paid, seconds: 1.0 }, 1);
         let (mut rng, mut now, mut pauses) = (Rng::with_seed(1), 0.0, Vec::new());
         while let Some(next) = user.retry_at(now, &mut rng) {
             pauses.push(next - now);

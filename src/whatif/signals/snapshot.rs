@@ -16,6 +16,7 @@ pub struct Snapshot {
     pub(in crate::whatif) capacity: i64,
     pub(in crate::whatif) waiting: u32,
     pub(in crate::whatif) oldest_wait: f64,
+    pub(in crate::whatif) turned_away: u32,
     /// By the last heartbeats.
     pub(in crate::whatif) active: u32,
     pub(in crate::whatif) free: u32,
@@ -39,6 +40,7 @@ impl Default for Snapshot {
             capacity: 0,
             waiting: 0,
             oldest_wait: 0.0,
+            turned_away: 0,
             active: 0,
             free: 0,
             slots: 0,
@@ -98,6 +100,7 @@ impl Snapshot {
             active: count(self.active),
             waiting: count(self.waiting),
             waiting_jobs: Reading::Value(0),
+            turned_away: count(self.turned_away),
             slots_per_replica: Reading::Value(f64::from(self.slots_per_replica)),
             free_slots: count(self.free),
             is_claiming: Reading::Value(true),
