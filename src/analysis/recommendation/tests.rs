@@ -289,8 +289,9 @@ fn every_line_of_a_held_number_says_why() {
     };
     let expected = [
         "left out: background jobs that wait, because it cannot be read: jobs",
-        "load: (0 active + 0 waiting + 0 jobs waiting) / 0.8 = 0 slots",
         "left out: what arrives, because the window holds no value",
+        "running: 0 active / 0.8 = 0 slots",
+        "backlog: (0 waiting + 0 jobs waiting + 0 turned away) × 1 of a slot = 0 slots",
         "need: the slots of a replica are unknown: one replica where there is anything to do",
         "rounded up: 0 becomes 0",
         "minimum: 1",

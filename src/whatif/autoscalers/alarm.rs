@@ -88,8 +88,7 @@ impl Alarm {
     /// The statistic of the newest period that breaches, where the alarm acts at `now`: when it goes into ALARM, and each
     /// minute that it stays.
     pub fn act(&mut self, now: UnixSeconds) -> Option<f64> {
-        self.advance(now - INGESTION_SECONDS);
-        let ended = self.buckets.len() - 1;
+        let ended = self.ended(now - INGESTION_SECONDS);
         let from = ended.saturating_sub(self.policy.evaluated);
         let values = self.buckets.range(from..ended).filter_map(|bucket| bucket.statistic(self.policy.statistic));
         let breaching: Vec<f64> = values.filter(|value| self.breaches(*value)).collect();
@@ -114,12 +113,24 @@ impl Alarm {
         }
     }
 
+    /// The number of periods that ended by `at`.
+    fn ended(&mut self, at: UnixSeconds) -> usize {
+        self.advance(at);
+        let (mut ended, mut end) = (self.buckets.len() - 1, self.begin);
+        while end > at && ended > 0 {
+            ended -= 1;
+            end -= self.policy.period;
+        }
+        ended
+    }
+
     /// Begins the periods up to `at`.
     fn advance(&mut self, at: UnixSeconds) {
         while self.begin + self.policy.period <= at {
             self.begin += self.policy.period;
             self.buckets.push_back(Bucket::default());
-            if self.buckets.len() > self.policy.evaluated + 1 {
+            // One more than is evaluated and the one under way: the last may have ended and not be ingested.
+            if self.buckets.len() > self.policy.evaluated + 2 {
                 self.buckets.pop_front();
             }
         }
@@ -217,6 +228,9 @@ mod tests {
     fn a_point_counts_once_its_period_is_over_and_ingested() {
         let mut alarm = Alarm::new(policy(60.0, 1, 1), 0.0);
         alarm.push(59.0, 2.0);
+        alarm.push(60.0, 0.0);
         assert_eq!([60.0, 64.9, 65.0].map(|now| alarm.act(now)), [None, None, Some(2.0)]);
+        alarm.push(120.0, 0.0);
+        assert_eq!(alarm.act(125.0), None, "the second period is low");
     }
 }
