@@ -258,6 +258,12 @@ pub struct WhatifArgs {
     /// Seed of the random numbers; every policy gets the same users.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
+    /// Number of seeds, from --seed on; the mean of their outcomes is shown, pictures are of the first.
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub seeds: u32,
+    /// Times as many users as the shapes have.
+    #[arg(long, value_name = "FACTOR", value_parser = values::factor, default_value_t = 1.0, conflicts_with = "load")]
+    pub scale: f64,
     /// Tasks that a processor runs at once (5 by default), or streams that an ingress accepts (200).
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub slots: Option<u32>,

@@ -39,9 +39,10 @@ fn of_load(load: &Load, policies: &[Policy], arguments: &WhatifArgs) -> Vec<Outc
         let usual = World::of(policy.component);
         let slots = arguments.slots.unwrap_or(usual.slots);
         let world = World { slots, startup_seconds: arguments.startup.as_secs_f64(), ..usual };
-        outcome::simulate(&world, load, policy, arguments.seed)
+        let seeds = arguments.seed..=arguments.seed.saturating_add(u64::from(arguments.seeds - 1));
+        Outcome::mean(seeds.map(|seed| outcome::simulate(&world, load, policy, seed)).collect())
     };
-    policies.iter().map(simulated).collect()
+    policies.iter().filter_map(simulated).collect()
 }
 
 fn loads(arguments: &WhatifArgs) -> Result<Vec<Load>, CommandError> {
@@ -50,14 +51,14 @@ fn loads(arguments: &WhatifArgs) -> Result<Vec<Load>, CommandError> {
         return Ok(vec![load.map_err(|error| anyhow!("{error}"))?]);
     }
     if arguments.shape.iter().any(|name| name == "all") {
-        return Ok(shapes::ALL.iter().map(shapes::NamedShape::load).collect());
+        return Ok(shapes::ALL.iter().map(|shape| shape.load(arguments.scale)).collect());
     }
-    arguments.shape.iter().map(|name| shape(name)).collect()
+    arguments.shape.iter().map(|name| shape(name, arguments.scale)).collect()
 }
 
-fn shape(name: &str) -> Result<Load, CommandError> {
+fn shape(name: &str, scale: f64) -> Result<Load, CommandError> {
     let names: Vec<&str> = shapes::ALL.iter().map(|shape| shape.name).collect();
-    let found = shapes::find(name).map(shapes::NamedShape::load);
+    let found = shapes::find(name).map(|shape| shape.load(scale));
     found.ok_or_else(|| anyhow!("--shape {name}: no such shape; accepted: all, {}", names.join(", ")).into())
 }
 

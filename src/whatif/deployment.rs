@@ -67,7 +67,7 @@ pub struct Deployment<'a> {
 }
 
 /// Points of tasks that ended, as the platform writes them: dated to their end.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Ended {
     pub waits: Vec<Point>,
     pub executions: Vec<Point>,

@@ -1,5 +1,7 @@
 //! One load under one policy: the simulation, and what is measured of it.
 
+mod mean;
+
 use super::autoscalers::Replicas;
 use super::deployment::{Deployment, World};
 use super::load::Load;
@@ -17,7 +19,7 @@ const OSCILLATION_SECONDS: f64 = 600.0;
 const FIRST_UTILIZATION: f64 = 0.8;
 
 /// What a policy did to a load.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Outcome {
     pub load: String,
     pub policy: String,
@@ -33,9 +35,9 @@ pub struct Outcome {
     pub waits: Option<[f64; 3]>,
     pub replica_hours: f64,
     /// Changes of the count.
-    pub actions: u32,
+    pub actions: u64,
     /// Changes against the one before, within ten minutes.
-    pub oscillations: u32,
+    pub oscillations: u64,
     /// The longest time for which somebody waited too long or was refused, seconds.
     pub recovery_seconds: f64,
     /// One a tick.
@@ -149,8 +151,8 @@ fn first_replicas(world: &World, load: &Load, policy: &Policy) -> u32 {
 
 #[derive(Debug, Default)]
 struct Actions {
-    count: u32,
-    oscillations: u32,
+    count: u64,
+    oscillations: u64,
     last: Option<(UnixSeconds, bool)>,
 }
 

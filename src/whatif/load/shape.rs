@@ -36,6 +36,13 @@ impl Shape {
         }
     }
 
+    /// The shape of a deployment that is `factor` times as large.
+    #[must_use]
+    pub fn scaled(mut self, factor: f64) -> Self {
+        self.rates.iter_mut().for_each(|(_, rate)| *rate *= factor);
+        self
+    }
+
     /// Mean time of a task.
     #[must_use]
     pub fn mean_seconds(&self) -> f64 {
@@ -88,6 +95,7 @@ mod tests {
     fn the_rate_is_linear_between_its_times() {
         let rates = [0.0, 100.0, 150.0, 199.0, 200.0, 300.0, 9999.0].map(|at| shape().rate(at));
         assert_eq!(rates, [1.0, 1.0, 2.0, 2.98, 3.0, 3.0, 3.0]);
+        assert_eq!(shape().scaled(10.0).rate(150.0), 20.0);
     }
 
     #[test]

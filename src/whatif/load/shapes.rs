@@ -21,11 +21,11 @@ pub struct NamedShape {
 }
 
 impl NamedShape {
-    /// The load of this shape.
+    /// The load of this shape, with `scale` times its users.
     #[must_use]
-    pub fn load(&self) -> Load {
+    pub fn load(&self, scale: f64) -> Load {
         let (shape, seconds, faults) = (self.make)();
-        shape.into_load(self.name, seconds, faults)
+        shape.scaled(scale).into_load(self.name, seconds, faults)
     }
 }
 
@@ -120,7 +120,7 @@ mod tests {
     #[test]
     fn every_shape_has_arrivals_until_its_end() {
         for shape in &ALL {
-            let load = shape.load();
+            let load = shape.load(1.0);
             let (count, last) = load.arrivals(1).fold((0, 0.0), |(count, _), arrival| (count + 1, arrival.at));
             assert!((500..200_000).contains(&count), "{}: {count}", shape.name);
             assert!(last > 0.9 * load.seconds && last < load.seconds, "{}: {last}", shape.name);

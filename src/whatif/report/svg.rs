@@ -36,8 +36,9 @@ pub fn svg(outcomes: &[Outcome]) -> String {
     // Writing to a String cannot fail.
     let _ = write!(
         text,
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" font-family=\"sans-serif\" \
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 14 {WIDTH} {}\" font-family=\"sans-serif\" \
          font-size=\"11\" fill=\"#7f7f7f\">\n<title>{}</title>\n",
+        height - 14.0,
         escaped(name)
     );
     panel(&mut text, 0.0, &ARRIVALS, outcomes.get(..1).unwrap_or_default(), &["#7f7f7f"]);

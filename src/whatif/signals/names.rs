@@ -27,9 +27,9 @@ const fn windowed(key: &'static str, read: fn(&Snapshot) -> Option<f64>) -> Row 
 static TABLE: [Row; 29] = [
     row("proc.queue.total", |s| Some(s.queued())),
     row("proc.queue.pressure_ratio", |s| Some(s.pressure())),
-    row("proc.pressure_ratio_percent", |s| Some(100.0 * s.pressure())),
-    row("proc.queue.utilization_ratio", |s| Some(s.utilization())),
-    row("proc.queue.utilization_percent", |s| Some(100.0 * s.utilization())),
+    row("proc.pressure_ratio_percent", |s| Some(s.pressure_percent())),
+    row("proc.queue.utilization_ratio", |s| Some(s.utilization_percent() / 100.0)),
+    row("proc.queue.utilization_percent", |s| Some(s.utilization_percent())),
     windowed("proc.queue.wait.p95_ms", |s| s.wait_p95_ms),
     windowed("proc.exec.p95_ms", |s| s.exec_p95_ms),
     windowed("proc.queue.depth.1m", |s| s.depth_1m),

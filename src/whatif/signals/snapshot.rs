@@ -3,7 +3,7 @@
 use super::flow::Rates;
 use crate::analysis::recommendation::{IngressOperands, ProcOperands, ReplicaOperands};
 use crate::analysis::state::{Cause, Quality, Reading};
-use crate::base::number::float;
+use crate::base::number::{float, round};
 use crate::platform::facts::Component;
 
 /// What this server knows after a tick. Everything of the simulated deployment can be read.
@@ -66,8 +66,15 @@ impl Snapshot {
         if self.capacity > 0 { float(self.depth) / float(self.capacity) } else { 1.0 }
     }
 
-    pub(super) fn utilization(&self) -> f64 {
-        if self.capacity == 0 && self.depth == 0 { 0.0 } else { self.pressure() }
+    /// As the server has it: 29 tasks of 100 are 29 %, and 100 · 0.29 is not.
+    pub(super) fn pressure_percent(&self) -> f64 {
+        if self.capacity > 0 { 100.0 * float(self.depth) / float(self.capacity) } else { 100.0 }
+    }
+
+    /// In tenths of a percent, as the platform publishes it.
+    pub(super) fn utilization_percent(&self) -> f64 {
+        let ratio = if self.capacity == 0 && self.depth == 0 { 0.0 } else { self.pressure() };
+        round(ratio * 100.0, 1)
     }
 
     pub(super) fn load_ratio(&self) -> Option<f64> {
@@ -134,7 +141,10 @@ mod tests {
     #[test]
     fn the_formulas_are_those_of_the_catalog() {
         let snapshot = Snapshot { depth: 7, capacity: 28, waiting: 3, active: 4, slots: 10, ..Snapshot::default() };
-        assert_eq!((snapshot.pressure(), snapshot.utilization(), snapshot.load_ratio()), (0.25, 0.25, Some(0.7)));
+        assert_eq!(
+            (snapshot.pressure(), snapshot.utilization_percent(), snapshot.load_ratio()),
+            (0.25, 25.0, Some(0.7))
+        );
         assert_eq!((snapshot.drain_seconds(), snapshot.saturation()), (None, Some(0.4)));
         let flow = Rates { throughput: 0.5, ..Rates::default() };
         assert_eq!(Snapshot { flow, ..snapshot }.drain_seconds(), Some(6.0));
@@ -143,8 +153,11 @@ mod tests {
     #[test]
     fn without_processors_pressure_is_one_and_ratios_of_slots_are_absent() {
         let none = Snapshot::default();
-        assert_eq!((none.pressure(), none.utilization(), none.load_ratio(), none.saturation()), (1.0, 0.0, None, None));
-        assert_eq!(Snapshot { depth: 1, ..none }.utilization(), 1.0);
+        assert_eq!(
+            (none.pressure(), none.utilization_percent(), none.load_ratio(), none.saturation()),
+            (1.0, 0.0, None, None)
+        );
+        assert_eq!(Snapshot { depth: 1, ..none }.utilization_percent(), 100.0);
         assert_eq!(none.missing(), None);
         assert_eq!(Snapshot { desired: Some(2), accepting: 5, ..none }.missing(), Some(-3.0));
     }
