@@ -10,6 +10,7 @@ use std::time::Duration;
 pub use self::source::SourceConfig;
 use crate::engine::config::EngineConfig;
 use crate::outlets::http::config::{self as http, AccessConfig};
+use crate::outlets::keda::config::KedaConfig;
 use crate::outlets::names::Mapping;
 use crate::outlets::push::config::PushConfig;
 use crate::outlets::routes;
@@ -35,6 +36,8 @@ pub struct Config {
     pub engine: EngineConfig,
     pub address: SocketAddr,
     pub access: AccessConfig,
+    /// `None` = KEDA's external scaler is off.
+    pub keda: Option<KedaConfig>,
     /// Whether browsers may send their log events.
     pub client_events: bool,
     pub log: LogConfig,
@@ -75,6 +78,7 @@ impl Config {
         let engine = EngineConfig::read(settings);
         let address = http::read_address(settings);
         let access = AccessConfig::read(settings);
+        let keda = KedaConfig::read(settings, address);
         let client_events = routes::read_client_events(settings);
         let log = LogConfig::read(settings);
         let scrape_ttl = settings.get::<SecondsOrZero>(SCRAPE_TTL);
@@ -89,6 +93,7 @@ impl Config {
             engine: engine?,
             address: address?,
             access: access?,
+            keda: keda?,
             client_events: client_events?,
             log: log?,
             scrape_ttl: scrape_ttl?.0,
