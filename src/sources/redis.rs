@@ -2,7 +2,8 @@
 //!
 //! This file has the order of a tick. `address` is where Redis is; `link` keeps a `connection` to it (its `stream`, the
 //! `handshake`, the `sentinel`s), knows the `node` it leads to, and how much it can be asked for at a time (`strain`); `truncate`
-//! bounds values. `fleet` reads processes, `series` the series (each by `tail`), `state` the small facts, and `sse_watch` knows
+//! bounds values. `fleet` reads processes, `series` the series (each by `tail`), `state` the small facts, `work`
+//! what waits, and `sse_watch` knows
 //! which SSE counts still hold.
 
 pub mod address;
@@ -35,6 +36,7 @@ mod tls_files;
 mod truncate;
 pub mod updates;
 mod values;
+mod work;
 
 use std::time::Duration;
 
@@ -51,6 +53,7 @@ use self::replies::Replies;
 use self::series::SeriesReader;
 use self::server_time::ServerTime;
 use self::sse_cache::SseCountCache;
+use self::work::WorkReader;
 use super::{Cost, Recorded, SaveState, ServerClock, Source, SourceError};
 use crate::base::clock::UnixSeconds;
 use crate::base::lease::{Contender, Leadership};
@@ -85,6 +88,7 @@ pub struct RedisSource {
     fleet: FleetReader,
     series: SeriesReader,
     sse_cache: SseCountCache,
+    work: WorkReader,
     server_time: ServerTime,
     /// `None` = this server writes without asking who else does.
     lease: Option<Lease>,
@@ -109,6 +113,7 @@ impl RedisSource {
             fleet: FleetReader::new(),
             series,
             sse_cache: SseCountCache::default(),
+            work: WorkReader::default(),
             server_time: ServerTime::default(),
             lease: None,
             prepared: Prepared::Nothing,
@@ -146,13 +151,13 @@ impl RedisSource {
     }
 
     /// The same, and the lease and Redis' clock are read last.
-    async fn ask_with_time(&mut self, mut pipeline: Pipeline, optional: Option<usize>) -> Result<Replies, SourceError> {
+    async fn ask_with_time(&mut self, mut pipeline: Pipeline, optional: &[usize]) -> Result<Replies, SourceError> {
         let last = pipeline.len();
         if let Some(lease) = &mut self.lease {
             lease.ask(&mut pipeline);
         }
         pipeline.cmd("TIME");
-        let optional: Vec<usize> = optional.into_iter().chain(last..pipeline.len()).collect();
+        let optional: Vec<usize> = optional.iter().copied().chain(last..pipeline.len()).collect();
         let values = self.link.read_from_primary(pipeline).await?;
         let mut values = self.accept(values, &optional)?;
         self.server_time.take(values.pop().as_ref(), self.link.round_trip());
@@ -171,7 +176,7 @@ impl RedisSource {
 
     /// Reads Redis' clock before the series, whose ranges go by it.
     async fn read_clock(&mut self) -> Result<(), SourceError> {
-        self.ask_with_time(Pipeline::new(), None).await?;
+        self.ask_with_time(Pipeline::new(), &[]).await?;
         self.prepared = Prepared::Clock;
         Ok(())
     }
@@ -212,13 +217,15 @@ impl RedisSource {
         let mut pipeline = Pipeline::new();
         self.fleet.ask(&self.keys, &round, &mut pipeline);
         state::ask(&self.keys, &mut pipeline);
+        let optional: Vec<usize> = self.work.ask(&self.keys, &mut pipeline).chain(round.scan_at()).collect();
         let asked = self.series.ask(now, &mut pipeline);
         if self.first {
             SseCountCache::ask(&self.keys, &mut pipeline);
         }
-        let mut replies = self.ask_with_time(pipeline, round.scan_at()).await?;
+        let mut replies = self.ask_with_time(pipeline, &optional).await?;
         self.fleet.take(&self.keys, &round, &mut replies, reading);
         state::take(&self.keys, &mut replies, signals);
+        self.work.take(&self.keys, now, &mut replies, signals);
         self.series.take(asked, now, &mut replies);
         if self.first {
             self.sse_cache.take(&self.keys, &mut replies);
@@ -378,7 +385,7 @@ impl Source for RedisSource {
         if self.lease.is_none() {
             return Ok(());
         }
-        self.ask_with_time(Pipeline::new(), None).await?;
+        self.ask_with_time(Pipeline::new(), &[]).await?;
         let connection = self.link.connection_id();
         let Some(transaction) = self.lease.as_ref().and_then(|lease| lease.release(connection)) else { return Ok(()) };
         self.link.run(&transaction).await?;
