@@ -2,6 +2,7 @@
 
 mod access;
 mod data;
+mod lease;
 mod listen;
 
 use std::fmt::Write;
@@ -15,6 +16,7 @@ use crate::config::{Config, SourceConfig};
 use crate::payload::upstream;
 use crate::platform::facts::{Component, Scope};
 use crate::settings::{Origin, Settings, table};
+use crate::sources::Source;
 use crate::sources::postgres::Postgres;
 use crate::sources::postgres::config::PostgresConfig;
 use crate::sources::proxy::config::ProxyConfig;
@@ -105,7 +107,7 @@ fn errors(settings: Settings) -> Vec<Finding> {
 async fn dependencies(config: &Config) -> (Vec<Finding>, bool) {
     let mut found = vec![listen::address(config).await];
     let of_source = match &config.source {
-        SourceConfig::Redis { redis: place, gateway, .. } => vec![redis(config, place, gateway.scope()).await],
+        SourceConfig::Redis { redis: place, gateway, .. } => redis(config, place, gateway.scope()).await,
         SourceConfig::Proxy(proxy) => upstreams(proxy).await,
         SourceConfig::Embedded { .. } => Vec::new(),
     };
@@ -118,14 +120,23 @@ async fn dependencies(config: &Config) -> (Vec<Finding>, bool) {
     (found, answered)
 }
 
-async fn redis(config: &Config, redis: &RedisConfig, scope: &Scope) -> Finding {
+async fn redis(config: &Config, redis: &RedisConfig, scope: &Scope) -> Vec<Finding> {
     let mut source = RedisSource::new(redis.clone(), scope, config.engine.history_max_samples);
     // The probe has its own timeout; this one only guards against a defect in it.
     let limit = config.request_timeout * 3 + Duration::from_secs(1);
     match tokio::time::timeout(limit, source.probe(SystemClock.now())).await {
-        Ok(Ok(report)) => finding("redis", FindingStatus::Ok, format!("{} · {report}", redis.redacted())),
-        Ok(Err(error)) => finding("redis", FindingStatus::Failed, error.to_string()),
-        Err(_) => finding("redis", FindingStatus::Failed, format!("{}: no answer in {limit:?}", redis.redacted())),
+        Ok(Ok(report)) => vec![
+            finding("redis", FindingStatus::Ok, format!("{} · {report}", redis.redacted())),
+            lease::line(
+                &report.lease,
+                config.engine.lease,
+                source.server_clock().map_or_else(|| SystemClock.now(), |clock| clock.now()),
+            ),
+        ],
+        Ok(Err(error)) => vec![finding("redis", FindingStatus::Failed, error.to_string())],
+        Err(_) => {
+            vec![finding("redis", FindingStatus::Failed, format!("{}: no answer in {limit:?}", redis.redacted()))]
+        }
     }
 }
 

@@ -1,6 +1,8 @@
 //! `check`: configuration, dependencies and data, each input that cannot be read, and what is odd without being wrong.
 
-use crate::support::{GATEWAY, RedisServer, Server, free_port, program};
+use std::time::Duration;
+
+use crate::support::{GATEWAY, RedisServer, Server, eventually, free_port, program};
 
 const P: &str = "acme:chat:kdcube";
 
@@ -46,6 +48,16 @@ fn a_deployment_is_shown_in_three_parts_with_the_arithmetic_of_its_capacity() {
     assert!(line(&table, "gateway", "ok").contains("from environment") && table.contains("= 4 + 10 = 14"), "{table}");
     assert!(line(&table, "workers", "ok").ends_with("0 of ingress, 1 of proc"), "{table}");
     assert!(line(&table, "queue", "ok").ends_with("1 tasks"), "{table}");
+    assert!(line(&table, "lease", "ok").ends_with("held by nobody"), "{table}");
+}
+
+#[test]
+fn the_replica_that_holds_the_lease_is_named() {
+    let redis = RedisServer::start().with_deployment();
+    let server = Server::ready(&[("REDIS_URL", &redis.url()), ("INSTANCE_ID", "metrics-7")]);
+    eventually("the lease", Duration::from_secs(10), || server.get("/api/v1/lease").text().contains("leader"));
+    let (_, table) = check(&[("REDIS_URL", &redis.url()), ("METRICS_PORT", "0")]);
+    assert!(line(&table, "lease", "ok").contains("held by metrics-7 since 20"), "{table}");
 }
 
 #[test]

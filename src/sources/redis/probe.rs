@@ -2,13 +2,15 @@
 
 use std::fmt;
 
-use redis::Pipeline;
+use redis::{Pipeline, Value};
 
+use super::errors::error_text;
 use super::{Prepared, RedisSource, node};
 use crate::base::clock::UnixSeconds;
+use crate::base::lease::LeaseRecord;
 use crate::sources::{Source, SourceError};
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ProbeReport {
     /// The server's version, if it reports one.
     pub version: Option<String>,
@@ -18,6 +20,29 @@ pub struct ProbeReport {
     pub processes: usize,
     /// Inputs of the scope that cannot be read.
     pub malformed: usize,
+    pub lease: LeaseReading,
+}
+
+/// What the key of the lease holds.
+#[derive(Debug, Clone, PartialEq)]
+pub enum LeaseReading {
+    /// Nobody has held it for a week.
+    Nobody,
+    /// The last holder.
+    Held(LeaseRecord),
+    /// Why it cannot be read.
+    Unreadable(String),
+}
+
+impl LeaseReading {
+    fn of(reply: Option<Value>) -> Self {
+        match reply {
+            Some(Value::ServerError(error)) => Self::Unreadable(error_text(&error)),
+            // What cannot be parsed was not written by a replica: the next holder overwrites it.
+            Some(Value::BulkString(bytes)) => serde_json::from_slice(&bytes).map_or(Self::Nobody, Self::Held),
+            _ => Self::Nobody,
+        }
+    }
 }
 
 impl fmt::Display for ProbeReport {
@@ -43,14 +68,18 @@ impl RedisSource {
         let signals = self.collect(now).await?;
         let mut pipeline = Pipeline::new();
         pipeline.cmd("INFO");
+        pipeline.cmd("GET").arg(self.keys.lease());
+        let mut replies = self.link.read(&pipeline).await?;
+        let lease = LeaseReading::of(replies.pop());
         // A user may lack this permission and still have all that the server needs.
-        let info = self.link.read(&pipeline).await?.pop().and_then(node::text).unwrap_or_default();
+        let info = replies.pop().and_then(node::text).unwrap_or_default();
         let field = |name: &str| node::field(&info, name).map(str::to_owned);
         Ok(ProbeReport {
             version: field("redis_version"),
             role: field("role"),
             processes: signals.heartbeats.len(),
             malformed: signals.malformed.len(),
+            lease,
         })
     }
 }
