@@ -11,3 +11,4 @@ pub mod lease;
 pub mod log_throttle;
 pub(crate) mod number;
 pub(crate) mod percent;
+pub(crate) mod text;

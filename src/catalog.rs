@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use crate::analysis::SystemState;
 use crate::analysis::state::{Cause, Quality, Reading};
+use crate::base::text;
 use crate::platform::facts::Scope;
 use crate::telemetry::OwnState;
 
@@ -120,7 +121,8 @@ impl Metric {
     }
 
     /// What a scalar shows; `None` for the other rows.
-    fn scalar(&self, state: &SystemState) -> Option<Reading<f64>> {
+    #[must_use]
+    pub fn scalar(&self, state: &SystemState) -> Option<Reading<f64>> {
         match self.read {
             Read::Scalar(_) if state.quality == Quality::ScopeNotFound => Some(Reading::absent(Cause::ScopeNotFound)),
             Read::Scalar(read) => Some(read(state).filter(|value| value.is_finite(), || Cause::Implausible)),
@@ -151,6 +153,13 @@ pub fn all() -> impl Iterator<Item = &'static Metric> {
 #[must_use]
 pub fn find(key: &str) -> Option<&'static Metric> {
     all().find(|metric| metric.key == key || metric.aliases.contains(&key))
+}
+
+/// The key of the scalar whose key or alias is most like a name; `None` where none is like it.
+#[must_use]
+pub fn nearest_scalar(name: &str) -> Option<&'static str> {
+    let names = scalars::TABLE.iter().flat_map(|metric| [metric.key].into_iter().chain(metric.aliases.iter().copied()));
+    text::nearest(name, names)
 }
 
 /// Every scalar with its value in this state, or why it has none.

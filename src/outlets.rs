@@ -1,9 +1,10 @@
-//! Everything that hands state out: the HTTP server and its routes, pushes to sinks, and the names and text format they share.
+//! Everything that hands state out: the HTTP server and its routes, KEDA's scaler, pushes to sinks, and the names and text format they share.
 
 pub mod explain;
 pub mod exposition;
 pub mod http;
 pub(crate) mod human;
+pub mod keda;
 pub mod names;
 pub mod push;
 pub mod routes;

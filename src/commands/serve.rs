@@ -21,6 +21,7 @@ async fn serve(config: Config, origin: (Layers, Sources)) -> anyhow::Result<()> 
     handle_reload_signals();
     let stop = stop_signal();
     warn_if_open(&config);
+    warn_if_scaler_is_open(&config);
     let (mode, instance) = (config.source.mode().as_str(), config.instance_id.clone());
     let scope = config.source.scope().map(ToString::to_string);
     let app = App::build(config).await?;
@@ -28,6 +29,9 @@ async fn serve(config: Config, origin: (Layers, Sources)) -> anyhow::Result<()> 
     let url = format!("{}://{address}", app.scheme());
     let (version, commit) = (env!("CARGO_PKG_VERSION"), option_env!("KDCUBE_METRICS_REVISION").unwrap_or("unknown"));
     tracing::info!(url, mode, scope, instance, version, commit, "serving");
+    if let Some(address) = app.keda_address() {
+        tracing::info!(%address, "serving KEDA's external scaler (gRPC)");
+    }
     // A task, because reading files may take a while; it ends with the runtime.
     tokio::spawn(follow(origin, app.problems()));
     app.run(stop).await?;
@@ -50,6 +54,18 @@ fn warn_if_open(config: &Config) {
              read every metric and start an export. Internal only means that no public load balancer, ingress or port \
              leads here and that the network (private subnet, security group, NetworkPolicy) admits only scrapers, \
              autoscalers and probes. Otherwise set a token, or METRICS_BIND=127.0.0.1"
+        );
+    }
+}
+
+/// KEDA cannot send a token: a server that needs one otherwise would be thought to need it here too.
+fn warn_if_scaler_is_open(config: &Config) {
+    let Some(keda) = &config.keda else { return };
+    if !config.access.tokens.is_empty() && !config.access.needs_certificate() {
+        tracing::warn!(
+            address = %keda.address,
+            "METRICS_AUTH_TOKEN does not protect METRICS_KEDA_PORT, because KEDA sends no token: every client that can \
+             connect to it can read the scalars. METRICS_TLS_CLIENT_CA_FILE restricts it to KEDA's certificate"
         );
     }
 }

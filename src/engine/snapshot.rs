@@ -188,7 +188,7 @@ impl SnapshotReader {
     }
 
     /// Completes with the next snapshot; `false` where there will be none.
-    pub(super) async fn published(&mut self) -> bool {
+    pub async fn published(&mut self) -> bool {
         self.snapshots.changed().await.is_ok()
     }
 

@@ -6,6 +6,10 @@ pub mod config;
 mod connection;
 mod connections;
 pub mod gate;
+#[cfg(feature = "keda")]
+pub(in crate::outlets) mod grpc_limits;
+#[cfg(feature = "keda")]
+mod http2;
 pub(in crate::outlets) mod layers;
 pub(in crate::outlets) mod limits;
 pub mod problem;

@@ -263,6 +263,13 @@ static SETTINGS: &[Setting] = &[
         "a PEM file: CA certificates",
         "If set, every route except the health routes and client events requires a client certificate issued by one of these CAs, in addition to a token if one is set.",
     ),
+    open(
+        Group::Autoscalers,
+        "METRICS_KEDA_PORT",
+        "",
+        "a port, 0 to 65535 (0 = any free one); the guide uses 9666",
+        "Port of KEDA's external scaler (gRPC), on the address of METRICS_BIND and with the TLS files of the HTTP server. Not set: off. KEDA sends no token: METRICS_TLS_CLIENT_CA_FILE restricts who may ask.",
+    ),
     secret(
         Group::Redis,
         "REDIS_URL",

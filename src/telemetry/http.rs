@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use super::{Telemetry, locked};
 use crate::base::clock::UnixSeconds;
-use crate::base::number;
 use crate::problems::ProblemCode;
 use crate::problems::code::code;
 
@@ -74,6 +73,8 @@ pub struct ReloadCounts {
 pub struct HttpCounts {
     /// By route and status.
     pub requests: BTreeMap<(&'static str, u16), u64>,
+    /// By method and code.
+    pub grpc_requests: BTreeMap<(&'static str, &'static str), u64>,
     /// Connections that are open now.
     pub open_connections: u64,
     /// Reasons that never occurred are missing; [`Self::closed_early`] has all.
@@ -98,9 +99,20 @@ impl Telemetry {
         *locked(&self.http).requests.entry((route, status)).or_default() += 1;
     }
 
-    /// The number of connections that are open now.
-    pub fn set_open_connections(&self, connections: usize) {
-        locked(&self.http).open_connections = number::count_u64(connections);
+    /// A gRPC request was answered, or a stream opened.
+    pub fn grpc_request(&self, method: &'static str, code: &'static str) {
+        *locked(&self.http).grpc_requests.entry((method, code)).or_default() += 1;
+    }
+
+    /// A connection was accepted.
+    pub fn connection_opened(&self) {
+        locked(&self.http).open_connections += 1;
+    }
+
+    /// One of them is closed.
+    pub fn connection_closed(&self) {
+        let mut http = locked(&self.http);
+        http.open_connections = http.open_connections.saturating_sub(1);
     }
 
     /// The server closed a connection early.

@@ -51,6 +51,9 @@ class Guides(unittest.TestCase):
         self.assertEqual(answer[-2], '"proxy"')
         self.assertRegex(answer[-1], r"^\d+$")
 
+    def test_keda(self):
+        self.terminal(8090, 9666).follow("keda.md")
+
     def test_migrating(self):
         terminal = self.terminal(6390, 8090, 8091, METRICS_MODE="redis")
         terminal.follow("../migrating.md")

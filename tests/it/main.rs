@@ -35,6 +35,8 @@ mod fuzz;
 mod gateway_config;
 mod hostile;
 mod hostile_redis;
+#[cfg(feature = "keda")]
+mod keda;
 mod logging;
 mod once;
 #[cfg(feature = "cloudwatch")]

@@ -67,6 +67,12 @@ pub(super) fn http_requests(state: &OwnState, rows: &mut Rows<'_>) {
     }
 }
 
+pub(super) fn grpc_requests(state: &OwnState, rows: &mut Rows<'_>) {
+    for ((method, code), requests) in &state.http.grpc_requests {
+        rows.push(&[method, code], float_u64(*requests));
+    }
+}
+
 pub(super) fn client_events(state: &OwnState, rows: &mut Rows<'_>) {
     let Some(counts) = &state.client_events else { return };
     for outcome in ClientEventOutcome::ALL {

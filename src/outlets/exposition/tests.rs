@@ -170,7 +170,9 @@ fn report_sources(telemetry: &Telemetry) {
 fn report_http(telemetry: &Telemetry) {
     telemetry.http_request("/metrics", 200);
     telemetry.http_request("/metrics", 401);
-    telemetry.set_open_connections(5);
+    telemetry.grpc_request("GetMetrics", "OK");
+    (0..6).for_each(|_| telemetry.connection_opened());
+    telemetry.connection_closed();
     telemetry.connection_closed_early(CloseReason::Idle);
     telemetry.register_watched_files(WatchedFiles::Tokens);
     telemetry.files_reloaded(WatchedFiles::Tls, None, 1_800_000_000.0);

@@ -53,6 +53,24 @@ impl AccessControl {
     pub(super) fn tls(&self) -> Option<Arc<ServerConfig>> {
         self.tls.as_ref().map(|identity| Arc::clone(&identity.borrow()))
     }
+
+    /// Completes when another configuration has taken the place of this one; without TLS never.
+    #[cfg(feature = "keda")]
+    pub(super) async fn replaced(&self, accepted: &Arc<ServerConfig>) {
+        if let Some(mut identity) = self.tls.clone()
+            && identity.wait_for(|now| !Arc::ptr_eq(accepted, now)).await.is_ok()
+        {
+            return;
+        }
+        std::future::pending().await
+    }
+
+    /// The same without a token, for clients that cannot send one.
+    #[cfg(feature = "keda")]
+    #[must_use]
+    pub fn certificate_rule(&self) -> AccessRule {
+        self.rule.without_tokens()
+    }
 }
 
 fn joined(errors: Vec<String>) -> anyhow::Error {

@@ -1,4 +1,4 @@
-//! One connection: the TLS handshake if there is TLS, then HTTP/1.1 within limits.
+//! One connection: the TLS handshake if there is TLS, then HTTP/1.1 or, in `http2`, HTTP/2 within limits.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderValue, Request, Response, header};
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
+use hyper::server::conn::http1 as http1_server;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::Watcher;
@@ -21,15 +21,27 @@ use tower::ServiceExt;
 use super::access::AccessControl;
 use super::connections::ConnectionSlot;
 use super::gate::{ClientVerified, PeerAddress};
+#[cfg(feature = "keda")]
+use super::http2;
 use super::limits::{HANDSHAKE_TIME, HEAD_TIME, MAX_BUFFER, MAX_HEAD, MAX_HEADERS};
 use super::tls_accept::{self, AcceptError, TlsConnection};
 use crate::telemetry::Telemetry;
 use crate::telemetry::http::CloseReason;
 
+/// What a server speaks on all of its connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    Http1,
+    /// With prior knowledge, or negotiated in the TLS handshake: as gRPC uses it.
+    #[cfg(feature = "keda")]
+    Http2,
+}
+
 /// What all connections share.
 pub struct ServerState {
+    protocol: Protocol,
     router: Router,
-    access: AccessControl,
+    access: Arc<AccessControl>,
     telemetry: Arc<Telemetry>,
     /// Becomes true when the server stops.
     closing: watch::Sender<bool>,
@@ -37,8 +49,8 @@ pub struct ServerState {
 
 impl ServerState {
     #[must_use]
-    pub fn new(router: Router, access: AccessControl, telemetry: Arc<Telemetry>) -> Self {
-        Self { router, access, telemetry, closing: watch::Sender::new(false) }
+    pub fn new(protocol: Protocol, router: Router, access: Arc<AccessControl>, telemetry: Arc<Telemetry>) -> Self {
+        Self { protocol, router, access, telemetry, closing: watch::Sender::new(false) }
     }
 
     pub(super) const fn telemetry(&self) -> &Arc<Telemetry> {
@@ -49,11 +61,45 @@ impl ServerState {
     pub(super) fn close(&self) {
         self.closing.send_replace(true);
     }
+
+    /// The router's response to a request of this client.
+    pub(super) async fn route(
+        &self,
+        request: Request<Incoming>,
+        client: &ClientIdentity,
+        slot: &ConnectionSlot,
+    ) -> Result<Response<Body>, Infallible> {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(ClientVerified(client.verified));
+        request.extensions_mut().insert(PeerAddress(slot.peer()));
+        self.router.clone().oneshot(request).await
+    }
+
+    /// Completes when the server stops.
+    pub(super) async fn closing(&self) {
+        // The sender lives as long as this.
+        let _ = self.closing.subscribe().wait_for(|closing| *closing).await;
+    }
+}
+
+impl Protocol {
+    /// The TLS configuration that offers it, and nothing else.
+    fn offered(self, config: &Arc<ServerConfig>) -> Arc<ServerConfig> {
+        match self {
+            Self::Http1 => Arc::clone(config),
+            #[cfg(feature = "keda")]
+            Self::Http2 => {
+                let mut own = ServerConfig::clone(config);
+                own.alpn_protocols = vec![b"h2".to_vec()];
+                Arc::new(own)
+            }
+        }
+    }
 }
 
 /// The client of a connection, as far as TLS knows it.
 #[derive(Clone)]
-struct ClientIdentity {
+pub(super) struct ClientIdentity {
     /// It presented a certificate that verified.
     verified: bool,
     /// The TLS configuration that it was accepted with.
@@ -69,12 +115,12 @@ pub(super) async fn serve_connection(
 ) {
     let Some(config) = server.access.tls() else {
         let client = ClientIdentity { verified: false, accepted: None };
-        return http(tls_accept::with_write_timeout(stream), client, slot, server, watcher).await;
+        return speak(tls_accept::with_write_timeout(stream), client, slot, server, watcher).await;
     };
-    match handshake(stream, &config, server).await {
+    match handshake(stream, &server.protocol.offered(&config), server).await {
         Ok(TlsConnection { stream, verified }) => {
             let client = ClientIdentity { verified, accepted: Some(config) };
-            http(stream, client, slot, server, watcher).await;
+            speak(stream, client, slot, server, watcher).await;
         }
         // A probe of the port, or the server is stopping: neither is a failed handshake.
         Err(AcceptError::ClosedByClient | AcceptError::Stopping) => {}
@@ -90,16 +136,31 @@ async fn handshake(
     config: &Arc<ServerConfig>,
     server: &ServerState,
 ) -> Result<TlsConnection, AcceptError> {
-    let mut closing = server.closing.subscribe();
     tokio::select! {
         accepted = timeout(HANDSHAKE_TIME, tls_accept::accept_tls(stream, Arc::clone(config))) => {
             accepted.unwrap_or(Err(AcceptError::TimedOut))
         }
-        _ = closing.wait_for(|closing| *closing) => Err(AcceptError::Stopping),
+        () = server.closing() => Err(AcceptError::Stopping),
     }
 }
 
-async fn http<S>(
+async fn speak<S>(
+    stream: S,
+    client: ClientIdentity,
+    slot: &Arc<ConnectionSlot>,
+    server: &Arc<ServerState>,
+    watcher: Watcher,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    match server.protocol {
+        Protocol::Http1 => http1(stream, client, slot, server, watcher).await,
+        #[cfg(feature = "keda")]
+        Protocol::Http2 => http2::serve(stream, client, slot, server, watcher).await,
+    }
+}
+
+async fn http1<S>(
     stream: S,
     client: ClientIdentity,
     slot: &Arc<ConnectionSlot>,
@@ -109,7 +170,7 @@ async fn http<S>(
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
     let service = service_fn(|request| respond(Arc::clone(server), Arc::clone(slot), client.clone(), request));
-    let mut http = http1::Builder::new();
+    let mut http = http1_server::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME);
     http.max_header_size(MAX_HEAD).max_headers(MAX_HEADERS).max_buf_size(MAX_BUFFER);
     if let Err(error) = watcher.watch(http.serve_connection(TokioIo::new(stream), service)).await {
@@ -124,10 +185,7 @@ async fn respond(
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
     let _busy = slot.busy();
-    let mut request = request.map(Body::new);
-    request.extensions_mut().insert(ClientVerified(client.verified));
-    request.extensions_mut().insert(PeerAddress(slot.peer()));
-    let mut response = server.router.clone().oneshot(request).await?;
+    let mut response = server.route(request, &client, &slot).await?;
     if client.is_outdated(&server.access) {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
@@ -139,5 +197,14 @@ impl ClientIdentity {
     /// trusted would stay valid for as long as the connection lasts.
     fn is_outdated(&self, access: &AccessControl) -> bool {
         self.accepted.as_ref().zip(access.tls()).is_some_and(|(then, now)| !Arc::ptr_eq(then, &now))
+    }
+
+    /// Completes when that happens; without TLS never.
+    #[cfg(feature = "keda")]
+    pub(super) async fn outdated(&self, server: &ServerState) {
+        match &self.accepted {
+            Some(accepted) => server.access.replaced(accepted).await,
+            None => std::future::pending().await,
+        }
     }
 }

@@ -6,7 +6,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Notify;
@@ -14,9 +14,6 @@ use tokio::time::Instant;
 
 use crate::telemetry::Telemetry;
 use crate::telemetry::http::CloseReason;
-
-/// In place of "idle since": a request is in flight.
-const BUSY: u64 = u64::MAX;
 
 /// Hands out the slots.
 #[derive(Debug)]
@@ -39,7 +36,9 @@ struct Open {
 #[derive(Debug)]
 pub(super) struct HttpConnection {
     from: IpAddr,
-    /// Milliseconds after `start`, or [`BUSY`].
+    /// Requests whose response is not sent yet; several with HTTP/2.
+    in_flight: AtomicUsize,
+    /// When the last of them ended, milliseconds after `start`.
     idle_since: AtomicU64,
     evict: Notify,
 }
@@ -64,11 +63,15 @@ impl Connections {
         if open.by_id.len() >= self.limit && !self.evict(&mut open) {
             return None;
         }
-        let idle_since = AtomicU64::new(self.now());
-        let connection = Arc::new(HttpConnection { from: from.to_canonical(), idle_since, evict: Notify::new() });
+        let connection = Arc::new(HttpConnection {
+            from: from.to_canonical(),
+            in_flight: AtomicUsize::new(0),
+            idle_since: AtomicU64::new(self.now()),
+            evict: Notify::new(),
+        });
         let id = self.next.fetch_add(1, Relaxed);
         open.insert(id, Arc::clone(&connection));
-        self.telemetry.set_open_connections(open.by_id.len());
+        self.telemetry.connection_opened();
         Some(ConnectionSlot { connections: Arc::clone(self), id, connection })
     }
 
@@ -80,7 +83,7 @@ impl Connections {
     }
 
     fn now(&self) -> u64 {
-        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(BUSY - 1)
+        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 }
 
@@ -104,8 +107,8 @@ impl Open {
     /// The longest idle connection of the address that has most of all that have an idle one.
     fn evictable(&self) -> Option<u64> {
         let rank = |connection: &HttpConnection| {
-            let since = connection.idle_since.load(Relaxed);
-            (since != BUSY).then(|| (self.held.get(&connection.from).copied(), Reverse(since)))
+            let (in_flight, since) = (connection.in_flight.load(Relaxed), connection.idle_since.load(Relaxed));
+            (in_flight == 0).then(|| (self.held.get(&connection.from).copied(), Reverse(since)))
         };
         let idle = self.by_id.iter().filter_map(|(id, connection)| Some((rank(connection)?, *id)));
         // Of two that became idle at once, the older one.
@@ -124,18 +127,17 @@ impl ConnectionSlot {
         self.connection.evict.notified().await;
     }
 
-    /// Marks the connection busy until the guard is dropped.
+    /// Marks the connection busy until this guard and all others are dropped.
     pub(super) fn busy(self: &Arc<Self>) -> BusyGuard {
-        self.connection.idle_since.store(BUSY, Relaxed);
+        self.connection.in_flight.fetch_add(1, Relaxed);
         BusyGuard(Arc::clone(self))
     }
 }
 
 impl Drop for ConnectionSlot {
     fn drop(&mut self) {
-        let mut open = self.connections.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.remove(self.id);
-        self.connections.telemetry.set_open_connections(open.by_id.len());
+        self.connections.open.lock().unwrap_or_else(PoisonError::into_inner).remove(self.id);
+        self.connections.telemetry.connection_closed();
     }
 }
 
@@ -144,7 +146,9 @@ pub(super) struct BusyGuard(Arc<ConnectionSlot>);
 
 impl Drop for BusyGuard {
     fn drop(&mut self) {
+        // In this order: an idle connection never shows the time of a request before the last.
         self.0.connection.idle_since.store(self.0.connections.now(), Relaxed);
+        self.0.connection.in_flight.fetch_sub(1, Relaxed);
     }
 }
 
@@ -179,6 +183,17 @@ mod tests {
         assert!(connections.admit(HERE).is_some());
         let http = telemetry.own_state(Observed::default()).http;
         assert_eq!(CloseReason::ALL.map(|reason| http.closed_early(reason)), [1, 2, 0], "full, idle, handshake");
+    }
+
+    #[test]
+    fn a_connection_is_busy_until_its_last_request_has_ended() {
+        let connections = Connections::new(1, Arc::default());
+        let slot = Arc::new(connections.admit(HERE).unwrap());
+        let (one, other) = (slot.busy(), slot.busy());
+        drop(one);
+        assert!(connections.admit(HERE).is_none());
+        drop(other);
+        assert!(connections.admit(HERE).is_some());
     }
 
     #[tokio::test(start_paused = true)]

@@ -50,6 +50,12 @@ impl AccessRule {
         Self { tokens, needs_certificate }
     }
 
+    /// The same rule for clients that cannot send a token.
+    #[cfg(feature = "keda")]
+    pub(super) fn without_tokens(&self) -> Self {
+        Self::new(Vec::new().into(), self.needs_certificate)
+    }
+
     fn check(&self, request: &Request) -> Result<(), AccessRejection> {
         let verified = request.extensions().get().is_some_and(|ClientVerified(verified)| *verified);
         if self.needs_certificate && !verified {

@@ -88,11 +88,18 @@ where
     S: Clone + Send + Sync + 'static,
 {
     let headers = SECURITY_HEADERS.map(|(name, value)| (name, HeaderValue::from_static(value)).into());
-    router
-        .layer(CatchPanicLayer::custom(panicked))
+    catch_panics(router)
         .layer(SetSensitiveRequestHeadersLayer::new([header::AUTHORIZATION]))
         .layer(from_fn_with_state(counter, count))
         .layer(SetMultipleResponseHeadersLayer::overriding(headers.to_vec()))
+}
+
+/// A handler that panics answers 500.
+pub(in crate::outlets) fn catch_panics<S>(router: Router<S>) -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
+    router.layer(CatchPanicLayer::custom(panicked))
 }
 
 async fn check_length(State(longest): State<usize>, request: Request, next: Next) -> Response {

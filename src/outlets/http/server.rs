@@ -9,8 +9,8 @@ use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::timeout;
 
-pub use super::connection::ServerState;
 use super::connection::serve_connection;
+pub use super::connection::{Protocol, ServerState};
 use super::connections::Connections;
 use super::limits::MAX_CONNECTIONS;
 

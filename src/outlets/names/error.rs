@@ -2,6 +2,7 @@
 
 use thiserror::Error;
 
+use crate::base::text::quoted;
 use crate::catalog::all;
 
 /// One error of `METRICS_MAPPING_JSON`.
@@ -52,10 +53,6 @@ impl MappingError {
 
 fn hint(similar: &Option<&'static str>) -> String {
     similar.map(|key| format!("; did you mean `{key}`?")).unwrap_or_default()
-}
-
-fn quoted(text: &str) -> String {
-    text.chars().take(60).map(|c| if c.is_control() { '?' } else { c }).collect()
 }
 
 #[cfg(test)]
