@@ -110,7 +110,7 @@ impl App {
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send + 'static) -> anyhow::Result<()> {
         let Self { config, listener, keda, access, station, telemetry, exports } = self;
         let (reader, replies) = (station.reader(), station.replies());
-        let background = Background::start(&config, station);
+        let background = Background::start(&config, station)?;
         let scheduler = scheduled(&config, &exports, &reader, telemetry.leadership());
         let route_config = route_config(config, &access);
         let state = RouteState::new(reader.clone(), Arc::clone(&telemetry), Arc::clone(&exports), route_config);

@@ -13,6 +13,7 @@ mod architecture;
 mod authority;
 #[cfg(feature = "cloudwatch")]
 mod aws_server;
+mod busy;
 mod cases;
 mod check;
 mod client_events;
