@@ -218,9 +218,14 @@ impl History {
         let known: HashSet<(&str, Option<i64>)> = beating.chain(published).chain(unreadable).collect();
         self.sse.retain(|worker, _| known.contains(&(worker.instance_id.as_str(), Some(worker.process_id))));
         for sample in &signals.sse {
-            self.sse.insert(sample.worker.clone(), sample.clone());
+            match self.sse.get_mut(&sample.worker) {
+                Some(known) => known.clone_from(sample),
+                None => drop(self.sse.insert(sample.worker.clone(), sample.clone())),
+            }
         }
-        self.sse.retain(|worker, _| !signals.sse_unknown.contains(worker));
+        for worker in &signals.sse_unknown {
+            self.sse.remove(worker);
+        }
     }
 }
 
