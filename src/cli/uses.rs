@@ -61,7 +61,7 @@ const RUNNING_SERVER: Uses = Uses {
 };
 
 /// The commands by name.
-pub(super) const COMMANDS: [(&str, Uses); 12] = [
+pub(super) const COMMANDS: [(&str, Uses); 13] = [
     ("serve", Uses::EVERYTHING),
     ("check", Uses::EVERYTHING),
     (
@@ -115,6 +115,7 @@ pub(super) const COMMANDS: [(&str, Uses); 12] = [
     ("catalog", Uses::NOTHING),
     ("settings", Uses::NOTHING),
     ("problems", Uses::NOTHING),
+    ("whatif", Uses::NOTHING),
 ];
 
 /// The settings of a command; without one the program serves.
