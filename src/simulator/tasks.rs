@@ -22,7 +22,8 @@ const LONGEST_IDLE_SECONDS: f64 = 7.0;
 const LOOP_LAG_SECONDS: f64 = 0.05;
 
 /// The order in which waiting roles are served.
-const PRIORITY: [Role; 5] = [Role::Privileged, Role::Paid, Role::Registered, Role::External, Role::Anonymous];
+pub(crate) const PRIORITY: [Role; 5] =
+    [Role::Privileged, Role::Paid, Role::Registered, Role::External, Role::Anonymous];
 
 /// Share of all tasks.
 const SHARES: [(Role, f64); 5] = [
@@ -75,18 +76,6 @@ impl Tasks {
             waits: Vec::new(),
             executions: Vec::new(),
         }
-    }
-
-    /// The role of the next task.
-    pub(super) fn pick_role(rng: &mut Rng) -> Role {
-        let mut draw = rng.f64();
-        for (role, share) in SHARES {
-            draw -= share;
-            if draw < 0.0 {
-                return role;
-            }
-        }
-        Role::Registered
     }
 
     pub(super) fn arrive(&mut self, role: Role, at: UnixSeconds) {
@@ -182,6 +171,18 @@ impl Tasks {
         }
         analytics
     }
+}
+
+/// The role of the next task.
+pub(crate) fn pick_role(rng: &mut Rng) -> Role {
+    let mut draw = rng.f64();
+    for (role, share) in SHARES {
+        draw -= share;
+        if draw < 0.0 {
+            return role;
+        }
+    }
+    Role::Registered
 }
 
 #[cfg(test)]
@@ -295,7 +296,7 @@ mod tests {
         let mut rng = Rng::with_seed(7);
         let mut drawn: PerRole<u32> = PerRole::default();
         for _ in 0..10_000 {
-            *drawn.get_mut(Tasks::pick_role(&mut rng)) += 1;
+            *drawn.get_mut(pick_role(&mut rng)) += 1;
         }
         for (role, share) in SHARES {
             let found = f64::from(*drawn.get(role)) / 10_000.0;

@@ -65,3 +65,4 @@ mod slow_proxy;
 mod start;
 mod support;
 mod tls;
+mod whatif;
