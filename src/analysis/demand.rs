@@ -3,13 +3,13 @@
 mod ages;
 mod flow;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::state::{Cause, Demand, Fleet, Process, Queue, Reading, Reason, Service, Slots, Stall};
 use super::{Analysis, Inputs, unreadable};
 use crate::base::number::{count, float, median, sum};
 use crate::history::{Backlog, History};
-use crate::platform::facts::{Component, JobBacklog, PerRole, QueueDepth, QueueFront, Role};
+use crate::platform::facts::{Component, JobBacklog, PerRole, QueueDepth, QueueFront, Role, Unreadable};
 use crate::platform::keys::Keys;
 
 /// Longer than a claim takes, and than a heartbeat's load may lag behind.
@@ -55,8 +55,25 @@ pub(super) fn backlog(inputs: &Inputs<'_>, demand: &Demand) -> Backlog {
 /// The rest, when the history has this tick's backlog.
 pub(super) fn finish(tick: &Analysis<'_>, mut demand: Demand, history: &History) -> Demand {
     demand.flow = flow::flow(tick, &demand, history);
+    demand.turned_away = turned_away(tick, history);
     demand.stall = stall(tick, &demand, history);
     demand
+}
+
+/// Each session once, however often it tried.
+fn turned_away(tick: &Analysis<'_>, history: &History) -> Reading<i64> {
+    if tick.inputs.facts.unreadable.contains(&Unreadable::Throttling) {
+        return Reading::absent(unreadable::reason(tick.inputs.facts, [tick.keys.throttling_events()]));
+    }
+    let now = tick.inputs.now;
+    let recent = history.throttling().newest(now).take_while(|(at, _)| *at >= now - 60.0);
+    let sessions: BTreeSet<&str> = recent.filter_map(|(_, shown)| refused_session(shown.as_ref()?)).collect();
+    Reading::Value(count(sessions.len()))
+}
+
+fn refused_session(event: &serde_json::Value) -> Option<&str> {
+    let status = event.get("http_status")?.as_i64()?;
+    event.get("session_id")?.as_str().filter(|_| status == 503)
 }
 
 /// Ready tasks and continuations, as a role's depth counts them.

@@ -60,6 +60,7 @@ impl ProcOperands {
             active: demand.active.clone(),
             waiting: demand.waiting.clone(),
             waiting_jobs: demand.waiting_jobs.clone(),
+            turned_away: demand.turned_away.clone(),
             slots_per_replica: demand.slots.per_replica.clone(),
             free_slots: demand.slots.free.clone(),
             is_claiming: Reading::Value(!matches!(demand.stall, Some(Stall::NothingClaimed(_)))),

@@ -18,6 +18,8 @@ pub struct Demand {
     pub jobs: BTreeMap<Role, Reading<i64>>,
     /// Over all roles.
     pub waiting_jobs: Reading<i64>,
+    /// Sessions that backpressure turned away (503) within the last minute; of a flood the newest events alone count.
+    pub turned_away: Reading<i64>,
     pub slots: Slots,
     pub flow: Flow,
     pub ages: ProcessorAges,
@@ -94,6 +96,7 @@ impl Demand {
             waiting: Reading::absent(cause),
             oldest_wait: PerRole::from_fn(|_| Reading::absent(cause)),
             waiting_jobs: Reading::absent(cause),
+            turned_away: Reading::absent(cause),
             slots: Slots {
                 total: Reading::absent(cause),
                 free: Reading::absent(cause),

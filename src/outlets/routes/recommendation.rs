@@ -59,6 +59,7 @@ fn proc(operands: &ProcOperands) -> Value {
         ("active", count(&operands.active)),
         ("waiting", count(&operands.waiting)),
         ("waiting_jobs", count(&operands.waiting_jobs)),
+        ("turned_away", count(&operands.turned_away)),
         ("slots_per_replica", operands.slots_per_replica.clone()),
         ("free_slots", count(&operands.free_slots)),
         ("arrivals_per_second", operands.arrivals_per_second.clone()),
