@@ -12,6 +12,7 @@ mod login;
 mod metrics;
 mod negotiate;
 mod problems;
+mod recommendation;
 mod route;
 mod signals;
 mod system;
@@ -48,6 +49,7 @@ const ROUTES: &[Route] = &[
     signals::SIGNALS,
     problems::PROBLEMS,
     explain::EXPLAIN,
+    recommendation::RECOMMENDATION,
     system::COMBINED,
     system::INGRESS,
     system::PROC,

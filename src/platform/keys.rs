@@ -46,6 +46,13 @@ impl Keys {
         pattern + "*"
     }
 
+    /// Whether it is a heartbeat's key.
+    #[must_use]
+    pub fn names_process(&self, key: &str) -> bool {
+        let rest = key.strip_prefix(&self.prefix).and_then(|rest| rest.strip_prefix("heartbeat:process:"));
+        rest.is_some_and(|rest| rest.bytes().filter(|byte| *byte == b':').count() >= 3)
+    }
+
     /// Splits a heartbeat's key from the right: instance ids may hold colons.
     #[must_use]
     pub fn process_name(&self, key: &str) -> Option<ProcessName> {
@@ -117,6 +124,12 @@ impl Keys {
     #[must_use]
     pub fn continuations(&self, role: Role) -> String {
         self.key(&format!("chat:conversation:mailbox:count:{}", role.as_str()))
+    }
+
+    /// Background jobs, a stream.
+    #[must_use]
+    pub fn jobs(&self, role: Role) -> String {
+        self.key(&format!("background:jobs:{}", role.as_str()))
     }
 
     /// The platform's statistics of a queue.
