@@ -130,6 +130,7 @@ fn fleet(workers: usize, of: impl Fn(usize) -> (Status, i64)) -> Fleet {
             age: 3.0,
             status,
             draining: false,
+            report: None,
             pools: Some(Pools::default()),
         };
         let services = BTreeMap::from([(Service::of(Component::Proc), vec![process])]);
