@@ -272,6 +272,26 @@ def scrapes(program, connections, seconds):
         return float(found.group(1))
 
 
+def allocations(program, processes, seconds):
+    """Calls of malloc and realloc in a tick, counted by perf; needs perf and the right to place a probe in libc."""
+    library = next(line.split()[2] for line in output("ldd", program).splitlines() if "libc.so" in line)
+    for name in ("malloc", "realloc"):
+        subprocess.run(["perf", "probe", "-q", "-x", library, name], capture_output=True, check=False)
+    with deployment(program, processes) as redis, serving(program, redis, 1) as server:
+        time.sleep(4)
+        first = server.ticks()[0]
+        events = ["-e", "probe_libc:malloc", "-e", "probe_libc:realloc"]
+        watch = ["perf", "stat", *events, "-p", str(server.process.pid), "--", "sleep", str(seconds)]
+        found = subprocess.run(watch, capture_output=True, text=True, check=False).stderr
+        ticks = server.ticks()[0] - first
+    counts = [int(count.replace(",", "")) for count in re.findall(r"^\s*([\d,]+)\s+probe_libc", found, re.MULTILINE)]
+    return [count / ticks for count in counts] or [float("nan")] * 2
+
+
+def output(*command):
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
 def print_table(title, columns, rows):
     print(f"\n## {title}\n")
     print("| " + " | ".join(["", *columns]) + " |")
@@ -285,7 +305,7 @@ def main():
     parser.add_argument("program")
     parser.add_argument("--before", help="an earlier build, measured in the same run")
     parser.add_argument("--quick", action="store_true", help="shorter, and rougher")
-    parser.add_argument("--only", nargs="*", help="some of: raw, commands, throttling, health, scrapes")
+    parser.add_argument("--only", nargs="*", help="some of: raw, commands, throttling, health, scrapes, allocations")
     options = parser.parse_args()
     builds = ([("before", options.before)] if options.before else []) + [("now", options.program)]
     seconds = 4 if options.quick else 10
@@ -312,6 +332,9 @@ def main():
     if wanted("scrapes"):
         rows = [(f"{size} connections, {name}", [scrapes(build, size, seconds)]) for size in (1, 8, 64) for name, build in builds]
         print_table("Scrapes", ["`/metrics` a second"], rows)
+    if wanted("allocations") and shutil.which("perf"):
+        rows = [(f"2,000 processes, {name}", allocations(build, 2000, seconds)) for name, build in builds]
+        print_table("Allocations a tick", ["malloc", "realloc"], rows)
 
 
 if __name__ == "__main__":

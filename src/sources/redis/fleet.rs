@@ -9,12 +9,13 @@ mod query;
 mod stopped;
 mod workers;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use redis::{Pipeline, Value};
 
 use self::large::{LargeHeartbeats, NORMAL_BYTES};
-use self::parsed::ParsedHeartbeats;
+use self::parsed::{Parsed, ParsedHeartbeats};
 pub(super) use self::query::FleetQuery;
 use self::stopped::RecentProcesses;
 pub(super) use self::workers::of_heartbeat as ingress_worker;
@@ -67,11 +68,11 @@ pub(super) struct FleetReader {
 #[derive(Debug, Default)]
 pub(super) struct FleetReplies {
     /// Members of the indexes, by score.
-    indexed: BTreeMap<String, UnixSeconds>,
+    indexed: HashMap<String, UnixSeconds>,
     /// Keys that SCAN found.
     scanned: BTreeSet<String>,
     /// Heartbeats by key, or what is wrong with them; `None` for a key that is gone.
-    heartbeats: BTreeMap<String, Option<Result<Heartbeat, ParseError>>>,
+    heartbeats: BTreeMap<String, Option<Parsed>>,
     /// Keys that exist and are of another type than a heartbeat.
     of_another_type: BTreeSet<String>,
     /// SSE values by key; `None` for a key that is gone.
@@ -222,15 +223,17 @@ impl FleetReader {
             reading.heartbeats.iter().filter(|(_, value)| value.is_some()).map(|(key, _)| key.clone()).collect();
         self.large.retain(&self.heartbeats);
         self.parsed.retain(&self.heartbeats);
+        let mut beats: Vec<Arc<Heartbeat>> = Vec::with_capacity(self.heartbeats.len());
         for (key, value) in std::mem::take(&mut reading.heartbeats) {
             match value {
-                Some(value) => self.take_beat(keys, &key, value, now, replies, signals),
+                Some(value) => beats.extend(self.take_beat(keys, &key, value, now, replies, signals)),
                 None => self.take_gone(&key, &reading, now, replies),
             }
         }
-        let is_there = |key: &str| self.heartbeats.contains(key) || reading.of_another_type.contains(key);
-        signals.departed = self.recent.stopped(keys, now, is_there);
-        signals.heartbeats.sort_by(|a, b| (&a.instance_id, a.process_id).cmp(&(&b.instance_id, b.process_id)));
+        // Heartbeats are large: they are copied once, in order.
+        beats.sort_by(|a, b| (&a.instance_id, a.process_id).cmp(&(&b.instance_id, b.process_id)));
+        signals.heartbeats = beats.iter().map(|beat| Heartbeat::clone(beat)).collect();
+        signals.departed = self.recent.stopped(keys, now, &self.heartbeats, &reading.of_another_type);
         signals.departed.sort_by(|a, b| (&a.instance_id, a.process_id).cmp(&(&b.instance_id, b.process_id)));
         let odd = reading.of_another_type.iter().filter_map(|key| workers::of_name(&keys.process_name(key)?));
         signals.unreadable_workers.extend(odd);
@@ -241,16 +244,16 @@ impl FleetReader {
         signals.sse = workers::samples(keys, &reading, self.workers.union(&stopped), replies);
     }
 
-    /// A heartbeat that was read, or why it could not be.
+    /// A heartbeat that was read; why it could not be is recorded.
     fn take_beat(
         &mut self,
         keys: &Keys,
         key: &str,
-        value: Result<Heartbeat, ParseError>,
+        value: Parsed,
         now: UnixSeconds,
         replies: &mut Replies,
         signals: &mut Facts,
-    ) {
+    ) -> Option<Arc<Heartbeat>> {
         if let Err(ParseError::TooLong(_) | ParseError::NotRead) = value {
             let component = keys.process_name(key).and_then(|name| component(&name));
             signals.unreadable.extend(component.map(Unreadable::Heartbeat));
@@ -258,14 +261,13 @@ impl FleetReader {
         if value.is_err() {
             signals.unreadable_workers.extend(keys.process_name(key).and_then(|name| workers::of_name(&name)));
         }
-        if let Some(beat) = replies.ok_or_record(InputKind::Heartbeat, key, value) {
-            if beat.processor.is_some_and(|report| report.is_implausible) {
-                let problem = format!("an age or lag of metadata.processor is {OUTSIDE}");
-                replies.ok_or_note::<()>(InputKind::ProcessorReport, key, Err(problem));
-            }
-            self.recent.saw(key, beat.last_heartbeat, now);
-            signals.heartbeats.push(beat);
+        let beat = replies.ok_or_record(InputKind::Heartbeat, key, value)?;
+        if beat.processor.is_some_and(|report| report.is_implausible) {
+            let problem = format!("an age or lag of metadata.processor is {OUTSIDE}");
+            replies.ok_or_note::<()>(InputKind::ProcessorReport, key, Err(problem));
         }
+        self.recent.saw(key, beat.last_heartbeat, now);
+        Some(beat)
     }
 
     /// An index names a process whose key is gone.
@@ -282,7 +284,7 @@ impl FleetReader {
     /// Workers whose SSE key was not read yet: their heartbeat names another process than its key does.
     pub(super) fn unread_workers(keys: &Keys, reading: &FleetReplies) -> FleetQuery {
         let heartbeats = reading.heartbeats.values().flatten().filter_map(|beat| beat.as_ref().ok());
-        let workers = heartbeats.filter_map(workers::of_heartbeat);
+        let workers = heartbeats.filter_map(|beat| workers::of_heartbeat(beat));
         let sse = workers.map(|worker| keys.sse(&worker)).filter(|key| !reading.sse.contains_key(key)).collect();
         FleetQuery { sse, ..FleetQuery::default() }
     }

@@ -214,10 +214,13 @@ impl SeriesReader {
     /// The shown part of an event is large: only the newest keep it.
     fn keep_events(&mut self, key: &str, members: Vec<Member>) {
         let shown_from = self.throttling.len().saturating_sub(SHOWN);
-        for (member, score) in members {
-            let event = parse::throttling_event(&member, score);
-            if event.detail.is_none() {
-                self.record_malformed(InputKind::ThrottlingEvent, key, "is not a JSON object".to_owned());
+        let older = members.len().saturating_sub(SHOWN);
+        for (place, (member, score)) in members.into_iter().enumerate() {
+            let mut event = parse::throttling_event(&member, score);
+            match &mut event.detail {
+                Some(detail) if place < older => detail.shown = None,
+                Some(_) => {}
+                None => self.record_malformed(InputKind::ThrottlingEvent, key, "is not a JSON object".to_owned()),
             }
             self.throttling.push(event);
         }

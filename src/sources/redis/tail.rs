@@ -29,7 +29,7 @@ const TRIMMED: f64 = 300.0;
 /// Seconds between two complete reads because members are missing.
 const RESTART_AFTER: f64 = 60.0;
 /// Reads after which the members ahead of their time are counted again.
-const AHEAD_EVERY: u32 = 6;
+const AHEAD_EVERY: u32 = 12;
 /// Most pages of one read while the history is loaded, so that little of it is in memory at once; and of large members
 /// always.
 pub(super) const FEW_PAGES: usize = 4;

@@ -92,7 +92,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for TruncatingStream<S> {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<Result<()>> {
         let this = self.get_mut();
         while !this.deliver(buffer) {
-            (this.taken, this.passed) = (0, Vec::new());
+            this.taken = 0;
+            this.passed.clear();
+            // A piece passes more than it has only at the end of a long value.
+            this.passed.shrink_to(2 * CHUNK);
             let mut chunk = ReadBuf::new(&mut this.chunk);
             ready!(Pin::new(&mut this.stream).poll_read(context, &mut chunk))?;
             if chunk.filled().is_empty() {

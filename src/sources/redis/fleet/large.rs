@@ -2,8 +2,10 @@
 //! read in round trips of bounded size, as long as the tick has time; one that was not reached holds until it is stale.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::FleetReplies;
+use super::parsed::Parsed;
 use crate::base::clock::UnixSeconds;
 use crate::platform::facts::Heartbeat;
 use crate::platform::parse::{MAX_HEARTBEAT_BYTES, ParseError, condensed_length};
@@ -31,7 +33,7 @@ struct Large {
     bytes: usize,
     /// The tick that read it last.
     read: u64,
-    last: Option<Heartbeat>,
+    last: Option<Arc<Heartbeat>>,
 }
 
 impl LargeHeartbeats {
@@ -46,7 +48,7 @@ impl LargeHeartbeats {
     }
 
     /// Takes a value that was read, and what was parsed of it; `None` where the key is gone.
-    pub(super) fn read(&mut self, key: &str, value: Option<(&[u8], &Result<Heartbeat, ParseError>)>) {
+    pub(super) fn read(&mut self, key: &str, value: Option<(&[u8], &Parsed)>) {
         let large = value.map(|(bytes, beat)| (length(bytes), beat)).filter(|(bytes, _)| *bytes > NORMAL_BYTES);
         match large {
             Some((bytes, beat)) => {
@@ -71,14 +73,10 @@ impl LargeHeartbeats {
     }
 
     /// Those that this tick did not reach, as they were when they were last read, if that is not too long ago.
-    pub(super) fn conclude(
-        &mut self,
-        reading: &FleetReplies,
-        now: UnixSeconds,
-    ) -> Vec<(String, Result<Heartbeat, ParseError>)> {
+    pub(super) fn conclude(&mut self, reading: &FleetReplies, now: UnixSeconds) -> Vec<(String, Parsed)> {
         self.tick += 1;
         let holds = |beat: &Heartbeat| now - beat.last_heartbeat <= HOLD_SECONDS;
-        let beat = |large: &Large| large.last.clone().filter(holds).ok_or(ParseError::NotRead);
+        let beat = |large: &Large| large.last.clone().filter(|beat| holds(beat)).ok_or(ParseError::NotRead);
         let unread = self.known.iter().filter(|(key, _)| !reading.has(key));
         unread.map(|(key, large)| (key.clone(), beat(large))).collect()
     }
@@ -110,7 +108,7 @@ mod tests {
     #[test]
     fn one_that_was_not_reached_holds_until_its_process_has_written_another() {
         let json = br#"{"instance_id":"a","service_type":"chat","service_name":"proc","last_heartbeat":100}"#;
-        let beat = crate::platform::parse::heartbeat(json);
+        let beat = crate::platform::parse::heartbeat(json).map(Arc::new);
         let mut large = LargeHeartbeats::default();
         large.read("a", Some((&value(100_000), &beat)));
         for (now, expected) in [(130.0, beat.clone()), (130.1, Err(ParseError::NotRead))] {

@@ -2,24 +2,28 @@
 //! before read, and is not parsed again.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use super::large::NORMAL_BYTES;
 use crate::platform::facts::Heartbeat;
 use crate::platform::parse::{self, ParseError};
 
+/// A heartbeat, or what is wrong with it.
+pub(super) type Parsed = Result<Arc<Heartbeat>, ParseError>;
+
 /// The last value of each heartbeat key, and what it says.
 #[derive(Debug, Default)]
 pub(super) struct ParsedHeartbeats {
-    known: HashMap<String, (Vec<u8>, Result<Heartbeat, ParseError>)>,
+    known: HashMap<String, (Vec<u8>, Parsed)>,
 }
 
 impl ParsedHeartbeats {
     /// What a value says.
-    pub(super) fn parse(&mut self, key: &str, bytes: &[u8]) -> Result<Heartbeat, ParseError> {
+    pub(super) fn parse(&mut self, key: &str, bytes: &[u8]) -> Parsed {
         if let Some((_, beat)) = self.known.get(key).filter(|(known, _)| known == bytes) {
             return beat.clone();
         }
-        let beat = parse::heartbeat(bytes);
+        let beat = parse::heartbeat(bytes).map(Arc::new);
         // Longer ones would be kept for little: they change with every task.
         if bytes.len() <= NORMAL_BYTES {
             self.keep(key, bytes, &beat);
@@ -34,7 +38,7 @@ impl ParsedHeartbeats {
         }
     }
 
-    fn keep(&mut self, key: &str, bytes: &[u8], beat: &Result<Heartbeat, ParseError>) {
+    fn keep(&mut self, key: &str, bytes: &[u8], beat: &Parsed) {
         match self.known.get_mut(key) {
             Some((known, before)) => {
                 known.clear();
@@ -63,10 +67,10 @@ mod tests {
         let mut parsed = ParsedHeartbeats::default();
         for load in [1, 1, 2, 2, 1] {
             let bytes = json(load, 0);
-            assert_eq!(parsed.parse("key", &bytes), parse::heartbeat(&bytes));
+            assert_eq!(parsed.parse("key", &bytes), parse::heartbeat(&bytes).map(Arc::new));
         }
         for _ in 0..2 {
-            assert_eq!(parsed.parse("key", b"{nope"), parse::heartbeat(b"{nope"));
+            assert_eq!(parsed.parse("key", b"{nope").unwrap_err(), parse::heartbeat(b"{nope").unwrap_err());
         }
         assert_eq!(parsed.parse("other", &json(7, 0)).unwrap().load, 7);
     }

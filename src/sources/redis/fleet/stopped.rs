@@ -2,7 +2,7 @@
 //!
 //! The platform's own readers trim the indexes, so what was seen is remembered here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::clock::UnixSeconds;
 use crate::platform::facts::Departed;
@@ -35,10 +35,22 @@ impl RecentProcesses {
         self.last_heartbeats.contains_key(key)
     }
 
-    /// Processes whose key `is_there` no more; forgets those that stopped long ago.
-    pub(super) fn stopped(&mut self, keys: &Keys, now: UnixSeconds, is_there: impl Fn(&str) -> bool) -> Vec<Departed> {
+    /// Processes whose key is in neither set any more; forgets those that stopped long ago.
+    pub(super) fn stopped(
+        &mut self,
+        keys: &Keys,
+        now: UnixSeconds,
+        heartbeats: &BTreeSet<String>,
+        others: &BTreeSet<String>,
+    ) -> Vec<Departed> {
+        let is_there = |key: &String| heartbeats.contains(key) || others.contains(key);
         self.last_heartbeats.retain(|key, last| now - *last <= RECENT_SECONDS || is_there(key));
-        let gone = self.last_heartbeats.iter().filter(|(key, _)| !is_there(key));
+        // Both are in order: in a large fleet one step is less than one search.
+        let mut there = heartbeats.iter().peekable();
+        let gone = self.last_heartbeats.iter().filter(|(key, _)| {
+            while there.next_if(|known| known < key).is_some() {}
+            there.next_if(|known| known == key).is_none() && !others.contains(*key)
+        });
         let departed = |(key, last_seen): (&String, &UnixSeconds)| {
             let ProcessName { instance_id, service_type, service_name, process_id } = keys.process_name(key)?;
             Some(Departed { instance_id, service_type, service_name, process_id, last_seen: *last_seen })
@@ -62,7 +74,7 @@ mod tests {
         recent.named(&key(3), 990.0);
         recent.named(&key(1), 7.0);
         let mut stopped = |now, alive: i64| {
-            let stopped = recent.stopped(&keys, now, |name| name == key(alive)).into_iter();
+            let stopped = recent.stopped(&keys, now, &[key(alive)].into(), &BTreeSet::new()).into_iter();
             stopped.map(|process| (process.process_id.unwrap(), process.last_seen)).collect::<Vec<_>>()
         };
         assert_eq!(stopped(1010.0, 2), [(1, 1000.0), (3, 990.0)]);
