@@ -1,5 +1,7 @@
 //! A source that brings recorded facts.
 
+use std::sync::mpsc::{Receiver, Sender, channel};
+
 use async_trait::async_trait;
 
 use super::Header;
@@ -8,26 +10,29 @@ use crate::platform::facts::{Facts, RollingSeries};
 use crate::platform::gateway::{GatewayConfig, GatewayConfigError, GatewayContext};
 use crate::sources::{Cost, Recorded, SaveState, Source, SourceError};
 
-/// Brings what it is handed before each tick.
-#[derive(Debug, Default)]
+/// Brings the facts that it is sent, one tick's at a time.
+#[derive(Debug)]
 pub struct ReplaySource {
-    next: Facts,
+    facts: Receiver<Facts>,
     /// The recording has the points that a running server wrote.
     has_points: bool,
 }
 
 impl ReplaySource {
-    /// The facts of the next tick.
-    pub fn hand(&mut self, facts: Facts) {
-        self.has_points |= !facts.rolling.is_empty();
-        self.next = facts;
+    /// A source, and where each tick's facts are sent before the tick.
+    #[must_use]
+    pub fn new() -> (Self, Sender<Facts>) {
+        let (sender, facts) = channel();
+        (Self { facts, has_points: false }, sender)
     }
 }
 
 #[async_trait]
 impl Source for ReplaySource {
     async fn collect(&mut self, _now: UnixSeconds) -> Result<Facts, SourceError> {
-        Ok(std::mem::take(&mut self.next))
+        let facts = self.facts.try_recv().unwrap_or_default();
+        self.has_points |= !facts.rolling.is_empty();
+        Ok(facts)
     }
 
     /// Rolling points come with the facts, where a server ran beside the recorder; else they are those of the replay.
