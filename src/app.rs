@@ -21,7 +21,7 @@ use self::keda::KedaListener;
 pub use self::push::exports;
 use self::push::scheduled;
 use self::source::watched_database;
-pub use self::source::{Writes, asked_database, ticker};
+pub use self::source::{FactsSource, Writes, asked_database, facts_source, ticker};
 use crate::base::clock::{Clock, SystemClock};
 use crate::config::{Config, SourceConfig};
 use crate::engine::snapshot::SnapshotReader;

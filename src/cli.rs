@@ -76,6 +76,10 @@ pub enum Action {
     Settings,
     /// Prints every code of a problem with its meaning and remedy as Markdown: docs/problems.md.
     Problems,
+    /// Writes the facts of each tick to standard output, one line of JSON a tick; see docs/recordings.md.
+    Record(RecordArgs),
+    /// Prints what would have been shown at each tick of a recording.
+    Replay(ReplayArgs),
     /// Writes a simulated deployment to Redis, live, as the platform's workers do.
     Simulate(SimulateArgs),
     /// Simulates a load under scaling policies and compares what users and the bill would see.
@@ -193,6 +197,25 @@ pub enum SnapshotFormat {
     Prometheus,
     /// What the tick found wrong, as `/api/v1/problems` shows it.
     Problems,
+}
+
+/// Options of `record`.
+#[derive(Debug, Args)]
+pub struct RecordArgs {
+    /// Stops after this time, such as 10m or 1h.
+    #[arg(long = "for", value_name = "TIME", value_parser = values::duration)]
+    pub duration: Option<Duration>,
+}
+
+/// Options of `replay`.
+#[derive(Debug, Args)]
+pub struct ReplayArgs {
+    /// The recording; - reads standard input.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// What to print of each tick: JSON on one line, or text below a comment with its time.
+    #[arg(long, value_enum, default_value_t = SnapshotFormat::Scalars)]
+    pub format: SnapshotFormat,
 }
 
 /// Options of `catalog`.

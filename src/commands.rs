@@ -12,6 +12,8 @@ mod healthcheck;
 mod once;
 mod own_server;
 mod problems;
+mod record;
+mod replay;
 mod serve;
 mod settings;
 mod signals;
@@ -26,7 +28,7 @@ pub use self::environment::without_blank_variables;
 use self::error::CommandError;
 pub use self::exit::Exit;
 use crate::cli::{Action, Cli, OnceArgs};
-use crate::config::Config;
+use crate::config::{Config, Mode};
 use crate::settings::{EnvFile, Layers, SettingError, Settings, Sources, Variables, read_env_file, table};
 use crate::telemetry::logging;
 
@@ -57,6 +59,8 @@ fn run_command(cli: Cli, environment: impl Iterator<Item = (OsString, OsString)>
         Action::Compare(arguments) => return compare::run(&arguments, settings),
         Action::Explain(arguments) => return explain::run(&arguments, settings),
         Action::Demo(_) => demo::read_config(&mut settings),
+        // The deployment's own settings are in the recording.
+        Action::Replay(_) => Config::read_as(Mode::Embedded, &mut settings),
         _ => Config::read(&mut settings),
     };
     let warnings = Config::warnings(&settings);
@@ -86,6 +90,8 @@ fn run_configured(
         Action::Demo(arguments) => demo::run(config, &arguments),
         Action::Snapshot(arguments) => snapshot::run(&config, &arguments),
         Action::Once(arguments) => once::run(&config, &arguments),
+        Action::Record(arguments) => record::run(&config, &arguments),
+        Action::Replay(arguments) => replay::run(&config, &arguments),
         _ if config.run_once => once::run(&config, &OnceArgs::default()),
         _ => serve::run(config, origin),
     }
@@ -123,10 +129,15 @@ fn variable((name, value): (OsString, OsString)) -> Option<Result<(String, Strin
 
 /// Prints the result of a command. A reader that closed the pipe (`| head`) is no failure.
 fn print(text: &str) -> Result<(), CommandError> {
+    print_on(text).map(drop)
+}
+
+/// The same of a command that goes on printing; whether somebody still reads.
+fn print_on(text: &str) -> Result<bool, CommandError> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(CommandError::Output(error)),
-        _ => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(false),
+        written => written.map(|()| true).map_err(CommandError::Output),
     }
 }
 

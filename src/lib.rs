@@ -26,6 +26,8 @@ pub mod catalog;
 
 pub mod sources;
 
+pub mod record;
+
 pub mod simulator;
 
 pub mod engine;

@@ -150,6 +150,9 @@ fn load_ratio(
 }
 
 fn oldest_wait(inputs: &Inputs<'_>, role: Role, keys: &Keys) -> Reading<f64> {
+    if inputs.facts.queues.get(role).is_some_and(|depth| depth.ready == 0) {
+        return Reading::Value(0.0);
+    }
     match inputs.facts.queue_fronts.get(role) {
         Some(QueueFront::Empty) => Reading::Value(0.0),
         // A writer's clock may be a little ahead.

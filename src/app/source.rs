@@ -14,6 +14,7 @@ use crate::engine::sample_ticker::SampleTicker;
 use crate::engine::tick::Ticker;
 use crate::platform::gateway::GatewayConfig;
 use crate::simulator::source::EmbeddedSource;
+use crate::sources::Source;
 use crate::sources::proxy::Upstreams;
 use crate::sources::redis::RedisSource;
 use crate::sources::redis::config::RedisConfig;
@@ -53,32 +54,55 @@ pub fn ticker(
     database: Option<Database>,
     writes: Writes,
 ) -> anyhow::Result<(Box<dyn Ticker>, Option<UpstreamRepliesReader>)> {
-    let sampler = |source, gateway: &GatewayConfig, force_environment| {
-        let gateway = GatewayStore::new(gateway.clone(), force_environment);
-        let sampler = SampleTicker::new(source, gateway, config.instance_id.clone(), config.engine.history_max_samples);
-        let sampler = sampler.with_database(database).in_zone(zone(config)).scaled_by(config.scale);
-        Box::new(if clock.is_fixed() { sampler } else { sampler.following_the_source() })
-    };
-    Ok(match &config.source {
+    if let SourceConfig::Proxy(proxy) = &config.source {
+        if !proxy.tls.paths().is_empty() {
+            telemetry.register_watched_files(WatchedFiles::ProxyTls);
+        }
+        let reloaded = reloads(telemetry, WatchedFiles::ProxyTls);
+        let upstreams = Upstreams::new(proxy, reloaded).map_err(anyhow::Error::msg)?;
+        let (relay, answers) = ProxyTicker::new(upstreams, Arc::clone(telemetry));
+        return Ok((Box::new(relay), Some(answers)));
+    }
+    let FactsSource { source, gateway, force_environment } = facts_source(config, clock, telemetry, writes)?;
+    let gateway = GatewayStore::new(gateway.clone(), force_environment);
+    let sampler = SampleTicker::new(source, gateway, config.instance_id.clone(), config.engine.history_max_samples);
+    let sampler = sampler.with_database(database).in_zone(zone(config)).scaled_by(config.scale);
+    Ok((Box::new(if clock.is_fixed() { sampler } else { sampler.following_the_source() }), None))
+}
+
+/// What brings a deployment's facts, and the gateway configuration of the environment.
+pub struct FactsSource<'a> {
+    pub source: Box<dyn Source>,
+    pub gateway: &'a GatewayConfig,
+    /// A saved gateway configuration does not count.
+    force_environment: bool,
+}
+
+/// The configured source of facts.
+///
+/// # Errors
+/// The source cannot be built, or the mode has none.
+pub fn facts_source<'a>(
+    config: &'a Config,
+    clock: &dyn Clock,
+    telemetry: &Arc<Telemetry>,
+    writes: Writes,
+) -> anyhow::Result<FactsSource<'a>> {
+    match &config.source {
         SourceConfig::Redis { redis, gateway, force_environment } => {
             let source = RedisSource::new((**redis).clone(), gateway.scope(), config.engine.history_max_samples);
             let source = following_files(source, redis, telemetry).map_err(joined)?;
-            let source = with_lease(source, config, writes, telemetry);
-            (sampler(Box::new(source), gateway, *force_environment), None)
+            let source = Box::new(with_lease(source, config, writes, telemetry));
+            Ok(FactsSource { source, gateway, force_environment: *force_environment })
         }
         SourceConfig::Embedded { gateway } => {
-            (sampler(Box::new(EmbeddedSource::new(clock.now())), gateway, false), None)
+            let source = Box::new(EmbeddedSource::new(clock.now()));
+            Ok(FactsSource { source, gateway, force_environment: false })
         }
-        SourceConfig::Proxy(proxy) => {
-            if !proxy.tls.paths().is_empty() {
-                telemetry.register_watched_files(WatchedFiles::ProxyTls);
-            }
-            let reloaded = reloads(telemetry, WatchedFiles::ProxyTls);
-            let upstreams = Upstreams::new(proxy, reloaded).map_err(anyhow::Error::msg)?;
-            let (relay, answers) = ProxyTicker::new(upstreams, Arc::clone(telemetry));
-            (Box::new(relay), Some(answers))
+        SourceConfig::Proxy(_) => {
+            anyhow::bail!("METRICS_MODE=proxy reads payloads, and no facts; accepted: redis, embedded")
         }
-    })
+    }
 }
 
 /// A source that follows its TLS files, where it has any.

@@ -62,7 +62,7 @@ const RUNNING_SERVER: Uses = Uses {
 };
 
 /// The commands by name.
-pub(super) const COMMANDS: [(&str, Uses); 13] = [
+pub(super) const COMMANDS: [(&str, Uses); 15] = [
     ("serve", Uses::EVERYTHING),
     ("check", Uses::EVERYTHING),
     (
@@ -122,6 +122,11 @@ pub(super) const COMMANDS: [(&str, Uses); 13] = [
     ("healthcheck", Uses { groups: &[Group::Server], besides: &[TLS_CERT_FILE], except: &[CLIENT_EVENTS] }),
     ("compare", RUNNING_SERVER),
     ("explain", RUNNING_SERVER),
+    ("record", Uses::groups(&[Group::Core, Group::Descriptors, Group::Redis, Group::Gateway])),
+    (
+        "replay",
+        Uses { groups: &[Group::Core, Group::Scaling], besides: &[MAPPING, PROM_NAMES], except: &[MODE, RUN_ONCE] },
+    ),
     ("simulate", Uses::groups(&[Group::Descriptors, Group::Redis, Group::Gateway])),
     ("catalog", Uses::NOTHING),
     ("settings", Uses::NOTHING),

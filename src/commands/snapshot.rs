@@ -47,8 +47,27 @@ async fn take(config: &Config, at: Option<f64>, record: bool) -> Result<(Tick, V
 }
 
 fn render(tick: &Tick, problems: &ProblemRegistry, config: &Config, format: SnapshotFormat) -> String {
+    match shown(tick, problems, config, format) {
+        Shown::Text(text) => text,
+        Shown::Json(json) => {
+            // Pretty for people and diffs; to_string_pretty of a Value cannot fail.
+            let mut text = serde_json::to_string_pretty(&json).unwrap_or_default();
+            text.push('\n');
+            text
+        }
+    }
+}
+
+/// A tick in one of the formats.
+pub(super) enum Shown {
+    Json(Value),
+    Text(String),
+}
+
+/// The tick as an outlet shows it.
+pub(super) fn shown(tick: &Tick, problems: &ProblemRegistry, config: &Config, format: SnapshotFormat) -> Shown {
     let state = &tick.state;
-    let json = match (format, &tick.answers) {
+    Shown::Json(match (format, &tick.answers) {
         (SnapshotFormat::System, _) => json!(tick.payload()),
         (SnapshotFormat::Problems, _) => problem_list(problems, Some(state.quality)),
         (SnapshotFormat::Combined, Some(answers)) => json!(UpstreamEnvelope::of(answers)),
@@ -61,13 +80,9 @@ fn render(tick: &Tick, problems: &ProblemRegistry, config: &Config, format: Snap
             let observed =
                 Observed { scope_found: state.scope_found(), snapshot_taken_at: Some(tick.at), ..Observed::default() };
             samples.extend(own::of_snapshot(observed).into_iter().filter(|own| own.metric.key != "kdcube_metrics_up"));
-            return exposition::render(&samples, &config.mapping, TextFormat::Text);
+            return Shown::Text(exposition::render(&samples, &config.mapping, TextFormat::Text));
         }
-    };
-    // Pretty for people and diffs; to_string_pretty of a Value cannot fail.
-    let mut text = serde_json::to_string_pretty(&json).unwrap_or_default();
-    text.push('\n');
-    text
+    })
 }
 
 fn scalars(state: &SystemState) -> Value {

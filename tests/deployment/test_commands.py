@@ -128,11 +128,12 @@ class Aws(unittest.TestCase):
         scaling = self.client("application-autoscaling")
         self.assertEqual(len(scaling.describe_scalable_targets(ServiceNamespace="ecs")["ScalableTargets"]), 2)
         policies = {policy["PolicyName"]: policy["PolicyARN"] for policy in scaling.describe_scaling_policies(ServiceNamespace="ecs")["ScalingPolicies"]}
-        self.assertEqual(len(policies), 3)
-        names = ["kdcube-proc-queue-pressure", "kdcube-metrics-no-data"]
+        self.assertEqual(len(policies), 5)
+        names = ["kdcube-proc-queue-pressure", "kdcube-metrics-no-data", "kdcube-proc-replicas-missing", "kdcube-proc-replicas-spare"]
         alarms = {alarm["AlarmName"]: alarm for alarm in self.client("cloudwatch").describe_alarms(AlarmNames=names)["MetricAlarms"]}
         self.assertEqual(set(alarms), set(names))
-        self.assertEqual(alarms[names[0]]["AlarmActions"], [policies["kdcube-proc-queue-pressure"]])
+        for alarm, policy in zip((names[0], *names[2:]), ("queue-pressure", "replicas-out", "replicas-in")):
+            self.assertEqual(alarms[alarm]["AlarmActions"], [policies[f"kdcube-proc-{policy}"]])
         self.assertEqual(self.client("events").list_rules()["Rules"][0]["Name"], "kdcube-metrics-once")
 
     def platform(self):

@@ -154,6 +154,70 @@ class Documents(unittest.TestCase):
 
 
 @mock_aws
+class Replicas(unittest.TestCase):
+    """The step policies on the missing replicas: taken by AWS's calls, fed by the program, and never beyond what is missing."""
+
+    FOLDER = project.DEPLOYMENT / "ecs/replicas"
+
+    def setUp(self):
+        os.environ |= {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+        self.session = boto3.Session(region_name=VALUES["AWS_REGION"])
+        self.values = dict(VALUES)
+
+    def document(self, name):
+        return json.loads(project.fill((self.FOLDER / f"{name}.json").read_text(), self.values))
+
+    def test_policies_and_alarms_are_accepted_and_read_back(self):
+        ecs, scaling, cloudwatch = (self.session.client(name) for name in ("ecs", "application-autoscaling", "cloudwatch"))
+        ecs.create_cluster(clusterName=self.values["ECS_CLUSTER_NAME"])
+        target = json.loads(project.fill((FOLDER / "autoscaling/proc-target.json").read_text(), self.values))
+        ecs.register_task_definition(family="x", containerDefinitions=[{"name": "x", "image": "x", "memory": 64}])
+        service = self.values["PROC_SERVICE_NAME"]
+        ecs.create_service(cluster=self.values["ECS_CLUSTER_NAME"], serviceName=service, taskDefinition="x", desiredCount=2)
+        scaling.register_scalable_target(**target)
+        for name in ("out", "in"):
+            policy = self.document(f"{name}-policy")
+            self.values[f"PROC_{name.upper()}_POLICY_ARN"] = scaling.put_scaling_policy(**policy)["PolicyARN"]
+            read = scaling.describe_scaling_policies(ServiceNamespace="ecs", PolicyNames=[policy["PolicyName"]])["ScalingPolicies"]
+            self.assertEqual(list(project.differences([policy], read)), [])
+            alarm = self.document(f"{name}-alarm")
+            cloudwatch.put_metric_alarm(**alarm)
+            (read,) = cloudwatch.describe_alarms(AlarmNames=[alarm["AlarmName"]])["MetricAlarms"]
+            self.assertEqual(list(project.differences(alarm, read)), [])
+
+    def test_the_program_pushes_what_the_alarms_read(self):
+        task = json.loads(project.fill((FOLDER / "metrics-task-definition.json").read_text(), self.values))
+        sent = environment(task) | {"METRICS_MODE": "embedded", "METRICS_CLOUDWATCH_INCLUDE": "@default,proc.replicas.missing"}
+        result = subprocess.run([project.PROGRAM, "once", "--dry-run"], env=sent, capture_output=True, text=True, check=False)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.values |= {f"PROC_{name}_POLICY_ARN": "arn:aws:autoscaling:x" for name in ("OUT", "IN")}
+        for name in ("out", "in"):
+            alarm = self.document(f"{name}-alarm")
+            dimensions = ", ".join(f"{pair['Name']}={pair['Value']}" for pair in alarm["Dimensions"])
+            self.assertIn(f"{alarm['MetricName']} {{{dimensions}}}", result.stdout)
+            self.assertEqual((alarm["TreatMissingData"], alarm["Namespace"]), ("missing", sent["METRICS_CLOUDWATCH_NAMESPACE"]))
+            self.assertNotIn("Unit", alarm)
+
+    def test_a_step_is_no_more_than_is_missing_and_at_least_half_of_it(self):
+        self.values |= {f"PROC_{name}_POLICY_ARN": "arn:aws:autoscaling:x" for name in ("OUT", "IN")}
+        for name, sign in (("out", 1), ("in", -1)):
+            threshold = self.document(f"{name}-alarm")["Threshold"]
+            steps = self.document(f"{name}-policy")["StepScalingPolicyConfiguration"]["StepAdjustments"]
+            for missing in range(1, 60):
+                beyond = sign * missing - threshold
+                found = [step["ScalingAdjustment"] for step in steps if self.holds(step, beyond, sign)]
+                self.assertEqual(len(found), 1, (name, missing))
+                self.assertLessEqual(missing / 2, sign * found[0], (name, missing))
+                self.assertLessEqual(sign * found[0], missing, (name, missing))
+
+    @staticmethod
+    def holds(step, beyond, sign):
+        # AWS: the lower bound is inclusive above the threshold, the upper one below it.
+        lower, upper = step.get("MetricIntervalLowerBound", float("-inf")), step.get("MetricIntervalUpperBound", float("inf"))
+        return lower <= beyond < upper if sign > 0 else lower < beyond <= upper
+
+
+@mock_aws
 class Accepted(unittest.TestCase):
     """Every document is taken by AWS's calls and reads back the same."""
 

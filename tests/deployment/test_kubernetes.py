@@ -37,6 +37,8 @@ class Kubernetes(unittest.TestCase):
         cls.adapter = load("prometheus-adapter/rules.yaml")
         cls.autoscalers = [load(f"hpa/{name}.yaml") for name in ("ingress", "proc")]
         cls.scaled = [load(f"keda/{name}.yaml") for name in ("ingress", "proc")]
+        cls.exact = [load(f"hpa-replicas/{name}.yaml") for name in ("ingress", "proc")]
+        cls.exact_scaled = [load(f"keda-replicas/{name}.yaml") for name in ("ingress", "proc")]
 
     def test_every_document_obeys_its_schema(self):
         checked = set()
@@ -124,8 +126,17 @@ class Kubernetes(unittest.TestCase):
 
     def test_autoscalers_ask_for_what_the_adapter_gives(self):
         given = {rule["name"]["as"] for rule in self.adapter["externalRules"]}
-        asked = {name for autoscaler in self.autoscalers for name in external_metrics(autoscaler)}
+        asked = {name for autoscaler in self.autoscalers + self.exact for name in external_metrics(autoscaler)}
         self.assertEqual(asked, given)
+
+    def test_the_desired_number_becomes_exactly_that_many_replicas(self):
+        # The HPA's rule for an external metric with AverageValue: ceil(value / averageValue), whatever runs now.
+        for autoscaler in self.exact:
+            for name, target in external_metrics(autoscaler).items():
+                self.assertEqual((name.rsplit("_", 2)[1:], target), (["replicas", "desired"], {"type": "AverageValue", "averageValue": "1"}))
+        for scaled in self.exact_scaled:
+            (trigger,) = scaled["spec"]["triggers"]
+            self.assertEqual((trigger["metricType"], trigger["metadata"]["targetValue"]), ("AverageValue", "1"))
 
     def test_ratios_are_compared_whole_and_not_by_replica(self):
         for autoscaler in self.autoscalers:
@@ -144,7 +155,7 @@ class Kubernetes(unittest.TestCase):
     def test_keda_reads_signals_that_exist_from_the_service(self):
         namespace = load("base/kustomization.yaml")["namespace"]
         host = f"{self.service['metadata']['name']}.{namespace}.svc"
-        for scaled, autoscaler in zip(self.scaled, self.autoscalers):
+        for scaled, autoscaler in zip(self.scaled + self.exact_scaled, self.autoscalers + self.exact):
             self.assertEqual(scaled["spec"]["scaleTargetRef"]["name"], autoscaler["spec"]["scaleTargetRef"]["name"])
             self.assertEqual(scaled["spec"]["maxReplicaCount"], autoscaler["spec"]["maxReplicas"])
             self.assertEqual(scaled["spec"]["advanced"]["horizontalPodAutoscalerConfig"]["behavior"], autoscaler["spec"]["behavior"])

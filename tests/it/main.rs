@@ -48,6 +48,8 @@ mod problems;
 mod prometheus;
 mod proxy;
 mod pushgateway;
+mod recommendation;
+mod recording;
 mod redis_acl;
 mod redis_endpoints;
 mod redis_heartbeats;

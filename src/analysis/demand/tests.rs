@@ -119,6 +119,7 @@ fn what_cannot_be_read_is_absent_with_its_reason_and_the_rest_is_not() {
     let keys = Keys::new(&crate::platform::facts::Scope { tenant: "a".into(), project: "b".into() });
     let mut facts = facts();
     facts.queue_fronts.registered = Some(QueueFront::Unreadable);
+    facts.queues.registered = Some(QueueDepth { ready: 1, inflight: 0, continuations: 0 });
     facts.jobs.remove(&Role::Paid);
     facts.jobs.insert(Role::Anonymous, JobBacklog { lag: None, pending: 3 });
     let note = |kind, key| Malformed { kind, key, problem: "is odd".into() };
@@ -132,6 +133,13 @@ fn what_cannot_be_read_is_absent_with_its_reason_and_the_rest_is_not() {
     assert_eq!(causes, [Some(Cause::LagUnknown), Some(Cause::Unreadable)]);
     assert_eq!((demand.jobs[&Role::Registered].get(), demand.waiting_jobs.get()), (Some(0), None));
     assert_eq!((demand.active.get(), demand.slots.load_ratio.get()), (Some(8), None));
+}
+
+#[test]
+fn where_nothing_waits_nothing_waits_whatever_could_not_be_read() {
+    let mut facts = facts();
+    facts.queue_fronts.registered = Some(QueueFront::Unreadable);
+    assert_eq!(of(facts).longest_wait().get(), Some(12.5));
 }
 
 #[test]
@@ -215,5 +223,9 @@ fn the_same_tasks_beside_free_slots_are_a_stall_after_half_a_minute() {
     assert_eq!(after(29.0, |_| {}), (None, false));
     let claimed = |facts: &mut Facts| facts.queue_fronts.paid = Some(QueueFront::Created(NOW - 2.0));
     assert_eq!(after(30.0, claimed), (None, false));
-    assert_eq!(after(30.0, |facts| facts.queue_fronts.anonymous = Some(QueueFront::Unreadable)), (None, false));
+    let unknown = |facts: &mut Facts| {
+        facts.queue_fronts.anonymous = Some(QueueFront::Unreadable);
+        facts.queues.anonymous = Some(QueueDepth { ready: 1, inflight: 0, continuations: 0 });
+    };
+    assert_eq!(after(30.0, unknown), (None, false));
 }

@@ -10,7 +10,7 @@ use super::errors::error_text;
 use super::replies::Replies;
 use super::truncate::TRUNCATED_BYTES;
 use crate::base::clock::UnixSeconds;
-use crate::platform::facts::{Facts, InputKind, JobBacklog, QueueFront, Role};
+use crate::platform::facts::{Facts, InputKind, JobBacklog, PerRole, QueueFront, Role};
 use crate::platform::keys::Keys;
 use crate::platform::parse::{self, ParseError};
 
@@ -28,25 +28,27 @@ const LONGEST_REST: u32 = 64;
 /// Remembers what takes too long to read.
 #[derive(Debug, Default)]
 pub(super) struct WorkReader {
-    /// Ticks until the next tasks are read again.
-    rest: u32,
+    /// Ticks until a role's next tasks are read again.
+    rest: PerRole<u32>,
     /// Ticks in a row that asked for tasks and failed: perhaps of their length.
     failed: u32,
-    is_asked: bool,
+    /// Whose tasks the tick under way asked for.
+    asked: Vec<Role>,
 }
 
 impl WorkReader {
     /// Adds the commands; the places of those that may be refused. [`Self::take`] takes the replies in the same order.
     pub(super) fn ask(&mut self, keys: &Keys, pipeline: &mut Pipeline) -> Range<usize> {
         let begin = pipeline.len();
-        if std::mem::take(&mut self.is_asked) {
+        if !std::mem::take(&mut self.asked).is_empty() {
             self.failed += 1;
-            self.rest = 1_u32.checked_shl(self.failed).unwrap_or(LONGEST_REST).min(LONGEST_REST);
+            let rest = 1_u32.checked_shl(self.failed).unwrap_or(LONGEST_REST).min(LONGEST_REST);
+            self.rest = PerRole::from_fn(|role| rest.max(*self.rest.get(role)));
         }
-        self.rest = self.rest.saturating_sub(1);
-        self.is_asked = self.rest == 0;
-        for role in Role::ALL.into_iter().filter(|_| self.is_asked) {
-            pipeline.cmd("LRANGE").arg(keys.queue(role)).arg(-NEXT).arg(-1);
+        self.rest = PerRole::from_fn(|role| self.rest.get(role).saturating_sub(1));
+        self.asked = Role::ALL.into_iter().filter(|role| *self.rest.get(*role) == 0).collect();
+        for role in &self.asked {
+            pipeline.cmd("LRANGE").arg(keys.queue(*role)).arg(-NEXT).arg(-1);
         }
         for role in Role::WITH_JOBS {
             pipeline.cmd("XINFO").arg("GROUPS").arg(keys.jobs(role));
@@ -56,16 +58,15 @@ impl WorkReader {
 
     /// Adds the replies to the facts.
     pub(super) fn take(&mut self, keys: &Keys, now: UnixSeconds, replies: &mut Replies, signals: &mut Facts) {
-        for role in Role::ALL {
-            let front = if self.is_asked {
-                self.front(&keys.queue(role), now, replies)
-            } else {
-                resting(&keys.queue(role), replies)
-            };
-            *signals.queue_fronts.get_mut(role) = front;
-        }
-        if std::mem::take(&mut self.is_asked) {
+        let asked = std::mem::take(&mut self.asked);
+        if !asked.is_empty() {
             self.failed = 0;
+        }
+        for role in Role::ALL {
+            let key = keys.queue(role);
+            let front =
+                if asked.contains(&role) { self.front(role, &key, now, replies) } else { resting(&key, replies) };
+            *signals.queue_fronts.get_mut(role) = front;
         }
         for role in Role::WITH_JOBS {
             let reply = replies.next();
@@ -74,7 +75,7 @@ impl WorkReader {
         }
     }
 
-    fn front(&mut self, key: &str, now: UnixSeconds, replies: &mut Replies) -> Option<QueueFront> {
+    fn front(&mut self, role: Role, key: &str, now: UnixSeconds, replies: &mut Replies) -> Option<QueueFront> {
         let before = replies.malformed.len();
         let tasks = match replies.next() {
             Some(Value::Array(tasks)) => tasks,
@@ -86,7 +87,7 @@ impl WorkReader {
         for task in tasks {
             let Value::BulkString(task) = task else { continue };
             if task.len() >= TRUNCATED_BYTES {
-                self.rest = REST;
+                *self.rest.get_mut(role) = REST;
             }
             let created = parse::queued_task(&task).and_then(|at| not_ahead(at, now));
             let created = replies.ok_or_record(InputKind::QueueElement, key, created);
