@@ -11,6 +11,7 @@ pub use self::source::SourceConfig;
 use crate::engine::config::EngineConfig;
 use crate::outlets::http::config::{self as http, AccessConfig};
 use crate::outlets::keda::config::KedaConfig;
+use crate::outlets::kubernetes::config::KubernetesConfig;
 use crate::outlets::names::Mapping;
 use crate::outlets::push::config::PushConfig;
 use crate::outlets::routes;
@@ -38,6 +39,8 @@ pub struct Config {
     pub access: AccessConfig,
     /// `None` = KEDA's external scaler is off.
     pub keda: Option<KedaConfig>,
+    /// `None` = no external metrics for Kubernetes.
+    pub kubernetes: Option<KubernetesConfig>,
     /// Whether browsers may send their log events.
     pub client_events: bool,
     pub log: LogConfig,
@@ -79,6 +82,7 @@ impl Config {
         let address = http::read_address(settings);
         let access = AccessConfig::read(settings);
         let keda = KedaConfig::read(settings, address);
+        let kubernetes = KubernetesConfig::read(settings, address, access.as_ref());
         let client_events = routes::read_client_events(settings);
         let log = LogConfig::read(settings);
         let scrape_ttl = settings.get::<SecondsOrZero>(SCRAPE_TTL);
@@ -94,6 +98,7 @@ impl Config {
             address: address?,
             access: access?,
             keda: keda?,
+            kubernetes: kubernetes?,
             client_events: client_events?,
             log: log?,
             scrape_ttl: scrape_ttl?.0,

@@ -40,6 +40,8 @@ impl Uses {
         Group::Scheduler,
         Group::Prometheus,
         Group::CloudWatch,
+        Group::Otlp,
+        Group::Statsd,
         Group::Postgres,
     ]);
 
@@ -77,6 +79,8 @@ pub(super) const COMMANDS: [(&str, Uses); 12] = [
                 Group::Scheduler,
                 Group::Prometheus,
                 Group::CloudWatch,
+                Group::Otlp,
+                Group::Statsd,
                 Group::Postgres,
             ],
             besides: &[],
@@ -102,6 +106,8 @@ pub(super) const COMMANDS: [(&str, Uses); 12] = [
                 Group::Proxy,
                 Group::Prometheus,
                 Group::CloudWatch,
+                Group::Otlp,
+                Group::Statsd,
                 Group::Postgres,
             ],
             besides: &[EXPORT_INTERVAL],

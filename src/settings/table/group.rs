@@ -14,6 +14,8 @@ pub enum Group {
     Scheduler,
     Prometheus,
     CloudWatch,
+    Otlp,
+    Statsd,
     Postgres,
 }
 
@@ -33,6 +35,8 @@ impl Group {
             Self::Scheduler => "Scheduler",
             Self::Prometheus => "Prometheus and names",
             Self::CloudWatch => "CloudWatch",
+            Self::Otlp => "OpenTelemetry (OTLP)",
+            Self::Statsd => "StatsD",
             Self::Postgres => "PostgreSQL",
         }
     }
