@@ -115,7 +115,7 @@ impl App {
         let Self { config, listener, keda, kubernetes, access, station, telemetry, exports } = self;
         let (reader, replies) = (station.reader(), station.replies());
         let mapping = Arc::new(config.mapping.clone());
-        let background = Background::start(&config, station);
+        let background = Background::start(&config, station)?;
         let scheduler = scheduled(&config, &exports, &reader, telemetry.leadership());
         let route_config = route_config(config, &access);
         let state = RouteState::new(reader.clone(), Arc::clone(&telemetry), Arc::clone(&exports), route_config);

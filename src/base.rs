@@ -10,5 +10,6 @@ pub(crate) mod gzip;
 pub mod lease;
 pub mod log_throttle;
 pub(crate) mod number;
+pub(crate) mod own_thread;
 pub(crate) mod percent;
 pub(crate) mod text;

@@ -78,6 +78,8 @@ pub enum Action {
     Problems,
     /// Writes a simulated deployment to Redis, live, as the platform's workers do.
     Simulate(SimulateArgs),
+    /// Simulates a load under scaling policies and compares what users and the bill would see.
+    Whatif(WhatifArgs),
 }
 
 /// Options of `demo`.
@@ -238,6 +240,49 @@ pub struct SimulateArgs {
     /// Unrelated keys to write first, to measure their cost.
     #[arg(long, default_value_t = 0, hide_short_help = true)]
     pub unrelated_keys: usize,
+}
+
+/// Options of `whatif`.
+#[derive(Debug, Args)]
+pub struct WhatifArgs {
+    /// A load that comes with the program, or all of them; docs/scaling.md describes them. May be repeated.
+    #[arg(long, value_name = "NAME", required_unless_present = "load")]
+    pub shape: Vec<String>,
+    /// A recorded load: a JSON object a line, {"at": SECONDS, "seconds": RUN TIME, "role": "registered"}.
+    #[arg(long, value_name = "FILE", conflicts_with = "shape")]
+    pub load: Option<PathBuf>,
+    /// Policies to compare: a HorizontalPodAutoscaler, a ScaledObject, or documents of Application Auto Scaling (see
+    /// deployment/policies).
+    #[arg(long, value_name = "FILE", required = true, num_args = 1..)]
+    pub policy: Vec<PathBuf>,
+    /// Seed of the random numbers; every policy gets the same users.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Number of seeds, from --seed on; the mean of their outcomes is shown, pictures are of the first.
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub seeds: u32,
+    /// Times as many users as the shapes have.
+    #[arg(long, value_name = "FACTOR", value_parser = values::factor, default_value_t = 1.0, conflicts_with = "load")]
+    pub scale: f64,
+    /// Tasks that a processor runs at once (5 by default), or streams that an ingress accepts (200).
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub slots: Option<u32>,
+    /// From the decision to start a replica until it takes work.
+    #[arg(long, value_name = "TIME", value_parser = values::duration, default_value = "60s")]
+    pub startup: Duration,
+    /// What to print.
+    #[arg(long, value_enum, default_value_t = WhatifFormat::Table)]
+    pub format: WhatifFormat,
+}
+
+/// What `whatif` prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum WhatifFormat {
+    /// A Markdown table a load.
+    Table,
+    Json,
+    /// A picture of one load.
+    Svg,
 }
 
 impl Cli {

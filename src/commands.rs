@@ -17,6 +17,7 @@ mod settings;
 mod signals;
 mod simulate;
 mod snapshot;
+mod whatif;
 
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
@@ -44,6 +45,7 @@ fn run_command(cli: Cli, environment: impl Iterator<Item = (OsString, OsString)>
         Some(Action::Catalog(arguments)) => return catalog::run(&arguments),
         Some(Action::Settings) => return settings::run(),
         Some(Action::Problems) => return problems::run(),
+        Some(Action::Whatif(arguments)) => return whatif::run(&arguments),
         _ => {}
     }
     let sources = sources(&cli, environment).map_err(|error| CommandError::Configuration(vec![error]))?;

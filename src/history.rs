@@ -327,7 +327,7 @@ mod tests {
         let mut counts = |at, restarted| {
             history.absorb(&mut facts(at, restarted), 1000.0);
             let rolling = history.rolling.values().map(|points| points.len()).sum::<usize>();
-            (history.latency(latency, Window::OneHour).count, rolling, history.throttling().events().len())
+            (history.latency(latency, Window::OneHour).count, rolling, history.throttling().len())
         };
         assert_eq!(
             [counts(990.0, false), counts(991.0, false), counts(992.0, true)],

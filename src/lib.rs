@@ -32,6 +32,8 @@ pub mod engine;
 
 pub mod outlets;
 
+pub mod whatif;
+
 pub mod config;
 
 pub mod app;

@@ -12,3 +12,6 @@ pub mod live;
 pub mod source;
 mod tasks;
 pub mod writer;
+
+pub(crate) use demand::{exponential, long_tailed};
+pub(crate) use tasks::{PRIORITY, pick_role};

@@ -155,7 +155,9 @@ impl Decision<'_> {
         let (wanted, tolerated) = tolerated(need.replicas, current, steps);
         let (limited, limit) = bounds::limited(wanted, current, self.replicas, self.bounds, steps);
         let (least, held) = self.held(limited, current, need, steps);
-        let memory = memory.with(self.now, least);
+        // Replicas that finish their work are no reason to keep others for another window: what is needed is known.
+        let needed = if held == Some(Hold::Draining) { limited } else { least };
+        let memory = memory.with(self.now, needed);
         let (stable, stabilized) = stabilized(&memory, least, self.policy.stabilization_seconds, steps);
         // What was needed before may be more than the limits of now.
         let (desired, _) = bounds::limited(stable, current, self.replicas, self.bounds, &mut Vec::new());

@@ -1,6 +1,6 @@
 //! Throttled requests over hours and over short windows, and how many were attempted.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -9,19 +9,14 @@ use serde_json::Value;
 use super::state::{PerWindow, Reading, ThrottledWindow, Throttling, ThrottlingPeriod};
 use super::unreadable;
 use crate::base::clock::UnixSeconds;
-use crate::base::number::{count, float, ratio, sum};
+use crate::base::number::{float, ratio, sum};
 use crate::history::Window;
-use crate::history::throttling::{Throttled, Throttling as ThrottlingHistory};
+use crate::history::throttling::{Period, QUARTER_SECONDS, Tally, Throttling as ThrottlingHistory};
 use crate::platform::facts::{Facts, Unreadable};
 use crate::platform::keys::Keys;
 
 const HOUR: f64 = 3600.0;
-/// Every zone's hours begin at a quarter of an hour.
-const QUARTER: f64 = 900.0;
-const PERIODS: [i64; 5] = [1, 3, 6, 12, 24];
-const TOP_SESSIONS: usize = 10;
 const RECENT_EVENTS: usize = 20;
-const UNKNOWN: &str = "unknown";
 
 /// All of it; absent where the events cannot be read. `zone` is that of the workers, who name hours by their local time.
 pub(super) fn throttling(
@@ -41,111 +36,48 @@ pub(super) fn throttling(
     };
     Reading::Value(Throttling {
         periods: periods(history, &requests, zone, now),
-        windows: windows(history, now),
+        windows: windows(history),
         recent: recent(history, now),
     })
 }
 
-/// The periods, from one pass from the newest event to the oldest; `requests` are the hourly counters.
+/// The periods as history counts them; `requests` are the hourly counters.
 fn periods(
     throttling: &ThrottlingHistory,
     requests: &Reading<&BTreeMap<String, i64>>,
     zone: &TimeZone,
     now: UnixSeconds,
 ) -> Vec<ThrottlingPeriod> {
-    let mut counts = PeriodCounts::default();
-    let mut newest_first = between(throttling.events(), f64::NEG_INFINITY, now).rev().peekable();
-    let mut period = |hours| {
-        let start = now - float(hours) * HOUR;
-        while let Some(event) = newest_first.next_if(|event| event.at >= start) {
-            counts.add(event);
-        }
-        counts.period(hours, requests.clone().map(|requests| requested(requests, hours, zone, now)), zone)
-    };
-    PERIODS.into_iter().map(&mut period).collect()
+    let requests = |hours| requests.clone().map(|requests| requested(requests, hours, zone, now));
+    throttling.periods().map(|counted| period(&counted, requests(counted.hours), zone)).collect()
 }
 
-/// Events from `start` to `end`, both included, oldest first.
-fn between(
-    events: &VecDeque<Throttled>,
-    start: UnixSeconds,
-    end: UnixSeconds,
-) -> impl DoubleEndedIterator<Item = &Throttled> {
-    let last = events.partition_point(|event| event.at <= end);
-    let first = events.partition_point(|event| event.at < start).min(last);
-    events.range(first..last)
-}
-
-/// Counts so far, from the newest event back.
-#[derive(Debug, Default)]
-struct PeriodCounts<'a> {
-    total: usize,
-    rate_limit: i64,
-    backpressure: i64,
-    reasons: BTreeMap<&'a str, i64>,
-    quarters: BTreeMap<i64, i64>,
-    /// Session → its events, and the number of its oldest one: the higher, the earlier it was first seen.
-    sessions: HashMap<&'a str, (i64, usize)>,
-}
-
-impl<'a> PeriodCounts<'a> {
-    fn add(&mut self, event: &'a Throttled) {
-        self.total += 1;
-        *self.quarters.entry(quarter(event.at)).or_default() += 1;
-        let Some(detail) = &event.detail else { return };
-        match detail.http_status {
-            Some(429) => self.rate_limit += 1,
-            Some(503) => self.backpressure += 1,
-            _ => {}
-        }
-        *self.reasons.entry(detail.reason.as_deref().unwrap_or(UNKNOWN)).or_default() += 1;
-        let session = self.sessions.entry(detail.session_id.as_deref().unwrap_or(UNKNOWN)).or_default();
-        *session = (session.0 + 1, self.total);
-    }
-
-    fn period(&self, hours: i64, requests: Reading<i64>, zone: &TimeZone) -> ThrottlingPeriod {
-        let throttled = count(self.total);
-        let attempted = requests.clone().map(|requests| if requests > 0 { requests.max(throttled) } else { 0 });
-        ThrottlingPeriod {
-            hours,
-            requests,
-            throttled,
-            rate_limit: self.rate_limit,
-            backpressure: self.backpressure,
-            by_reason: self.reasons.iter().map(|(reason, count)| ((*reason).to_owned(), *count)).collect(),
-            by_hour: self.by_hour(zone),
-            top_sessions: self.top_sessions(),
-            rate: attempted.clone().map(|attempted| ratio(throttled, attempted)),
-            attempted,
-        }
-    }
-
-    fn by_hour(&self, zone: &TimeZone) -> BTreeMap<String, i64> {
-        let mut hours = BTreeMap::new();
-        for (quarter, events) in &self.quarters {
-            if let Some(name) = hour_name(float(*quarter) * QUARTER, zone) {
-                *hours.entry(name).or_default() += events;
-            }
-        }
-        hours
-    }
-
-    /// Most events first, then the first seen. Picked before sorting: there may be many sessions.
-    fn top_sessions(&self) -> Vec<(String, i64)> {
-        let mut sessions: Vec<_> = self.sessions.iter().map(|(session, rank)| (*rank, *session)).collect();
-        if sessions.len() > TOP_SESSIONS {
-            sessions.select_nth_unstable_by(TOP_SESSIONS, |left, right| right.cmp(left));
-            sessions.truncate(TOP_SESSIONS);
-        }
-        sessions.sort_unstable_by(|left, right| right.cmp(left));
-        sessions.into_iter().map(|((count, _), session)| (session.to_owned(), count)).collect()
+fn period(counted: &Period, requests: Reading<i64>, zone: &TimeZone) -> ThrottlingPeriod {
+    let Tally { total: throttled, rate_limit, backpressure } = counted.tally;
+    let attempted = requests.clone().map(|requests| if requests > 0 { requests.max(throttled) } else { 0 });
+    let named = |(name, count): (&str, i64)| (name.to_owned(), count);
+    ThrottlingPeriod {
+        hours: counted.hours,
+        requests,
+        throttled,
+        rate_limit,
+        backpressure,
+        by_reason: counted.by_reason.iter().map(|(reason, count)| named((reason, *count))).collect(),
+        by_hour: by_hour(counted.by_quarter, zone),
+        top_sessions: counted.top_sessions.iter().copied().map(named).collect(),
+        rate: attempted.clone().map(|attempted| ratio(throttled, attempted)),
+        attempted,
     }
 }
 
-/// Quarters of an hour since the epoch.
-#[expect(clippy::cast_possible_truncation, reason = "saturates; hour_name refuses what is out of range")]
-fn quarter(at: UnixSeconds) -> i64 {
-    (at / QUARTER).floor() as i64
+fn by_hour(quarters: &BTreeMap<i64, i64>, zone: &TimeZone) -> BTreeMap<String, i64> {
+    let mut hours = BTreeMap::new();
+    for (quarter, events) in quarters {
+        if let Some(name) = hour_name(float(*quarter) * QUARTER_SECONDS, zone) {
+            *hours.entry(name).or_default() += events;
+        }
+    }
+    hours
 }
 
 /// `%Y-%m-%d_%H` in the zone, the key of the hourly counters.
@@ -168,17 +100,9 @@ fn recent(throttling: &ThrottlingHistory, now: UnixSeconds) -> Vec<Value> {
     newest.filter_map(|(_, shown)| shown.clone()).collect()
 }
 
-fn windows(throttling: &ThrottlingHistory, now: UnixSeconds) -> PerWindow<ThrottledWindow> {
+fn windows(throttling: &ThrottlingHistory) -> PerWindow<ThrottledWindow> {
     PerWindow::from_fn(|window: Window| {
-        let (mut total, mut rate_limit, mut backpressure) = (0, 0, 0);
-        for event in between(throttling.events(), now - window.seconds(), now) {
-            total += 1;
-            match event.detail.as_ref().and_then(|detail| detail.http_status) {
-                Some(429) => rate_limit += 1,
-                Some(503) => backpressure += 1,
-                _ => {}
-            }
-        }
+        let Tally { total, rate_limit, backpressure } = throttling.window(window);
         ThrottledWindow {
             total: Reading::Value(total),
             rate_limit: Reading::Value(rate_limit),
@@ -223,7 +147,7 @@ mod tests {
         let events = history.throttling();
         let totals: Vec<_> = per(&history, &BTreeMap::new()).iter().map(|period| period.throttled).collect();
         assert_eq!(totals, [4, 5, 5, 5, 6]);
-        let windows = windows(events, NOW);
+        let windows = windows(events);
         assert_eq!((windows.one_minute.total.get(), windows.one_hour.total.get()), (Some(2), Some(4)));
         assert_eq!(recent(events, NOW).len(), 4);
     }

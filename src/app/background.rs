@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use anyhow::Context;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use crate::base::own_thread;
 use crate::config::{Config, SourceConfig};
 use crate::engine::station::Station;
 use crate::sources::redis::updates::watch_gateway_updates;
@@ -20,7 +22,9 @@ pub(super) struct Background {
 }
 
 impl Background {
-    pub(super) fn start(config: &Config, station: Station) -> Self {
+    /// # Errors
+    /// There is no thread for the ticks.
+    pub(super) fn start(config: &Config, station: Station) -> anyhow::Result<Self> {
         let updates = match &config.source {
             SourceConfig::Redis { redis, gateway, .. } => {
                 let watching = watch_gateway_updates((**redis).clone(), gateway.scope().clone(), station.updates());
@@ -33,7 +37,10 @@ impl Background {
             // A sender that is gone stops it too.
             let _ = stopped.await;
         };
-        Self { collector: tokio::spawn(station.run(stopped)), stop: Some(stop), updates }
+        // A tick of a large deployment computes for longer than a request may wait.
+        let collector =
+            own_thread::spawn("ticks", station.run(stopped)).context("cannot start a thread for the ticks")?;
+        Ok(Self { collector, stop: Some(stop), updates })
     }
 
     /// Ends the collector after its tick, so that another replica can take over at once.

@@ -12,15 +12,23 @@ const LONGEST: u64 = 1024 * 1024;
 /// # Errors
 /// Why it cannot be read, as a short phrase.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, String> {
+    read_up_to(path, LONGEST)
+}
+
+/// The bytes of a regular file of at most `longest` bytes.
+///
+/// # Errors
+/// Why it cannot be read, as a short phrase.
+pub(crate) fn read_up_to(path: &Path, longest: u64) -> Result<Vec<u8>, String> {
     let failed = |error: std::io::Error| format!("cannot be read: {error}");
     // Reading a pipe could block, and would find nothing the second time.
     if !std::fs::metadata(path).map_err(failed)?.is_file() {
         return Err("is not a regular file".to_owned());
     }
     let mut bytes = Vec::new();
-    File::open(path).and_then(|file| file.take(LONGEST + 1).read_to_end(&mut bytes)).map_err(failed)?;
-    if bytes.len() as u64 > LONGEST {
-        return Err(format!("is longer than {LONGEST} bytes"));
+    File::open(path).and_then(|file| file.take(longest + 1).read_to_end(&mut bytes)).map_err(failed)?;
+    if bytes.len() as u64 > longest {
+        return Err(format!("is longer than {longest} bytes"));
     }
     Ok(bytes)
 }

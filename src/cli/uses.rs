@@ -63,7 +63,7 @@ const RUNNING_SERVER: Uses = Uses {
 };
 
 /// The commands by name.
-pub(super) const COMMANDS: [(&str, Uses); 12] = [
+pub(super) const COMMANDS: [(&str, Uses); 13] = [
     ("serve", Uses::EVERYTHING),
     ("check", Uses::EVERYTHING),
     (
@@ -121,6 +121,7 @@ pub(super) const COMMANDS: [(&str, Uses); 12] = [
     ("catalog", Uses::NOTHING),
     ("settings", Uses::NOTHING),
     ("problems", Uses::NOTHING),
+    ("whatif", Uses::NOTHING),
 ];
 
 /// The settings of a command; without one the program serves.

@@ -31,6 +31,12 @@ pub(super) fn rate(text: &str) -> Result<f64, String> {
     not_negative(text).ok_or_else(|| "expected a number, at least 0".to_owned())
 }
 
+/// How many times as much: above 0 and at most 1000.
+pub(super) fn factor(text: &str) -> Result<f64, String> {
+    let factor = not_negative(text).filter(|factor| *factor > 0.0 && *factor <= 1000.0);
+    factor.ok_or_else(|| "expected a number above 0 and at most 1000".to_owned())
+}
+
 fn not_negative(text: &str) -> Option<f64> {
     text.parse().ok().filter(|number: &f64| number.is_finite() && *number >= 0.0)
 }

@@ -1,54 +1,65 @@
-//! Throttling events of a day: what periods count of each, and the newest ones as consoles show them.
+//! Throttling events of a day: what periods and windows count of them, and the newest ones as consoles show them.
 //!
-//! There may be millions, so a kept event is small: reasons and sessions are shared texts, and only the newest events
-//! keep the part that consoles show.
+//! There may be millions, so a kept event is 16 bytes: reasons and sessions are numbers of shared texts, and only the newest
+//! events keep the part that consoles show. A tick costs what came and went, not what is kept.
 
-use std::collections::{HashSet, VecDeque};
-use std::sync::Arc;
+mod event;
+mod names;
+mod sessions;
+mod span;
+
+use std::collections::{BTreeMap, VecDeque};
 
 use serde_json::Value;
 
+use self::event::{Class, Event, Kind};
+use self::names::Names;
+use self::span::{Details, Span};
 use super::Window;
 use super::losses::Losses;
 use crate::base::clock::UnixSeconds;
 use crate::base::number;
 use crate::platform::facts::{ThrottlingDetail, ThrottlingEvent};
 
+pub use event::Tally;
+pub use span::QUARTER_SECONDS;
+
+/// The periods, in hours.
+const PERIODS: [u8; 5] = [1, 3, 6, 12, 24];
+
+const HOUR: f64 = 3600.0;
 /// Events are kept for the longest period that is counted.
-const KEPT_SECONDS: f64 = 24.0 * 3600.0;
+const KEPT_SECONDS: f64 = 24.0 * HOUR;
 
 /// Events that keep their shown part: more than are shown at once, because some may be in the future.
 pub const SHOWN: usize = 200;
 
-/// Unused texts are removed after this many new ones.
-const SWEEP_AFTER: usize = 10_000;
+/// Stands for a reason or a session that an event does not name.
+const UNKNOWN: &str = "unknown";
 
-/// One event, as periods and windows count it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Throttled {
-    pub at: UnixSeconds,
-    /// `None` for an event that could not be read: it counts, without reason or status.
-    pub detail: Option<Detail>,
-}
-
-/// The counted part of a readable event.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Detail {
-    pub reason: Option<Arc<str>>,
-    pub http_status: Option<i64>,
-    pub session_id: Option<Arc<str>>,
+/// One period, as of the last tick.
+#[derive(Debug)]
+pub struct Period<'a> {
+    pub hours: i64,
+    pub tally: Tally,
+    pub by_reason: BTreeMap<&'a str, i64>,
+    /// By quarters of an hour since the epoch.
+    pub by_quarter: &'a BTreeMap<i64, i64>,
+    /// Ten at most, most events first, then the first seen.
+    pub top_sessions: Vec<(&'a str, i64)>,
 }
 
 /// The events, oldest first.
 #[derive(Debug)]
 pub struct Throttling {
     most: usize,
-    events: VecDeque<Throttled>,
+    events: VecDeque<Event>,
+    reasons: Names,
+    sessions: Names,
+    windows: [(Window, Span); 3],
+    periods: [(u8, Span); 5],
     /// The newest events again, each with its shown part.
     shown: VecDeque<(UnixSeconds, Option<Value>)>,
-    texts: HashSet<Arc<str>>,
-    /// New texts since the last sweep.
-    added: usize,
     dropped: u64,
     losses: Losses,
 }
@@ -58,18 +69,26 @@ impl Throttling {
         Self {
             most,
             events: VecDeque::new(),
+            reasons: Names::default(),
+            sessions: Names::default(),
+            windows: Window::ALL.map(|window| (window, Span::window(window.seconds()))),
+            periods: PERIODS.map(|hours| (hours, Span::period(f64::from(hours) * HOUR))),
             shown: VecDeque::new(),
-            texts: HashSet::new(),
-            added: 0,
             dropped: 0,
             losses: Losses::default(),
         }
     }
 
-    /// Every event, oldest first.
+    /// The periods as of the last tick, shortest first.
+    pub fn periods(&self) -> impl Iterator<Item = Period<'_>> {
+        self.periods.iter().filter_map(|(hours, span)| Some(self.period(*hours, span, span.details.as_ref()?)))
+    }
+
+    /// The events of one window as of the last tick.
     #[must_use]
-    pub const fn events(&self) -> &VecDeque<Throttled> {
-        &self.events
+    pub fn window(&self, window: Window) -> Tally {
+        let span = self.windows.iter().find(|(known, _)| *known == window);
+        span.map(|(_, span)| span.kinds.tally()).unwrap_or_default()
     }
 
     /// The newest events up to `end`, newest first, each with its shown part.
@@ -92,15 +111,18 @@ impl Throttling {
         self.dropped
     }
 
-    /// Drops all events.
-    pub(super) fn clear(&mut self) {
-        self.events.clear();
-        self.shown.clear();
-        self.texts.clear();
-        self.losses = Losses::default();
+    /// Events that are kept.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.events.len()
     }
 
-    /// Adds events, drops what no period reaches, and the oldest beyond the limit.
+    /// Drops all events.
+    pub(super) fn clear(&mut self) {
+        *self = Self { dropped: self.dropped, ..Self::new(self.most) };
+    }
+
+    /// Adds events, drops what no period reaches, and the oldest beyond the limit; periods and windows end `now`.
     pub(super) fn absorb(&mut self, events: Vec<ThrottlingEvent>, now: UnixSeconds) {
         events.into_iter().for_each(|event| self.add(event));
         let expired = self.events.partition_point(|event| event.at < now - KEPT_SECONDS);
@@ -110,22 +132,32 @@ impl Throttling {
         let newest = excess.checked_sub(1).and_then(|last| self.events.get(last)).map(|event| event.at);
         newest.into_iter().for_each(|at| self.losses.add(at, dropped));
         self.losses.expire(now);
-        self.events.drain(..excess);
-        self.sweep();
+        self.drop_oldest(excess);
+        let events = &self.events;
+        spans(&mut self.windows, &mut self.periods).for_each(|span| span.advance(events, now));
+    }
+
+    fn drop_oldest(&mut self, excess: usize) {
+        for event in self.events.drain(..excess) {
+            spans(&mut self.windows, &mut self.periods).for_each(|span| span.went(&event));
+            self.reasons.release(event.kind.reason());
+            self.sessions.release(event.session);
+        }
     }
 
     fn add(&mut self, event: ThrottlingEvent) {
         let ThrottlingEvent { at, detail } = event;
-        let (detail, shown) = match detail {
-            None => (None, None),
-            Some(ThrottlingDetail { reason, http_status, session_id, shown }) => {
-                let (reason, session_id) = (self.text(reason), self.text(session_id));
-                (Some(Detail { reason, http_status, session_id }), shown)
-            }
+        let class = detail.as_ref().map_or(Class::Unreadable, |detail| Class::of_status(detail.http_status));
+        let (reason, session, shown) = match detail {
+            None => (None, None, None),
+            Some(ThrottlingDetail { reason, session_id, shown, .. }) => (reason, session_id, shown),
         };
+        let kind = Kind::new(class, self.reasons.name(reason.as_deref().unwrap_or(UNKNOWN)));
+        let event = Event { at, kind, session: self.sessions.name(session.as_deref().unwrap_or(UNKNOWN)) };
         // Nearly always the back: events are late only by clock skew.
         let position = self.events.partition_point(|kept| kept.at <= at);
-        self.events.insert(position, Throttled { at, detail });
+        self.events.insert(position, event);
+        spans(&mut self.windows, &mut self.periods).for_each(|span| span.came(&event));
         let position = self.shown.partition_point(|(kept, _)| *kept <= at);
         self.shown.insert(position, (at, shown));
         if self.shown.len() > SHOWN {
@@ -133,69 +165,29 @@ impl Throttling {
         }
     }
 
-    /// The text, shared by all events that have it.
-    fn text(&mut self, text: Option<String>) -> Option<Arc<str>> {
-        let text = text?;
-        if let Some(known) = self.texts.get(text.as_str()) {
-            return Some(Arc::clone(known));
+    fn period<'a>(&'a self, hours: u8, span: &Span, details: &'a Details) -> Period<'a> {
+        let mut by_reason = BTreeMap::new();
+        for (reason, count) in span.kinds.reasons() {
+            *by_reason.entry(self.reasons.text(reason)).or_default() += count;
         }
-        let new: Arc<str> = text.into();
-        self.texts.insert(Arc::clone(&new));
-        self.added += 1;
-        Some(new)
+        let named = |(session, count): &(u32, u32)| (self.sessions.text(*session), i64::from(*count));
+        Period {
+            hours: hours.into(),
+            tally: span.kinds.tally(),
+            by_reason,
+            by_quarter: &details.quarters,
+            top_sessions: details.sessions.top().iter().map(named).collect(),
+        }
     }
+}
 
-    fn sweep(&mut self) {
-        if self.added >= SWEEP_AFTER {
-            self.texts.retain(|text| Arc::strong_count(text) > 1);
-            self.added = 0;
-        }
-    }
+fn spans<'a>(
+    windows: &'a mut [(Window, Span); 3],
+    periods: &'a mut [(u8, Span); 5],
+) -> impl Iterator<Item = &'a mut Span> {
+    let windows = windows.iter_mut().map(|(_, span)| span);
+    windows.chain(periods.iter_mut().map(|(_, span)| span))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn event(at: f64, session: &str) -> ThrottlingEvent {
-        let session_id = Some(session.to_owned());
-        let detail = ThrottlingDetail { reason: None, http_status: Some(429), session_id, shown: Some(at.into()) };
-        ThrottlingEvent { at, detail: Some(detail) }
-    }
-
-    fn times(throttling: &Throttling) -> Vec<f64> {
-        throttling.events().iter().map(|event| event.at).collect()
-    }
-
-    #[test]
-    fn a_day_is_kept_in_order_of_time() {
-        let mut throttling = Throttling::new(10);
-        throttling.absorb(vec![event(90_000.0, "a"), event(3600.0, "a"), event(3599.0, "a")], 90_000.0);
-        assert_eq!((times(&throttling), throttling.dropped()), (vec![3600.0, 90_000.0], 0));
-    }
-
-    #[test]
-    fn beyond_the_limit_the_oldest_are_dropped_and_counted() {
-        let mut throttling = Throttling::new(2);
-        throttling.absorb((1..=5).map(|second| event(f64::from(second), "a")).collect(), 5.0);
-        assert_eq!((times(&throttling), throttling.dropped()), (vec![4.0, 5.0], 3));
-    }
-
-    #[test]
-    fn only_the_newest_keep_their_shown_part_and_future_ones_wait() {
-        let mut throttling = Throttling::new(10_000);
-        throttling.absorb((0..1600).map(|second| event(f64::from(second), "a")).collect(), 1500.0);
-        assert_eq!(throttling.shown.len(), SHOWN);
-        let newest: Vec<f64> = throttling.newest(1500.0).map(|(at, _)| *at).take(2).collect();
-        assert_eq!(newest, [1500.0, 1499.0]);
-    }
-
-    #[test]
-    fn texts_are_shared_and_dropped_with_their_last_event() {
-        let mut throttling = Throttling::new(SWEEP_AFTER);
-        throttling.absorb((0..SWEEP_AFTER).map(|n| event(1.0, &format!("s{}", n / 2))).collect(), 1.0);
-        assert_eq!(throttling.texts.len(), SWEEP_AFTER / 2);
-        throttling.absorb((0..SWEEP_AFTER).map(|n| event(90_000.0, &format!("t{n}"))).collect(), 90_001.0);
-        assert_eq!(throttling.texts.len(), SWEEP_AFTER);
-    }
-}
+mod tests;

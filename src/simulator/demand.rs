@@ -40,12 +40,12 @@ impl Demand {
 }
 
 /// An exponentially distributed time of this mean.
-pub(super) fn exponential(rng: &mut Rng, mean: f64) -> f64 {
+pub(crate) fn exponential(rng: &mut Rng, mean: f64) -> f64 {
     -mean * (1.0 - rng.f64()).ln()
 }
 
 /// A log-normally distributed value around `median`, sometimes far above it, as latencies are.
-pub(super) fn long_tailed(rng: &mut Rng, median: f64, spread: f64) -> f64 {
+pub(crate) fn long_tailed(rng: &mut Rng, median: f64, spread: f64) -> f64 {
     // A normal variate by Box and Muller.
     let normal = (-2.0 * (1.0 - rng.f64()).ln()).sqrt() * (TAU * rng.f64()).cos();
     median * (spread * normal).exp()

@@ -12,7 +12,7 @@ use serde_json::json;
 use super::circuits;
 use super::demand::{Demand, exponential, long_tailed};
 use super::fleet::SimulatedFleet;
-use super::tasks::Tasks;
+use super::tasks::{Tasks, pick_role};
 use crate::base::clock::UnixSeconds;
 use crate::base::number::count;
 use crate::platform::facts::{Circuit, Facts, LatencySeries, Point, Role, ThrottlingDetail, ThrottlingEvent};
@@ -120,7 +120,7 @@ impl Deployment {
         for _ in 0..self.rng.u8(1..=3) {
             self.requests.push(Point { at, value: long_tailed(&mut self.rng, 25.0 * busy, 0.7) });
         }
-        let role = Tasks::pick_role(&mut self.rng);
+        let role = pick_role(&mut self.rng);
         let overloaded = self.tasks.waiting() > QUEUED_PER_WORKER * self.workers();
         match () {
             () if overloaded && role == Role::Anonymous => self.throttle(at, role, "anonymous_backpressure", 503),

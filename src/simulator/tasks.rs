@@ -13,7 +13,8 @@ use crate::platform::facts::{PerRole, Point, QueueAnalytics, QueueDepth, Role};
 const EXECUTION_SECONDS: f64 = 2.0;
 
 /// The order in which waiting roles are served.
-const PRIORITY: [Role; 5] = [Role::Privileged, Role::Paid, Role::Registered, Role::External, Role::Anonymous];
+pub(crate) const PRIORITY: [Role; 5] =
+    [Role::Privileged, Role::Paid, Role::Registered, Role::External, Role::Anonymous];
 
 /// Share of all tasks.
 const SHARES: [(Role, f64); 5] = [
@@ -62,18 +63,6 @@ impl Tasks {
             waits: Vec::new(),
             executions: Vec::new(),
         }
-    }
-
-    /// The role of the next task.
-    pub(super) fn pick_role(rng: &mut Rng) -> Role {
-        let mut draw = rng.f64();
-        for (role, share) in SHARES {
-            draw -= share;
-            if draw < 0.0 {
-                return role;
-            }
-        }
-        Role::Registered
     }
 
     pub(super) fn arrive(&mut self, role: Role, at: UnixSeconds) {
@@ -132,6 +121,18 @@ impl Tasks {
         }
         analytics
     }
+}
+
+/// The role of the next task.
+pub(crate) fn pick_role(rng: &mut Rng) -> Role {
+    let mut draw = rng.f64();
+    for (role, share) in SHARES {
+        draw -= share;
+        if draw < 0.0 {
+            return role;
+        }
+    }
+    Role::Registered
 }
 
 #[cfg(test)]
@@ -214,7 +215,7 @@ mod tests {
         let mut rng = Rng::with_seed(7);
         let mut drawn: PerRole<u32> = PerRole::default();
         for _ in 0..10_000 {
-            *drawn.get_mut(Tasks::pick_role(&mut rng)) += 1;
+            *drawn.get_mut(pick_role(&mut rng)) += 1;
         }
         for (role, share) in SHARES {
             let found = f64::from(*drawn.get(role)) / 10_000.0;

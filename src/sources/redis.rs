@@ -2,7 +2,7 @@
 //!
 //! This file has the order of a tick. `address` is where Redis is; `link` keeps a `connection` to it (its `stream`, the
 //! `handshake`, the `sentinel`s), knows the `node` it leads to, and how much it can be asked for at a time (`strain`); `truncate`
-//! bounds values. `fleet` reads processes, `series` the series (each by `tail`), `state` the small facts, and `sse_watch` knows
+//! bounds values. `merge` and `strings` read many values by one command. `fleet` reads processes, `series` the series (each by `tail`), `state` the small facts, and `sse_watch` knows
 //! which SSE counts still hold.
 
 pub mod address;
@@ -13,9 +13,11 @@ mod fleet;
 mod handshake;
 mod lease;
 pub(crate) mod link;
+mod merge;
 mod node;
 mod parts;
 mod per_second;
+mod points;
 pub mod probe;
 mod recent;
 mod replies;
@@ -28,6 +30,7 @@ mod sse_watch;
 mod state;
 mod strain;
 mod stream;
+mod strings;
 mod tail;
 #[cfg(test)]
 mod tail_tests;
@@ -47,23 +50,20 @@ use self::errors::{error_text, first_refusal, server_refusal};
 use self::fleet::{FleetQuery, FleetReader, FleetReplies};
 use self::lease::{Claim, Lease};
 use self::link::Link;
+use self::points::PointWriter;
 use self::replies::Replies;
 use self::series::SeriesReader;
 use self::server_time::ServerTime;
 use self::sse_cache::SseCountCache;
+use self::strings::Strings;
 use super::{Cost, Recorded, SaveState, ServerClock, Source, SourceError};
 use crate::base::clock::UnixSeconds;
 use crate::base::lease::{Contender, Leadership};
 use crate::platform::facts::{Facts, RollingSeries, Scope};
 use crate::platform::keys::Keys;
-use crate::platform::python::python_float;
 use crate::problems::Problem;
 use crate::sources::redis::config::RedisConfig;
 
-/// The rolling series are kept this long, as the platform's writers keep theirs.
-const SERIES_SECONDS: f64 = 3600.0;
-/// And expire this long after the last point.
-const SERIES_EXPIRE: u64 = 3660;
 /// Requests of the longest tick, each with its own time limit: connect, two reads with a second attempt within half of it, those
 /// of long heartbeats and of a burst (which begin within half of one each), a write, and one in reserve.
 const REQUESTS: u32 = 9;
@@ -84,6 +84,8 @@ pub struct RedisSource {
     limit: Duration,
     fleet: FleetReader,
     series: SeriesReader,
+    strings: Strings,
+    points: PointWriter,
     sse_cache: SseCountCache,
     server_time: ServerTime,
     /// `None` = this server writes without asking who else does.
@@ -108,6 +110,8 @@ impl RedisSource {
             link: Link::new(config),
             fleet: FleetReader::new(),
             series,
+            strings: Strings::default(),
+            points: PointWriter::default(),
             sse_cache: SseCountCache::default(),
             server_time: ServerTime::default(),
             lease: None,
@@ -179,7 +183,7 @@ impl RedisSource {
     /// Reads the next pages of every series' retention: only a few, to keep each command short.
     async fn load_series(&mut self, now: UnixSeconds) -> Result<(), SourceError> {
         let mut pipeline = Pipeline::new();
-        let asked = self.series.ask(now, &mut pipeline);
+        let asked = self.series.ask(now, false, &mut pipeline);
         let mut replies = self.ask(&pipeline, None).await?;
         self.series.take(asked, now, &mut replies);
         if !self.series.is_behind() {
@@ -211,20 +215,43 @@ impl RedisSource {
         let round = self.fleet.first_round(&self.keys);
         let mut pipeline = Pipeline::new();
         self.fleet.ask(&self.keys, &round, &mut pipeline);
-        state::ask(&self.keys, &mut pipeline);
-        let asked = self.series.ask(now, &mut pipeline);
+        let mut small = Pipeline::new();
+        state::ask(&self.keys, &mut small);
+        self.strings.ask(&small, now, &mut pipeline);
+        let is_alone = self.lease.as_ref().is_some_and(|lease| lease.is_held(now));
+        let asked = self.series.ask(now, is_alone, &mut pipeline);
         if self.first {
             SseCountCache::ask(&self.keys, &mut pipeline);
         }
         let mut replies = self.ask_with_time(pipeline, round.scan_at()).await?;
         self.fleet.take(&self.keys, &round, &mut replies, reading);
-        state::take(&self.keys, &mut replies, signals);
+        self.strings.take(&mut replies);
         self.series.take(asked, now, &mut replies);
         if self.first {
             self.sse_cache.take(&self.keys, &mut replies);
         }
         signals.malformed.append(&mut replies.malformed);
         Ok(round)
+    }
+
+    /// The second round trip: what the first one named or left open.
+    async fn second_round(
+        &mut self,
+        asked: &FleetQuery,
+        signals: &mut Facts,
+        reading: &mut FleetReplies,
+    ) -> Result<(), SourceError> {
+        let next = self.fleet.next_round(&self.keys, reading, asked);
+        let mut pipeline = Pipeline::new();
+        self.fleet.ask(&self.keys, &next, &mut pipeline);
+        self.strings.ask_unsure(&mut pipeline);
+        let mut replies = self.ask(&pipeline, next.scan_at()).await?;
+        self.fleet.take(&self.keys, &next, &mut replies, reading);
+        let mut small = Replies::new(self.strings.conclude(&mut replies));
+        state::take(&self.keys, &mut small, signals);
+        signals.malformed.append(&mut replies.malformed);
+        signals.malformed.append(&mut small.malformed);
+        Ok(())
     }
 
     async fn round(
@@ -288,21 +315,6 @@ impl RedisSource {
             _ => self.link.run(commands).await.map(Some),
         }
     }
-
-    /// The commands that append a tick's points.
-    fn append(&mut self, now: UnixSeconds, points: &[(RollingSeries, f64)]) -> Pipeline {
-        let mut pipeline = Pipeline::new();
-        let (at, oldest) = (python_float(now), python_float(now - SERIES_SECONDS));
-        for &(series, value) in points {
-            let key = self.keys.rolling(series);
-            let member = format!("{at}:{}", python_float(value));
-            self.series.wrote(series, &member, now);
-            pipeline.cmd("ZADD").arg(&key).arg(&at).arg(member);
-            pipeline.cmd("ZREMRANGEBYSCORE").arg(&key).arg("-inf").arg(&oldest);
-            pipeline.cmd("EXPIRE").arg(&key).arg(SERIES_EXPIRE);
-        }
-        pipeline
-    }
 }
 
 #[async_trait]
@@ -322,8 +334,7 @@ impl Source for RedisSource {
         self.link.reset_cost();
         let (mut signals, mut reading) = (Facts::default(), FleetReplies::default());
         let asked = self.first_round(now, &mut signals, &mut reading).await?;
-        let next = self.fleet.next_round(&self.keys, &reading, &asked);
-        self.round(&next, &mut signals, &mut reading).await?;
+        self.second_round(&asked, &mut signals, &mut reading).await?;
         if self.first {
             self.follow_up(&mut signals, &mut reading).await?;
         }
@@ -354,7 +365,10 @@ impl Source for RedisSource {
             }
             Claim::Alone | Claim::Write(_) => claim,
         };
-        let mut pipeline = self.append(now, points);
+        for &(series, value) in points {
+            self.series.wrote(series, &PointWriter::member(now, value), now);
+        }
+        let mut pipeline = self.points.append(&self.keys, now, points);
         let of_points = pipeline.len();
         if save_state == SaveState::Yes {
             self.sse_cache.write(&self.keys, now, &mut pipeline);
@@ -363,6 +377,7 @@ impl Source for RedisSource {
         self.cost = self.link.cost();
         if !matches!(answer, Ok(Some(_))) {
             self.series.confirm(false);
+            self.points.lost();
             self.sse_cache.lost();
         }
         let Some(values) = answer? else { return Ok(Recorded::ByLeader) };
@@ -370,6 +385,9 @@ impl Source for RedisSource {
         self.series.confirm(first_refusal(points).is_none());
         self.sse_cache.written(first_refusal(sse_cache).map(error_text), now);
         let refusal = first_refusal(points);
+        if refusal.is_some() {
+            self.points.lost();
+        }
         self.link.wrote(refusal);
         refusal.map_or(Ok(Recorded::Written), |error| Err(self.link.refused(error)))
     }

@@ -13,6 +13,7 @@ mod architecture;
 mod authority;
 #[cfg(feature = "cloudwatch")]
 mod aws_server;
+mod busy;
 mod cases;
 mod check;
 mod client_events;
@@ -68,3 +69,4 @@ mod start;
 mod statsd;
 mod support;
 mod tls;
+mod whatif;

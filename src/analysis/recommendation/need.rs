@@ -18,20 +18,27 @@ pub(super) struct Need {
     pub(super) stalled: bool,
 }
 
-/// Slots for the load, or for what arrives and waits if those are more, over the slots of a replica.
+/// What arrives in more seconds than these says nothing about how many of them run: it is noise of the last minute.
+const HORIZON_SECONDS: f64 = 60.0;
+
+/// Slots for what runs and arrives, and for what waits, over the slots of a replica.
 pub(super) fn proc(operands: &ProcOperands, policy: &ScalePolicy, steps: &mut Vec<Step>) -> Reading<Need> {
     let tasks = operands.active.clone().zip(operands.waiting.clone());
     tasks.map(|(active, waiting)| {
-        let jobs = jobs(operands, steps);
-        let waiting_all = waiting.max(0).saturating_add(jobs.unwrap_or_default());
-        let load = load(active.max(0), waiting.max(0), jobs, policy, steps);
-        let flow = flow(operands, waiting_all, policy, steps);
-        let slots = load.max(flow.slots);
+        let jobs = part(&operands.waiting_jobs, "background jobs that wait", steps);
+        let turned_away = part(&operands.turned_away, "users who were turned away", steps);
+        let flow = flow(operands, steps);
+        let backlog = Backlog {
+            waiting: waiting.max(0),
+            jobs: jobs.unwrap_or_default(),
+            turned_away: turned_away.unwrap_or_default(),
+        };
+        let slots = running(active.max(0), flow.known, policy, steps) + backlog.slots(flow.known, policy, steps);
         let replicas = over_slots(slots, &operands.slots_per_replica, steps);
         Need {
             replicas: replicas.unwrap_or(if slots > 0.0 { 1.0 } else { 0.0 }),
-            is_incomplete: jobs.is_none() || flow.is_unknown || replicas.is_none(),
-            stalled: is_stalled(operands, waiting_all),
+            is_incomplete: jobs.is_none() || turned_away.is_none() || flow.is_unknown || replicas.is_none(),
+            stalled: is_stalled(operands, waiting.max(0).saturating_add(backlog.jobs)),
         }
     })
 }
@@ -40,49 +47,69 @@ fn is_stalled(operands: &ProcOperands, waiting: i64) -> bool {
     waiting > 0 && operands.free_slots.get().is_some_and(|free| free > 0) && operands.is_claiming.get() == Some(false)
 }
 
-fn jobs(operands: &ProcOperands, steps: &mut Vec<Step>) -> Option<i64> {
-    match &operands.waiting_jobs {
-        Reading::Value(jobs) => Some((*jobs).max(0)),
+/// A part of what waits; `None` where it is not known.
+fn part(count: &Reading<i64>, what: &'static str, steps: &mut Vec<Step>) -> Option<i64> {
+    match count {
+        Reading::Value(count) => Some((*count).max(0)),
         Reading::Absent(reason) => {
-            steps.push(Step::LeftOut { what: "background jobs that wait", reason: reason.clone() });
+            steps.push(Step::LeftOut { what, reason: reason.clone() });
             None
         }
     }
 }
 
-/// A slot for each task, at the utilization that is wanted.
-fn load(active: i64, waiting: i64, jobs: Option<i64>, policy: &ScalePolicy, steps: &mut Vec<Step>) -> f64 {
-    let utilization = policy.proc.target.get();
-    let tasks = float(active) + float(waiting) + float(jobs.unwrap_or_default());
-    let slots = tasks / utilization;
-    let (utilization, shown) = (Number(utilization), Number(slots));
-    steps.push(Step::Load { active, waiting, jobs: jobs.unwrap_or_default(), utilization, slots: shown });
-    slots
-}
-
-/// What the flow of tasks needs.
+/// How tasks come and how long they run.
 struct Flow {
-    slots: f64,
+    /// Arrivals in a second, and seconds that a task takes.
+    known: Option<(f64, f64)>,
     /// It cannot be known, where no task ended it can.
     is_unknown: bool,
 }
 
-/// Slots that arriving tasks keep busy (Little's law), and those that work off what waits within the wait that is wanted.
-fn flow(operands: &ProcOperands, waiting: i64, policy: &ScalePolicy, steps: &mut Vec<Step>) -> Flow {
-    let known = operands.arrivals_per_second.clone().zip(operands.mean_exec_seconds.clone());
-    let (arrivals, exec) = match known.filter(|both| is_plausible(*both), || Cause::Implausible) {
-        Reading::Value(known) => known,
+fn flow(operands: &ProcOperands, steps: &mut Vec<Step>) -> Flow {
+    let both = operands.arrivals_per_second.clone().zip(operands.mean_exec_seconds.clone());
+    match both.filter(|both| is_plausible(*both), || Cause::Implausible) {
+        Reading::Value(known) => Flow { known: Some(known), is_unknown: false },
         Reading::Absent(reason) => {
             let is_unknown = !is_idle(&reason);
             steps.push(Step::LeftOut { what: "what arrives", reason });
-            return Flow { slots: 0.0, is_unknown };
+            Flow { known: None, is_unknown }
         }
+    }
+}
+
+/// The slots that arriving tasks keep busy (Little's law) at the utilization that is wanted, and no fewer than there are tasks
+/// that run. Where it is not known what arrives, the running tasks are taken for it.
+fn running(active: i64, flow: Option<(f64, f64)>, policy: &ScalePolicy, steps: &mut Vec<Step>) -> f64 {
+    let utilization = policy.proc.target.get();
+    let Some((arrivals, exec)) = flow else {
+        let slots = float(active) / utilization;
+        steps.push(Step::Active { active, utilization: Number(utilization), slots: Number(slots) });
+        return slots;
     };
-    let (utilization, target_wait) = (policy.proc.target.get(), policy.target_wait_seconds);
-    let slots = arrivals * exec / utilization + float(waiting) * exec / target_wait;
-    let [arrivals, exec, utilization, target_wait] = [arrivals, exec, utilization, target_wait].map(Number);
-    steps.push(Step::Flow { arrivals, exec, utilization, waiting, target_wait, slots: Number(slots) });
-    Flow { slots, is_unknown: false }
+    let exec = exec.min(HORIZON_SECONDS);
+    let slots = float(active).max(arrivals * exec / utilization);
+    let [arrivals, exec, utilization, shown] = [arrivals, exec, utilization, slots].map(Number);
+    steps.push(Step::Running { active, arrivals, exec, utilization, slots: shown });
+    slots
+}
+
+/// Tasks without a slot.
+struct Backlog {
+    waiting: i64,
+    jobs: i64,
+    turned_away: i64,
+}
+
+impl Backlog {
+    /// The slots that work it off within the wait that is wanted: at most one for each, where that cannot be done in less.
+    fn slots(&self, flow: Option<(f64, f64)>, policy: &ScalePolicy, steps: &mut Vec<Step>) -> f64 {
+        let Self { waiting, jobs, turned_away } = *self;
+        let each = flow.map_or(1.0, |(_, exec)| (exec / policy.target_wait_seconds).min(1.0));
+        let slots = (float(waiting) + float(jobs) + float(turned_away)) * each;
+        steps.push(Step::Backlog { waiting, jobs, turned_away, each: Number(each), slots: Number(slots) });
+        slots
+    }
 }
 
 fn is_plausible((arrivals, exec): (f64, f64)) -> bool {

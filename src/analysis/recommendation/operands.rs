@@ -36,6 +36,8 @@ pub struct ProcOperands {
     pub waiting: Reading<i64>,
     /// Background jobs that no processor has finished; they take the same slots.
     pub waiting_jobs: Reading<i64>,
+    /// Users whom backpressure turned away (503) within the last minute: they have no task yet, and want one.
+    pub turned_away: Reading<i64>,
     /// Slots of a replica: the median of those that take new work; where none does, what the configuration gives one.
     pub slots_per_replica: Reading<f64>,
     /// Slots of processors that take new work, minus their load.

@@ -10,21 +10,26 @@ use crate::analysis::state::Reason;
 /// One step.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Step {
-    /// A slot for each task.
-    Load {
+    /// Slots for what runs and arrives.
+    Running {
         active: i64,
-        waiting: i64,
-        jobs: i64,
-        utilization: Number,
-        slots: Number,
-    },
-    /// Slots for what arrives, and to work off what waits.
-    Flow {
         arrivals: Number,
         exec: Number,
         utilization: Number,
+        slots: Number,
+    },
+    /// The same where it is not known what arrives.
+    Active {
+        active: i64,
+        utilization: Number,
+        slots: Number,
+    },
+    /// Slots to work off what waits: `each` is the share of a slot that a task needs for that.
+    Backlog {
         waiting: i64,
-        target_wait: Number,
+        jobs: i64,
+        turned_away: i64,
+        each: Number,
         slots: Number,
     },
     /// A part of the need that is not known.
@@ -32,7 +37,7 @@ pub enum Step {
         what: &'static str,
         reason: Reason,
     },
-    /// The greater need over the slots of a replica.
+    /// All slots over those of a replica.
     Replicas {
         slots: Number,
         per_replica: Number,
@@ -91,10 +96,11 @@ impl fmt::Display for Number {
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Load { active, waiting, jobs, utilization, slots } =>
-                write!(f, "load: ({active} active + {waiting} waiting + {jobs} jobs waiting) / {utilization} = {slots} slots"),
-            Self::Flow { arrivals, exec, utilization, waiting, target_wait, slots } =>
-                write!(f, "flow: {arrivals} arrivals/s × {exec} s / {utilization} + {waiting} waiting × {exec} s / {target_wait} s = {slots} slots"),
+            Self::Running { active, arrivals, exec, utilization, slots } =>
+                write!(f, "running: {active} active, or {arrivals} arrivals/s × {exec} s / {utilization} if more = {slots} slots"),
+            Self::Active { active, utilization, slots } => write!(f, "running: {active} active / {utilization} = {slots} slots"),
+            Self::Backlog { waiting, jobs, turned_away, each, slots } =>
+                write!(f, "backlog: ({waiting} waiting + {jobs} jobs waiting + {turned_away} turned away) × {each} of a slot = {slots} slots"),
             Self::LeftOut { what, reason } => write!(f, "left out: {what}, because {reason}"),
             Self::Replicas { slots, per_replica, replicas } =>
                 write!(f, "need: {slots} slots / {per_replica} of a replica = {replicas} replicas"),

@@ -12,6 +12,7 @@ fn quiet() -> ProcOperands {
         active: Reading::Value(12),
         waiting: Reading::Value(0),
         waiting_jobs: Reading::Value(0),
+        turned_away: Reading::Value(0),
         slots_per_replica: Reading::Value(10.0),
         free_slots: Reading::Value(18),
         is_claiming: Reading::Value(true),
@@ -46,31 +47,34 @@ fn each_step_can_be_checked_by_hand() {
     let operands = ProcOperands {
         waiting: Reading::Value(20),
         waiting_jobs: Reading::Value(1),
+        turned_away: Reading::Value(4),
         arrivals_per_second: Reading::Value(2.0),
         mean_exec_seconds: Reading::Value(12.0),
         ..quiet()
     };
     let found = proc_at_once(&operands, &ScalePolicy::default());
-    assert_eq!((found.desired.get(), found.missing().get()), (Some(5), Some(2)));
+    assert_eq!((found.desired.get(), found.missing().get()), (Some(4), Some(1)));
     let expected = [
-        "load: (12 active + 20 waiting + 1 jobs waiting) / 0.8 = 41.25 slots",
-        "flow: 2 arrivals/s × 12 s / 0.8 + 21 waiting × 12 s / 30 s = 38.4 slots",
-        "need: 41.25 slots / 10 of a replica = 4.125 replicas",
-        "rounded up: 4.125 becomes 5",
-        "missing: 5 desired − 3 current = 2",
+        "running: 12 active, or 2 arrivals/s × 12 s / 0.8 if more = 30 slots",
+        "backlog: (20 waiting + 1 jobs waiting + 4 turned away) × 0.4 of a slot = 10 slots",
+        "need: 40 slots / 10 of a replica = 4 replicas",
+        "rounded up: 4 becomes 4",
+        "missing: 4 desired − 3 current = 1",
     ];
     assert_eq!(lines(&found), expected);
 }
 
 #[test]
-fn the_greater_need_decides() {
+fn what_runs_or_arrives_and_what_waits_need_slots() {
     for (waiting, arrivals, exec, expected) in [
-        // (12 + 20) / 0.8 = 40 slots.
-        (20, 0.1, 1.0, 4),
+        // 12 + 20 · 1 / 30 = 12.7 slots.
+        (20, 0.1, 1.0, 2),
         // 2 · 30 / 0.8 + 20 · 30 / 30 = 95 slots.
         (20, 2.0, 30.0, 10),
-        // Tasks of 20 minutes: 12 · 1200 / 30 = 480 slots would start all that waits now.
-        (12, 0.0, 1200.0, 48),
+        // Tasks of 20 minutes: what waits needs a slot each, however soon it is to start.
+        (12, 0.0, 1200.0, 3),
+        // A task that came in the last minute is one task, and not 20 that run at once.
+        (0, 1.0 / 60.0, 1200.0, 2),
     ] {
         let operands = ProcOperands {
             waiting: Reading::Value(waiting),
@@ -97,6 +101,7 @@ fn what_is_not_known_is_left_out_and_holds_or_makes_the_number_absent() {
     assert_eq!(tasks(|of, reason| of.replicas.current = Reading::absent(reason)), absent);
     let held = (Some(3), Some(Hold::Incomplete), None);
     assert_eq!(tasks(|of, reason| of.waiting_jobs = Reading::absent(reason)), held);
+    assert_eq!(tasks(|of, reason| of.turned_away = Reading::absent(reason)), held);
     assert_eq!(tasks(|of, reason| of.arrivals_per_second = Reading::absent(reason)), held);
     assert_eq!(tasks(|of, reason| of.slots_per_replica = Reading::absent(reason)), held);
     assert_eq!(tasks(|of, _| of.slots_per_replica = Reading::Value(0.0)), held);
@@ -121,7 +126,7 @@ fn a_deployment_without_processors_gets_the_replicas_that_its_tasks_need() {
         proc_at_once(&operands, &policy(0, 0)).desired.get()
     };
     assert_eq!(from_nothing(0, Reading::Value(10.0)), Some(0));
-    assert_eq!(from_nothing(20, Reading::Value(10.0)), Some(3));
+    assert_eq!(from_nothing(21, Reading::Value(10.0)), Some(3));
     assert_eq!(from_nothing(20, Reading::absent(Cause::NotReported)), Some(1), "the first tells its slots");
     assert_eq!(from_nothing(0, Reading::absent(Cause::NotReported)), Some(0));
 }
@@ -131,9 +136,9 @@ fn a_stalled_fleet_is_not_helped_by_more_replicas() {
     for (waiting, free, claiming, expected) in [
         (50, 18, Reading::Value(false), (3, Some(Hold::Stalled))),
         // No slot is free, tasks are claimed, or nobody knows: the usual rule.
-        (50, 0, Reading::Value(false), (8, None)),
-        (50, 18, Reading::Value(true), (8, None)),
-        (50, 18, Reading::absent(Cause::Unreadable), (8, None)),
+        (50, 0, Reading::Value(false), (7, None)),
+        (50, 18, Reading::Value(true), (7, None)),
+        (50, 18, Reading::absent(Cause::Unreadable), (7, None)),
         (0, 18, Reading::Value(false), (2, None)),
     ] {
         let operands = ProcOperands {
@@ -236,7 +241,18 @@ fn nothing_goes_while_the_numbers_are_not_complete_or_tasks_are_being_finished()
     let partial = ReplicaOperands { current, quality: Quality::Partial, ..ReplicaOperands::default() };
     let complete = ReplicaOperands { quality: Quality::Ok, ..partial.clone() };
     let (_, memory) = proc(&idle(partial), &ScalePolicy::default(), Stabilization::default(), 0.0);
-    assert_eq!(proc(&idle(complete), &ScalePolicy::default(), memory, 299.0).0.desired.get(), Some(3));
+    assert_eq!(proc(&idle(complete.clone()), &ScalePolicy::default(), memory, 299.0).0.desired.get(), Some(3));
+    // Not so while replicas finish their work: what is needed was known all the time.
+    let policy = ScalePolicy { stabilization_seconds: 100.0, ..ScalePolicy::default() };
+    let draining = ReplicaOperands { is_draining: true, ..complete.clone() };
+    let mut memory = Stabilization::default();
+    for (at, replicas, expected) in
+        [(0.0, &complete, 3), (50.0, &draining, 3), (99.0, &draining, 3), (100.0, &complete, 1)]
+    {
+        let (found, after) = proc(&idle(replicas.clone()), &policy, memory, at);
+        assert_eq!(found.desired.get(), Some(expected), "{at}");
+        memory = after;
+    }
 }
 
 #[test]
@@ -273,8 +289,9 @@ fn every_line_of_a_held_number_says_why() {
     };
     let expected = [
         "left out: background jobs that wait, because it cannot be read: jobs",
-        "load: (0 active + 0 waiting + 0 jobs waiting) / 0.8 = 0 slots",
         "left out: what arrives, because the window holds no value",
+        "running: 0 active / 0.8 = 0 slots",
+        "backlog: (0 waiting + 0 jobs waiting + 0 turned away) × 1 of a slot = 0 slots",
         "need: the slots of a replica are unknown: one replica where there is anything to do",
         "rounded up: 0 becomes 0",
         "minimum: 1",

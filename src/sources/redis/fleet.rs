@@ -26,8 +26,8 @@ use crate::platform::parse::{self, ParseError};
 
 /// COUNT of a SCAN step where no index names a process.
 const SCAN_COUNT: usize = 500;
-/// COUNT where the indexes name some: SCAN finds strays at most.
-const SCAN_COUNT_INDEXED: usize = 50;
+/// COUNT where the indexes name some: SCAN finds strays at most, and only every second tick has one.
+const SCAN_COUNT_INDEXED: usize = 100;
 /// Most services that are read; a platform has two or three.
 const MOST_SERVICES: usize = 100;
 /// Seconds by which an index member may be ahead: its writer's clock.
@@ -51,6 +51,8 @@ pub(super) struct FleetReader {
     first_scans: usize,
     /// Whether the indexes named any process in the last tick.
     indexed: bool,
+    /// Whether the last tick had a SCAN.
+    scanned: bool,
     values: Values,
     recent: RecentProcesses,
     large: LargeHeartbeats,
@@ -82,11 +84,19 @@ impl FleetReader {
         FleetQuery {
             services: self.services.iter().cloned().collect(),
             instances: true,
-            scan: Some(if self.indexed { SCAN_COUNT_INDEXED } else { SCAN_COUNT }),
+            scan: self.scan_count(),
             heartbeats: self.heartbeats.iter().filter(|key| !self.large.contains(key)).cloned().collect(),
             new: self.found.iter().filter(|key| !self.heartbeats.contains(*key)).cloned().collect(),
             large: Vec::new(),
             sse: self.workers.iter().map(|worker| keys.sse(worker)).collect(),
+        }
+    }
+
+    const fn scan_count(&self) -> Option<usize> {
+        match (self.indexed, self.scanned) {
+            (false, _) => Some(SCAN_COUNT),
+            (true, false) => Some(SCAN_COUNT_INDEXED),
+            (true, true) => None,
         }
     }
 
@@ -197,6 +207,7 @@ impl FleetReader {
         replies: &mut Replies,
         signals: &mut Facts,
     ) {
+        self.scanned = self.scan_count().is_some();
         self.indexed = !reading.indexed.is_empty();
         self.found.clear();
         let held = self.large.conclude(&reading, now);

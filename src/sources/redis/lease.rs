@@ -26,6 +26,10 @@ pub(super) struct Lease {
     watched: Option<Watched>,
     /// The connection that lacks the permission: another one may have it.
     forbidden_on: Option<u64>,
+    /// Whether an earlier reading may still be watched: a transaction that was carried out or refused ends that.
+    may_watch: bool,
+    /// The time of the last record that it wrote.
+    written: Option<UnixSeconds>,
 }
 
 /// The lease as it was read.
@@ -52,13 +56,31 @@ pub(super) enum Claim {
 impl Lease {
     pub(super) fn new(key: String, contender: Contender, leadership: Leadership) -> Self {
         leadership.contend();
-        Self { key, contender, leadership, asked: None, watched: None, forbidden_on: None }
+        Self {
+            key,
+            contender,
+            leadership,
+            asked: None,
+            watched: None,
+            forbidden_on: None,
+            may_watch: true,
+            written: None,
+        }
+    }
+
+    /// Whether no other replica has written since this one did: it holds the lease, and by Redis' clock too, which goes on
+    /// while this process is paused.
+    pub(super) fn is_held(&self, now: UnixSeconds) -> bool {
+        let is_recent = |written: UnixSeconds| (0.0..f64::from(self.contender.seconds)).contains(&(now - written));
+        self.forbidden_on.is_none() && self.leadership.is_leader() && self.written.is_some_and(is_recent)
     }
 
     /// Adds the commands that read and watch it.
     pub(super) fn ask(&mut self, pipeline: &mut Pipeline) {
         // A change before this reading is no change after it.
-        pipeline.cmd("UNWATCH");
+        if std::mem::replace(&mut self.may_watch, true) {
+            pipeline.cmd("UNWATCH");
+        }
         pipeline.cmd("WATCH").arg(&self.key);
         pipeline.cmd("GET").arg(&self.key);
         (self.asked, self.watched) = (Some(Instant::now()), None);
@@ -134,6 +156,7 @@ impl Lease {
     /// of the server is a reply too.
     pub(super) fn written(&mut self, record: LeaseRecord, mut replies: Vec<Value>) -> Option<Vec<Value>> {
         let watched = self.watched.take();
+        self.may_watch = !matches!(replies.last(), Some(Value::Nil | Value::Array(_)));
         match replies.pop() {
             Some(Value::Nil) => {
                 self.leadership.follow(None);
@@ -141,6 +164,7 @@ impl Lease {
             }
             Some(Value::Array(mut results)) => {
                 let results = results.split_off(1.min(results.len()));
+                self.written = Some(record.renewed);
                 if let Some(Watched { asked, record: former, .. }) = watched {
                     let until = asked + Duration::from_secs(u64::from(self.contender.seconds));
                     self.leadership.lead(former.as_ref(), record, until, self.contender.interval);

@@ -7,9 +7,9 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::address::Place;
 use super::connection::RedisConnection;
-use super::errors;
 use super::node::{Node, NodeWatch};
 use super::strain::Strain;
+use super::{errors, merge};
 use crate::base::backoff::Backoff;
 use crate::problems::code::code;
 use crate::problems::{Problem, ProblemCode};
@@ -111,6 +111,13 @@ impl Link {
     /// Commands that only read. A connection that turns out closed is made anew at once and they are sent again: it may
     /// have been idle for too long. Where the server closes it instead of answering, fewer are sent at a time.
     pub(super) async fn read(&mut self, commands: &Pipeline) -> Result<Vec<Value>, SourceError> {
+        match merge::merged(commands) {
+            Some(merged) => self.read_again(&merged.pipeline).await.map(|values| merged.split(values)),
+            None => self.read_again(commands).await,
+        }
+    }
+
+    async fn read_again(&mut self, commands: &Pipeline) -> Result<Vec<Value>, SourceError> {
         let began = Instant::now();
         let mut attempts = 0;
         loop {

@@ -39,6 +39,13 @@ impl Recent {
         self.members.get(end.checked_sub(count)?).map(|(score, _)| *score)
     }
 
+    /// How many there are of scores from `from` on, and not below `least`, up to `end`.
+    pub(super) fn between(&self, from: UnixSeconds, exclusive: bool, least: UnixSeconds, end: UnixSeconds) -> usize {
+        let is_before = |score: UnixSeconds| score < from.max(least) || (exclusive && score <= from);
+        let first = self.members.partition_point(|(score, _)| is_before(*score));
+        self.members.partition_point(|(score, _)| *score <= end).saturating_sub(first)
+    }
+
     /// All members up to this score were forgotten.
     pub(super) const fn forgotten_up_to(&self) -> Option<UnixSeconds> {
         self.forgotten
@@ -69,6 +76,12 @@ mod tests {
         assert!(!recent.is_new(b"a", 1.0));
         assert_eq!((recent.back(1, 2.0), recent.back(3, 2.0), recent.back(4, 2.0)), (Some(2.0), Some(1.0), None));
         assert_eq!(recent.forgotten_up_to(), None);
+        let between = |from, exclusive, least, end| recent.between(from, exclusive, least, end);
+        assert_eq!(
+            (between(1.0, false, 0.0, 2.0), between(1.0, true, 0.0, 2.0), between(1.0, true, 0.0, 1.5)),
+            (3, 1, 0)
+        );
+        assert_eq!((between(0.0, false, 1.5, 2.0), between(3.0, false, 0.0, 2.0)), (1, 0));
         recent.forget(2.0);
         assert!(recent.is_new(b"b", 1.0) && !recent.is_new(b"a", 2.0));
         assert_eq!(recent.forgotten_up_to(), Some(1.0));

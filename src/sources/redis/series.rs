@@ -27,6 +27,11 @@ const SLACK: usize = 100_000;
 /// Malformed members of a tick that are listed one by one.
 const LISTED: usize = 1000;
 
+/// Seconds between two readings of the series that this server alone writes.
+const OWN_EVERY: f64 = 60.0;
+/// Seconds for which they are read in every tick after a point of somebody else's was among them.
+const SHARED_SECONDS: f64 = 300.0;
+
 /// What one round trip reads, by index of the series.
 pub(super) type SeriesQuery = Vec<(usize, Asked)>;
 
@@ -52,6 +57,12 @@ pub(super) struct SeriesReader {
     facts: BTreeMap<SeriesId, SeriesFacts>,
     /// Series that the last read could not read.
     unreadable: BTreeSet<Unreadable>,
+    /// When the rolling series were read last.
+    own_read: Option<UnixSeconds>,
+    /// Whether nobody else should write the rolling series.
+    is_alone: bool,
+    /// Until then somebody else is taken to write them all the same.
+    shared_until: UnixSeconds,
 }
 
 impl SeriesReader {
@@ -74,6 +85,9 @@ impl SeriesReader {
             dropped_before_load: 0,
             facts: BTreeMap::new(),
             unreadable: BTreeSet::new(),
+            own_read: None,
+            is_alone: false,
+            shared_until: f64::NEG_INFINITY,
         }
     }
 
@@ -87,8 +101,18 @@ impl SeriesReader {
         self.tails.iter().any(|(_, tail)| tail.is_behind())
     }
 
-    pub(super) fn ask(&mut self, now: UnixSeconds, pipeline: &mut Pipeline) -> SeriesQuery {
-        self.tails.iter_mut().enumerate().map(|(index, (_, tail))| (index, tail.ask(now, pipeline))).collect()
+    /// Adds the commands. Where this server `is_alone` in writing the rolling series, it knows their points, and reads them
+    /// only now and then.
+    pub(super) fn ask(&mut self, now: UnixSeconds, is_alone: bool, pipeline: &mut Pipeline) -> SeriesQuery {
+        let is_recent = self.own_read.is_some_and(|read| (0.0..OWN_EVERY).contains(&(now - read)));
+        let skips_own = is_alone && is_recent && now >= self.shared_until;
+        self.is_alone = is_alone;
+        if !skips_own {
+            self.own_read = Some(now);
+        }
+        let tails = self.tails.iter_mut().enumerate();
+        let read = tails.filter(|(_, (_, tail))| !(skips_own && tail.is_own()) || tail.is_behind());
+        read.map(|(index, (_, tail))| (index, tail.ask(now, pipeline))).collect()
     }
 
     /// The same of the series alone whose last read left entries.
@@ -106,6 +130,9 @@ impl SeriesReader {
                     let lag = tail.lag(now);
                     holds.fact().map(|fact| self.unreadable.remove(&fact));
                     self.note(holds, &taken, lag);
+                    if self.is_alone && matches!(holds, Holds::Rolling(_)) && !taken.members.is_empty() {
+                        self.shared_until = now + SHARED_SECONDS;
+                    }
                     self.keep(holds, &key, taken.members);
                 }
                 Err(problem) => {

@@ -1,9 +1,9 @@
 //! Follows one sorted set by score and returns each member once, late members included.
 //!
-//! A tick reads the members after a cursor, with a small overlap, and *counts* those before it. If there are more than were
-//! returned, some are late (their writer's clock is behind), and the next tick reads the last minutes again. If there are
-//! fewer, the set was emptied, and is read again as a whole. So the usual cost is that of the new members alone. A read that
-//! ran out of pages continues in the next one.
+//! A tick reads the members after a cursor, with a small overlap, and every second one *counts* those before it. If there are
+//! more than were returned, some are late (their writer's clock is behind), and the next tick reads the last minutes again. If
+//! there are fewer, the set was emptied, and is read again as a whole. So the usual cost is that of the new members alone. A
+//! read that ran out of pages continues in the next one.
 
 use redis::{Pipeline, Value};
 
@@ -12,6 +12,7 @@ use super::per_second::{PerSecond, second_of};
 use super::recent::Recent;
 use super::truncate::is_too_long;
 use crate::base::clock::UnixSeconds;
+use crate::base::number::count_u64;
 
 /// Members read by one command, which takes Redis a few milliseconds.
 pub(super) const PAGE: usize = 5000;
@@ -27,6 +28,8 @@ const AHEAD: f64 = 2.0;
 const TRIMMED: f64 = 300.0;
 /// Seconds between two complete reads because members are missing.
 const RESTART_AFTER: f64 = 60.0;
+/// Reads after which the members ahead of their time are counted again.
+const AHEAD_EVERY: u32 = 6;
 /// Most pages of one read while the history is loaded, so that little of it is in memory at once; and of large members
 /// always.
 pub(super) const FEW_PAGES: usize = 4;
@@ -68,6 +71,11 @@ pub(super) struct Tail {
     lost: u64,
     /// Late members were noticed: the next read covers the whole horizon.
     reread: bool,
+    /// The last read counted.
+    counted: bool,
+    reads: u32,
+    /// Members that waited for their time when they were counted last.
+    ahead: u64,
     /// Everything has to be read again.
     unread: bool,
     /// The next read begins anew although members were returned before.
@@ -94,6 +102,8 @@ struct ReadPosition {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Asked {
     pages: usize,
+    /// Members ahead of their time are counted.
+    ahead: bool,
     /// Members that were returned from the counted stretch.
     expected: Option<u64>,
     start: ReadPosition,
@@ -128,12 +138,19 @@ impl Tail {
             has_returned: false,
             lost: 0,
             reread: false,
+            counted: false,
+            reads: 0,
+            ahead: 0,
             unread: false,
             restarting: false,
             restarted_at: None,
             written: None,
             oversized_at: None,
         }
+    }
+
+    pub(super) const fn is_own(&self) -> bool {
+        matches!(self.writer, Writer::Server)
     }
 
     pub(super) fn key(&self) -> &str {
@@ -179,10 +196,13 @@ impl Tail {
             let range = pipeline.cmd("ZRANGEBYSCORE").arg(&self.key).arg(start.bound()).arg(now + AHEAD);
             range.arg("WITHSCORES").arg("LIMIT").arg(start.skip + page * PAGE).arg(PAGE);
         }
-        if self.writer == Writer::Workers {
+        // Those that there were may be due by now.
+        let ahead = self.writer == Writer::Workers && (self.ahead > 0 || self.reads.is_multiple_of(AHEAD_EVERY));
+        self.reads = self.reads.wrapping_add(1);
+        if ahead {
             pipeline.cmd("ZCOUNT").arg(&self.key).arg(format!("({}", now + AHEAD)).arg("+inf");
         }
-        Asked { pages: self.pages, expected: self.ask_count(oldest, start, pipeline), start }
+        Asked { pages: self.pages, ahead, expected: self.ask_count(oldest, start, pipeline), start }
     }
 
     fn start(&self, oldest: UnixSeconds) -> ReadPosition {
@@ -212,6 +232,10 @@ impl Tail {
     fn ask_count(&mut self, oldest: UnixSeconds, until: ReadPosition, pipeline: &mut Pipeline) -> Option<u64> {
         let first = self.returned.forget_before(oldest + TRIMMED);
         self.cursor.filter(|_| self.resume.is_none())?;
+        self.counted = self.reread || !self.counted;
+        if !self.counted && self.writer == Writer::Workers {
+            return None;
+        }
         let end = second_of(until.from);
         pipeline.cmd("ZCOUNT").arg(&self.key).arg(first).arg(format!("({end}"));
         Some(if end > first { self.returned.before(end) } else { 0 })
@@ -228,7 +252,7 @@ impl Tail {
         replies: &mut impl Iterator<Item = Value>,
     ) -> Result<Taken, String> {
         let pages: Vec<Value> = replies.by_ref().take(asked.pages).collect();
-        let ahead = if self.writer == Writer::Workers { replies.next() } else { None };
+        let ahead = asked.ahead.then(|| replies.next()).flatten();
         let found = asked.expected.and_then(|expected| Some((expected, count(&replies.next()?)?)));
         let covered_horizon = std::mem::take(&mut self.reread);
         self.unread = false;
@@ -237,21 +261,39 @@ impl Tail {
             members.extend(page_members(page)?);
         }
         let restarted = std::mem::take(&mut self.restarting);
+        let known = self.known(asked, now, members.len());
         self.advance(asked, now, &members);
+        let found_all = members.len();
         members.retain(|(member, score)| self.is_new(member, *score));
         if let Some(cursor) = self.cursor {
             self.recent.forget(horizon(cursor));
         }
-        let ahead = ahead.as_ref().and_then(count).unwrap_or(0);
+        self.ahead = ahead.as_ref().map_or(self.ahead, |ahead| count(ahead).unwrap_or(0));
         let late = match found {
             Some((expected, found)) if found < expected => {
                 self.missing(found, now);
                 0
             }
             Some((expected, found)) => self.late(found - expected, covered_horizon),
+            None if found_all - members.len() < known => {
+                self.missing(count_u64(found_all), now);
+                0
+            }
             None => 0,
         };
-        Ok(Taken { members, restarted, ahead, late })
+        Ok(Taken { members, restarted, ahead: self.ahead, late })
+    }
+
+    /// Members that were returned and that a read which does not count should find again. The oldest may have been trimmed,
+    /// and a read that ran out of pages says nothing.
+    fn known(&self, asked: Asked, now: UnixSeconds, found: usize) -> usize {
+        let is_whole = asked.expected.is_none() && found < asked.pages * PAGE;
+        let ReadPosition { from, exclusive, skip } = asked.start;
+        if !is_whole || skip > 0 || self.writer == Writer::Server || self.cursor.is_none() {
+            return 0;
+        }
+        let trimmed = now - self.retention + TRIMMED;
+        self.recent.between(from, exclusive, trimmed, now + AHEAD)
     }
 
     fn is_new(&mut self, member: &[u8], score: UnixSeconds) -> bool {

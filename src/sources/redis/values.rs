@@ -10,7 +10,7 @@ use super::truncate::{TRUNCATED_BYTES, is_too_long};
 use crate::platform::facts::InputKind;
 
 /// Keys of one MGET, to keep a single command short.
-const MGET_KEYS: usize = 500;
+pub(super) const MGET_KEYS: usize = 500;
 /// Most keys that are remembered as long; a deployment has none.
 const MOST_LONG: usize = 1000;
 

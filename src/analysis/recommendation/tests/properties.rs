@@ -32,6 +32,7 @@ prop_compose! {
         active in maybe(prop_oneof![0..5000_i64, any::<i64>()]),
         waiting in maybe(prop_oneof![0..5000_i64, any::<i64>()]),
         waiting_jobs in maybe(prop_oneof![0..100_i64, any::<i64>()]),
+        turned_away in maybe(prop_oneof![0..1000_i64, any::<i64>()]),
         slots_per_replica in maybe(prop_oneof![0.0..50.0, any::<f64>()]),
         free_slots in maybe(0..100_i64),
         is_claiming in maybe(any::<bool>()),
@@ -39,7 +40,7 @@ prop_compose! {
         mean_exec_seconds in maybe(prop_oneof![0.0..2000.0, any::<f64>()]),
     ) -> ProcOperands {
         ProcOperands {
-            replicas, active, waiting, waiting_jobs, slots_per_replica, free_slots, is_claiming,
+            replicas, active, waiting, waiting_jobs, turned_away, slots_per_replica, free_slots, is_claiming,
             arrivals_per_second, mean_exec_seconds,
         }
     }
@@ -86,12 +87,13 @@ proptest! {
     fn more_demand_never_needs_fewer(
         operands in any_operands(),
         policy in any_policy(),
-        more in (0..100_i64, 0..100_i64, 0..100_i64, 0.0..10.0, 0.0..100.0),
+        more in (0..100_i64, 0..100_i64, 0..100_i64, 0.0..10.0, 0.0..100.0, 0..100_i64),
     ) {
         let mut greater = operands.clone();
         greater.active = greater.active.map(|active| active.saturating_add(more.0));
         greater.waiting = greater.waiting.map(|waiting| waiting.saturating_add(more.1));
         greater.waiting_jobs = greater.waiting_jobs.map(|jobs| jobs.saturating_add(more.2));
+        greater.turned_away = greater.turned_away.map(|users| users.saturating_add(more.5));
         let is_number = |value: &f64| value.is_finite() && *value >= 0.0 && *value < 1e100;
         let raised = |reading: Reading<f64>, more: f64| reading.map(|v| if is_number(&v) { v + more } else { v });
         greater.arrivals_per_second = raised(greater.arrivals_per_second, more.3);

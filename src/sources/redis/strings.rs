@@ -1,0 +1,268 @@
+//! Many strings by one command: what was asked for one by one with GETRANGE is asked for with one MGET.
+//!
+//! MGET does not tell a key that is gone from one of another type, and transfers a long value as a whole. So a value that was
+//! long, and a key of another type, is asked for apart; and a key that is newly gone is asked for once more, in the same tick.
+
+use std::collections::HashSet;
+
+use redis::{Arg, Cmd, Pipeline, Value};
+
+use super::truncate::{TRUNCATED_BYTES, is_too_long};
+use super::values::ask_beginning;
+use crate::base::clock::UnixSeconds;
+
+/// Seconds after which keys that are gone are looked at again: one may be of another type by now.
+const SURE_SECONDS: f64 = 300.0;
+
+/// Which strings one command may read.
+#[derive(Debug, Default)]
+pub(super) struct Strings {
+    /// Keys of long values and of other types.
+    apart: HashSet<String>,
+    /// Keys that are gone for sure.
+    gone: HashSet<String>,
+    looked: Option<UnixSeconds>,
+    /// One for each command of the tick, in order.
+    slots: Vec<Slot>,
+}
+
+/// Where the reply to a command comes from.
+#[derive(Debug)]
+enum Slot {
+    /// The command itself.
+    Own,
+    /// A GETRANGE of its own for this key.
+    Apart(String),
+    /// MGET.
+    Together(String),
+    Reply(Value),
+}
+
+impl Strings {
+    /// Adds these commands to a pipeline, those that read the beginning of a string as one.
+    pub(super) fn ask(&mut self, commands: &Pipeline, now: UnixSeconds, pipeline: &mut Pipeline) {
+        if self.looked.is_none_or(|looked| !(0.0..SURE_SECONDS).contains(&(now - looked))) {
+            self.gone.clear();
+            self.looked = Some(now);
+        }
+        self.slots = commands.cmd_iter().map(|command| self.slot(command)).collect();
+        for (command, slot) in commands.cmd_iter().zip(&self.slots) {
+            if !matches!(slot, Slot::Together(_)) {
+                pipeline.add_command(command.clone());
+            }
+        }
+        let keys: Vec<&String> = self.slots.iter().filter_map(Slot::together).collect();
+        if !keys.is_empty() {
+            pipeline.cmd("MGET").arg(keys);
+        }
+    }
+
+    /// Takes the replies to [`Self::ask`].
+    pub(super) fn take(&mut self, replies: &mut impl Iterator<Item = Value>) {
+        let mut slots = std::mem::take(&mut self.slots);
+        for slot in slots.iter_mut().filter(|slot| slot.together().is_none()) {
+            let reply = replies.next().unwrap_or(Value::Nil);
+            if let Slot::Apart(key) = slot {
+                self.remember(key, &reply);
+            }
+            *slot = Slot::Reply(reply);
+        }
+        if slots.iter().any(|slot| slot.together().is_some()) {
+            let mut values = list(replies.next());
+            for slot in &mut slots {
+                let Some(key) = slot.together() else { continue };
+                let reply = self.of_list(key, values.next());
+                *slot = reply.map_or_else(|| Slot::Together(key.clone()), Slot::Reply);
+            }
+        }
+        self.slots = slots;
+    }
+
+    /// Adds the commands for the keys that are newly gone, or of another type.
+    pub(super) fn ask_unsure(&self, pipeline: &mut Pipeline) {
+        self.slots.iter().filter_map(Slot::together).for_each(|key| ask_beginning(key, pipeline));
+    }
+
+    /// Takes the replies to [`Self::ask_unsure`]; gives one reply for each command, in their order, as if each had been
+    /// sent.
+    pub(super) fn conclude(&mut self, replies: &mut impl Iterator<Item = Value>) -> Vec<Value> {
+        let slots = std::mem::take(&mut self.slots);
+        let mut reply = |slot| match slot {
+            Slot::Reply(reply) => reply,
+            Slot::Own => Value::Nil,
+            Slot::Apart(key) | Slot::Together(key) => {
+                let reply = replies.next().unwrap_or(Value::Nil);
+                self.remember(&key, &reply);
+                reply
+            }
+        };
+        slots.into_iter().map(&mut reply).collect()
+    }
+
+    fn slot(&self, command: &Cmd) -> Slot {
+        match beginning(command) {
+            Some(key) if self.apart.contains(&key) => Slot::Apart(key),
+            Some(key) => Slot::Together(key),
+            None => Slot::Own,
+        }
+    }
+
+    /// The reply for one key of the list; `None` where the list does not say.
+    fn of_list(&mut self, key: &str, value: Option<Value>) -> Option<Value> {
+        match value {
+            Some(value @ Value::BulkString(_)) => {
+                self.gone.remove(key);
+                self.remember(key, &value);
+                Some(value)
+            }
+            // As GETRANGE answers.
+            _ => self.gone.contains(key).then(|| Value::BulkString(Vec::new())),
+        }
+    }
+
+    /// Takes the reply to a GETRANGE, or a value.
+    fn remember(&mut self, key: &str, reply: &Value) {
+        match reply {
+            Value::BulkString(bytes) if !is_too_long(bytes) => {
+                self.apart.remove(key);
+                if bytes.is_empty() {
+                    self.gone.insert(key.to_owned());
+                }
+            }
+            _ => drop(self.apart.insert(key.to_owned())),
+        }
+    }
+}
+
+impl Slot {
+    const fn together(&self) -> Option<&String> {
+        if let Self::Together(key) = self { Some(key) } else { None }
+    }
+}
+
+fn list(reply: Option<Value>) -> std::vec::IntoIter<Value> {
+    if let Some(Value::Array(values)) = reply { values.into_iter() } else { Vec::new().into_iter() }
+}
+
+/// The key, of a command that reads as much of a string as is parsed.
+fn beginning(command: &Cmd) -> Option<String> {
+    let words: Vec<&[u8]> = command.args_iter().filter_map(word).collect();
+    match words.as_slice() {
+        [b"GETRANGE", key, b"0", end] if *end == (TRUNCATED_BYTES - 1).to_string().as_bytes() => {
+            String::from_utf8(key.to_vec()).ok()
+        }
+        _ => None,
+    }
+}
+
+const fn word(argument: Arg<&[u8]>) -> Option<&[u8]> {
+    match argument {
+        Arg::Simple(word) => Some(word),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+
+    /// A Redis with strings; a key without one is of another type.
+    type Redis = HashMap<&'static str, Option<String>>;
+
+    fn text(text: &str) -> Value {
+        Value::BulkString(text.as_bytes().to_vec())
+    }
+
+    fn answer(redis: &Redis, command: &Cmd) -> Value {
+        let words: Vec<String> =
+            command.args_iter().filter_map(word).map(|word| String::from_utf8_lossy(word).into_owned()).collect();
+        let value = |key: &String| redis.get(key.as_str());
+        match words[0].as_str() {
+            "MGET" => Value::Array(
+                words[1..]
+                    .iter()
+                    .map(|key| value(key).and_then(Option::as_ref).map_or(Value::Nil, |v| text(v)))
+                    .collect(),
+            ),
+            "GETRANGE" => match value(&words[1]) {
+                None => text(""),
+                Some(None) => redis::parse_redis_value(b"-WRONGTYPE of another type\r\n").unwrap(),
+                Some(Some(value)) => text(value),
+            },
+            _ => Value::Int(7),
+        }
+    }
+
+    /// One tick: the replies, and the names of the commands that were sent first and then.
+    fn tick(strings: &mut Strings, redis: &Redis, now: f64) -> (Vec<Value>, String, String) {
+        let mut commands = Pipeline::new();
+        ["a", "b"].into_iter().for_each(|key| ask_beginning(key, &mut commands));
+        commands.cmd("LLEN").arg("list");
+        ask_beginning("c", &mut commands);
+        let (mut first, mut then) = (Pipeline::new(), Pipeline::new());
+        strings.ask(&commands, now, &mut first);
+        let mut replies = first.cmd_iter().map(|command| answer(redis, command));
+        strings.take(&mut replies);
+        assert_eq!(replies.next(), None, "every reply was taken");
+        strings.ask_unsure(&mut then);
+        let mut replies = then.cmd_iter().map(|command| answer(redis, command));
+        let whole = strings.conclude(&mut replies);
+        let direct: Vec<Value> = commands.cmd_iter().map(|command| answer(redis, command)).collect();
+        assert_eq!((&whole, replies.next()), (&direct, None), "as if each had been sent");
+        (whole, names(&first), names(&then))
+    }
+
+    fn names(pipeline: &Pipeline) -> String {
+        let name = |command: &Cmd| match command.args_iter().next() {
+            Some(Arg::Simple(name)) => String::from_utf8_lossy(name).into_owned(),
+            _ => String::new(),
+        };
+        pipeline.cmd_iter().map(name).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn one_command_reads_all_strings_and_a_key_that_is_newly_gone_is_looked_at_once() {
+        let mut strings = Strings::default();
+        let mut redis: Redis = [("a", Some("1".to_owned())), ("b", Some("2".to_owned()))].into();
+        let sent = |(_, first, then): (Vec<Value>, String, String)| (first, then);
+        let both = |then: &str| ("LLEN MGET".to_owned(), then.to_owned());
+        assert_eq!(sent(tick(&mut strings, &redis, 0.0)), both("GETRANGE"));
+        assert_eq!(sent(tick(&mut strings, &redis, 5.0)), both(""));
+        redis.remove("a");
+        assert_eq!(sent(tick(&mut strings, &redis, 10.0)), both("GETRANGE"));
+        assert_eq!(sent(tick(&mut strings, &redis, 15.0)), both(""));
+        redis.insert("c", Some("3".to_owned()));
+        assert_eq!(sent(tick(&mut strings, &redis, 20.0)), both(""), "the same tick has its value");
+        assert_eq!(sent(tick(&mut strings, &redis, 301.0)), both("GETRANGE"), "it may be of another type by now");
+    }
+
+    #[test]
+    fn a_key_of_another_type_and_a_long_value_are_asked_for_apart_until_they_change() {
+        let mut strings = Strings::default();
+        let long = "x".repeat(TRUNCATED_BYTES);
+        let mut redis: Redis = [("a", None), ("b", Some(long)), ("c", Some("3".to_owned()))].into();
+        let apart = "GETRANGE GETRANGE LLEN MGET";
+        assert_eq!(tick(&mut strings, &redis, 0.0).1, "LLEN MGET");
+        assert_eq!(tick(&mut strings, &redis, 5.0).1, apart);
+        redis.extend([("a", Some("1".to_owned())), ("b", Some("2".to_owned()))]);
+        assert_eq!(tick(&mut strings, &redis, 10.0).1, apart);
+        assert_eq!(tick(&mut strings, &redis, 15.0).1, "LLEN MGET");
+    }
+
+    #[test]
+    fn a_list_that_is_refused_or_short_says_nothing() {
+        for reply in [Value::Array(vec![text("1")]), Value::Nil] {
+            let mut strings = Strings::default();
+            let (mut commands, mut pipeline) = (Pipeline::new(), Pipeline::new());
+            ["a", "b"].into_iter().for_each(|key| ask_beginning(key, &mut commands));
+            strings.ask(&commands, 0.0, &mut pipeline);
+            let known = usize::from(reply != Value::Nil);
+            strings.take(&mut std::iter::once(reply));
+            let mut unsure = Pipeline::new();
+            strings.ask_unsure(&mut unsure);
+            assert_eq!(unsure.len(), 2 - known);
+        }
+    }
+}

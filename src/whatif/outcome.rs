@@ -1,0 +1,207 @@
+//! One load under one policy: the simulation, and what is measured of it.
+
+mod mean;
+
+use super::autoscalers::Replicas;
+use super::deployment::{Deployment, World};
+use super::load::Load;
+use super::policy::Policy;
+use super::scaler::Scaler;
+use super::signals::{SAMPLE_SECONDS, Sampler, Snapshot};
+use crate::analysis::recommendation::ScalePolicy;
+use crate::base::clock::UnixSeconds;
+
+/// Users wait too long while one has waited for longer than this; the default of `METRICS_SCALE_PROC_TARGET_WAIT_SEC`.
+pub const TARGET_WAIT_SECONDS: f64 = 30.0;
+/// A change against the one before it, within this time, is an oscillation.
+const OSCILLATION_SECONDS: f64 = 600.0;
+/// Share of the slots that the first replicas are to fill.
+const FIRST_UTILIZATION: f64 = 0.8;
+
+/// What a policy did to a load.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Outcome {
+    pub load: String,
+    pub policy: String,
+    /// Users.
+    pub arrived: u64,
+    /// Users who were refused until they gave up.
+    pub gave_up: u64,
+    /// Requests that were refused.
+    pub refused: u64,
+    /// Tasks that had to start over.
+    pub restarted: u64,
+    /// Seconds that 50, 95 and 99 % of the users waited at most; `None` without users.
+    pub waits: Option<[f64; 3]>,
+    pub replica_hours: f64,
+    /// Changes of the count.
+    pub actions: u64,
+    /// Changes against the one before, within ten minutes.
+    pub oscillations: u64,
+    /// The longest time for which somebody waited too long or was refused, seconds.
+    pub recovery_seconds: f64,
+    /// One a tick.
+    pub ticks: Vec<TickPoint>,
+}
+
+/// What charts show of a tick.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TickPoint {
+    pub at: UnixSeconds,
+    /// Users who arrived in this tick.
+    pub arrived: u32,
+    pub ready: u32,
+    /// Seconds.
+    pub oldest_wait: f64,
+}
+
+/// Simulates a load under a policy. The same seed gives the same outcome, and every policy of a seed the same users.
+#[must_use]
+pub fn simulate(world: &World, load: &Load, policy: &Policy, seed: u64) -> Outcome {
+    let mut run = Run::new(world, load, policy, seed);
+    let mut now = 0.0;
+    while now < load.seconds {
+        now += SAMPLE_SECONDS;
+        run.tick(now);
+    }
+    run.finish(load, policy)
+}
+
+struct Run<'a> {
+    deployment: Deployment<'a>,
+    sampler: Sampler,
+    scaler: Scaler,
+    actions: Actions,
+    disturbance: Disturbance,
+    ticks: Vec<TickPoint>,
+    refused: u64,
+    arrived: u64,
+}
+
+impl<'a> Run<'a> {
+    fn new(world: &'a World, load: &'a Load, policy: &Policy, seed: u64) -> Self {
+        Self {
+            deployment: Deployment::new(world, load, first_replicas(world, load, policy), seed),
+            sampler: Sampler::new(&policy.signals, ScalePolicy::default()),
+            scaler: Scaler::new(policy),
+            actions: Actions::default(),
+            disturbance: Disturbance::default(),
+            ticks: Vec::new(),
+            refused: 0,
+            arrived: 0,
+        }
+    }
+
+    fn tick(&mut self, now: UnixSeconds) {
+        self.deployment.advance(now);
+        let snapshot = self.sampler.sample(&mut self.deployment, now);
+        self.scale(now, &snapshot);
+        self.measure(now);
+    }
+
+    fn scale(&mut self, now: UnixSeconds, snapshot: &Snapshot) {
+        let replicas = self.deployment.replicas();
+        let running = Replicas { wanted: replicas.wanted(), ready: replicas.ready() };
+        let wanted = self.scaler.step(now, snapshot, running);
+        if wanted != running.wanted {
+            self.actions.note(now, wanted > running.wanted);
+            self.deployment.scale(wanted);
+        }
+    }
+
+    fn measure(&mut self, now: UnixSeconds) {
+        let (refused, arrived) = (self.deployment.tally().refused, self.deployment.tally().arrived);
+        let oldest_wait = self.deployment.oldest_wait();
+        self.disturbance.note(now, oldest_wait > TARGET_WAIT_SECONDS || refused > self.refused);
+        self.ticks.push(TickPoint {
+            at: now,
+            arrived: u32::try_from(arrived - self.arrived).unwrap_or(u32::MAX),
+            ready: self.deployment.replicas().ready(),
+            oldest_wait,
+        });
+        (self.refused, self.arrived) = (refused, arrived);
+    }
+
+    fn finish(self, load: &Load, policy: &Policy) -> Outcome {
+        let (mut tally, replica_hours) = self.deployment.finish();
+        Outcome {
+            load: load.name.clone(),
+            policy: policy.name.clone(),
+            arrived: tally.arrived,
+            gave_up: tally.gave_up,
+            refused: tally.refused,
+            restarted: tally.restarted,
+            waits: tally.wait_percentiles([0.5, 0.95, 0.99]),
+            replica_hours,
+            actions: self.actions.count,
+            oscillations: self.actions.oscillations,
+            recovery_seconds: self.disturbance.longest,
+            ticks: self.ticks,
+        }
+    }
+}
+
+/// Enough for what runs when the load begins, within the policy's bounds.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small count, saturating")]
+fn first_replicas(world: &World, load: &Load, policy: &Policy) -> u32 {
+    let (min, max) = policy.bounds();
+    let needed = load.initial_concurrency() / (f64::from(world.slots) * FIRST_UTILIZATION);
+    (needed.ceil() as u32).clamp(min, max)
+}
+
+#[derive(Debug, Default)]
+struct Actions {
+    count: u64,
+    oscillations: u64,
+    last: Option<(UnixSeconds, bool)>,
+}
+
+impl Actions {
+    fn note(&mut self, now: UnixSeconds, is_up: bool) {
+        self.count += 1;
+        if self.last.is_some_and(|(at, was_up)| was_up != is_up && now - at <= OSCILLATION_SECONDS) {
+            self.oscillations += 1;
+        }
+        self.last = Some((now, is_up));
+    }
+}
+
+/// The longest time without a good tick.
+#[derive(Debug, Default)]
+struct Disturbance {
+    good_at: UnixSeconds,
+    longest: f64,
+}
+
+impl Disturbance {
+    fn note(&mut self, now: UnixSeconds, is_bad: bool) {
+        if is_bad {
+            self.longest = self.longest.max(now - self.good_at);
+        } else {
+            self.good_at = now;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_against_the_last_one_is_an_oscillation_for_ten_minutes() {
+        let mut actions = Actions::default();
+        for (now, is_up) in [(0.0, true), (15.0, true), (600.0, false), (1300.0, true), (1310.0, false)] {
+            actions.note(now, is_up);
+        }
+        assert_eq!((actions.count, actions.oscillations), (5, 2));
+    }
+
+    #[test]
+    fn recovery_is_the_longest_time_without_a_good_tick() {
+        let mut disturbance = Disturbance::default();
+        for (now, is_bad) in [(5.0, false), (10.0, true), (15.0, true), (20.0, false), (25.0, true), (30.0, false)] {
+            disturbance.note(now, is_bad);
+        }
+        assert_eq!(disturbance.longest, 10.0);
+    }
+}
