@@ -104,8 +104,8 @@ mod tests {
     use crate::platform::facts::{PerRole, Scope};
 
     fn snapshot() -> Snapshot {
-        let mut state = SystemState::default();
-        state.scope = Some(Arc::new(Scope { tenant: "acme".into(), project: "chat".into() }));
+        let scope = Some(Arc::new(Scope { tenant: "acme".into(), project: "chat".into() }));
+        let mut state = SystemState { scope, ..SystemState::default() };
         state.queue.total = Reading::Value(7);
         state.queue.pressure = Reading::Value(0.85);
         state.queue.depths = PerRole { paid: Reading::Value(3), anonymous: Reading::Value(4), ..PerRole::default() };
