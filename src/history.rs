@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use crate::base::clock::UnixSeconds;
 use crate::platform::facts::{
-    Facts, LatencySeries, Point, QueueDepth, Role, RollingSeries, SeriesId, SseSample, WorkerId,
+    Facts, LatencySeries, Point, QueueDepth, Role, RollingSeries, SeriesId, SseSample, ThrottlingEvent, WorkerId,
 };
 
 pub use latency::LatencyStats;
@@ -111,6 +111,13 @@ impl History {
         self.last_good.absorb(signals, now);
         self.writers.absorb(signals, now);
         self.dropped_before_load += signals.dropped_before_load;
+    }
+
+    /// Adds throttling events before the first tick: there may be a million, which take a tenth of the space here.
+    pub fn absorb_events(&mut self, events: Vec<ThrottlingEvent>, now: UnixSeconds) {
+        if !events.is_empty() {
+            self.throttling.absorb(events, now);
+        }
     }
 
     /// Takes what the source lost: entries beyond the limit, and those that came too late.
@@ -218,16 +225,21 @@ impl History {
         let known: HashSet<(&str, Option<i64>)> = beating.chain(published).chain(unreadable).collect();
         self.sse.retain(|worker, _| known.contains(&(worker.instance_id.as_str(), Some(worker.process_id))));
         for sample in &signals.sse {
-            self.sse.insert(sample.worker.clone(), sample.clone());
+            match self.sse.get_mut(&sample.worker) {
+                Some(known) => known.clone_from(sample),
+                None => drop(self.sse.insert(sample.worker.clone(), sample.clone())),
+            }
         }
-        self.sse.retain(|worker, _| !signals.sse_unknown.contains(worker));
+        for worker in &signals.sse_unknown {
+            self.sse.remove(worker);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::platform::facts::{SeriesFacts, ThrottlingEvent};
+    use crate::platform::facts::SeriesFacts;
 
     fn point(at: UnixSeconds) -> Point {
         Point { at, value: 1.0 }

@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use tokio::time::Instant;
 
 use crate::base::clock::UnixSeconds;
-use crate::platform::facts::{Facts, RollingSeries};
+use crate::platform::facts::{Facts, RollingSeries, ThrottlingEvent};
 use crate::problems::Problem;
 
 pub use error::SourceError;
@@ -67,6 +67,12 @@ pub trait Source: Send {
     /// last part. `collect` does all that is left, however long it takes.
     async fn prepare(&mut self, _now: UnixSeconds) -> Result<bool, SourceError> {
         Ok(true)
+    }
+
+    /// Throttling events that [`Self::prepare`] has read so far, which no `collect` returns then: as facts a million of them
+    /// would take a multiple of what history needs.
+    fn take_events(&mut self) -> Vec<ThrottlingEvent> {
+        Vec::new()
     }
 
     /// Reads the facts as of `now`; series hold the entries that no earlier call returned.

@@ -1,5 +1,7 @@
 //! Which processes run: heartbeats and recently stopped processes, grouped by instance and service, with status.
 
+use std::collections::BTreeMap;
+
 use super::state::{Fleet, Process, Service, Status};
 use crate::base::clock::UnixSeconds;
 use crate::base::number::count;
@@ -51,9 +53,18 @@ fn departed(gone: &Departed, now: UnixSeconds) -> Process {
 }
 
 fn add(fleet: &mut Fleet, instance: &str, kind: &str, name: &str, process: Process) {
-    let service = Service { kind: kind.to_owned(), name: name.to_owned() };
-    let services = fleet.instances.entry(instance.to_owned()).or_default();
-    services.entry(service).or_default().push(process);
+    let service = || Service { kind: kind.to_owned(), name: name.to_owned() };
+    // Of the thousands of processes few are of an instance or a service of their own.
+    let Some(services) = fleet.instances.get_mut(instance) else {
+        let services = BTreeMap::from([(service(), vec![process])]);
+        fleet.instances.insert(instance.to_owned(), services);
+        return;
+    };
+    let known = services.iter_mut().find(|(service, _)| service.name == name && service.kind == kind);
+    match known {
+        Some((_, processes)) => processes.push(process),
+        None => drop(services.insert(service(), vec![process])),
+    }
 }
 
 /// How long after their heartbeats stop the processes of an instance count as draining rather than lost.

@@ -138,7 +138,9 @@ impl Ticker for SampleTicker {
 
     async fn prepare(&mut self, now: UnixSeconds) -> Result<bool, SourceError> {
         let expected = self.clock.expected(now, self.source.server_clock());
-        self.source.prepare(expected).await
+        let is_prepared = self.source.prepare(expected).await?;
+        self.history.absorb_events(self.source.take_events(), expected);
+        Ok(is_prepared)
     }
 
     fn problems(&self) -> Vec<Problem> {

@@ -23,7 +23,12 @@ impl LastGood {
             }
         }
         self.sse.retain(|_, read| holds(*read, now));
-        self.sse.extend(facts.sse.iter().map(|sample| (sample.worker.clone(), now)));
+        for sample in &facts.sse {
+            match self.sse.get_mut(&sample.worker) {
+                Some(read) => *read = now,
+                None => drop(self.sse.insert(sample.worker.clone(), now)),
+            }
+        }
     }
 
     pub(super) fn queue(&self, role: Role, now: UnixSeconds) -> Option<QueueDepth> {

@@ -3,6 +3,7 @@
 //! There may be millions, so a kept event is 16 bytes: reasons and sessions are numbers of shared texts, and only the newest
 //! events keep the part that consoles show. A tick costs what came and went, not what is kept.
 
+mod counts;
 mod event;
 mod names;
 mod sessions;

@@ -46,6 +46,13 @@ impl Keys {
         pattern + "*"
     }
 
+    /// Whether it is a heartbeat's key.
+    #[must_use]
+    pub fn names_process(&self, key: &str) -> bool {
+        let rest = key.strip_prefix(&self.prefix).and_then(|rest| rest.strip_prefix("heartbeat:process:"));
+        rest.is_some_and(|rest| rest.bytes().filter(|byte| *byte == b':').count() >= 3)
+    }
+
     /// Splits a heartbeat's key from the right: instance ids may hold colons.
     #[must_use]
     pub fn process_name(&self, key: &str) -> Option<ProcessName> {

@@ -59,7 +59,7 @@ use self::strings::Strings;
 use super::{Cost, Recorded, SaveState, ServerClock, Source, SourceError};
 use crate::base::clock::UnixSeconds;
 use crate::base::lease::{Contender, Leadership};
-use crate::platform::facts::{Facts, RollingSeries, Scope};
+use crate::platform::facts::{Facts, RollingSeries, Scope, ThrottlingEvent};
 use crate::platform::keys::Keys;
 use crate::problems::Problem;
 use crate::sources::redis::config::RedisConfig;
@@ -413,6 +413,10 @@ impl Source for RedisSource {
 
     fn server_clock(&self) -> Option<ServerClock> {
         self.server_time.clock()
+    }
+
+    fn take_events(&mut self) -> Vec<ThrottlingEvent> {
+        if self.first { self.series.take_events() } else { Vec::new() }
     }
 
     fn read_again(&mut self) {

@@ -7,8 +7,8 @@ use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::ops::Range;
 
+use super::counts::Counts;
 use super::event::Event;
-use super::names::index;
 use crate::base::clock::UnixSeconds;
 
 /// Sessions that are named.
@@ -20,7 +20,7 @@ const REMEMBERED: usize = 100;
 #[derive(Debug)]
 pub(super) struct SessionCounts {
     /// Events by the session's number.
-    counts: Vec<u32>,
+    counts: Counts,
     distinct: usize,
     /// The sessions with two events or more, most first.
     repeated: BTreeSet<(Reverse<u32>, u32)>,
@@ -37,7 +37,7 @@ type Ranked = (Reverse<u32>, usize, u32);
 impl Default for SessionCounts {
     fn default() -> Self {
         Self {
-            counts: Vec::new(),
+            counts: Counts::default(),
             distinct: 0,
             repeated: BTreeSet::new(),
             firsts: HashMap::new(),
@@ -49,9 +49,6 @@ impl Default for SessionCounts {
 
 impl SessionCounts {
     pub(super) fn add(&mut self, session: u32, at: UnixSeconds) {
-        if self.counts.len() <= index(session) {
-            self.counts.resize(index(session) + 1, 0);
-        }
         let count = self.change(session, |count| count + 1);
         if count == 1 {
             self.distinct += 1;
@@ -99,9 +96,9 @@ impl SessionCounts {
     }
 
     fn change(&mut self, session: u32, to: impl Fn(u32) -> u32) -> u32 {
-        let Some(count) = self.counts.get_mut(index(session)) else { return 0 };
-        let before = std::mem::replace(count, to(*count));
-        let after = *count;
+        let before = self.counts.get(session);
+        let after = to(before);
+        self.counts.set(session, after);
         if before > 1 {
             self.repeated.remove(&(Reverse(before), session));
         }
@@ -109,10 +106,6 @@ impl SessionCounts {
             self.repeated.insert((Reverse(after), session));
         }
         after
-    }
-
-    fn count(&self, session: u32) -> u32 {
-        self.counts.get(index(session)).copied().unwrap_or(0)
     }
 
     fn first_event(&mut self, session: u32, events: &VecDeque<Event>, within: &Range<usize>) -> Option<usize> {
@@ -130,7 +123,7 @@ impl SessionCounts {
             if seen.len() == most {
                 break;
             }
-            let Some(session) = event.session().filter(|session| self.count(*session) == count) else { continue };
+            let Some(session) = event.session().filter(|session| self.counts.get(*session) == count) else { continue };
             if seen.iter().all(|(_, _, known)| *known != session) {
                 seen.push((Reverse(count), place, session));
             }

@@ -4,6 +4,7 @@
 //! remembers processes whose keys are gone.
 
 mod large;
+mod parsed;
 mod query;
 mod stopped;
 mod workers;
@@ -13,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use redis::{Pipeline, Value};
 
 use self::large::{LargeHeartbeats, NORMAL_BYTES};
+use self::parsed::ParsedHeartbeats;
 pub(super) use self::query::FleetQuery;
 use self::stopped::RecentProcesses;
 pub(super) use self::workers::of_heartbeat as ingress_worker;
@@ -22,7 +24,7 @@ use super::values::Values;
 use crate::base::clock::UnixSeconds;
 use crate::platform::facts::{Component, DATED_AHEAD, Facts, Heartbeat, InputKind, Malformed, Unreadable, WorkerId};
 use crate::platform::keys::{Keys, ProcessName};
-use crate::platform::parse::{self, ParseError};
+use crate::platform::parse::ParseError;
 
 /// COUNT of a SCAN step where no index names a process.
 const SCAN_COUNT: usize = 500;
@@ -56,6 +58,7 @@ pub(super) struct FleetReader {
     values: Values,
     recent: RecentProcesses,
     large: LargeHeartbeats,
+    parsed: ParsedHeartbeats,
 }
 
 /// What one tick reads of the processes, over all its round trips.
@@ -125,7 +128,7 @@ impl FleetReader {
         for (service_type, service_name) in &query.services {
             let key = keys.process_index(service_type, service_name);
             let members = index_members(replies, &key);
-            reading.indexed.extend(members.into_iter().filter(|(member, _)| keys.process_name(member).is_some()));
+            reading.indexed.extend(members.into_iter().filter(|(member, _)| keys.names_process(member)));
         }
         if query.instances {
             let members = index_members(replies, &keys.instance_index());
@@ -161,7 +164,7 @@ impl FleetReader {
     }
 
     fn take_heartbeat(&mut self, key: String, value: Option<Vec<u8>>, reading: &mut FleetReplies) {
-        let beat = value.as_deref().map(parse::heartbeat);
+        let beat = value.as_deref().map(|bytes| self.parsed.parse(&key, bytes));
         self.large.read(&key, value.as_deref().zip(beat.as_ref()));
         reading.heartbeats.insert(key, beat);
     }
@@ -178,15 +181,15 @@ impl FleetReader {
         let cursor = parts.pop().and_then(|cursor| redis::from_redis_value::<u64>(cursor).ok());
         self.scan_cursor = cursor.unwrap_or(0);
         let found = found.into_iter().filter_map(|key| redis::from_redis_value::<String>(key).ok());
-        reading.scanned.extend(found.filter(|key| keys.process_name(key).is_some()));
+        reading.scanned.extend(found.filter(|key| keys.names_process(key)));
     }
 
     /// What the round trips so far named and did not read: services, heartbeats, and the SSE keys of ingress workers, by
     /// the names of their heartbeat keys.
     pub(super) fn next_round(&self, keys: &Keys, reading: &FleetReplies, asked: &FleetQuery) -> FleetQuery {
-        let named: BTreeSet<&String> = reading.indexed.keys().chain(&reading.scanned).collect();
         let is_new = |key: &&String| !reading.has(key) && !self.large.contains(key);
-        let new: Vec<String> = named.into_iter().filter(is_new).cloned().collect();
+        let new: BTreeSet<&String> = reading.indexed.keys().chain(&reading.scanned).filter(is_new).collect();
+        let new: Vec<String> = new.into_iter().cloned().collect();
         let workers = new.iter().filter_map(|key| workers::of_name(&keys.process_name(key)?));
         let sse = workers.map(|worker| keys.sse(&worker)).filter(|key| !reading.sse.contains_key(key)).collect();
         let known = |service: &&(String, String)| !asked.services.contains(service);
@@ -216,6 +219,7 @@ impl FleetReader {
         self.heartbeats =
             reading.heartbeats.iter().filter(|(_, value)| value.is_some()).map(|(key, _)| key.clone()).collect();
         self.large.retain(&self.heartbeats);
+        self.parsed.retain(&self.heartbeats);
         for (key, value) in std::mem::take(&mut reading.heartbeats) {
             match value {
                 Some(value) => self.take_beat(keys, &key, value, now, replies, signals),

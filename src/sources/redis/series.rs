@@ -91,6 +91,12 @@ impl SeriesReader {
         }
     }
 
+    /// The throttling events that were read so far. Those that take the place of earlier ones stay for the facts, which say so.
+    pub(super) fn take_events(&mut self) -> Vec<ThrottlingEvent> {
+        let is_restarted = self.facts.get(&SeriesId::Throttling).is_some_and(|facts| facts.restarted);
+        if is_restarted { Vec::new() } else { std::mem::take(&mut self.throttling) }
+    }
+
     /// Forgets what was read: the next reads return the whole retention again.
     pub(super) fn read_again(&mut self) {
         self.tails.iter_mut().for_each(|(_, tail)| tail.restart());

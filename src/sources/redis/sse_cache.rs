@@ -31,9 +31,9 @@ pub(super) struct SseCountCache {
     watch: SseWatch,
     /// The counts that an earlier server saved, for the first tick.
     earlier: BTreeMap<WorkerId, Kept>,
-    /// What is in Redis, as far as known, and with the last command.
+    /// What is in Redis, as far as known; and what the last command changes of it, `None` for a field that it removes.
     saved: BTreeMap<WorkerId, Saved>,
-    sent: BTreeMap<WorkerId, Saved>,
+    sent: Vec<(WorkerId, Option<Saved>)>,
     seen: Option<UnixSeconds>,
     renewed: Option<UnixSeconds>,
     /// Commands were sent and not confirmed yet.
@@ -94,14 +94,15 @@ impl SseCountCache {
             return;
         }
         let (key, before) = (keys.sse_count_cache(), pipeline.len());
-        self.sent = self.watch.kept.iter().map(|(worker, kept)| (worker.clone(), saved(kept))).collect();
+        self.sent = self.changed();
+        let has_counts = !self.watch.kept.is_empty();
         let mut fields: Vec<String> = Vec::new();
-        for (worker, value) in self.sent.iter().filter(|(worker, value)| self.saved.get(worker) != Some(value)) {
+        for (worker, value) in self.sent.iter().filter_map(|(worker, value)| Some((worker, value.as_ref()?))) {
             // Numbers and texts always serialize.
             fields.extend([field(worker), serde_json::to_string(value).unwrap_or_default()]);
         }
         let is_old = |at: Option<UnixSeconds>, limit: f64| at.is_none_or(|at| (now - at).abs() >= limit);
-        if let Some(looked) = self.watch.looked.filter(|_| !self.sent.is_empty() && is_old(self.seen, SEEN_AFTER)) {
+        if let Some(looked) = self.watch.looked.filter(|_| has_counts && is_old(self.seen, SEEN_AFTER)) {
             fields.extend([SEEN.to_owned(), looked.to_string()]);
             self.seen = Some(now);
         }
@@ -109,22 +110,49 @@ impl SseCountCache {
         if !fields.is_empty() {
             pipeline.cmd("HSET").arg(&key).arg(&fields);
         }
-        let gone: Vec<String> = self.saved.keys().filter(|worker| !self.sent.contains_key(worker)).map(field).collect();
+        let gone = self.sent.iter().filter(|(_, value)| value.is_none());
+        let gone: Vec<String> = gone.map(|(worker, _)| field(worker)).collect();
         if !gone.is_empty() {
             pipeline.cmd("HDEL").arg(&key).arg(gone);
         }
-        if !self.sent.is_empty() && (is_new || is_old(self.renewed, RENEW_AFTER)) {
+        if has_counts && (is_new || is_old(self.renewed, RENEW_AFTER)) {
             pipeline.cmd("EXPIRE").arg(&key).arg(EXPIRE);
             self.renewed = Some(now);
         }
         self.pending = pipeline.len() > before;
     }
 
+    /// What differs from what is saved, both in the order of the workers.
+    fn changed(&self) -> Vec<(WorkerId, Option<Saved>)> {
+        let mut before = self.saved.iter().peekable();
+        let mut changed = Vec::new();
+        for (worker, kept) in &self.watch.kept {
+            while let Some((gone, _)) = before.next_if(|(known, _)| *known < worker) {
+                changed.push((gone.clone(), None));
+            }
+            let (value, known) = (saved(kept), before.next_if(|(known, _)| *known == worker));
+            if known.is_none_or(|(_, known)| *known != value) {
+                changed.push((worker.clone(), Some(value)));
+            }
+        }
+        changed.extend(before.map(|(gone, _)| (gone.clone(), None)));
+        changed
+    }
+
+    fn save(&mut self) {
+        for (worker, value) in std::mem::take(&mut self.sent) {
+            match value {
+                Some(value) => drop(self.saved.insert(worker, value)),
+                None => drop(self.saved.remove(&worker)),
+            }
+        }
+    }
+
     /// Takes the result of [`Self::write`]. An error is logged once; a later tick writes everything again.
     pub(super) fn written(&mut self, error: Option<String>, now: UnixSeconds) {
         match error {
             _ if !self.pending => {}
-            None => self.saved = std::mem::take(&mut self.sent),
+            None => self.save(),
             Some(error) => {
                 if self.not_before.replace(now + RENEW_AFTER).is_none() {
                     tracing::warn!(error, "SSE counts of the workers could not be saved for the next start");

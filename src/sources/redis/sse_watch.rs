@@ -74,20 +74,32 @@ impl SseWatch {
             (kept.life, kept.is_known) = (life.or(kept.life), kept.is_known && is_same && is_unbroken);
         }
         for sample in facts.sse.iter().filter(|sample| is_there(&sample.worker)) {
-            let life = lives.get(&sample.worker).copied();
-            self.kept.insert(sample.worker.clone(), Kept { sample: sample.clone(), life, is_known: true });
+            let kept = Kept { sample: sample.clone(), life: lives.get(&sample.worker).copied(), is_known: true };
+            match self.kept.get_mut(&sample.worker) {
+                Some(known) => *known = kept,
+                None => drop(self.kept.insert(sample.worker.clone(), kept)),
+            }
         }
         self.add_to(facts, &restored);
     }
 
     fn add_to(&self, facts: &mut Facts, restored: &BTreeSet<WorkerId>) {
-        let published: BTreeSet<WorkerId> = facts.sse.iter().map(|sample| sample.worker.clone()).collect();
-        let quiet = |worker: &WorkerId| restored.contains(worker) && !published.contains(worker);
-        let known = self.kept.iter().filter(|(worker, kept)| kept.is_known && quiet(worker));
-        facts.sse.extend(known.map(|(_, kept)| kept.sample.clone()));
+        if !restored.is_empty() {
+            self.add_restored(facts, restored);
+        }
         facts.sse.sort_by(|a, b| a.worker.cmp(&b.worker));
         let unknown = self.kept.iter().filter(|(_, kept)| !kept.is_known);
         facts.sse_unknown = unknown.map(|(worker, _)| worker.clone()).collect();
+    }
+}
+
+impl SseWatch {
+    fn add_restored(&self, facts: &mut Facts, restored: &BTreeSet<WorkerId>) {
+        let published: BTreeSet<&WorkerId> = facts.sse.iter().map(|sample| &sample.worker).collect();
+        let quiet = |worker: &WorkerId| restored.contains(worker) && !published.contains(worker);
+        let known = self.kept.iter().filter(|(worker, kept)| kept.is_known && quiet(worker));
+        let known: Vec<SseSample> = known.map(|(_, kept)| kept.sample.clone()).collect();
+        facts.sse.extend(known);
     }
 }
 

@@ -59,7 +59,9 @@ impl Values {
 
     fn remember(&mut self, key: &str, value: Option<&[u8]>) {
         if value.is_none_or(|bytes| !is_too_long(bytes)) {
-            self.long.remove(key);
+            if !self.long.is_empty() {
+                self.long.remove(key);
+            }
         } else if self.long.len() < MOST_LONG {
             self.long.insert(key.to_owned());
         }
