@@ -14,10 +14,10 @@ use crate::sources::proxy::config::parse_headers;
 use crate::tls::client;
 
 pub(super) const ENABLED: &Setting = setting("METRICS_EXPORT_OTLP");
-const ENDPOINT: Pair = pair("METRICS_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT");
-const PROTOCOL: Pair = pair("METRICS_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL");
-const COMPRESSION: Pair = pair("METRICS_OTLP_COMPRESSION", "OTEL_EXPORTER_OTLP_COMPRESSION");
-const CA_FILE: Pair = pair("METRICS_OTLP_CA_FILE", "OTEL_EXPORTER_OTLP_CERTIFICATE");
+const ENDPOINT: Pair = [setting("METRICS_OTLP_ENDPOINT"), setting("OTEL_EXPORTER_OTLP_ENDPOINT")];
+const PROTOCOL: Pair = [setting("METRICS_OTLP_PROTOCOL"), setting("OTEL_EXPORTER_OTLP_PROTOCOL")];
+const COMPRESSION: Pair = [setting("METRICS_OTLP_COMPRESSION"), setting("OTEL_EXPORTER_OTLP_COMPRESSION")];
+const CA_FILE: Pair = [setting("METRICS_OTLP_CA_FILE"), setting("OTEL_EXPORTER_OTLP_CERTIFICATE")];
 const HEADERS: &Setting = setting("METRICS_OTLP_HEADERS_JSON");
 const STANDARD_HEADERS: &Setting = setting("OTEL_EXPORTER_OTLP_HEADERS");
 const TIMEOUT: &Setting = setting("METRICS_OTLP_TIMEOUT_SEC");
@@ -79,10 +79,6 @@ impl Protocol {
 
 /// A setting of this server and the standard's of the same meaning.
 type Pair = [&'static Setting; 2];
-
-const fn pair(own: &str, standard: &str) -> Pair {
-    [setting(own), setting(standard)]
-}
 
 /// The first of the two that is set, with its text.
 fn first(settings: &mut Settings, pair: Pair) -> Option<(&'static Setting, String)> {
