@@ -5,6 +5,7 @@ mod capacity;
 mod circuits;
 mod components;
 mod database;
+mod demand;
 mod fleet;
 mod left_out;
 mod pools;
@@ -29,13 +30,14 @@ use jiff::tz::TimeZone;
 
 use crate::base::clock::UnixSeconds;
 use crate::base::number::float;
-use crate::history::{History, WriterOffset};
+use crate::history::{Backlog, History, WriterOffset};
 use crate::platform::facts::{Component, Facts, Pool, RollingSeries};
 use crate::platform::gateway::GatewayConfig;
 use crate::platform::keys::Keys;
-use state::{Capacity, Fleet, PoolTotals, Quality, Queue, Reading};
+use state::{Capacity, Demand, Fleet, PoolTotals, Quality, Queue, Reading};
 
 pub(crate) use autoscaler::{PRESSURE_UP, SSE_UP};
+use recommendation::Recommendations;
 pub use state::SystemState;
 
 /// What one tick is computed from, besides the history.
@@ -69,6 +71,7 @@ pub struct Analysis<'a> {
     writer_offsets: BTreeMap<String, WriterOffset>,
     capacity: Capacity,
     queue: Queue,
+    demand: Demand,
     sse: sse::Counted,
     pools: BTreeMap<(Component, Pool), PoolTotals>,
 }
@@ -86,9 +89,10 @@ impl<'a> Analysis<'a> {
         let writer_offsets = history.writer_offsets().clone();
         let quality = quality::quality(&inputs, &fleet, &writer_offsets);
         let queue = queue::queue(&inputs, history, &keys, &capacity);
+        let demand = demand::demand(&inputs, &fleet, &queue, &keys);
         let sse = sse::count(&inputs, history, &fleet, &keys);
         let pools = pools::totals(&fleet);
-        Self { inputs, keys, stale_after, fleet, quality, writer_offsets, capacity, queue, sse, pools }
+        Self { inputs, keys, stale_after, fleet, quality, writer_offsets, capacity, queue, demand, sse, pools }
     }
 
     /// The points that this tick adds to the rolling series; a value that is absent adds none.
@@ -106,11 +110,19 @@ impl<'a> Analysis<'a> {
         single.into_iter().filter_map(known).chain(pools::points(&self.pools)).collect()
     }
 
+    /// What waits and is worked on, for the history: rates follow from it.
+    #[must_use]
+    pub fn backlog(&self) -> Backlog {
+        demand::backlog(&self.inputs, &self.demand)
+    }
+
     /// The state of the tick; `history` holds its points by now, if they were recorded.
     #[must_use]
-    pub fn finish(self, history: &History) -> SystemState {
+    pub fn finish(mut self, history: &History) -> SystemState {
         let ingress = components::component(&self, Component::Ingress);
         let proc = components::component(&self, Component::Proc);
+        let demand = std::mem::take(&mut self.demand);
+        let demand = demand::finish(&self, demand, history);
         let Inputs { facts, gateway, zone, now, .. } = self.inputs;
         let mut state = SystemState {
             scope: Some(Arc::new(gateway.scope().clone())),
@@ -134,6 +146,7 @@ impl<'a> Analysis<'a> {
             fleet: Reading::Value(self.fleet),
             capacity: self.capacity,
             queue: self.queue,
+            demand,
             sse: self.sse.totals,
             sse_unknown_workers: Reading::Value(self.sse.unknown_workers),
             pools: self.pools,
@@ -144,6 +157,7 @@ impl<'a> Analysis<'a> {
                 .into_iter()
                 .map(|(instance, offset)| (instance, offset.seconds))
                 .collect(),
+            scaling: Recommendations::default(),
             problems: Vec::new(),
         };
         state.problems = problems::problems(&state, facts, &self.keys);

@@ -7,6 +7,7 @@ mod families;
 pub mod own;
 mod rows;
 mod scalars;
+mod sets;
 mod unit;
 
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use crate::telemetry::OwnState;
 use rows::Rows;
 
 pub use rows::Absence;
+pub use sets::{SETS, set};
 pub use unit::Unit;
 
 /// How a metric moves.

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 pub use self::source::SourceConfig;
+use crate::analysis::recommendation::ScalePolicy;
 use crate::engine::config::EngineConfig;
 use crate::outlets::http::config::{self as http, AccessConfig};
 use crate::outlets::keda::config::KedaConfig;
@@ -35,6 +36,8 @@ pub struct Config {
     pub request_timeout: Duration,
     pub source: SourceConfig,
     pub engine: EngineConfig,
+    /// How many replicas are wanted.
+    pub scale: ScalePolicy,
     pub address: SocketAddr,
     pub access: AccessConfig,
     /// `None` = KEDA's external scaler is off.
@@ -79,6 +82,7 @@ impl Config {
     ) -> Option<Self> {
         let source = SourceConfig::read(settings, mode, &instance_id, request_timeout);
         let engine = EngineConfig::read(settings);
+        let scale = ScalePolicy::read(settings);
         let address = http::read_address(settings);
         let access = AccessConfig::read(settings);
         let keda = KedaConfig::read(settings, address);
@@ -95,6 +99,7 @@ impl Config {
             request_timeout: request_timeout?,
             source: source?,
             engine: engine?,
+            scale: scale?,
             address: address?,
             access: access?,
             keda: keda?,

@@ -1,6 +1,7 @@
 //! What windows need between ticks: latency samples, rolling points, throttling events, and the last SSE sample of each
 //! worker. Written by `engine`, read by `analysis`; pure.
 
+mod backlog;
 mod buckets;
 mod last_good;
 pub mod latency;
@@ -16,6 +17,7 @@ use crate::platform::facts::{
     Facts, LatencySeries, Point, QueueDepth, Role, RollingSeries, SeriesId, SseSample, ThrottlingEvent, WorkerId,
 };
 
+pub use backlog::Backlog;
 pub use latency::LatencyStats;
 pub use rolling::RollingStats;
 pub use writers::WriterOffset;
@@ -63,6 +65,7 @@ pub struct History {
     sse: BTreeMap<WorkerId, SseSample>,
     last_good: last_good::LastGood,
     writers: writers::WriterClocks,
+    backlogs: backlog::Backlogs,
     /// Samples that the source dropped.
     dropped_before_load: u64,
 }
@@ -82,6 +85,7 @@ impl History {
             sse: BTreeMap::new(),
             last_good: last_good::LastGood::default(),
             writers: writers::WriterClocks::default(),
+            backlogs: backlog::Backlogs::default(),
             dropped_before_load: 0,
         }
     }
@@ -154,6 +158,35 @@ impl History {
             series.extend(&[Point { at: now, value }]);
             series.trim(now);
         }
+    }
+
+    /// Takes what a tick found to be waiting and worked on.
+    pub fn observe(&mut self, now: UnixSeconds, found: &Backlog) {
+        self.backlogs.observe(now, found);
+    }
+
+    /// Tasks per second by which waiting and active ones grew in the last minute; `None` until a minute was seen.
+    #[must_use]
+    pub fn growth_per_second(&self) -> Option<f64> {
+        self.backlogs.growth_per_second()
+    }
+
+    /// Seconds since which something has been waiting all the time; `None` where nothing waits.
+    #[must_use]
+    pub fn waiting_seconds(&self, now: UnixSeconds) -> Option<f64> {
+        self.backlogs.waiting_seconds(now)
+    }
+
+    /// Seconds since which the same tasks wait beside free slots.
+    #[must_use]
+    pub fn unclaimed_seconds(&self, now: UnixSeconds) -> Option<f64> {
+        self.backlogs.unclaimed_seconds(now)
+    }
+
+    /// When the newest sample of a latency series was taken that is not in the future.
+    #[must_use]
+    pub fn newest(&self, series: LatencySeries) -> Option<UnixSeconds> {
+        self.latency.get(&series)?.newest()
     }
 
     /// Percentiles of one latency series over one window, as of the last [`Self::absorb`].

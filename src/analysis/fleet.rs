@@ -34,6 +34,7 @@ fn heartbeating(beat: &Heartbeat, now: UnixSeconds, limit: f64) -> Process {
         age,
         status: if age > limit { Status::Stale } else { beat.health.into() },
         draining: beat.draining,
+        report: beat.processor,
         pools: Some(beat.pools.clone()),
     }
 }
@@ -48,6 +49,7 @@ fn departed(gone: &Departed, now: UnixSeconds) -> Process {
         age: now - gone.last_seen,
         status: Status::Stale,
         draining: false,
+        report: None,
         pools: None,
     }
 }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::state::{Process, Quality, Service, SystemState};
-use crate::platform::facts::{Facts, InputKind, Scope, SeriesFacts, SeriesId, Unreadable};
+use super::state::{Fleet, Process, Quality, Service, Stall, SystemState};
+use crate::platform::facts::{Component, Facts, InputKind, Scope, SeriesFacts, SeriesId, Unreadable};
 use crate::platform::keys::Keys;
 use crate::problems::code::code;
 use crate::problems::{Problem, ProblemCode};
@@ -11,6 +11,7 @@ use crate::problems::{Problem, ProblemCode};
 const SCOPE_NOT_FOUND: ProblemCode = code("scope_not_found");
 const NO_WORKERS: ProblemCode = code("no_workers");
 const NO_CAPACITY: ProblemCode = code("no_capacity");
+const STALLED: ProblemCode = code("stalled");
 const WORKER_SILENT: ProblemCode = code("worker_silent");
 const DEGRADED_WRITE: ProblemCode = code("degraded_write");
 const SSE_COUNT_UNKNOWN: ProblemCode = code("sse_count_unknown");
@@ -61,10 +62,48 @@ fn workers(state: &SystemState) -> Vec<Problem> {
     }
     let of_instance = |(instance, services): (&String, _)| of_processes(instance, services);
     let mut problems: Vec<Problem> = fleet.instances.iter().flat_map(of_instance).collect();
-    if state.capacity.total.get() == Some(0) {
-        problems.push(Problem::new(NO_CAPACITY, "", "no processor accepts new tasks"));
-    }
+    problems.extend(no_capacity(state));
+    problems.extend(state.demand.stall.map(stalled));
+    problems.extend(overloaded(state, fleet));
     problems
+}
+
+/// Processors that say they work on more tasks than they can.
+fn overloaded(state: &SystemState, fleet: &Fleet) -> Vec<Problem> {
+    let configured = state.proc.as_ref().and_then(|proc| proc.configured_concurrency.clone()).get().unwrap_or_default();
+    let service = Service::of(Component::Proc);
+    let processes = fleet
+        .running(&service)
+        .flat_map(|(instance, processes)| processes.iter().map(move |process| (instance, process)));
+    let found = processes.filter_map(|(instance, process)| {
+        let slots = process.capacity.max(configured);
+        let detail = format!("its load of {} counts as its {slots} slots", process.load);
+        let is_wrong = process.is_live() && process.load > slots;
+        is_wrong.then(|| Problem::new(IMPOSSIBLE_VALUE, name(instance, &service, process), detail))
+    });
+    found.collect()
+}
+
+fn no_capacity(state: &SystemState) -> Option<Problem> {
+    let has_slots = state.demand.slots.total.get() != Some(0);
+    let waiting = state.demand.waiting.get().unwrap_or_default();
+    let detail = match (state.capacity.total.get() == Some(0), has_slots) {
+        (true, _) if waiting > 0 => format!("no processor accepts new tasks, and {waiting} wait"),
+        (true, _) => "no processor accepts new tasks".to_owned(),
+        (false, false) if waiting > 0 => format!("{waiting} tasks wait, and no processor has a slot"),
+        (false, _) => return None,
+    };
+    Some(Problem::new(NO_CAPACITY, "", detail))
+}
+
+fn stalled(stall: Stall) -> Problem {
+    let detail = match stall {
+        Stall::NothingClaimed(seconds) => {
+            format!("for {seconds:.0} s tasks have been waiting beside free slots, and none was claimed")
+        }
+        Stall::NothingEnds(seconds) => format!("for {seconds:.0} s tasks have been waiting, and none ended"),
+    };
+    Problem::new(STALLED, "", detail)
 }
 
 fn of_processes(instance: &str, services: &BTreeMap<Service, Vec<Process>>) -> Vec<Problem> {
@@ -149,6 +188,7 @@ const fn code_of(kind: InputKind) -> Option<ProblemCode> {
     const ANALYTICS: ProblemCode = code("analytics_unreadable");
     const CIRCUIT: ProblemCode = code("circuit_unreadable");
     const REQUESTS: ProblemCode = code("requests_unreadable");
+    const SIGNAL: ProblemCode = code("work_unreadable");
     match kind {
         InputKind::Heartbeat => Some(HEARTBEAT),
         InputKind::SseSample => Some(SSE),
@@ -157,6 +197,7 @@ const fn code_of(kind: InputKind) -> Option<ProblemCode> {
         InputKind::Circuit => Some(CIRCUIT),
         InputKind::HourlyRequests => Some(REQUESTS),
         InputKind::GatewayConfig => None,
+        InputKind::QueueElement | InputKind::Jobs | InputKind::ProcessorReport => Some(SIGNAL),
         InputKind::SeriesMember | InputKind::ThrottlingEvent | InputKind::Index | InputKind::Upstream => {
             Some(MALFORMED_INPUT)
         }

@@ -8,8 +8,10 @@
 
 mod bounds;
 mod need;
+mod of_state;
 mod operands;
 mod policy;
+mod settings;
 mod stabilization;
 mod steps;
 #[cfg(test)]
@@ -21,6 +23,7 @@ use crate::base::number::{float, whole};
 use need::Need;
 
 pub use bounds::Limit;
+pub use of_state::{Recommendations, ScaleMemory};
 pub use operands::{ConnectionBudget, IngressOperands, ProcOperands, ReplicaOperands};
 pub use policy::{Bounds, ComponentPolicy, Fraction, ScalePolicy};
 pub use stabilization::Stabilization;

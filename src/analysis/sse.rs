@@ -1,13 +1,13 @@
 //! How many SSE connections there are: the last published sample of every ingress worker whose sample still counts.
 
 use std::cell::LazyCell;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use super::Inputs;
 use super::state::{Cause, Fleet, LeftOut, Reading, Reason, Service, SseTotals};
 use super::unreadable;
 use crate::base::clock::UnixSeconds;
-use crate::base::number::count as count_of;
+use crate::base::number::{count as count_of, median};
 use crate::history::History;
 use crate::platform::facts::{Component, Facts, InputKind, SseSample, WorkerId};
 use crate::platform::keys::Keys;
@@ -42,7 +42,7 @@ pub(super) fn count(inputs: &Inputs<'_>, history: &History, fleet: &Fleet, keys:
     };
     let unknown_workers = count_of(inputs.facts.sse_unknown.iter().filter(|worker| is_live(worker)).count());
     let (mut total, mut max, mut sessions, mut workers) = (0_i64, 0_i64, 0_i64, 0_i64);
-    let mut expired = Vec::new();
+    let (mut expired, mut limits) = (Vec::new(), BTreeMap::<&str, i64>::new());
     for sample in history.sse() {
         if !is_live(&sample.worker) {
             expired.push(expired_sample(sample, keys));
@@ -52,11 +52,14 @@ pub(super) fn count(inputs: &Inputs<'_>, history: &History, fleet: &Fleet, keys:
         max = max.saturating_add(sample.max);
         sessions = sessions.saturating_add(sample.sessions);
         workers += 1;
+        let limit = limits.entry(&sample.worker.instance_id).or_default();
+        *limit = limit.saturating_add(sample.max);
     }
     let totals = SseTotals {
         connections: Reading::Value(total),
         max: Reading::Value(max),
         sessions: Reading::Value(sessions),
+        limit_per_replica: Reading::or_absent(median(limits.into_values().collect()), || Cause::NoSample),
         workers,
         unknown_workers,
     };

@@ -6,6 +6,7 @@ mod capacity;
 mod circuits;
 mod components;
 mod database;
+mod demand;
 mod fleet;
 mod left_out;
 mod pools;
@@ -19,6 +20,7 @@ mod windows;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::recommendation::{Recommendation, Recommendations};
 use crate::base::clock::UnixSeconds;
 use crate::history::Window;
 use crate::platform::facts::{Circuit, Component, LatencySeries, Pool, RollingSeries, Scope, SeriesId};
@@ -30,6 +32,7 @@ pub use capacity::{Capacity, CapacitySource, LostInstance};
 pub use circuits::{Breaker, BreakerStats};
 pub use components::{ComponentInstance, ComponentState, PoolEstimates};
 pub use database::{Database, DatabaseEstimate, DatabaseLimit, LimitOrigin};
+pub use demand::{Demand, Flow, InstanceAges, ProcessorAges, Slots, Stall};
 pub(crate) use fleet::live;
 pub use fleet::{Fleet, Process, Service, Status, StatusCounts};
 pub use left_out::LeftOut;
@@ -55,6 +58,8 @@ pub struct SystemState {
     pub proc: Reading<ComponentState>,
     pub capacity: Capacity,
     pub queue: Queue,
+    /// What the processors have to do and can do.
+    pub demand: Demand,
     pub sse: Reading<SseTotals>,
     /// Ingress workers that heartbeat and whose SSE count is unknown.
     pub sse_unknown_workers: Reading<i64>,
@@ -72,6 +77,8 @@ pub struct SystemState {
     pub gateway: Reading<Arc<GatewayConfig>>,
     pub ingress_hint: Reading<Hint>,
     pub proc_hint: Reading<Hint>,
+    /// How many replicas there should be.
+    pub scaling: Recommendations,
     pub left_out: Vec<LeftOut>,
     /// Instances whose clock is off for certain: the least that it is ahead, or behind below 0, seconds.
     pub writer_offsets: BTreeMap<String, f64>,
@@ -103,6 +110,15 @@ impl SystemState {
     #[must_use]
     pub fn scope_found(&self) -> Option<bool> {
         self.scope.as_ref().map(|_| self.quality != Quality::ScopeNotFound)
+    }
+
+    /// How many replicas one component should have.
+    #[must_use]
+    pub const fn recommendation(&self, component: Component) -> &Recommendation {
+        match component {
+            Component::Ingress => &self.scaling.ingress,
+            Component::Proc => &self.scaling.proc,
+        }
     }
 
     /// One component's decision for outlets: to hold while the numbers behind it are not complete.

@@ -42,6 +42,7 @@ fn beat(instance: &str, name: &str, pid: i64, age: f64, health: HealthWord) -> H
         last_heartbeat: NOW - age,
         health,
         draining: false,
+        processor: None,
         pools: Pools::default(),
     }
 }

@@ -78,21 +78,35 @@ pub(super) fn latency(
     history: &History,
     keys: &Keys,
 ) -> BTreeMap<LatencySeries, PerWindow<LatencyWindow>> {
-    let windows = |series| {
-        let key = keys.latency(series);
-        if facts.unreadable.contains(&Unreadable::Latency(series)) {
-            let reason = unreadable::reason(facts, [key]);
-            return PerWindow::from_fn(|_| unknown(&reason));
-        }
-        let empty = Reason::of(Cause::EmptyWindow, key);
-        PerWindow::from_fn(|window| percentiles(history.latency(series, window), &empty))
-    };
+    let windows = |series| PerWindow::from_fn(|window| of_latency(facts, history, keys, series, window));
     LatencySeries::ALL.into_iter().map(|series| (series, windows(series))).collect()
+}
+
+/// One window of one latency series.
+pub(super) fn of_latency(
+    facts: &Facts,
+    history: &History,
+    keys: &Keys,
+    series: LatencySeries,
+    window: Window,
+) -> LatencyWindow {
+    let key = keys.latency(series);
+    if facts.unreadable.contains(&Unreadable::Latency(series)) {
+        return unknown(&unreadable::reason(facts, [key]));
+    }
+    percentiles(history.latency(series, window), &Reason::of(Cause::EmptyWindow, key))
 }
 
 fn unknown(reason: &Reason) -> LatencyWindow {
     let absent = || Reading::absent(reason.clone());
-    LatencyWindow { count: Reading::absent(reason.clone()), p50: absent(), p95: absent(), p99: absent(), max: absent() }
+    LatencyWindow {
+        count: Reading::absent(reason.clone()),
+        p50: absent(),
+        p95: absent(),
+        p99: absent(),
+        max: absent(),
+        mean: absent(),
+    }
 }
 
 fn percentiles(stats: LatencyStats, empty: &Reason) -> LatencyWindow {
@@ -103,5 +117,6 @@ fn percentiles(stats: LatencyStats, empty: &Reason) -> LatencyWindow {
         p95: over(stats.p95),
         p99: over(stats.p99),
         max: over(stats.max),
+        mean: over(stats.mean),
     }
 }

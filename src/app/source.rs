@@ -56,7 +56,7 @@ pub fn ticker(
     let sampler = |source, gateway: &GatewayConfig, force_environment| {
         let gateway = GatewayStore::new(gateway.clone(), force_environment);
         let sampler = SampleTicker::new(source, gateway, config.instance_id.clone(), config.engine.history_max_samples);
-        let sampler = sampler.with_database(database).in_zone(zone(config));
+        let sampler = sampler.with_database(database).in_zone(zone(config)).scaled_by(config.scale);
         Box::new(if clock.is_fixed() { sampler } else { sampler.following_the_source() })
     };
     Ok(match &config.source {

@@ -53,6 +53,13 @@ pub(crate) fn count(length: usize) -> i64 {
     i64::try_from(length).unwrap_or(i64::MAX)
 }
 
+/// The middle value, or the mean of the two in the middle; `None` of none.
+pub(crate) fn median(mut values: Vec<i64>) -> Option<f64> {
+    values.sort_unstable();
+    let (lower, upper) = (values.get(values.len().checked_sub(1)? / 2)?, values.get(values.len() / 2)?);
+    Some(float(*lower) / 2.0 + float(*upper) / 2.0)
+}
+
 /// The sum, stopping at the ends of the range.
 pub(crate) fn sum(values: impl Iterator<Item = i64>) -> i64 {
     values.fold(0, i64::saturating_add)
@@ -71,6 +78,16 @@ mod tests {
         }
         assert_eq!(round(f64::NAN, 1), 0.0);
         assert_eq!(round(f64::INFINITY, 1), 0.0);
+    }
+
+    #[test]
+    fn the_median_is_in_the_middle() {
+        for (values, expected) in
+            [(vec![], None), (vec![3], Some(3.0)), (vec![9, 1, 5], Some(5.0)), (vec![4, 1, 2, 100], Some(3.0))]
+        {
+            assert_eq!(median(values.clone()), expected, "{values:?}");
+        }
+        assert_eq!(median(vec![i64::MAX; 2]), Some(float(i64::MAX)));
     }
 
     #[test]

@@ -17,6 +17,8 @@ const NO_POINT: &str = "the window holds no point, or the value is unknown now";
 const NO_QUEUE: &str = "a queue could not be read";
 const NO_STATES: &str = "a queue could not be read, or the source is an upstream, which sends no states";
 const NO_POOL: &str = "no process reports the pool";
+const NO_REPORT: &str = "the processor does not say it";
+const PROCESSOR: &[&str] = &["processor"];
 const NO_SOURCE: &str = "an upstream does not send it";
 
 /// Every family, in the order of documents and outlets.
@@ -29,6 +31,11 @@ pub(super) static TABLE: &[Metric] = &[
     row("ingress_sse_connections_window", Unit::Count, "Open SSE connections, mean and maximum over 1 m, 15 m and 1 h", WINDOW, NO_POINT, read::sse_window),
     row("ingress_sse_unknown_workers", Unit::Count, "Ingress workers whose number of SSE connections is unknown, because it may have changed while nobody looked; the totals are without them", &[], NO_SOURCE, read::sse_unknown_workers),
     row("proc_queue_depth", Unit::Count, "Tasks of a role, waiting or claimed", &["role"], NO_QUEUE, read::queue_depth),
+    row("proc_queue_role_oldest_wait_seconds", Unit::Seconds, "Age of the oldest task of a role among those that are claimed next; 0 where none waits", &["role"], "a task does not say when it was created", read::oldest_wait),
+    row("proc_queue_role_jobs_waiting", Unit::Count, "Background jobs of a role that are not done", &["role"], "the stream cannot be read, or Redis does not know how many of its jobs wait", read::jobs),
+    row("proc_processor_oldest_active_seconds", Unit::Seconds, "Time since the longest-running task of a processor instance was claimed; `other` is the greatest of those beyond 100", PROCESSOR, NO_REPORT, read::oldest_active),
+    row("proc_processor_max_idle_seconds", Unit::Seconds, "Time since the quietest running task of a processor instance last did anything; `other` likewise", PROCESSOR, NO_REPORT, read::max_idle),
+    row("proc_processor_queue_loop_lag_seconds", Unit::Seconds, "Time since a processor instance last looked at the queue; `other` likewise", PROCESSOR, NO_REPORT, read::queue_loop_lag),
     row("proc_queue_tasks", Unit::Count, "Tasks of a role by state: ready to be claimed, claimed, or continuing a conversation", &["role", "state"], NO_STATES, read::queue_tasks),
     row("proc_queue_threshold_tasks", Unit::Count, "Queued tasks from which a role's new tasks are turned away", &["role"], NO_SOURCE, read::queue_thresholds),
     row("proc_queue_depth_window", Unit::Count, "Queued tasks, mean and maximum over 1 m, 15 m and 1 h", WINDOW, NO_POINT, read::depth_window),

@@ -2,7 +2,7 @@
 
 use super::{Kind, Metric, Read, Unit};
 use crate::analysis::SystemState;
-use crate::analysis::state::{LatencyWindow, Reading, RollingWindows, SseTotals, ThrottledWindow};
+use crate::analysis::state::{LatencyWindow, PerWindow, Reading, RollingWindows, SseTotals, ThrottledWindow};
 use crate::base::number::{float, round};
 use crate::platform::facts::{LatencySeries, Role, RollingSeries};
 
@@ -15,6 +15,15 @@ const NO_EXEC: &str = "no task finished in the last minute";
 const NO_POINT: &str = "a queue could not be read, or the window holds no point";
 const NO_ANALYTICS: &str = "the platform's queue analytics are switched off or unreadable";
 const NO_LOAD: &str = "an upstream does not send it";
+const NO_FRONT: &str = "a queue could not be read, or a task in it does not say when it was created";
+const NO_BEAT: &str = "a processor's heartbeat could not be read, or an upstream does not send it";
+const NO_SLOTS: &str = "there is no slot, or something of the load could not be read";
+const NO_JOBS: &str = "a stream could not be read, or Redis does not know how many of its jobs wait";
+const NO_REPORT: &str = "no processor says it";
+const NO_SERIES: &str = "the series could not be read, or reading it is behind";
+const NO_GROWTH: &str = "the series, a queue or a heartbeat could not be read, or the server has not run for a minute";
+const NO_DRAIN: &str = "something waits and nothing ended in the last minute";
+const NO_DESIRED: &str = "a queue or a heartbeat could not be read, or an upstream does not send it";
 const NO_THROTTLING: &str = "the throttling events could not be read";
 
 /// Every scalar, in the order of documents and outlets.
@@ -42,8 +51,30 @@ pub(super) static TABLE: &[Metric] = &[
     default_row(&[], "proc.queue.avg_wait_seconds.registered", Unit::Seconds, "Average wait of registered users' tasks, as the platform keeps it", NO_ANALYTICS, |s| s.queue.average_wait.get(Role::Registered).clone()),
     default_row(&[], "proc.queue.avg_wait_seconds.paid", Unit::Seconds, "Average wait of paying users' tasks, as the platform keeps it", NO_ANALYTICS, |s| s.queue.average_wait.get(Role::Paid).clone()),
     default_row(&[], "proc.queue.avg_wait_seconds.privileged", Unit::Seconds, "Average wait of privileged users' tasks, as the platform keeps it", NO_ANALYTICS, |s| s.queue.average_wait.get(Role::Privileged).clone()),
-    default_row(&["ingress.throttling.rate_limit_429"], "throttling.rate_limit_429", Unit::Count, "Requests turned away by a rate limit (429), last hour", NO_THROTTLING, |s| throttled(s, |hour| &hour.rate_limit)),
-    default_row(&[], "throttling.backpressure_503", Unit::Count, "Requests turned away by backpressure (503), last hour", NO_THROTTLING, |s| throttled(s, |hour| &hour.backpressure)),
+    default_row(&["ingress.throttling.rate_limit_429"], "throttling.rate_limit_429", Unit::Count, "Requests turned away by a rate limit (429), last hour", NO_THROTTLING, |s| throttled(s, |windows| &windows.one_hour.rate_limit)),
+    default_row(&[], "throttling.backpressure_503", Unit::Count, "Requests turned away by backpressure (503), last hour", NO_THROTTLING, |s| throttled(s, |windows| &windows.one_hour.backpressure)),
+    row("proc.queue.waiting", Unit::Count, "Tasks that no processor has claimed, over all roles", NO_QUEUE, |s| s.demand.waiting.clone().map(float)),
+    row("proc.queue.oldest_wait_seconds", Unit::Seconds, "Age of the oldest task among those that are claimed next; 0 where none waits", NO_FRONT, |s| s.demand.longest_wait()),
+    row("proc.tasks.active", Unit::Count, "Tasks that processors are working on, draining ones too; a process counts for no more than its slots", NO_BEAT, |s| s.demand.active.clone().map(float)),
+    row("proc.slots", Unit::Count, "Tasks that the processors which take new work can work on at once", NO_BEAT, |s| s.demand.slots.total.clone().map(float)),
+    row("proc.slots.free", Unit::Count, "Slots of processors that take new work and have nothing to do", NO_BEAT, |s| s.demand.slots.free.clone().map(float)),
+    row("proc.load_ratio", Unit::Ratio, "Tasks that are worked on or wait, and jobs that wait, over the slots: falls as capacity rises", NO_SLOTS, |s| s.demand.slots.load_ratio.clone()),
+    row("proc.jobs.waiting", Unit::Count, "Background jobs that are not done, over all roles", NO_JOBS, |s| s.demand.waiting_jobs.clone().map(float)),
+    row("proc.tasks.oldest_active_seconds", Unit::Seconds, "Time since the longest-running task was claimed", NO_REPORT, |s| s.demand.ages.oldest_active.clone()),
+    row("proc.tasks.max_idle_seconds", Unit::Seconds, "Time since the quietest running task last did anything", NO_REPORT, |s| s.demand.ages.max_idle.clone()),
+    row("proc.queue_loop_lag_seconds", Unit::Seconds, "Longest time since a processor last looked at the queue", NO_REPORT, |s| s.demand.ages.queue_loop_lag.clone()),
+    row("proc.throughput_per_second", Unit::Ratio, "Tasks that ended per second, mean of the last minute", NO_SERIES, |s| s.demand.flow.ended_per_second.clone()),
+    row("proc.arrivals_per_second", Unit::Ratio, "Tasks that came per second, mean of the last minute: those that ended, and the growth of those that wait or are worked on", NO_GROWTH, |s| s.demand.flow.arrivals_per_second.clone()),
+    row("proc.drain_seconds", Unit::Seconds, "Time in which what waits is done at the throughput of the last minute; 0 where nothing waits", NO_DRAIN, |s| s.demand.flow.drain_seconds.clone()),
+    row("proc.replicas.desired", Unit::Count, "Processor replicas (instances) that there should be", NO_DESIRED, |s| s.scaling.proc.desired.clone().map(float)),
+    row("proc.replicas.current", Unit::Count, "Processor replicas (instances) that take new work", NO_BEAT, |s| s.scaling.proc.current.clone().map(float)),
+    row("proc.replicas.missing", Unit::Count, "Desired minus current processor replicas: below 0 where there are too many", NO_DESIRED, |s| s.scaling.proc.missing().map(float)),
+    row("ingress.rest.requests_per_second", Unit::Ratio, "REST requests that ended per second, mean of the last minute", NO_SERIES, |s| s.demand.flow.requests_per_second.clone()),
+    row("ingress.replicas.desired", Unit::Count, "Ingress replicas (instances) that there should be", NO_SSE_LIMIT, |s| s.scaling.ingress.desired.clone().map(float)),
+    row("ingress.replicas.current", Unit::Count, "Ingress replicas (instances) that run", NO_LOAD, |s| s.scaling.ingress.current.clone().map(float)),
+    row("ingress.replicas.missing", Unit::Count, "Desired minus current ingress replicas: below 0 where there are too many", NO_SSE_LIMIT, |s| s.scaling.ingress.missing().map(float)),
+    row("throttling.rate_limit_429.1m", Unit::Count, "Requests turned away by a rate limit (429), last minute", NO_THROTTLING, |s| throttled(s, |windows| &windows.one_minute.rate_limit)),
+    row("throttling.backpressure_503.1m", Unit::Count, "Requests turned away by backpressure (503), last minute", NO_THROTTLING, |s| throttled(s, |windows| &windows.one_minute.backpressure)),
 ];
 
 type ReadScalar = fn(&SystemState) -> Reading<f64>;
@@ -108,6 +139,6 @@ fn last_minute(state: &SystemState, series: RollingSeries) -> Reading<f64> {
     state.rolling(series).and_then(one_minute).map(|mean| round(mean, 2))
 }
 
-fn throttled(state: &SystemState, read: fn(&ThrottledWindow) -> &Reading<i64>) -> Reading<f64> {
-    state.throttling.as_ref().and_then(|throttling| read(&throttling.windows.one_hour).clone()).map(float)
+fn throttled(state: &SystemState, read: fn(&PerWindow<ThrottledWindow>) -> &Reading<i64>) -> Reading<f64> {
+    state.throttling.as_ref().and_then(|throttling| read(&throttling.windows).clone()).map(float)
 }

@@ -10,6 +10,7 @@ use jiff::tz::TimeZone;
 use tokio::time::Instant;
 
 use super::tick::{RecordMode, Tick, Ticker};
+use crate::analysis::recommendation::{Recommendations, ScaleMemory, ScalePolicy};
 use crate::analysis::state::{Cause, Reading};
 use crate::analysis::{Analysis, Inputs, SystemState};
 use crate::base::clock::UnixSeconds;
@@ -36,6 +37,9 @@ pub struct SampleTicker {
     zone: TimeZone,
     scope_watch: ScopeWatch,
     clock: TickClock,
+    policy: ScalePolicy,
+    /// What was needed lately.
+    needs: ScaleMemory,
 }
 
 impl SampleTicker {
@@ -51,6 +55,8 @@ impl SampleTicker {
             zone: TimeZone::UTC,
             scope_watch: ScopeWatch::default(),
             clock: TickClock::default(),
+            policy: ScalePolicy::default(),
+            needs: ScaleMemory::default(),
         }
     }
 
@@ -58,6 +64,13 @@ impl SampleTicker {
     #[must_use]
     pub fn with_database(mut self, database: Option<Database>) -> Self {
         self.database = database;
+        self
+    }
+
+    /// The same, with another policy for the number of replicas.
+    #[must_use]
+    pub fn scaled_by(mut self, policy: ScalePolicy) -> Self {
+        self.policy = policy;
         self
     }
 
@@ -181,9 +194,12 @@ impl Ticker for SampleTicker {
             },
             &self.history,
         );
-        let points = analysis.rolling_points();
+        let (points, backlog) = (analysis.rolling_points(), analysis.backlog());
         let record_error = record(&mut self.history, self.source.as_mut(), now, &points, mode).await;
+        self.history.observe(now, &backlog);
         let mut state = analysis.finish(&self.history);
+        let needs = std::mem::take(&mut self.needs);
+        (state.scaling, self.needs) = Recommendations::of(&state, &self.policy, needs);
         name_place(&mut state.problems, self.source.place());
         state.problems.extend(self.gateway.problems(now));
         state.problems.extend(self.clock.problems());

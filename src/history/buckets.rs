@@ -20,6 +20,8 @@ const BUCKETS: usize = ((HIGHEST - LOWEST) as usize) << MANTISSA_BITS;
 pub(super) struct Buckets<const WINDOWS: usize> {
     buckets: Vec<Bucket>,
     counts: [Vec<u32>; WINDOWS],
+    /// Of each window's values, in thousandths: whole numbers, whose sum does not drift.
+    sums: [i128; WINDOWS],
 }
 
 /// The values of one bucket.
@@ -52,9 +54,21 @@ pub(super) fn bucket_of(value: f64) -> usize {
     usize::try_from(place).map_or(BUCKETS - 1, |place| place.min(BUCKETS - 1))
 }
 
+/// Values are at most 2^53; sums of others stay within the type.
+const LARGEST: f64 = 1e19;
+
+#[expect(clippy::cast_possible_truncation, reason = "within the range, and rounded")]
+fn thousandths(value: f64) -> i128 {
+    (value * 1000.0).round().clamp(-LARGEST, LARGEST) as i128
+}
+
 impl<const WINDOWS: usize> Buckets<WINDOWS> {
     pub(super) fn new() -> Self {
-        Self { buckets: vec![Bucket::EMPTY; BUCKETS], counts: std::array::from_fn(|_| vec![0; BUCKETS]) }
+        Self {
+            buckets: vec![Bucket::EMPTY; BUCKETS],
+            counts: std::array::from_fn(|_| vec![0; BUCKETS]),
+            sums: [0; WINDOWS],
+        }
     }
 
     /// Replaces all values by these, oldest first; no window counts any of them yet.
@@ -68,6 +82,7 @@ impl<const WINDOWS: usize> Buckets<WINDOWS> {
             *bucket = Bucket { values: VecDeque::with_capacity(size + size / 8), ..Bucket::EMPTY };
         }
         self.counts.iter_mut().for_each(|counts| counts.fill(0));
+        self.sums = [0; WINDOWS];
         values.for_each(|value| self.append(value));
     }
 
@@ -99,6 +114,7 @@ impl<const WINDOWS: usize> Buckets<WINDOWS> {
         if let Some(count) = self.counts.get_mut(window).and_then(|counts| counts.get_mut(bucket_of(value))) {
             *count += 1;
         }
+        self.sums.get_mut(window).into_iter().for_each(|sum| *sum += thousandths(value));
     }
 
     /// Counts a value out of a window: its oldest.
@@ -106,6 +122,13 @@ impl<const WINDOWS: usize> Buckets<WINDOWS> {
         if let Some(count) = self.counts.get_mut(window).and_then(|counts| counts.get_mut(bucket_of(value))) {
             *count = count.saturating_sub(1);
         }
+        self.sums.get_mut(window).into_iter().for_each(|sum| *sum -= thousandths(value));
+    }
+
+    /// The sum of a window's values, exact to half a thousandth each.
+    pub(super) fn sum(&self, window: usize) -> f64 {
+        #[expect(clippy::cast_precision_loss, reason = "the mean of times needs no more")]
+        self.sums.get(window).map_or(0.0, |sum| *sum as f64 / 1000.0)
     }
 
     /// The values at these ascending ranks (0 = smallest) of a window.

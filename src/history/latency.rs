@@ -1,4 +1,4 @@
-//! One latency series: an hour of samples and exact percentiles over three windows.
+//! One latency series: an hour of samples, and exact percentiles and means over three windows.
 //!
 //! A tick moves only the samples that arrived or left, each at the cost of a counter, so its cost
 //! follows the new samples and not the hour. `history::buckets` computes the percentiles.
@@ -18,7 +18,7 @@ const LONGEST: usize = WINDOWS - 1;
 /// More late samples at once than this are sorted in together, fewer one by one.
 const FEW: usize = 64;
 
-/// Count and percentiles of one series over one window, in the series' unit (milliseconds).
+/// Count, percentiles and mean of one series over one window, in the series' unit (milliseconds).
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct LatencyStats {
     pub count: usize,
@@ -26,6 +26,7 @@ pub struct LatencyStats {
     pub p95: Option<f64>,
     pub p99: Option<f64>,
     pub max: Option<f64>,
+    pub mean: Option<f64>,
 }
 
 /// The samples of the longest window, oldest first, and the statistics of each window.
@@ -200,7 +201,13 @@ impl LatencySamples {
         let Some(last) = count.checked_sub(1) else { return LatencyStats::default() };
         let ranks = [50, 95, 99, 100].map(|percent| (count * percent / 100).min(last));
         let [p50, p95, p99, max] = self.buckets.at_ranks(window, ranks);
-        LatencyStats { count, p50, p95, p99, max }
+        let mean = Some(self.buckets.sum(window) / number::float(number::count(count)));
+        LatencyStats { count, p50, p95, p99, max, mean }
+    }
+
+    /// The newest sample that is not in the future.
+    pub(super) fn newest(&self) -> Option<UnixSeconds> {
+        self.samples.get(self.end.checked_sub(1)?).map(|sample| sample.at)
     }
 
     pub(super) fn stats(&self, window: Window) -> LatencyStats {
@@ -239,7 +246,9 @@ mod tests {
         values.sort_by(f64::total_cmp);
         let n = values.len();
         let at = |p: usize| (n > 0).then(|| values[(n * p / 100).min(n - 1)]);
-        LatencyStats { count: n, p50: at(50), p95: at(95), p99: at(99), max: values.last().copied() }
+        #[expect(clippy::cast_precision_loss, reason = "a few values")]
+        let mean = (n > 0).then(|| values.iter().sum::<f64>() / n as f64);
+        LatencyStats { count: n, p50: at(50), p95: at(95), p99: at(99), max: values.last().copied(), mean }
     }
 
     fn assert_all(series: &LatencySamples, points: &[Point], now: f64) {

@@ -133,6 +133,7 @@ mod tests {
             last_heartbeat: at,
             health: HealthWord::Healthy,
             draining: false,
+            processor: None,
             pools: Pools::default(),
         }
     }

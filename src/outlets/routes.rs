@@ -11,6 +11,7 @@ mod lease;
 mod metrics;
 mod negotiate;
 mod problems;
+mod recommendation;
 mod route;
 mod signals;
 mod system;
@@ -44,6 +45,7 @@ const ROUTES: &[Route] = &[
     signals::SIGNALS,
     problems::PROBLEMS,
     explain::EXPLAIN,
+    recommendation::RECOMMENDATION,
     system::COMBINED,
     system::INGRESS,
     system::PROC,

@@ -19,8 +19,8 @@ use crate::platform::gateway::SavedGatewayConfig;
 pub use super::scope::Scope;
 pub use circuit::{Circuit, CircuitFacts, CircuitState};
 pub use input::{DATED_AHEAD, InputKind, Malformed, OUTSIDE, Unreadable};
-pub use process::{Component, Departed, HealthWord, Heartbeat, Pool, PoolUse, Pools};
-pub use queue::{PerRole, QueueAnalytics, QueueDepth, Role};
+pub use process::{Component, Departed, HealthWord, Heartbeat, Pool, PoolUse, Pools, ProcessorReport};
+pub use queue::{JobBacklog, PerRole, QueueAnalytics, QueueDepth, QueueFront, Role};
 pub use series::{LatencySeries, Point, RollingSeries, SeriesFacts, SeriesId};
 pub use sse::{SseSample, WorkerId};
 pub use throttling::{ThrottlingDetail, ThrottlingEvent};
@@ -45,6 +45,10 @@ pub struct Facts {
     pub sse_unknown: BTreeSet<WorkerId>,
     /// `None` where the role's depth could not be read: unknown, not zero.
     pub queues: PerRole<Option<QueueDepth>>,
+    /// `None` where the list could not be read.
+    pub queue_fronts: PerRole<Option<QueueFront>>,
+    /// Background jobs; a role without an entry has none, or its stream could not be read.
+    pub jobs: BTreeMap<Role, JobBacklog>,
     pub analytics: PerRole<Option<QueueAnalytics>>,
     pub latency: BTreeMap<LatencySeries, Vec<Point>>,
     pub rolling: BTreeMap<RollingSeries, Vec<Point>>,

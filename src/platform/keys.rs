@@ -126,6 +126,12 @@ impl Keys {
         self.key(&format!("chat:conversation:mailbox:count:{}", role.as_str()))
     }
 
+    /// Background jobs, a stream.
+    #[must_use]
+    pub fn jobs(&self, role: Role) -> String {
+        self.key(&format!("background:jobs:{}", role.as_str()))
+    }
+
     /// The platform's statistics of a queue.
     #[must_use]
     pub fn analytics(&self, role: Role) -> String {

@@ -6,6 +6,7 @@
 mod circuit;
 mod error;
 mod heartbeat;
+mod queued_task;
 mod throttling;
 
 use serde_json::{Map, Value};
@@ -17,6 +18,7 @@ use crate::base::number::whole;
 pub use circuit::{circuit_state, circuit_stats};
 pub use error::ParseError;
 pub use heartbeat::heartbeat;
+pub use queued_task::queued_task;
 pub use throttling::throttling_event;
 
 /// Longest value that is parsed: the platform's own are a few kilobytes. Longer ones arrive truncated.

@@ -9,6 +9,8 @@ pub use self::row::Setting;
 
 const BOOLEAN: &str = "1/0, true/false, yes/no, on/off, y/n, t/f";
 const SECONDS_OR_ZERO: &str = "seconds, 0 or 0.001 to 86400, fractions allowed";
+const FRACTION: &str = "a number above 0, at most 1";
+const REPLICAS: &str = "a whole number, 0 to 100000";
 const SECONDS: &str = "seconds, 0.001 to 86400, fractions allowed";
 
 /// The row of a variable, looked up while the program is compiled.
@@ -384,6 +386,50 @@ static SETTINGS: &[Setting] = &[
         "Project, if the gateway configuration has a placeholder or none.",
     ),
     open(Group::Gateway, "PROJECT_ID", "", "a name", "Project, if `DEFAULT_PROJECT_NAME` is not set either."),
+    open(
+        Group::Scaling,
+        "METRICS_SCALE_PROC_TARGET_UTILIZATION",
+        "0.8",
+        FRACTION,
+        "Share of the processors' slots that should be busy: `proc.replicas.desired` leaves the rest free.",
+    ),
+    open(
+        Group::Scaling,
+        "METRICS_SCALE_PROC_TARGET_WAIT_SEC",
+        "30",
+        SECONDS,
+        "Time within which waiting tasks should be worked off.",
+    ),
+    open(
+        Group::Scaling,
+        "METRICS_SCALE_PROC_MIN",
+        "1",
+        REPLICAS,
+        "Minimum of `proc.replicas.desired`. 0 lets an idle deployment scale to nothing.",
+    ),
+    open(Group::Scaling, "METRICS_SCALE_PROC_MAX", "0", REPLICAS, "Maximum of `proc.replicas.desired`. 0 = none."),
+    open(
+        Group::Scaling,
+        "METRICS_SCALE_INGRESS_TARGET_SATURATION",
+        "0.7",
+        FRACTION,
+        "Share of the accepted SSE connections that should be open: `ingress.replicas.desired` leaves room for the rest.",
+    ),
+    open(Group::Scaling, "METRICS_SCALE_INGRESS_MIN", "1", REPLICAS, "Minimum of `ingress.replicas.desired`."),
+    open(
+        Group::Scaling,
+        "METRICS_SCALE_INGRESS_MAX",
+        "0",
+        REPLICAS,
+        "Maximum of `ingress.replicas.desired`. 0 = none.",
+    ),
+    open(
+        Group::Scaling,
+        "METRICS_SCALE_STABILIZATION_SEC",
+        "300",
+        SECONDS_OR_ZERO,
+        "The desired number of replicas decreases only to the greatest need of this time. 0 = at once.",
+    ),
     secret(
         Group::Proxy,
         "METRICS_INGRESS_BASE_URL",
@@ -566,8 +612,8 @@ static SETTINGS: &[Setting] = &[
         Group::CloudWatch,
         "METRICS_CLOUDWATCH_INCLUDE",
         "",
-        "metric keys or aliases, separated by commas; * matches anything",
-        "Metrics to push. By default the scalars; every label value of a family is billed as one more metric.",
+        "metric keys, aliases or sets (@default, @scaling), separated by commas; * matches anything",
+        "Metrics to push. By default @default; `@default,@scaling` adds the desired replicas and the signals behind them. Every label value of a family is billed as one more metric.",
     ),
     open(
         Group::CloudWatch,

@@ -40,6 +40,8 @@ impl Default for Shape {
 const SLOTS: usize = 5;
 /// Waiting tasks for each processor, above which anonymous ones are rejected.
 const QUEUED_PER_WORKER: i64 = 6;
+/// Background jobs for each task.
+const JOB_SHARE: f64 = 0.03;
 /// The simulation's step; what happens within one happens at its end.
 const STEP_SECONDS: f64 = 0.1;
 /// Longest time simulated at once: a longer jump of the clock skips the rest.
@@ -127,6 +129,10 @@ impl Deployment {
             () if self.rng.f64() < 0.002 * busy => self.throttle(at, role, "hourly_rate_limit", 429),
             () => self.tasks.arrive(role, at),
         }
+        if self.rng.f64() < JOB_SHARE {
+            let role = if Role::WITH_JOBS.contains(&role) { role } else { Role::Registered };
+            self.tasks.arrive_job(role, at);
+        }
     }
 
     fn workers(&self) -> i64 {
@@ -154,7 +160,7 @@ impl Deployment {
         while self.hourly.len() > HOURS {
             self.hourly.pop_first();
         }
-        let heartbeats = self.fleet.heartbeats(self.tasks.loads());
+        let heartbeats = self.fleet.heartbeats(self.tasks.loads().zip(self.tasks.reports(self.now)));
         let latency = [
             (LatencySeries::IngressRest, std::mem::take(&mut self.requests)),
             (LatencySeries::QueueWait, std::mem::take(&mut self.tasks.waits)),
@@ -165,6 +171,8 @@ impl Deployment {
             heartbeats,
             sse: self.fleet.samples(),
             queues: self.tasks.depths(),
+            queue_fronts: self.tasks.fronts(),
+            jobs: self.tasks.jobs(),
             analytics: self.tasks.analytics(),
             latency: latency.into(),
             throttling_events: std::mem::take(&mut self.events),

@@ -3,7 +3,7 @@
 use fastrand::Rng;
 
 use crate::base::clock::UnixSeconds;
-use crate::platform::facts::{Component, HealthWord, Heartbeat, PoolUse, Pools, SseSample, WorkerId};
+use crate::platform::facts::{Component, HealthWord, Heartbeat, PoolUse, Pools, ProcessorReport, SseSample, WorkerId};
 
 /// Interval of the workers' heartbeats; ages in the facts follow from it.
 pub(super) const BEAT_SECONDS: f64 = 10.0;
@@ -61,14 +61,15 @@ impl SimulatedFleet {
     }
 
     /// The last heartbeats, in the order of [`crate::platform::facts::Facts`].
-    pub(super) fn heartbeats(&self, loads: impl Iterator<Item = i64>) -> Vec<Heartbeat> {
+    pub(super) fn heartbeats(&self, workers: impl Iterator<Item = (i64, ProcessorReport)>) -> Vec<Heartbeat> {
         let ingress = self.ingress.iter().map(|worker| {
             let WorkerId { instance_id, process_id } = worker.id.clone();
             self.heartbeat(Component::Ingress, instance_id, process_id, worker.load, INGRESS_SLOTS)
         });
-        let proc = (1..=self.proc)
-            .zip(loads)
-            .map(|(number, load)| self.heartbeat(Component::Proc, format!("proc-{number}"), 17, load, self.slots));
+        let proc = (1..=self.proc).zip(workers).map(|(number, (load, report))| Heartbeat {
+            processor: Some(report),
+            ..self.heartbeat(Component::Proc, format!("proc-{number}"), 17, load, self.slots)
+        });
         let mut heartbeats: Vec<Heartbeat> = ingress.chain(proc).collect();
         heartbeats.sort_by(|a, b| (&a.instance_id, a.process_id).cmp(&(&b.instance_id, b.process_id)));
         heartbeats
@@ -86,6 +87,7 @@ impl SimulatedFleet {
             last_heartbeat: self.beat,
             health: health(load, capacity),
             draining: false,
+            processor: None,
             pools: pools(load),
         }
     }
@@ -176,7 +178,7 @@ mod tests {
     #[test]
     fn processes_come_by_name_with_the_load_of_their_own() {
         let fleet = SimulatedFleet::new(1, 11, 5, 0.0);
-        let beats = fleet.heartbeats(1..=11);
+        let beats = fleet.heartbeats((1..=11).map(|load| (load, ProcessorReport::default())));
         let names: Vec<&str> = beats.iter().map(|beat| beat.instance_id.as_str()).collect();
         assert_eq!(names[..4], ["ingress-1", "proc-1", "proc-10", "proc-11"]);
         for beat in &beats[1..] {

@@ -5,7 +5,7 @@ use std::iter::once;
 use serde_json::{Map, Value, json};
 
 use crate::base::number;
-use crate::platform::facts::{HealthWord, Heartbeat, PoolUse, Pools};
+use crate::platform::facts::{HealthWord, Heartbeat, PoolUse, Pools, ProcessorReport};
 
 /// The heartbeat with its pools.
 pub(super) fn heartbeat_json(beat: &Heartbeat) -> Value {
@@ -25,10 +25,25 @@ pub(super) fn heartbeat_json(beat: &Heartbeat) -> Value {
 
 fn metadata(beat: &Heartbeat) -> Value {
     let pools = pools(&beat.pools);
-    match beat.draining {
-        true => json!({"pools": pools, "processor": {"draining": true, "accepting_new_tasks": false}}),
-        false => json!({"pools": pools}),
+    match (&beat.processor, beat.draining) {
+        (Some(report), _) => json!({"pools": pools, "processor": processor(beat, report)}),
+        (None, true) => json!({"pools": pools, "processor": {"draining": true, "accepting_new_tasks": false}}),
+        (None, false) => json!({"pools": pools}),
     }
+}
+
+/// What today's processors say; without their list of tasks.
+fn processor(beat: &Heartbeat, report: &ProcessorReport) -> Value {
+    json!({
+        "current_load": beat.load,
+        "active_tasks": beat.load,
+        "draining": beat.draining,
+        "accepting_new_tasks": !beat.draining,
+        "host_draining": false,
+        "oldest_active_task_wall_age_sec": report.oldest_active_seconds,
+        "max_active_task_idle_age_sec": report.max_idle_seconds,
+        "queue_loop_lag_sec": report.queue_loop_lag_seconds,
+    })
 }
 
 const fn health(word: HealthWord) -> Option<&'static str> {
@@ -89,6 +104,7 @@ mod tests {
             last_heartbeat: 99_999.5,
             health,
             draining,
+            processor: None,
             pools: Pools { postgres: Some(pool), redis_async_decode: Some(pool), ..Pools::default() },
         }
     }
@@ -107,11 +123,22 @@ mod tests {
     }
 
     #[test]
-    fn only_a_draining_process_says_what_it_does_about_tasks() {
+    fn a_process_without_a_report_says_only_that_it_drains() {
         let processor =
             |draining| heartbeat_json(&beat(HealthWord::Healthy, draining))["metadata"]["processor"].clone();
         assert_eq!(processor(false), Value::Null);
         assert_eq!(processor(true), json!({"draining": true, "accepting_new_tasks": false}));
+    }
+
+    #[test]
+    fn a_processor_reports_its_work_under_the_platforms_names() {
+        let report = ProcessorReport { oldest_active_seconds: Some(12.5), ..ProcessorReport::default() };
+        let shown = heartbeat_json(&Heartbeat { processor: Some(report), ..beat(HealthWord::Healthy, true) });
+        let expected = json!({
+            "current_load": 1, "active_tasks": 1, "draining": true, "accepting_new_tasks": false, "host_draining": false,
+            "oldest_active_task_wall_age_sec": 12.5, "max_active_task_idle_age_sec": null, "queue_loop_lag_sec": null,
+        });
+        assert_eq!(shown["metadata"]["processor"], expected);
     }
 
     #[test]

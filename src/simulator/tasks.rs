@@ -1,16 +1,25 @@
-//! Tasks: they arrive by role, wait in their role's queue, and run in processor slots.
+//! Tasks: they arrive by role, wait in their role's queue, and run in processor slots, as background jobs do when no task waits.
+//!
+//! Waits and executions are known when a task ends, and dated so.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use fastrand::Rng;
 
 use super::demand::long_tailed;
 use crate::base::clock::UnixSeconds;
 use crate::base::number::{count, float};
-use crate::platform::facts::{PerRole, Point, QueueAnalytics, QueueDepth, Role};
+use crate::platform::facts::{
+    JobBacklog, PerRole, Point, ProcessorReport, QueueAnalytics, QueueDepth, QueueFront, Role,
+};
 
 /// Median time of a task's execution.
 const EXECUTION_SECONDS: f64 = 2.0;
+
+/// A running task does something at least this often.
+const LONGEST_IDLE_SECONDS: f64 = 7.0;
+/// Time that a processor takes between two looks at the queue.
+const LOOP_LAG_SECONDS: f64 = 0.05;
 
 /// The order in which waiting roles are served.
 pub(crate) const PRIORITY: [Role; 5] =
@@ -25,10 +34,12 @@ const SHARES: [(Role, f64); 5] = [
     (Role::Privileged, 0.05),
 ];
 
-/// A task in execution.
+/// A task or a job in execution.
 #[derive(Debug, Clone, Copy)]
 struct Running {
     role: Role,
+    is_job: bool,
+    arrived: UnixSeconds,
     started: UnixSeconds,
     ends: UnixSeconds,
 }
@@ -36,7 +47,7 @@ struct Running {
 /// Statistics of a role's queue.
 #[derive(Debug, Clone, Copy, Default)]
 struct RoleWaits {
-    started: i64,
+    ended: i64,
     waited: f64,
 }
 
@@ -44,6 +55,7 @@ struct RoleWaits {
 #[derive(Debug)]
 pub(super) struct Tasks {
     waiting: PerRole<VecDeque<UnixSeconds>>,
+    jobs: PerRole<VecDeque<UnixSeconds>>,
     seen: PerRole<RoleWaits>,
     /// One a processor process.
     workers: Vec<Vec<Running>>,
@@ -57,6 +69,7 @@ impl Tasks {
     pub(super) fn new(workers: usize, slots: usize) -> Self {
         Self {
             waiting: PerRole::default(),
+            jobs: PerRole::default(),
             seen: PerRole::default(),
             workers: vec![Vec::new(); workers],
             slots,
@@ -69,32 +82,69 @@ impl Tasks {
         self.waiting.get_mut(role).push_back(at);
     }
 
+    /// A background job.
+    pub(super) fn arrive_job(&mut self, role: Role, at: UnixSeconds) {
+        self.jobs.get_mut(role).push_back(at);
+    }
+
     /// Ends the tasks that are done by `now` and starts waiting ones.
     pub(super) fn work(&mut self, rng: &mut Rng, now: UnixSeconds) {
-        for worker in &mut self.workers {
-            worker.retain(|task| {
-                if task.ends <= now {
-                    self.executions.push(Point { at: task.ends, value: (task.ends - task.started) * 1000.0 });
-                }
-                task.ends > now
-            });
+        for task in self.workers.iter_mut().flat_map(|worker| worker.extract_if(.., |task| task.ends <= now)) {
+            let waited = task.started - task.arrived;
+            self.executions.push(Point { at: task.ends, value: (task.ends - task.started) * 1000.0 });
+            self.waits.push(Point { at: task.ends, value: waited * 1000.0 });
+            let seen = self.seen.get_mut(task.role);
+            seen.ended += 1;
+            seen.waited += waited;
         }
-        while let Some(worker) = self.workers.iter_mut().min_by_key(|worker| worker.len()) {
-            let waiting = PRIORITY.into_iter().find(|role| !self.waiting.get(*role).is_empty());
-            let Some(role) = waiting.filter(|_| worker.len() < self.slots) else { break };
-            let arrived = self.waiting.get_mut(role).pop_front().unwrap_or(now);
+        while self.workers.iter().any(|worker| worker.len() < self.slots) {
+            let Some((role, is_job, arrived)) = self.next() else { break };
             let ends = now + long_tailed(rng, EXECUTION_SECONDS, 0.6);
-            worker.push(Running { role, started: now, ends });
-            self.waits.push(Point { at: now, value: (now - arrived) * 1000.0 });
-            let seen = self.seen.get_mut(role);
-            seen.started += 1;
-            seen.waited += now - arrived;
+            let free = self.workers.iter_mut().min_by_key(|worker| worker.len());
+            free.into_iter().for_each(|worker| worker.push(Running { role, is_job, arrived, started: now, ends }));
         }
+    }
+
+    /// Claims the next task, or job if no task waits: its role, whether it is a job, and when it arrived.
+    fn next(&mut self) -> Option<(Role, bool, UnixSeconds)> {
+        let first = |queues: &mut PerRole<VecDeque<UnixSeconds>>| {
+            PRIORITY.into_iter().find_map(|role| Some((role, queues.get_mut(role).pop_front()?)))
+        };
+        let task = first(&mut self.waiting).map(|(role, arrived)| (role, false, arrived));
+        task.or_else(|| first(&mut self.jobs).map(|(role, arrived)| (role, true, arrived)))
     }
 
     /// Running tasks of each process.
     pub(super) fn loads(&self) -> impl Iterator<Item = i64> {
         self.workers.iter().map(|worker| count(worker.len()))
+    }
+
+    /// What each processor says of its work.
+    pub(super) fn reports(&self, now: UnixSeconds) -> impl Iterator<Item = ProcessorReport> {
+        self.workers.iter().map(move |worker| {
+            let oldest = worker.iter().map(|task| now - task.started).fold(0.0, f64::max);
+            ProcessorReport {
+                oldest_active_seconds: Some(oldest),
+                max_idle_seconds: Some(oldest % LONGEST_IDLE_SECONDS),
+                queue_loop_lag_seconds: Some(LOOP_LAG_SECONDS),
+                is_implausible: false,
+            }
+        })
+    }
+
+    /// When the oldest waiting task of each role arrived.
+    pub(super) fn fronts(&self) -> PerRole<Option<QueueFront>> {
+        let front = |role| self.waiting.get(role).front().copied().map_or(QueueFront::Empty, QueueFront::Created);
+        PerRole::from_fn(|role| Some(front(role)))
+    }
+
+    /// Jobs that wait, and those that run.
+    pub(super) fn jobs(&self) -> BTreeMap<Role, JobBacklog> {
+        let backlog = |role: Role| {
+            let running = self.workers.iter().flatten().filter(|task| task.role == role && task.is_job);
+            JobBacklog { lag: Some(count(self.jobs.get(role).len())), pending: count(running.count()) }
+        };
+        Role::WITH_JOBS.into_iter().map(|role| (role, backlog(role))).collect()
     }
 
     /// Waiting tasks.
@@ -106,7 +156,7 @@ impl Tasks {
     pub(super) fn depths(&self) -> PerRole<Option<QueueDepth>> {
         let mut depths = PerRole::default();
         for role in Role::ALL {
-            let running = self.workers.iter().flatten().filter(|task| task.role == role).count();
+            let running = self.workers.iter().flatten().filter(|task| task.role == role && !task.is_job).count();
             let ready = count(self.waiting.get(role).len());
             *depths.get_mut(role) = Some(QueueDepth { ready, inflight: count(running), continuations: 0 });
         }
@@ -115,9 +165,9 @@ impl Tasks {
 
     pub(super) fn analytics(&self) -> PerRole<Option<QueueAnalytics>> {
         let mut analytics = PerRole::default();
-        for (role, seen) in self.seen.iter().filter(|(_, seen)| seen.started > 0) {
-            let avg_wait_seconds = seen.waited / float(seen.started);
-            *analytics.get_mut(role) = Some(QueueAnalytics { avg_wait_seconds, throughput_last_hour: seen.started });
+        for (role, seen) in self.seen.iter().filter(|(_, seen)| seen.ended > 0) {
+            let avg_wait_seconds = seen.waited / float(seen.ended);
+            *analytics.get_mut(role) = Some(QueueAnalytics { avg_wait_seconds, throughput_last_hour: seen.ended });
         }
         analytics
     }
@@ -160,6 +210,7 @@ mod tests {
         tasks.arrive(Role::Paid, 10.0 * DAY);
         tasks.arrive(Role::Paid, 11.0 * DAY);
         tasks.work(&mut rng, 12.0 * DAY);
+        tasks.work(&mut rng, 13.0 * DAY);
         let waited = tasks.waits.last().map(|wait| wait.value);
         assert_eq!(waited, Some(2.0 * DAY * 1000.0), "the one that arrived first");
     }
@@ -184,9 +235,9 @@ mod tests {
         let (mut tasks, mut rng) = (Tasks::new(1, 1), Rng::with_seed(1));
         tasks.arrive(Role::Paid, 100.0);
         tasks.work(&mut rng, 101.5);
-        assert_eq!(tasks.waits, [Point { at: 101.5, value: 1500.0 }]);
-        assert!(tasks.executions.is_empty(), "it has only begun");
+        assert!(tasks.executions.is_empty() && tasks.waits.is_empty(), "it has only begun");
         tasks.work(&mut rng, 101.5 + DAY);
+        assert_eq!(tasks.waits, [Point { at: tasks.executions[0].at, value: 1500.0 }]);
         let [execution] = tasks.executions[..] else { panic!("{:?}", tasks.executions) };
         assert!((execution.at - 101.5 - execution.value / 1000.0).abs() < 1e-6, "{execution:?}");
     }
@@ -198,8 +249,38 @@ mod tests {
         tasks.arrive(Role::Paid, 0.0);
         tasks.arrive(Role::Paid, 2.0);
         tasks.work(&mut rng, 4.0);
+        assert_eq!(tasks.analytics(), PerRole::default(), "written when they end");
+        tasks.work(&mut rng, 4.0 + DAY);
         let expected = QueueAnalytics { avg_wait_seconds: 3.0, throughput_last_hour: 2 };
         assert_eq!(tasks.analytics(), PerRole { paid: Some(expected), ..PerRole::default() });
+    }
+
+    #[test]
+    fn jobs_take_the_slots_that_tasks_leave() {
+        let (mut tasks, mut rng) = (Tasks::new(1, 1), Rng::with_seed(1));
+        tasks.arrive_job(Role::Paid, 1.0);
+        tasks.arrive_job(Role::Paid, 2.0);
+        tasks.arrive(Role::Anonymous, 3.0);
+        assert_eq!(tasks.fronts().anonymous, Some(QueueFront::Created(3.0)));
+        let found =
+            |tasks: &Tasks| (tasks.jobs()[&Role::Paid], tasks.waiting(), tasks.depths().anonymous.unwrap().inflight);
+        let backlog = |lag, pending| JobBacklog { lag: Some(lag), pending };
+        for (step, expected) in
+            (1..).zip([(backlog(2, 0), 0, 1), (backlog(1, 1), 0, 0), (backlog(0, 1), 0, 0), (backlog(0, 0), 0, 0)])
+        {
+            tasks.work(&mut rng, f64::from(step) * DAY);
+            assert_eq!(found(&tasks), expected, "{step}");
+        }
+        assert_eq!((tasks.executions.len(), tasks.fronts().anonymous), (3, Some(QueueFront::Empty)));
+    }
+
+    #[test]
+    fn a_processor_reports_its_oldest_task() {
+        let (mut tasks, mut rng) = (Tasks::new(2, 1), Rng::with_seed(1));
+        tasks.arrive(Role::Paid, 0.0);
+        tasks.work(&mut rng, 0.0);
+        let reports: Vec<_> = tasks.reports(0.5).map(|report| report.oldest_active_seconds).collect();
+        assert_eq!(reports, [Some(0.5), Some(0.0)]);
     }
 
     #[test]

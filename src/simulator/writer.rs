@@ -5,9 +5,10 @@ use serde_json::{Value, json};
 
 use super::heartbeat::heartbeat_json;
 use crate::base::clock::UnixSeconds;
+use crate::base::number::float;
 use crate::platform::facts::{
-    Circuit, CircuitFacts, Departed, Facts, Heartbeat, Point, QueueAnalytics, QueueDepth, Role, SseSample,
-    ThrottlingDetail, ThrottlingEvent,
+    Circuit, CircuitFacts, Departed, Facts, Heartbeat, JobBacklog, Point, QueueAnalytics, QueueDepth, QueueFront, Role,
+    SseSample, ThrottlingDetail, ThrottlingEvent,
 };
 use crate::platform::keys::Keys;
 use crate::platform::python::{python_float, python_json, sse_json};
@@ -20,6 +21,8 @@ const SERIES_SECONDS: f64 = 3600.0;
 const SERIES_EXPIRE: u64 = 3660;
 const DAY_SECONDS: u64 = 86_400;
 const DAY: f64 = 86_400.0;
+/// The platform's group of a stream of jobs.
+const JOB_GROUP: &str = "kdcube-background-jobs.v1";
 
 /// Collects the commands of one scope.
 #[derive(Debug)]
@@ -37,9 +40,11 @@ pub fn commands(keys: &Keys, signals: &Facts, now: UnixSeconds) -> Pipeline {
     signals.departed.iter().for_each(|departed| writer.departed(departed));
     signals.sse.iter().for_each(|sample| writer.sse(sample));
     for role in Role::ALL {
-        signals.queues.get(role).iter().for_each(|depth| writer.queue(role, *depth));
+        let front = *signals.queue_fronts.get(role);
+        signals.queues.get(role).iter().for_each(|depth| writer.queue(role, *depth, front));
         signals.analytics.get(role).iter().for_each(|analytics| writer.analytics(role, *analytics));
     }
+    signals.jobs.iter().for_each(|(role, backlog)| writer.jobs(*role, *backlog));
     signals.latency.iter().for_each(|(series, points)| writer.series(&keys.latency(*series), points));
     signals.rolling.iter().for_each(|(series, points)| writer.series(&keys.rolling(*series), points));
     signals.throttling_events.iter().for_each(|event| writer.throttled(event));
@@ -89,19 +94,40 @@ impl Writer<'_> {
         self.pipeline.set_ex(self.keys.sse(&sample.worker), sse_json(sample), SSE_SECONDS).ignore();
     }
 
-    fn queue(&mut self, role: Role, depth: QueueDepth) {
-        self.list(&self.keys.queue(role), role, depth.ready);
-        self.list(&self.keys.inflight(role), role, depth.inflight);
+    fn queue(&mut self, role: Role, depth: QueueDepth, front: Option<QueueFront>) {
+        self.list(&self.keys.queue(role), role, depth.ready, front);
+        self.list(&self.keys.inflight(role), role, depth.inflight, None);
         self.pipeline.set(self.keys.continuations(role), depth.continuations).ignore();
     }
 
-    /// Replaces a list by one of this many tasks.
-    fn list(&mut self, key: &str, role: Role, length: i64) {
+    /// Replaces a list by one of this many tasks, the oldest last: that is where tasks are claimed.
+    fn list(&mut self, key: &str, role: Role, length: i64, front: Option<QueueFront>) {
         self.pipeline.del(key).ignore();
         if length > 0 {
-            let task =
-                |number: i64| python_json(&json!({"task_id": format!("t-{number}"), "user_type": role.as_str()}));
+            let task = |number: i64| task_json(role, number, self.created_at(front, length - 1 - number));
             self.pipeline.rpush(key, (0..length).map(task).collect::<Vec<_>>()).ignore();
+        }
+    }
+
+    /// When the task was created that so many are claimed before: a little later than the oldest.
+    fn created_at(&self, front: Option<QueueFront>, before: i64) -> Option<UnixSeconds> {
+        match front {
+            Some(QueueFront::Created(oldest)) => Some((oldest + 0.01 * float(before)).min(self.now.max(oldest))),
+            _ => None,
+        }
+    }
+
+    /// Replaces a stream by one whose group has not got, or not finished, so many jobs.
+    fn jobs(&mut self, role: Role, backlog: JobBacklog) {
+        let key = self.keys.jobs(role);
+        self.pipeline.del(&key).ignore();
+        self.pipeline.cmd("XGROUP").arg("CREATE").arg(&key).arg(JOB_GROUP).arg(0).arg("MKSTREAM").ignore();
+        for job in 0..backlog.lag.unwrap_or_default().saturating_add(backlog.pending) {
+            self.pipeline.cmd("XADD").arg(&key).arg("*").arg("job_id").arg(job).ignore();
+        }
+        if backlog.pending > 0 {
+            let command = self.pipeline.cmd("XREADGROUP").arg("GROUP").arg(JOB_GROUP).arg("proc-1");
+            command.arg("COUNT").arg(backlog.pending).arg("STREAMS").arg(&key).arg(">").ignore();
         }
     }
 
@@ -165,6 +191,14 @@ impl Writer<'_> {
     }
 }
 
+/// A task as the platform queues it; of its other parts only their names.
+fn task_json(role: Role, number: i64, created_at: Option<UnixSeconds>) -> String {
+    python_json(&json!({
+        "meta": {"task_id": format!("t-{number}"), "created_at": created_at, "instance_id": "ingress-1"},
+        "routing": {}, "actor": {}, "user": {"user_type": role.as_str()},
+    }))
+}
+
 #[cfg(test)]
 mod tests {
     use redis::Arg;
@@ -198,6 +232,7 @@ mod tests {
             last_heartbeat: 99_999.5,
             health: HealthWord::Healthy,
             draining: false,
+            processor: None,
             pools: Pools::default(),
         }
     }
@@ -239,10 +274,16 @@ mod tests {
         let mut facts = Facts::default();
         assert_eq!(lines(&facts), [""; 0]);
         facts.queues.paid = Some(QueueDepth { ready: 2, inflight: 0, continuations: -3 });
+        facts.queue_fronts.paid = Some(QueueFront::Created(99_990.5));
         let keys = Keys::new(&Scope { tenant: "acme".into(), project: "chat".into() });
         let key = |key: String| key.replace("acme:chat:kdcube:", "");
         let ready = key(keys.queue(Role::Paid));
-        let tasks = [0, 1].map(|number| format!(r#"{{"task_id": "t-{number}", "user_type": "paid"}}"#)).join(" ");
+        let task = |(number, created_at)| {
+            let meta =
+                format!(r#"{{"task_id": "t-{number}", "created_at": {created_at}, "instance_id": "ingress-1"}}"#);
+            format!(r#"{{"meta": {meta}, "routing": {{}}, "actor": {{}}, "user": {{"user_type": "paid"}}}}"#)
+        };
+        let tasks = [(0, "99990.51"), (1, "99990.5")].map(task).join(" ");
         let expected = [
             format!("DEL {ready}"),
             format!("RPUSH {ready} {tasks}"),
@@ -250,6 +291,17 @@ mod tests {
             format!("SET {} -3", key(keys.continuations(Role::Paid))),
         ];
         assert_eq!(lines(&facts), expected);
+    }
+
+    #[test]
+    fn a_stream_of_jobs_has_the_platforms_group() {
+        let jobs = [(Role::Paid, JobBacklog { lag: Some(1), pending: 2 })].into();
+        let lines = lines(&Facts { jobs, ..Facts::default() });
+        let (key, group) = ("background:jobs:paid", JOB_GROUP);
+        let mut expected = vec![format!("DEL {key}"), format!("XGROUP CREATE {key} {group} 0 MKSTREAM")];
+        expected.extend((0..3).map(|job| format!("XADD {key} * job_id {job}")));
+        expected.push(format!("XREADGROUP GROUP {group} proc-1 COUNT 2 STREAMS {key} >"));
+        assert_eq!(lines, expected);
     }
 
     #[test]

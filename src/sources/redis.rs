@@ -2,7 +2,8 @@
 //!
 //! This file has the order of a tick. `address` is where Redis is; `link` keeps a `connection` to it (its `stream`, the
 //! `handshake`, the `sentinel`s), knows the `node` it leads to, and how much it can be asked for at a time (`strain`); `truncate`
-//! bounds values. `merge` and `strings` read many values by one command. `fleet` reads processes, `series` the series (each by `tail`), `state` the small facts, and `sse_watch` knows
+//! bounds values. `merge` and `strings` read many values by one command. `fleet` reads processes, `series` the series (each by
+//! `tail`), `state` the small facts, `work` what waits, and `sse_watch` knows
 //! which SSE counts still hold.
 
 pub mod address;
@@ -38,6 +39,7 @@ mod tls_files;
 mod truncate;
 pub mod updates;
 mod values;
+mod work;
 
 use std::time::Duration;
 
@@ -56,6 +58,7 @@ use self::series::SeriesReader;
 use self::server_time::ServerTime;
 use self::sse_cache::SseCountCache;
 use self::strings::Strings;
+use self::work::WorkReader;
 use super::{Cost, Recorded, SaveState, ServerClock, Source, SourceError};
 use crate::base::clock::UnixSeconds;
 use crate::base::lease::{Contender, Leadership};
@@ -87,6 +90,7 @@ pub struct RedisSource {
     strings: Strings,
     points: PointWriter,
     sse_cache: SseCountCache,
+    work: WorkReader,
     server_time: ServerTime,
     /// `None` = this server writes without asking who else does.
     lease: Option<Lease>,
@@ -113,6 +117,7 @@ impl RedisSource {
             strings: Strings::default(),
             points: PointWriter::default(),
             sse_cache: SseCountCache::default(),
+            work: WorkReader::default(),
             server_time: ServerTime::default(),
             lease: None,
             prepared: Prepared::Nothing,
@@ -150,13 +155,13 @@ impl RedisSource {
     }
 
     /// The same, and the lease and Redis' clock are read last.
-    async fn ask_with_time(&mut self, mut pipeline: Pipeline, optional: Option<usize>) -> Result<Replies, SourceError> {
+    async fn ask_with_time(&mut self, mut pipeline: Pipeline, optional: &[usize]) -> Result<Replies, SourceError> {
         let last = pipeline.len();
         if let Some(lease) = &mut self.lease {
             lease.ask(&mut pipeline);
         }
         pipeline.cmd("TIME");
-        let optional: Vec<usize> = optional.into_iter().chain(last..pipeline.len()).collect();
+        let optional: Vec<usize> = optional.iter().copied().chain(last..pipeline.len()).collect();
         let values = self.link.read_from_primary(pipeline).await?;
         let mut values = self.accept(values, &optional)?;
         self.server_time.take(values.pop().as_ref(), self.link.round_trip());
@@ -175,7 +180,7 @@ impl RedisSource {
 
     /// Reads Redis' clock before the series, whose ranges go by it.
     async fn read_clock(&mut self) -> Result<(), SourceError> {
-        self.ask_with_time(Pipeline::new(), None).await?;
+        self.ask_with_time(Pipeline::new(), &[]).await?;
         self.prepared = Prepared::Clock;
         Ok(())
     }
@@ -218,14 +223,16 @@ impl RedisSource {
         let mut small = Pipeline::new();
         state::ask(&self.keys, &mut small);
         self.strings.ask(&small, now, &mut pipeline);
+        let optional: Vec<usize> = self.work.ask(&self.keys, &mut pipeline).chain(round.scan_at()).collect();
         let is_alone = self.lease.as_ref().is_some_and(|lease| lease.is_held(now));
         let asked = self.series.ask(now, is_alone, &mut pipeline);
         if self.first {
             SseCountCache::ask(&self.keys, &mut pipeline);
         }
-        let mut replies = self.ask_with_time(pipeline, round.scan_at()).await?;
+        let mut replies = self.ask_with_time(pipeline, &optional).await?;
         self.fleet.take(&self.keys, &round, &mut replies, reading);
         self.strings.take(&mut replies);
+        self.work.take(&self.keys, now, &mut replies, signals);
         self.series.take(asked, now, &mut replies);
         if self.first {
             self.sse_cache.take(&self.keys, &mut replies);
@@ -396,7 +403,7 @@ impl Source for RedisSource {
         if self.lease.is_none() {
             return Ok(());
         }
-        self.ask_with_time(Pipeline::new(), None).await?;
+        self.ask_with_time(Pipeline::new(), &[]).await?;
         let connection = self.link.connection_id();
         let Some(transaction) = self.lease.as_ref().and_then(|lease| lease.release(connection)) else { return Ok(()) };
         self.link.run(&transaction).await?;

@@ -153,6 +153,7 @@ mod tests {
             last_heartbeat: now,
             health: HealthWord::Healthy,
             draining,
+            processor: None,
             pools: Pools::default(),
         };
         // How a load is spread changes nothing.

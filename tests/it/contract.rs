@@ -27,6 +27,7 @@ fn heartbeat() -> Heartbeat {
         last_heartbeat: NOW - 10.376_544,
         health: HealthWord::Healthy,
         draining: false,
+        processor: None,
         pools: Pools { postgres: pool(8.0), redis_async: pool(2_147_483_648.0), ..Pools::default() },
     }
 }
@@ -134,7 +135,7 @@ fn logged(server: &RedisServer) -> Vec<Vec<String>> {
 }
 
 /// Every command of the server, and that of the log.
-const COMMANDS: [&str; 18] = [
+const COMMANDS: [&str; 20] = [
     "CLIENT",
     "EXISTS",
     "EXPIRE",
@@ -143,10 +144,12 @@ const COMMANDS: [&str; 18] = [
     "HSET",
     "INFO",
     "LLEN",
+    "LRANGE",
     "MGET",
     "SCAN",
     "SLOWLOG",
     "TIME",
+    "XINFO",
     "ZADD",
     "ZCARD",
     "ZCOUNT",

@@ -1,5 +1,5 @@
 //! What was found in deployments in the field and misled earlier versions: Redis contents in, what must be exported, absent
-//! or reported out, through the real binary and a real redis-server.
+//! or reported out, through the real binary and a real redis-server. Those of the leading signals are of the same form.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -88,5 +88,14 @@ fn every_case_of_the_field_is_told_as_it_is() {
     let server = RedisServer::start();
     let cases = cases::files("tests/field/cases");
     assert_eq!(cases.len(), 14);
+    cases::assert_each(cases, |path| check(path, &server));
+}
+
+/// Worked out by hand; each description has the arithmetic.
+#[test]
+fn every_case_of_the_leading_signals_gives_what_was_worked_out() {
+    let server = RedisServer::start();
+    let cases = cases::files("tests/signals/cases");
+    assert_eq!(cases.len(), 8);
     cases::assert_each(cases, |path| check(path, &server));
 }

@@ -87,7 +87,8 @@ async fn a_key_of_the_wrong_type_affects_nothing_else() {
     ] {
         run(&server, &[&["RPUSH", &format!("{P}:{key}"), "x"]]);
     }
-    run(&server, &[&["RPUSH", &format!("{P}:chat:prompt:queue:registered"), "a", "b"]]);
+    let task = r#"{"meta": {"created_at": 1767225590.5}}"#;
+    run(&server, &[&["RPUSH", &format!("{P}:chat:prompt:queue:registered"), task, task]]);
     let signals = source(&server.url()).collect(NOW).await.unwrap();
     assert_eq!(signals.heartbeats.len(), 1);
     assert_eq!(signals.queues.get(Role::Registered).unwrap().total(), 2);

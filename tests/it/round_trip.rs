@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use kdcube_metrics::platform::facts::{
-    Circuit, CircuitFacts, CircuitState, Component, Departed, Facts, HealthWord, Heartbeat, InputKind, LatencySeries,
-    Malformed, PerRole, Point, Pool, PoolUse, Pools, QueueAnalytics, QueueDepth, Role, RollingSeries, Scope, SseSample,
-    ThrottlingDetail, ThrottlingEvent, Unreadable, WorkerId,
+    Circuit, CircuitFacts, CircuitState, Component, Departed, Facts, HealthWord, Heartbeat, InputKind, JobBacklog,
+    LatencySeries, Malformed, PerRole, Point, Pool, PoolUse, Pools, ProcessorReport, QueueAnalytics, QueueDepth,
+    QueueFront, Role, RollingSeries, Scope, SseSample, ThrottlingDetail, ThrottlingEvent, Unreadable, WorkerId,
 };
 use kdcube_metrics::platform::gateway::SavedGatewayConfig;
 use kdcube_metrics::platform::keys::Keys;
@@ -72,14 +72,38 @@ fn health() -> impl Strategy<Value = HealthWord> {
     ])
 }
 
+/// At least one age.
+fn processor() -> impl Strategy<Value = ProcessorReport> {
+    (amount(), option::of(amount()), option::of(amount())).prop_map(|(lag, oldest, idle)| ProcessorReport {
+        oldest_active_seconds: oldest,
+        max_idle_seconds: idle,
+        queue_loop_lag_seconds: Some(lag),
+        is_implausible: false,
+    })
+}
+
+/// Tasks as the lists have them.
+fn fronts(queues: &PerRole<Option<QueueDepth>>, oldest: f64) -> PerRole<Option<QueueFront>> {
+    PerRole::from_fn(|role| {
+        let ready = queues.get(role).map_or(0, |depth| depth.ready);
+        Some(if ready > 0 { QueueFront::Created(oldest) } else { QueueFront::Empty })
+    })
+}
+
+fn jobs() -> impl Strategy<Value = BTreeMap<Role, JobBacklog>> {
+    let backlog = (0..9_i64, 0..9_i64).prop_map(|(lag, pending)| JobBacklog { lag: Some(lag), pending });
+    vec(backlog, 4).prop_map(|backlogs| Role::WITH_JOBS.into_iter().zip(backlogs).collect())
+}
+
 prop_compose! {
     fn heartbeat()(
         instance_id in name(), service_name in service(), process_id in 0..100_000_i64, port in option::of(1..65_536_i64),
+        processor in option::of(processor()),
         load in 0..1000_i64, capacity in 0..1000_i64, last_heartbeat in recent(60.0), health in health(), pools in pools(),
     ) -> Heartbeat {
         Heartbeat {
             instance_id, service_type: "chat".to_owned(), service_name: service_name.to_owned(),
-        draining: false,
+            draining: false, processor: processor.filter(|_| service_name == "proc"),
             process_id: Some(process_id), port, load, capacity, last_heartbeat, health, pools,
         }
     }
@@ -202,6 +226,8 @@ prop_compose! {
         (heartbeats, departed) in fleet(),
         drawn in vec(option::of((0..500_i64, 0..500_i64, 0..500_i64, option::of(recent(500.0)))), 12),
         queues in per_role(depth()),
+        oldest in recent(5000.0),
+        jobs in jobs(),
         analytics in per_role(analytics()),
         latency in series(LatencySeries::ALL.to_vec()),
         rolling in series(RollingSeries::all().collect()),
@@ -213,7 +239,8 @@ prop_compose! {
         Facts {
             process_keys_found: heartbeats.len(),
             sse: samples(&heartbeats, &drawn),
-            heartbeats, departed, queues, analytics, latency, rolling, throttling_events, hourly_requests, circuits,
+            queue_fronts: fronts(&queues, oldest),
+            heartbeats, departed, queues, jobs, analytics, latency, rolling, throttling_events, hourly_requests, circuits,
             saved_gateway_config: saved.map_or(SavedGatewayConfig::Missing, SavedGatewayConfig::Text),
             ..Facts::default()
         }

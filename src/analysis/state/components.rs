@@ -43,6 +43,14 @@ pub struct ComponentInstance {
     pub draining: bool,
 }
 
+impl ComponentInstance {
+    /// Has a process that is not stale.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        self.statuses.iter().any(|status| *status != Status::Stale)
+    }
+}
+
 impl ComponentState {
     /// Processes of all instances.
     #[must_use]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::base::clock::UnixSeconds;
 use crate::base::number::count;
-use crate::platform::facts::{Component, HealthWord, Pools};
+use crate::platform::facts::{Component, HealthWord, Pools, ProcessorReport};
 
 /// All processes, those that stopped recently included.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -38,6 +38,8 @@ pub struct Process {
     pub status: Status,
     /// It is live, finishes its tasks and takes no new ones.
     pub draining: bool,
+    /// What a processor says of its work.
+    pub report: Option<ProcessorReport>,
     /// `None` for a process that only an index still names.
     pub pools: Option<Pools>,
 }
@@ -201,7 +203,19 @@ mod tests {
     use super::*;
 
     fn process(status: Status, load: i64, capacity: i64, draining: bool) -> Process {
-        Process { pid: None, port: None, load, capacity, last_heartbeat: 0.0, age: 0.0, status, draining, pools: None }
+        let (last_heartbeat, age) = (0.0, 0.0);
+        Process {
+            pid: None,
+            port: None,
+            load,
+            capacity,
+            last_heartbeat,
+            age,
+            status,
+            draining,
+            report: None,
+            pools: None,
+        }
     }
 
     #[test]

@@ -10,6 +10,8 @@ pub struct SseTotals {
     /// 0 = no limit configured.
     pub max: Reading<i64>,
     pub sessions: Reading<i64>,
+    /// Connections that a replica accepts: the median over instances of what their workers accept.
+    pub limit_per_replica: Reading<f64>,
     /// Workers whose sample counts.
     pub workers: i64,
     /// Workers that heartbeat and whose count is unknown: the sums are without them.

@@ -19,6 +19,7 @@ pub struct LatencyWindow {
     pub p95: Reading<f64>,
     pub p99: Reading<f64>,
     pub max: Reading<f64>,
+    pub mean: Reading<f64>,
 }
 
 /// Means and maxima of a rolling series over the windows, in the series' unit.

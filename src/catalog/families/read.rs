@@ -1,6 +1,6 @@
 //! Readers of the family rows: state in, labelled values out; what is absent stays out.
 
-use crate::analysis::state::{Decision, LatencyWindow, PerWindow, Reading, RollingWindows, SystemState};
+use crate::analysis::state::{Decision, InstanceAges, LatencyWindow, PerWindow, Reading, RollingWindows, SystemState};
 use crate::base::number::float;
 use crate::catalog::Rows;
 use crate::history::Window;
@@ -8,6 +8,8 @@ use crate::platform::facts::{CircuitState, Component, LatencySeries, Pool, Role,
 
 /// Most instances that have a series of their own: a whole fleet may be off.
 const MOST_WRITERS: usize = 100;
+/// All others together.
+const OTHER: &str = "other";
 
 /// 1 for the variant that holds and 0 for the others, after the labels before it.
 fn one_of<T: Copy + PartialEq>(
@@ -103,6 +105,45 @@ pub(super) fn queue_depth(state: &SystemState, rows: &mut Rows<'_>) {
     for (role, depth) in state.queue.depths.iter() {
         rows.push(&[role.as_str()], depth);
     }
+}
+
+pub(super) fn oldest_wait(state: &SystemState, rows: &mut Rows<'_>) {
+    for (role, wait) in state.demand.oldest_wait.iter() {
+        rows.push(&[role.as_str()], wait);
+    }
+}
+
+pub(super) fn jobs(state: &SystemState, rows: &mut Rows<'_>) {
+    for (role, jobs) in &state.demand.jobs {
+        rows.push(&[role.as_str()], jobs);
+    }
+}
+
+/// An age of each processor instance; the greatest of those beyond the most under one name.
+fn processor_ages(state: &SystemState, read: fn(&InstanceAges) -> Option<f64>, rows: &mut Rows<'_>) {
+    let ages = state.demand.ages.instances.iter().filter_map(|(instance, ages)| Some((instance.as_str(), read(ages)?)));
+    let (mut named, mut other) = (0, None::<f64>);
+    for (instance, age) in ages {
+        if named < MOST_WRITERS && instance != OTHER {
+            rows.push(&[instance], age);
+            named += 1;
+        } else {
+            other = Some(other.map_or(age, |other| other.max(age)));
+        }
+    }
+    rows.push(&[OTHER], other);
+}
+
+pub(super) fn oldest_active(state: &SystemState, rows: &mut Rows<'_>) {
+    processor_ages(state, |ages| ages.oldest_active, rows);
+}
+
+pub(super) fn max_idle(state: &SystemState, rows: &mut Rows<'_>) {
+    processor_ages(state, |ages| ages.max_idle, rows);
+}
+
+pub(super) fn queue_loop_lag(state: &SystemState, rows: &mut Rows<'_>) {
+    processor_ages(state, |ages| ages.queue_loop_lag, rows);
 }
 
 pub(super) fn queue_thresholds(state: &SystemState, rows: &mut Rows<'_>) {
@@ -243,7 +284,7 @@ mod tests {
 
     fn latency(first: f64) -> LatencyWindow {
         let [p50, p95, p99, max] = [0.0, 1.0, 2.0, 3.0].map(|step| Reading::Value(first + step));
-        LatencyWindow { count: Reading::Value(7), p50, p95, p99, max }
+        LatencyWindow { count: Reading::Value(7), p50, p95, p99, max, ..LatencyWindow::default() }
     }
 
     #[test]
@@ -356,5 +397,18 @@ mod tests {
         state.window_fill.insert((SeriesId::Latency(LatencySeries::TaskExec), Window::OneHour), 0.25);
         state.window_fill.insert((SeriesId::Throttling, Window::OneMinute), 1.0);
         assert_eq!(lines(&state, "window_filled_ratio"), ["proc_exec,1h 0.25", "throttling,1m 1"]);
+    }
+
+    #[test]
+    fn ages_of_many_processors_are_bounded_and_the_rest_is_one_series() {
+        let mut state = SystemState::default();
+        let ages = |seconds: u8| InstanceAges { max_idle: Some(f64::from(seconds)), ..InstanceAges::default() };
+        state.demand.ages.instances = (0..103).map(|number| (format!("proc-{number:03}"), ages(number))).collect();
+        state.demand.ages.instances.insert("other".to_owned(), ages(7));
+        let lines = lines(&state, "proc_processor_max_idle_seconds");
+        assert_eq!(lines.len(), 101);
+        let last = &lines[99..];
+        assert_eq!(last, ["proc-099 99", "other 102"]);
+        assert!(self::lines(&state, "proc_processor_oldest_active_seconds").is_empty());
     }
 }

@@ -11,8 +11,10 @@ mod windows;
 use std::collections::BTreeMap;
 
 use crate::analysis::SystemState;
+use crate::analysis::recommendation::Recommendations;
 use crate::analysis::state::{
-    Breaker, BreakerStats, Capacity, Cause, Database, DatabaseLimit, LeftOut, LimitOrigin, Reading, Reason, SseTotals,
+    Breaker, BreakerStats, Capacity, Cause, Database, DatabaseLimit, Demand, LeftOut, LimitOrigin, Reading, Reason,
+    SseTotals,
 };
 use crate::payload::shapes::{CircuitBreaker, SystemPayload};
 use crate::platform::facts::{Circuit, CircuitState, Component, InputKind, Malformed};
@@ -44,6 +46,8 @@ pub fn state(system: &SystemPayload, sides: Sides<'_>) -> SystemState {
         gateway: Reading::absent(sides.reason(Component::Proc, "gateway_config_raw")),
         capacity: capacity(system, &sides),
         queue: queue::queue(system, &sides),
+        demand: Demand::absent(Cause::NotSentByUpstream),
+        scaling: Recommendations::absent(Cause::NotSentByUpstream),
         sse: sse(system, &sides),
         throttling: throttling::throttling(system, &sides),
         database: database(system, &sides),
@@ -124,6 +128,7 @@ fn sse(system: &SystemPayload, sides: &Sides<'_>) -> Reading<SseTotals> {
         connections: count("sse_connections.total_connections", sse.total_connections),
         max: count("sse_connections.max_connections", sse.max_connections),
         sessions: count("sse_connections.sessions", sse.sessions),
+        limit_per_replica: Reading::absent(Cause::NotSentByUpstream),
         workers: sse.processes,
         unknown_workers: 0,
     });

@@ -91,7 +91,25 @@ fn is_sent(sample: &Sample) -> bool {
     // What a role's depth is made of, how many SSE counts are unknown, how full windows are, and whose clock is off.
     const NOT_SENT: [&str; 4] =
         ["proc_queue_tasks", "ingress_sse_unknown_workers", "window_filled_ratio", "writer_clock_offset_seconds"];
-    !(NOT_SENT.contains(&sample.metric.key) || is_rolling && has("max") && !has("1h"))
+    // Nothing of the demand that the number of replicas follows from.
+    const DEMAND: [&str; 14] = [
+        "proc.queue.waiting",
+        "proc.queue.oldest_wait_seconds",
+        "proc.tasks.",
+        "proc.slots",
+        "proc.load_ratio",
+        "proc.jobs.",
+        "proc.queue_loop_lag_seconds",
+        "proc.throughput_per_second",
+        "proc.arrivals_per_second",
+        "proc.drain_seconds",
+        "ingress.rest.requests_per_second",
+        ".replicas.",
+        "proc_queue_role_",
+        "proc_processor_",
+    ];
+    let is_demand = DEMAND.iter().any(|part| sample.metric.key.contains(part));
+    !(is_demand || NOT_SENT.contains(&sample.metric.key) || is_rolling && has("max") && !has("1h"))
 }
 
 fn fleet_case() -> Value {

@@ -123,6 +123,7 @@ mod tests {
             age: 0.0,
             status,
             draining: false,
+            report: None,
             pools: None,
         }
     }

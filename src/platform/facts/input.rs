@@ -11,6 +11,12 @@ pub enum InputKind {
     Heartbeat,
     SseSample,
     QueueDepth,
+    /// A task that waits in a queue.
+    QueueElement,
+    /// A stream of background jobs.
+    Jobs,
+    /// What a heartbeat says of a processor's work.
+    ProcessorReport,
     QueueAnalytics,
     SeriesMember,
     ThrottlingEvent,
@@ -30,6 +36,9 @@ impl InputKind {
             Self::Heartbeat => "heartbeat",
             Self::SseSample => "sse_sample",
             Self::QueueDepth => "queue_depth",
+            Self::QueueElement => "queue_element",
+            Self::Jobs => "jobs",
+            Self::ProcessorReport => "processor_report",
             Self::QueueAnalytics => "queue_analytics",
             Self::SeriesMember => "series_member",
             Self::ThrottlingEvent => "throttling_event",
@@ -94,6 +103,9 @@ mod tests {
             InputKind::Heartbeat,
             InputKind::SseSample,
             InputKind::QueueDepth,
+            InputKind::QueueElement,
+            InputKind::Jobs,
+            InputKind::ProcessorReport,
             InputKind::QueueAnalytics,
             InputKind::SeriesMember,
             InputKind::ThrottlingEvent,

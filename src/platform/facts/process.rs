@@ -66,7 +66,24 @@ pub struct Heartbeat {
     /// It finishes its tasks and takes no new ones.
     #[serde(default)]
     pub draining: bool,
+    /// What a processor says of its work; today's platform.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub processor: Option<ProcessorReport>,
     pub pools: Pools,
+}
+
+/// What a processor says of its oldest work; each number may be missing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ProcessorReport {
+    /// Since the longest-running task was claimed.
+    pub oldest_active_seconds: Option<f64>,
+    /// Since the quietest running task last did anything.
+    pub max_idle_seconds: Option<f64>,
+    /// Since it last looked at the queue.
+    pub queue_loop_lag_seconds: Option<f64>,
+    /// One of them is none that can be measured, and left out.
+    pub is_implausible: bool,
 }
 
 /// The connection pools that are followed over time.

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::base::clock::UnixSeconds;
+
 /// The role of the user a task belongs to; each role has its own queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -16,6 +18,9 @@ pub enum Role {
 impl Role {
     /// In the platform's order.
     pub const ALL: [Self; 5] = [Self::Anonymous, Self::External, Self::Registered, Self::Paid, Self::Privileged];
+
+    /// Those with a stream of background jobs.
+    pub const WITH_JOBS: [Self; 4] = [Self::Anonymous, Self::Registered, Self::Paid, Self::Privileged];
 
     /// The word in keys, labels and payloads.
     #[must_use]
@@ -47,6 +52,27 @@ impl QueueDepth {
     }
 }
 
+/// The tasks of a role that are claimed next.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum QueueFront {
+    /// None waits.
+    Empty,
+    /// When the oldest of them was created.
+    Created(UnixSeconds),
+    /// One of them does not say when it was created.
+    Unreadable,
+}
+
+/// Background jobs of a role that are not done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobBacklog {
+    /// Jobs that no processor has got; `None` where Redis does not know.
+    pub lag: Option<i64>,
+    /// Jobs that a processor has got and not finished.
+    pub pending: i64,
+}
+
 /// One value for each role.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct PerRole<T> {
@@ -58,6 +84,17 @@ pub struct PerRole<T> {
 }
 
 impl<T> PerRole<T> {
+    /// One value for each role, made from it.
+    pub fn from_fn(mut make: impl FnMut(Role) -> T) -> Self {
+        Self {
+            anonymous: make(Role::Anonymous),
+            external: make(Role::External),
+            registered: make(Role::Registered),
+            paid: make(Role::Paid),
+            privileged: make(Role::Privileged),
+        }
+    }
+
     pub const fn get(&self, role: Role) -> &T {
         match role {
             Role::Anonymous => &self.anonymous,

@@ -1,6 +1,6 @@
 //! Why a value cannot be read.
 
-use crate::platform::facts::OUTSIDE;
+use crate::platform::facts::{DATED_AHEAD, OUTSIDE};
 
 /// What is wrong with a value. Never quotes the value: it may hold secrets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -32,6 +32,8 @@ pub enum ParseError {
     /// The same of a value that is a number alone.
     #[error("is {OUTSIDE}")]
     Outside,
+    #[error("field {0} is {DATED_AHEAD}")]
+    DatedAhead(&'static str),
     /// A NaN or an infinity where a number of something is expected.
     #[error("is not finite")]
     NotFinite,

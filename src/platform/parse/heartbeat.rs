@@ -2,8 +2,11 @@
 
 use serde_json::Value;
 
-use super::{MAX_HEARTBEAT_BYTES, ParseError, amount, condensed_length, integer, object, required_text, whole_amount};
-use crate::platform::facts::{HealthWord, Heartbeat, PoolUse, Pools};
+use super::{
+    MAX_HEARTBEAT_BYTES, ParseError, amount, condensed_length, integer, is_possible, object, required_text,
+    whole_amount,
+};
+use crate::platform::facts::{HealthWord, Heartbeat, PoolUse, Pools, ProcessorReport};
 
 /// A process's heartbeat, which may have arrived condensed: no field that is read is in an array.
 ///
@@ -19,6 +22,7 @@ pub fn heartbeat(bytes: &[u8]) -> Result<Heartbeat, ParseError> {
         ParseError::TooLong(_) => ParseError::TooLong(MAX_HEARTBEAT_BYTES),
         error => error,
     })?;
+    let processor = object.get("metadata").and_then(|metadata| metadata.get("processor"));
     Ok(Heartbeat {
         instance_id: required_text(&object, "instance_id")?,
         service_type: required_text(&object, "service_type")?,
@@ -29,7 +33,8 @@ pub fn heartbeat(bytes: &[u8]) -> Result<Heartbeat, ParseError> {
         capacity: whole_amount(&object, "max_capacity")?.unwrap_or(0),
         last_heartbeat: amount(&object, "last_heartbeat")?.ok_or(ParseError::MissingField("last_heartbeat"))?,
         health: health(object.get("health_status")),
-        draining: object.get("metadata").and_then(|metadata| metadata.get("processor")).is_some_and(is_draining),
+        draining: processor.is_some_and(is_draining),
+        processor: processor.and_then(report),
         pools: object.get("metadata").and_then(|metadata| metadata.get("pools")).map(pools).unwrap_or_default(),
     })
 }
@@ -38,6 +43,17 @@ pub fn heartbeat(bytes: &[u8]) -> Result<Heartbeat, ParseError> {
 fn is_draining(processor: &Value) -> bool {
     let flag = |name: &str| processor.get(name).and_then(Value::as_bool);
     flag("draining") == Some(true) || flag("host_draining") == Some(true) || flag("accepting_new_tasks") == Some(false)
+}
+
+/// What a processor says of its oldest work; `None` for a platform that says none of it. A number that cannot be is left out.
+fn report(processor: &Value) -> Option<ProcessorReport> {
+    let said = |name: &str| processor.get(name).and_then(Value::as_f64);
+    let ages = ["oldest_active_task_wall_age_sec", "max_active_task_idle_age_sec", "queue_loop_lag_sec"].map(said);
+    ages.iter().find(|age| age.is_some())?;
+    let [oldest_active_seconds, max_idle_seconds, queue_loop_lag_seconds] =
+        ages.map(|age| age.filter(|age| is_possible(*age)));
+    let is_implausible = ages.into_iter().flatten().any(|age| !is_possible(age));
+    Some(ProcessorReport { oldest_active_seconds, max_idle_seconds, queue_loop_lag_seconds, is_implausible })
 }
 
 /// `ServiceHealth.HEALTHY` or the bare word in any case. Compares the whole word: UNHEALTHY contains HEALTHY.
@@ -112,6 +128,29 @@ mod tests {
         assert!(matches!(heartbeat(b"not json"), Err(ParseError::NotJson { line: 1, .. })));
         assert_eq!(heartbeat(b"[]"), Err(ParseError::NotAnObject));
         assert_eq!(heartbeat(br#"{"instance_id":"a"}"#), Err(ParseError::MissingField("service_type")));
+    }
+
+    #[test]
+    fn a_processor_says_how_old_its_work_is_and_what_cannot_be_is_left_out() {
+        let said = |processor: &str| {
+            let json = format!(
+                r#"{{"instance_id":"a","service_type":"chat","service_name":"proc","last_heartbeat":1,"metadata":{{"processor":{processor}}}}}"#
+            );
+            heartbeat(json.as_bytes()).unwrap().processor.map(|report| {
+                let ages = [report.oldest_active_seconds, report.max_idle_seconds, report.queue_loop_lag_seconds];
+                (ages, report.is_implausible)
+            })
+        };
+        let all = r#"{"oldest_active_task_wall_age_sec": 12.5, "max_active_task_idle_age_sec": 3, "queue_loop_lag_sec": 0.0}"#;
+        assert_eq!(said(all), Some(([Some(12.5), Some(3.0), Some(0.0)], false)));
+        assert_eq!(said(r#"{"queue_loop_lag_sec": 0.5}"#), Some(([None, None, Some(0.5)], false)));
+        for implausible in ["-1", "1e300", "-0.001"] {
+            let processor = format!(r#"{{"queue_loop_lag_sec": 0.5, "max_active_task_idle_age_sec": {implausible}}}"#);
+            assert_eq!(said(&processor), Some(([None, None, Some(0.5)], true)), "{implausible}");
+        }
+        for nothing in ["{}", "7", r#"{"queue_loop_lag_sec": null}"#, r#"{"queue_loop_lag_sec": "1"}"#] {
+            assert_eq!(said(nothing), None, "{nothing}");
+        }
     }
 
     #[test]

@@ -22,7 +22,9 @@ use super::replies::Replies;
 use super::tail::number;
 use super::values::Values;
 use crate::base::clock::UnixSeconds;
-use crate::platform::facts::{Component, DATED_AHEAD, Facts, Heartbeat, InputKind, Malformed, Unreadable, WorkerId};
+use crate::platform::facts::{
+    Component, DATED_AHEAD, Facts, Heartbeat, InputKind, Malformed, OUTSIDE, Unreadable, WorkerId,
+};
 use crate::platform::keys::{Keys, ProcessName};
 use crate::platform::parse::ParseError;
 
@@ -257,6 +259,10 @@ impl FleetReader {
             signals.unreadable_workers.extend(keys.process_name(key).and_then(|name| workers::of_name(&name)));
         }
         if let Some(beat) = replies.ok_or_record(InputKind::Heartbeat, key, value) {
+            if beat.processor.is_some_and(|report| report.is_implausible) {
+                let problem = format!("an age or lag of metadata.processor is {OUTSIDE}");
+                replies.ok_or_note::<()>(InputKind::ProcessorReport, key, Err(problem));
+            }
             self.recent.saw(key, beat.last_heartbeat, now);
             signals.heartbeats.push(beat);
         }

@@ -73,10 +73,13 @@ impl Replies {
 
     /// The parsed value; an error is recorded as malformed.
     pub(super) fn ok_or_record<T>(&mut self, kind: InputKind, key: &str, result: Result<T, ParseError>) -> Option<T> {
-        let record = |error: ParseError| {
-            self.malformed.push(Malformed { kind, key: key.to_owned(), problem: error.to_string() });
-        };
-        result.map_err(record).ok()
+        self.ok_or_note(kind, key, result.map_err(|error| error.to_string()))
+    }
+
+    /// The same with a problem in words.
+    pub(super) fn ok_or_note<T>(&mut self, kind: InputKind, key: &str, result: Result<T, String>) -> Option<T> {
+        let note = |problem| self.malformed.push(Malformed { kind, key: key.to_owned(), problem });
+        result.map_err(note).ok()
     }
 
     fn unreadable(&mut self, kind: InputKind, key: &str, reply: Option<Value>) {

@@ -135,6 +135,7 @@ mod tests {
             last_heartbeat: at,
             health: HealthWord::Healthy,
             draining: false,
+            processor: None,
             pools: Pools::default(),
         };
         Facts { heartbeats: vec![beat], sse: published.map(sample).into_iter().collect(), ..Facts::default() }

@@ -3,7 +3,7 @@
 use kdcube_metrics::analysis::SystemState;
 use kdcube_metrics::analysis::state::{Decision, Quality};
 use kdcube_metrics::catalog;
-use kdcube_metrics::platform::facts::{Component, LatencySeries, Role, RollingSeries};
+use kdcube_metrics::platform::facts::{Component, LatencySeries, QueueDepth, Role, RollingSeries};
 
 use super::expected::Expected;
 use super::world::World;
@@ -18,6 +18,8 @@ pub(super) fn check(world: &World, expected: &Expected, state: &SystemState) -> 
     oracle.quality()?;
     oracle.processes()?;
     oracle.queue()?;
+    oracle.demand()?;
+    oracle.replicas()?;
     oracle.sse()?;
     oracle.latency()?;
     oracle.throttling()?;
@@ -51,7 +53,8 @@ impl Oracle<'_> {
     fn every_number_is_one(&mut self) -> Result<(), String> {
         for sample in catalog::samples(self.state) {
             self.compared += 1;
-            if !sample.value.is_finite() || sample.value < 0.0 {
+            let is_difference = sample.metric.key.ends_with(".missing");
+            if !sample.value.is_finite() || (sample.value < 0.0 && !is_difference) {
                 return Err(format!("{sample:?}"));
             }
         }
@@ -98,11 +101,15 @@ impl Oracle<'_> {
     fn depth(&self) -> Option<f64> {
         let mut total = 0;
         for role in Role::ALL {
-            let readable = self.world.depths().get(role).filter(|_| !self.world.broken_queues.contains_key(&role));
-            let held = self.expected.last_depths.get(role).filter(|(_, at)| self.world.now() - at <= HELD);
-            total += readable.or(held.map(|(depth, _)| depth))?.total();
+            total += self.depth_of(role)?.total();
         }
         Some(total as f64)
+    }
+
+    fn depth_of(&self, role: Role) -> Option<QueueDepth> {
+        let readable = self.world.depths().get(role).filter(|_| !self.world.broken_queues.contains_key(&role));
+        let held = self.expected.last_depths.get(role).filter(|(_, at)| self.world.now() - at <= HELD);
+        readable.or(held.map(|(depth, _)| depth))
     }
 
     fn queue(&mut self) -> Result<(), String> {
@@ -111,6 +118,70 @@ impl Oracle<'_> {
         let pressure = total.map(|total| if capacity > 0.0 { total / capacity } else { 1.0 });
         self.equal("proc.queue.pressure_ratio", pressure)?;
         self.equal("proc.pressure_ratio_percent", pressure.map(|pressure| pressure * 100.0))
+    }
+
+    /// What waits and is worked on, as the deployment has it.
+    fn demand(&mut self) -> Result<(), String> {
+        let waiting = self.waiting();
+        self.equal("proc.queue.waiting", waiting)?;
+        let active = self.scalar("proc.active_tasks");
+        self.equal("proc.tasks.active", active)?;
+        let accepting = || self.world.readable_beats().filter(|beat| beat.service_name == "proc" && !beat.draining);
+        let (slots, load) = accepting().fold((0, 0), |(slots, load), beat| (slots + beat.capacity, load + beat.load));
+        let current = accepting().count() as f64;
+        self.equal("proc.slots", Some(slots as f64))?;
+        self.equal("proc.slots.free", Some((slots - load) as f64))?;
+        self.equal("proc.replicas.current", Some(current))?;
+        let jobs = self.world.jobs() as f64;
+        self.equal("proc.jobs.waiting", Some(jobs))?;
+        let tasks = active.zip(waiting).map(|(active, waiting)| active + waiting + jobs);
+        self.equal("proc.load_ratio", tasks.filter(|_| slots > 0).map(|tasks| tasks / slots as f64))?;
+        let oldest = self.oldest_wait();
+        self.equal("proc.queue.oldest_wait_seconds", oldest)?;
+        let ended = self.per_second(LatencySeries::TaskExec);
+        self.equal("proc.throughput_per_second", ended)?;
+        let requests = self.per_second(LatencySeries::IngressRest);
+        self.equal("ingress.rest.requests_per_second", requests)
+    }
+
+    fn waiting(&self) -> Option<f64> {
+        let mut total = 0;
+        for role in Role::ALL {
+            let depth = self.depth_of(role)?;
+            total += depth.ready + depth.continuations;
+        }
+        Some(total as f64)
+    }
+
+    /// Absent where a list cannot be read.
+    fn oldest_wait(&self) -> Option<f64> {
+        let is_known = self.world.broken_queues.is_empty();
+        let oldest = self.world.oldest_task().map_or(0.0, |at| self.world.now() - at);
+        is_known.then_some(oldest)
+    }
+
+    fn per_second(&self, series: LatencySeries) -> Option<f64> {
+        let is_known = !self.world.broken_series.contains_key(&series);
+        let now = self.world.now();
+        let minute = self.world.latency[&series].iter().filter(|point| point.at >= now - 60.0 && point.at <= now);
+        is_known.then(|| minute.count() as f64 / 60.0)
+    }
+
+    /// Never fewer than there are while something is broken or drains, and never without its operands.
+    fn replicas(&mut self) -> Result<(), String> {
+        self.compared += 1;
+        let [desired, current] = ["desired", "current"].map(|key| self.scalar(&format!("proc.replicas.{key}")));
+        let is_draining = self.world.readable_beats().any(|beat| beat.draining && beat.service_name == "proc");
+        let holds = is_draining || self.state.quality == Quality::Partial;
+        if desired.is_some() && (self.waiting().is_none() || self.scalar("proc.tasks.active").is_none()) {
+            return Err(format!("{desired:?} replicas follow from nothing"));
+        }
+        match desired.zip(current) {
+            Some((desired, current)) if holds && desired < current => {
+                Err(format!("{desired} replicas of {current} while it should hold"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Every stream of a live worker, at the most those of workers that died just now beside them; or absent, flagged.
@@ -161,12 +232,15 @@ impl Oracle<'_> {
 
     fn throttling(&mut self) -> Result<(), String> {
         let now = self.world.now();
-        let of = |status| {
-            let hour = self.world.events.iter().filter(|event| event.at >= now - 3600.0 && event.at <= now);
+        let of = |status, seconds| {
+            let hour = self.world.events.iter().filter(|event| event.at >= now - seconds && event.at <= now);
             let details = hour.filter_map(|event| event.detail.as_ref()?.http_status);
             details.filter(|found| *found == status).count() as f64
         };
-        let (rate_limit, backpressure) = (of(429), of(503));
+        let (rate_limit, backpressure) = (of(429, 3600.0), of(503, 3600.0));
+        let minute = [of(429, 60.0), of(503, 60.0)];
+        self.equal("throttling.rate_limit_429.1m", Some(minute[0]))?;
+        self.equal("throttling.backpressure_503.1m", Some(minute[1]))?;
         self.equal("throttling.rate_limit_429", Some(rate_limit))?;
         self.equal("throttling.backpressure_503", Some(backpressure))
     }

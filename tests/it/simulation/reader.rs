@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kdcube_metrics::platform::facts::{
-    Component, Departed, Facts, Heartbeat, InputKind, LatencySeries, Malformed, Point, Role, Unreadable, WorkerId,
+    Component, Departed, Facts, Heartbeat, InputKind, LatencySeries, Malformed, PerRole, Point, Role, Unreadable,
+    WorkerId,
 };
 use kdcube_metrics::sources::SourceError;
 
@@ -58,6 +59,8 @@ impl World {
             departed: self.departed(),
             unreadable_workers: self.unreadable_workers(),
             process_keys_found: self.beats().count(),
+            queue_fronts: PerRole::from_fn(|role| (*self.written().queue_fronts.get(role)).filter(|_| !broken(role))),
+            jobs: self.written().jobs.clone(),
             queues,
             malformed,
             analytics: self.written().analytics.clone(),

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use kdcube_metrics::base::lease::LeaseRecord;
 use kdcube_metrics::platform::facts::{
-    Component, Facts, Heartbeat, LatencySeries, PerRole, Point, QueueDepth, Role, Scope, SseSample, ThrottlingDetail,
-    ThrottlingEvent, WorkerId,
+    Component, Facts, Heartbeat, LatencySeries, PerRole, Point, QueueDepth, QueueFront, Role, Scope, SseSample,
+    ThrottlingDetail, ThrottlingEvent, WorkerId,
 };
 use kdcube_metrics::platform::gateway::{GatewayConfig, GatewayContext, SavedGatewayConfig};
 use kdcube_metrics::platform::keys::Keys;
@@ -254,6 +254,20 @@ impl World {
 
     pub(super) fn depths(&self) -> &PerRole<Option<QueueDepth>> {
         &self.written.queues
+    }
+
+    /// Background jobs that are not done.
+    pub(super) fn jobs(&self) -> i64 {
+        self.written.jobs.values().map(|jobs| jobs.lag.unwrap_or_default() + jobs.pending).sum()
+    }
+
+    /// When the oldest task that waits was created.
+    pub(super) fn oldest_task(&self) -> Option<f64> {
+        let created = |(_, front): (Role, &Option<QueueFront>)| match front {
+            Some(QueueFront::Created(at)) => Some(*at),
+            _ => None,
+        };
+        self.written.queue_fronts.iter().filter_map(created).reduce(f64::min)
     }
 
     /// Whether a fault hits something that the fleet's size follows from.

@@ -39,6 +39,7 @@ fn latency_windows(
             p95: value("p95", sent.p95),
             p99: value("p99", sent.p99),
             max: value("max", sent.max),
+            mean: Reading::absent(sides.reason(component, &path("mean"))),
         }
     };
     PerWindow {

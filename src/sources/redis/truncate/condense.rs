@@ -3,6 +3,7 @@
 
 use memchr::{memchr2, memchr3};
 
+use super::TRUNCATED_BYTES;
 use crate::platform::parse::{CONDENSED, MAX_VALUE_BYTES};
 
 /// A value on its way.
@@ -79,6 +80,13 @@ impl Condenser {
     /// Bytes of the value that are still to come.
     pub(super) const fn left(&self) -> usize {
         self.left
+    }
+
+    /// The beginning of what is kept, without the mark.
+    pub(super) fn beginning(&self) -> &[u8] {
+        let mark = self.kept.iter().position(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        let kept = self.kept.get(mark..).unwrap_or_default();
+        kept.get(..TRUNCATED_BYTES).unwrap_or(kept)
     }
 
     /// What is kept; `None` if even that is too long to be parsed.

@@ -16,9 +16,9 @@ const LONGEST_LINE: usize = 64 * 1024;
 pub(super) struct Truncator {
     /// The line so far.
     line: Vec<u8>,
-    /// Bytes to drop, before those to pass.
-    drop: usize,
+    /// Bytes to pass, then those to drop, and then the line end behind them if any were dropped.
     pass: usize,
+    drop: usize,
     /// The length of a long value that may be an object: its first byte decides.
     undecided: Option<usize>,
     condenser: Option<Condenser>,
@@ -31,18 +31,19 @@ impl Truncator {
     /// A line is too long.
     pub(super) fn feed(&mut self, mut bytes: &[u8], out: &mut Vec<u8>) -> Result<()> {
         while !bytes.is_empty() {
-            bytes = match (self.drop, self.pass) {
+            bytes = match (self.pass, self.drop) {
                 _ if self.undecided.is_some() || self.condenser.is_some() => self.condense(bytes, out),
                 (0, 0) => self.read_line(bytes, out)?,
                 (0, _) => {
-                    let (passed, rest) = bytes.split_at(self.pass.min(bytes.len()));
-                    out.extend_from_slice(passed);
-                    self.pass -= passed.len();
+                    let (dropped, rest) = bytes.split_at(self.drop.min(bytes.len()));
+                    self.drop -= dropped.len();
+                    self.pass = if self.drop == 0 { END } else { 0 };
                     rest
                 }
                 _ => {
-                    let (dropped, rest) = bytes.split_at(self.drop.min(bytes.len()));
-                    self.drop -= dropped.len();
+                    let (passed, rest) = bytes.split_at(self.pass.min(bytes.len()));
+                    out.extend_from_slice(passed);
+                    self.pass -= passed.len();
                     rest
                 }
             };
@@ -83,17 +84,24 @@ impl Truncator {
             }
             None => {
                 announce(b'$', TRUNCATED_BYTES, out);
-                out.resize(out.len() + TRUNCATED_BYTES, b' ');
-                (self.drop, self.pass) = (condenser.left(), END);
+                let end = out.len() + TRUNCATED_BYTES;
+                out.extend_from_slice(condenser.beginning());
+                out.resize(end, b' ');
+                self.pass_and_drop(0, condenser.left());
             }
         }
         rest
     }
 
-    /// Drops the beginning and keeps the end, with its line end: neither is parsed.
+    /// Keeps the beginning, of which a little may be parsed, and the line end.
     fn truncate(&mut self, kind: u8, length: usize, out: &mut Vec<u8>) {
-        (self.drop, self.pass) = (length - TRUNCATED_BYTES, TRUNCATED_BYTES + END);
+        self.pass_and_drop(TRUNCATED_BYTES, length.saturating_sub(TRUNCATED_BYTES));
         announce(kind, TRUNCATED_BYTES, out);
+    }
+
+    /// Of a value, and then its line end.
+    const fn pass_and_drop(&mut self, pass: usize, drop: usize) {
+        (self.pass, self.drop) = if drop == 0 { (pass + END, 0) } else { (pass, drop) };
     }
 
     fn end_line(&mut self, out: &mut Vec<u8>) {
@@ -165,10 +173,16 @@ mod tests {
             assert!(truncated(&reply(&long), size) == reply(&kept), "in pieces of {size}");
         }
         let too_long = object(400_000);
-        let expected = &too_long[too_long.len() - TRUNCATED_BYTES..];
+        let expected = &too_long[..TRUNCATED_BYTES];
         assert!(truncated(&reply(&too_long), 1000) == reply(expected));
         let text = format!("{{\"text\": \"{}\"}}", "x".repeat(100_000)).into_bytes();
-        assert!(truncated(&reply(&text), 1000) == reply(&[b' '; TRUNCATED_BYTES]));
+        for size in [1, 1000, text.len()] {
+            let passed = truncated(&reply(&text), size);
+            let head = format!("${TRUNCATED_BYTES}\r\n");
+            let value = &passed[head.len()..head.len() + TRUNCATED_BYTES];
+            assert!(passed.starts_with(head.as_bytes()) && passed.ends_with(b"\r\n:1\r\n"), "in pieces of {size}");
+            assert!(value[..60_000] == text[..60_000] && passed.len() == reply(value).len(), "in pieces of {size}");
+        }
     }
 
     proptest! {

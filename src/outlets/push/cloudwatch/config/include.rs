@@ -1,4 +1,4 @@
-//! Which metrics go to CloudWatch: globs of keys, resolved against the catalog when they are read.
+//! Which metrics go to CloudWatch: globs of keys and named sets, resolved against the catalog when they are read.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ pub struct Include(BTreeSet<&'static str>);
 impl Default for Include {
     /// What the table sends by default.
     fn default() -> Self {
-        Self(catalog::all().filter(|metric| metric.cloudwatch_default).map(|metric| metric.key).collect())
+        Self(catalog::set("@default").into_iter().flatten().map(|metric| metric.key).collect())
     }
 }
 
@@ -32,16 +32,21 @@ impl FromSetting for Include {
     fn from_setting(text: &str) -> Result<Self, String> {
         let mut keys = BTreeSet::new();
         for glob in text.split(',').map(str::trim).filter(|glob| !glob.is_empty()) {
-            let named =
-                |metric: &&Metric| matches(glob, metric.key) || metric.aliases.iter().any(|alias| matches(glob, alias));
-            let found: Vec<_> = catalog::all().filter(named).map(|metric| metric.key).collect();
-            if found.is_empty() {
-                return Err(format!("no metric matches `{glob}`"));
-            }
-            keys.extend(found);
+            keys.extend(chosen(glob)?.into_iter().map(|metric| metric.key));
         }
         Ok(if keys.is_empty() { Self::default() } else { Self(keys) })
     }
+}
+
+/// The metrics of a named set, or whose key or alias matches.
+fn chosen(glob: &str) -> Result<Vec<&'static Metric>, String> {
+    if glob.starts_with('@') {
+        return catalog::set(glob)
+            .ok_or_else(|| format!("`{glob}` is no set; the sets are {}", catalog::SETS.join(", ")));
+    }
+    let named = |metric: &&Metric| matches(glob, metric.key) || metric.aliases.iter().any(|alias| matches(glob, alias));
+    let found: Vec<_> = catalog::all().filter(named).collect();
+    if found.is_empty() { Err(format!("no metric matches `{glob}`")) } else { Ok(found) }
 }
 
 /// Whether `text` matches `glob`; `*` matches any characters, also none and dots.
@@ -105,6 +110,15 @@ mod tests {
             Include::from_setting("proc.queue.wait_ms_p95,proc.capacity.utilization,ingress.throttling.*").unwrap();
         let keys: Vec<_> = include.metrics().map(|metric| metric.key).collect();
         assert_eq!(keys, ["proc.queue.utilization_ratio", "proc.queue.wait.p95_ms", "throttling.rate_limit_429"]);
+    }
+
+    #[test]
+    fn a_set_is_chosen_by_its_name_and_added_to_others() {
+        let of = |text: &str| Include::from_setting(text).map(|include| include.metrics().count());
+        let (default, scaling) = (of("@default").unwrap(), of("@scaling").unwrap());
+        assert_eq!(Include::from_setting("@default"), Ok(Include::default()));
+        assert_eq!(of(" @scaling,@default, proc.slots"), Ok(default + scaling + 1));
+        assert_eq!(of("@all"), Err("`@all` is no set; the sets are @default, @scaling".to_owned()));
     }
 
     #[test]

@@ -1,0 +1,99 @@
+//! `/api/v1/recommendation`: how many replicas there should be, with every operand and each step of the arithmetic.
+
+use axum::Json;
+use axum::extract::State;
+use axum::routing::get;
+use serde_json::{Map, Value, json};
+
+use super::RouteState;
+use super::route::{Route, RouteClass};
+use crate::analysis::SystemState;
+use crate::analysis::recommendation::{
+    Hold, IngressOperands, Limit, ProcOperands, Recommendation, ReplicaOperands, Step,
+};
+use crate::analysis::state::Reading;
+use crate::base::number::{self, float};
+use crate::engine::snapshot::Snapshot;
+use crate::outlets::http::layers::compression;
+use crate::outlets::http::problem::HttpProblem;
+
+pub(super) const RECOMMENDATION: Route = Route {
+    path: "/api/v1/recommendation",
+    aliases: &[],
+    class: RouteClass::Normal,
+    summary: "how many replicas there should be, and why",
+    methods: || get(recommendation).layer(compression()),
+};
+
+async fn recommendation(State(state): State<RouteState>) -> Result<Json<Value>, HttpProblem> {
+    Ok(Json(shown(&*state.fresh().await?)))
+}
+
+fn shown(snapshot: &Snapshot) -> Value {
+    let SystemState { quality, scaling, .. } = &*snapshot.state;
+    json!({
+        "snapshot": {"id": snapshot.id.to_string(), "time": snapshot.taken_at},
+        "quality": quality.as_str(),
+        "proc": component(&scaling.proc, proc(&ProcOperands::of(&snapshot.state))),
+        "ingress": component(&scaling.ingress, ingress(&IngressOperands::of(&snapshot.state))),
+    })
+}
+
+/// `reason` says why there is no number, `limited_by` which bound counts, `held_by` why it is not what the load needs.
+fn component(found: &Recommendation, operands: Value) -> Value {
+    json!({
+        "desired": found.desired.get(),
+        "current": found.current.get(),
+        "missing": found.missing().get(),
+        "reason": found.desired.reason().map(ToString::to_string),
+        "limited_by": found.limited_by.map(Limit::as_str),
+        "held_by": found.held_by.map(Hold::as_str),
+        "operands": operands,
+        "steps": found.steps.iter().map(Step::to_string).collect::<Vec<_>>(),
+    })
+}
+
+fn proc(operands: &ProcOperands) -> Value {
+    let count = |reading: &Reading<i64>| reading.clone().map(float);
+    let numbers = [
+        ("active", count(&operands.active)),
+        ("waiting", count(&operands.waiting)),
+        ("waiting_jobs", count(&operands.waiting_jobs)),
+        ("turned_away", count(&operands.turned_away)),
+        ("slots_per_replica", operands.slots_per_replica.clone()),
+        ("free_slots", count(&operands.free_slots)),
+        ("arrivals_per_second", operands.arrivals_per_second.clone()),
+        ("mean_exec_seconds", operands.mean_exec_seconds.clone()),
+    ];
+    let mut shown = listed(numbers, &operands.replicas);
+    shown.insert("is_claiming".to_owned(), operands.is_claiming.get().into());
+    Value::Object(shown)
+}
+
+fn ingress(operands: &IngressOperands) -> Value {
+    let numbers = [
+        ("connections", operands.connections.clone().map(float)),
+        ("limit_per_replica", operands.limit_per_replica.clone()),
+    ];
+    Value::Object(listed(numbers, &operands.replicas))
+}
+
+/// Each operand as its number, or as the reason why there is none.
+fn listed<const N: usize>(numbers: [(&str, Reading<f64>); N], replicas: &ReplicaOperands) -> Map<String, Value> {
+    let value = |reading: &Reading<f64>| match reading {
+        Reading::Value(value) => number::json(*value),
+        Reading::Absent(reason) => json!({"absent": reason.to_string()}),
+    };
+    let mut shown: Map<String, Value> =
+        numbers.iter().map(|(name, reading)| ((*name).to_owned(), value(reading))).collect();
+    let database = replicas.database.as_ref().map(
+        |budget| json!({"max_connections": budget.max, "per_replica": budget.per_replica, "others": budget.others}),
+    );
+    let database = match database {
+        Reading::Value(budget) => budget,
+        Reading::Absent(reason) => json!({"absent": reason.to_string()}),
+    };
+    shown.insert("database".to_owned(), database);
+    shown.insert("is_draining".to_owned(), replicas.is_draining.into());
+    shown
+}

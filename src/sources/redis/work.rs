@@ -1,0 +1,170 @@
+//! The tasks that are claimed next and the backlog of background jobs.
+//!
+//! All of these commands may be refused: older users of Redis lack the permission, and the rest does not depend on them.
+
+use std::ops::Range;
+
+use redis::{Pipeline, Value};
+
+use super::errors::error_text;
+use super::replies::Replies;
+use super::truncate::TRUNCATED_BYTES;
+use crate::base::clock::UnixSeconds;
+use crate::platform::facts::{Facts, InputKind, JobBacklog, QueueFront, Role};
+use crate::platform::keys::Keys;
+use crate::platform::parse::{self, ParseError};
+
+/// Tasks at the end from which they are claimed: a task that was put back may stand behind an older one.
+const NEXT: i64 = 3;
+/// The platform's consumer group.
+const GROUP: &str = "kdcube-background-jobs.v1";
+/// Samples dated ahead by more than this are none; as everywhere.
+const AHEAD_SECONDS: f64 = 2.0;
+/// Ticks for which tasks are not read that are too long: a list's elements cannot be fetched in part.
+const REST: u32 = 12;
+/// The longest rest after ticks that failed.
+const LONGEST_REST: u32 = 64;
+
+/// Remembers what takes too long to read.
+#[derive(Debug, Default)]
+pub(super) struct WorkReader {
+    /// Ticks until the next tasks are read again.
+    rest: u32,
+    /// Ticks in a row that asked for tasks and failed: perhaps of their length.
+    failed: u32,
+    is_asked: bool,
+}
+
+impl WorkReader {
+    /// Adds the commands; the places of those that may be refused. [`Self::take`] takes the replies in the same order.
+    pub(super) fn ask(&mut self, keys: &Keys, pipeline: &mut Pipeline) -> Range<usize> {
+        let begin = pipeline.len();
+        if std::mem::take(&mut self.is_asked) {
+            self.failed += 1;
+            self.rest = 1_u32.checked_shl(self.failed).unwrap_or(LONGEST_REST).min(LONGEST_REST);
+        }
+        self.rest = self.rest.saturating_sub(1);
+        self.is_asked = self.rest == 0;
+        for role in Role::ALL.into_iter().filter(|_| self.is_asked) {
+            pipeline.cmd("LRANGE").arg(keys.queue(role)).arg(-NEXT).arg(-1);
+        }
+        for role in Role::WITH_JOBS {
+            pipeline.cmd("XINFO").arg("GROUPS").arg(keys.jobs(role));
+        }
+        begin..pipeline.len()
+    }
+
+    /// Adds the replies to the facts.
+    pub(super) fn take(&mut self, keys: &Keys, now: UnixSeconds, replies: &mut Replies, signals: &mut Facts) {
+        for role in Role::ALL {
+            let front = if self.is_asked {
+                self.front(&keys.queue(role), now, replies)
+            } else {
+                resting(&keys.queue(role), replies)
+            };
+            *signals.queue_fronts.get_mut(role) = front;
+        }
+        if std::mem::take(&mut self.is_asked) {
+            self.failed = 0;
+        }
+        for role in Role::WITH_JOBS {
+            let reply = replies.next();
+            let backlog = replies.ok_or_note(InputKind::Jobs, &keys.jobs(role), backlog(reply));
+            signals.jobs.extend(backlog.map(|backlog| (role, backlog)));
+        }
+    }
+
+    fn front(&mut self, key: &str, now: UnixSeconds, replies: &mut Replies) -> Option<QueueFront> {
+        let before = replies.malformed.len();
+        let tasks = match replies.next() {
+            Some(Value::Array(tasks)) => tasks,
+            // Its length was refused too, which is noted.
+            Some(Value::ServerError(error)) if error.code() == "WRONGTYPE" => return None,
+            reply => return replies.ok_or_note(InputKind::QueueElement, key, Err(refusal(reply.as_ref()))),
+        };
+        let (mut oldest, count) = (None::<UnixSeconds>, tasks.len());
+        for task in tasks {
+            let Value::BulkString(task) = task else { continue };
+            if task.len() >= TRUNCATED_BYTES {
+                self.rest = REST;
+            }
+            let created = parse::queued_task(&task).and_then(|at| not_ahead(at, now));
+            let created = replies.ok_or_record(InputKind::QueueElement, key, created);
+            oldest = created.map(|at| oldest.map_or(at, |oldest| oldest.min(at))).or(oldest);
+        }
+        Some(match oldest {
+            _ if replies.malformed.len() > before => QueueFront::Unreadable,
+            Some(at) => QueueFront::Created(at),
+            None if count == 0 => QueueFront::Empty,
+            None => QueueFront::Unreadable,
+        })
+    }
+}
+
+fn not_ahead(at: UnixSeconds, now: UnixSeconds) -> Result<UnixSeconds, ParseError> {
+    if at <= now + AHEAD_SECONDS { Ok(at) } else { Err(ParseError::DatedAhead("meta.created_at")) }
+}
+
+fn resting(key: &str, replies: &mut Replies) -> Option<QueueFront> {
+    let problem = "was not read: its tasks are too long to be read in every tick".to_owned();
+    replies.ok_or_note::<()>(InputKind::QueueElement, key, Err(problem));
+    Some(QueueFront::Unreadable)
+}
+
+/// The backlog of the platform's group, or what is wrong with the stream.
+fn backlog(reply: Option<Value>) -> Result<JobBacklog, String> {
+    let groups = match reply {
+        Some(Value::Array(groups)) => groups,
+        Some(Value::ServerError(error)) if error_text(&error).contains("no such key") => {
+            return Ok(JobBacklog { lag: Some(0), pending: 0 });
+        }
+        reply => return Err(refusal(reply.as_ref())),
+    };
+    let group = groups.into_iter().map(fields).find(|group| text(group, "name").as_deref() == Some(GROUP));
+    let group = group.ok_or_else(|| format!("has no group {GROUP}"))?;
+    let pending = number(&group, "pending").ok_or("has a group without pending")?;
+    Ok(JobBacklog { lag: number(&group, "lag"), pending })
+}
+
+/// Why a reply is not the one that was expected.
+fn refusal(reply: Option<&Value>) -> String {
+    match reply {
+        Some(Value::ServerError(error)) => error_text(error),
+        _ => "is not of the expected type".to_owned(),
+    }
+}
+
+/// Names and values, in both versions of the protocol.
+fn fields(group: Value) -> Vec<(Value, Value)> {
+    match group {
+        Value::Map(fields) => fields,
+        Value::Array(items) => {
+            let mut items = items.into_iter();
+            std::iter::from_fn(|| Some((items.next()?, items.next()?))).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn field<'a>(group: &'a [(Value, Value)], name: &str) -> Option<&'a Value> {
+    let is_named = |field: &&(Value, Value)| match &field.0 {
+        Value::BulkString(bytes) => bytes == name.as_bytes(),
+        Value::SimpleString(text) => text == name,
+        _ => false,
+    };
+    group.iter().find(is_named).map(|(_, value)| value)
+}
+
+fn text(group: &[(Value, Value)], name: &str) -> Option<String> {
+    redis::from_redis_value(field(group, name)?.clone()).ok()
+}
+
+fn number(group: &[(Value, Value)], name: &str) -> Option<i64> {
+    match field(group, name)? {
+        Value::Int(number) => Some((*number).max(0)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;
