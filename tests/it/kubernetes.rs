@@ -73,7 +73,7 @@ fn kubectl_discovers_metrics_and_reads_one_value_with_its_labels() {
     let list = proxy.kubectl(&path).unwrap();
     assert_eq!((&list["kind"], &list["apiVersion"]), (&json!("ExternalMetricValueList"), &json!(&VERSION[6..])));
     let item = &list["items"][0];
-    assert_eq!(item["metricLabels"]["tenant"], "demo");
+    assert_eq!(item["metricLabels"]["tenant"], "acme");
     assert!(item["timestamp"].as_str().unwrap().ends_with('Z') && item["value"].is_string(), "{item}");
 
     let groups = proxy.kubectl("/apis").unwrap();

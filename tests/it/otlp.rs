@@ -65,7 +65,7 @@ fn gauges_and_own_counters_arrive_with_their_resource_over_both_protocols() {
                 ("service.name", "metrics"),
                 ("service.namespace", "kdcube"),
                 ("service.instance.id", "replica-1"),
-                ("kdcube.tenant", "demo"),
+                ("kdcube.tenant", "acme"),
                 ("kdcube.metrics.mode", "embedded"),
                 ("deployment.environment.name", "test"),
             ] {

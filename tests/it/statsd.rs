@@ -39,7 +39,7 @@ fn received(socket: &UdpSocket) -> BTreeMap<String, String> {
 #[test]
 fn gauges_arrive_with_tags_or_with_labels_in_their_names() {
     for (dialect, name, end) in [
-        ("dogstatsd", "kdcube.proc_queue_depth", "|g|#tenant:demo,project:"),
+        ("dogstatsd", "kdcube.proc_queue_depth", "|g|#tenant:acme,project:"),
         ("statsd", "kdcube.proc_queue_depth.paid", "|g"),
     ] {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
