@@ -3,6 +3,7 @@
 
 mod background;
 mod keda;
+mod kubernetes;
 mod push;
 mod source;
 
@@ -18,6 +19,7 @@ use tokio::task::JoinHandle;
 
 use self::background::Background;
 use self::keda::KedaListener;
+use self::kubernetes::KubernetesListener;
 pub use self::push::exports;
 use self::push::scheduled;
 use self::source::watched_database;
@@ -44,6 +46,7 @@ pub struct App {
     config: Config,
     listener: TcpListener,
     keda: Option<KedaListener>,
+    kubernetes: Option<KubernetesListener>,
     access: Arc<AccessControl>,
     station: Station,
     telemetry: Arc<Telemetry>,
@@ -60,6 +63,7 @@ impl App {
             format!("cannot listen on {}: choose another METRICS_BIND or METRICS_PORT", config.address)
         })?;
         let keda = config.keda.as_ref().map(KedaListener::bind).transpose()?;
+        let kubernetes = config.kubernetes.as_ref().map(KubernetesListener::bind).transpose()?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let telemetry = Arc::new(Telemetry::new(config.source.scope().map(ToString::to_string).unwrap_or_default()));
         let exports = Arc::new(exports(&config, &telemetry)?);
@@ -68,7 +72,7 @@ impl App {
         let (ticker, replies) = ticker(&config, clock.as_ref(), &telemetry, database, Writes::Regularly)?;
         let pace = Pace { interval: config.engine.sample_interval, stale_after: config.engine.stale_after };
         let station = Station::new(ticker, replies, clock, Arc::clone(&telemetry), pace);
-        Ok(Self { config, listener, keda, access, station, telemetry, exports })
+        Ok(Self { config, listener, keda, kubernetes, access, station, telemetry, exports })
     }
 
     /// Where the server listens.
@@ -108,18 +112,26 @@ impl App {
     /// # Errors
     /// The collector ends, which it should not.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send + 'static) -> anyhow::Result<()> {
-        let Self { config, listener, keda, access, station, telemetry, exports } = self;
+        let Self { config, listener, keda, kubernetes, access, station, telemetry, exports } = self;
         let (reader, replies) = (station.reader(), station.replies());
+        let mapping = Arc::new(config.mapping.clone());
         let background = Background::start(&config, station)?;
         let scheduler = scheduled(&config, &exports, &reader, telemetry.leadership());
         let route_config = route_config(config, &access);
         let state = RouteState::new(reader.clone(), Arc::clone(&telemetry), Arc::clone(&exports), route_config);
         let router = routes::router(state.with_upstream_replies(replies));
         let stopping = stopping(shutdown);
+        let kubernetes =
+            kubernetes.map(|listener| listener.serve(reader.clone(), mapping, &telemetry, stopping.clone()));
+        let kubernetes = kubernetes.transpose()?;
         let keda = keda.map(|keda| keda.serve(reader, &access, &telemetry, stopping.clone())).transpose()?;
         let server = ServerState::new(Protocol::Http1, router, access, telemetry);
         let both = async {
-            tokio::join!(http::server::serve(listener, server, stopped(stopping), DRAIN), OptionFuture::from(keda));
+            tokio::join!(
+                http::server::serve(listener, server, stopped(stopping), DRAIN),
+                OptionFuture::from(keda),
+                OptionFuture::from(kubernetes)
+            );
         };
         let ended = tokio::select! {
             () = both => Ok(()),

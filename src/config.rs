@@ -12,6 +12,7 @@ use crate::analysis::recommendation::ScalePolicy;
 use crate::engine::config::EngineConfig;
 use crate::outlets::http::config::{self as http, AccessConfig};
 use crate::outlets::keda::config::KedaConfig;
+use crate::outlets::kubernetes::config::KubernetesConfig;
 use crate::outlets::names::Mapping;
 use crate::outlets::push::config::PushConfig;
 use crate::outlets::routes;
@@ -41,6 +42,8 @@ pub struct Config {
     pub access: AccessConfig,
     /// `None` = KEDA's external scaler is off.
     pub keda: Option<KedaConfig>,
+    /// `None` = no external metrics for Kubernetes.
+    pub kubernetes: Option<KubernetesConfig>,
     /// Whether browsers may send their log events.
     pub client_events: bool,
     pub log: LogConfig,
@@ -83,6 +86,7 @@ impl Config {
         let address = http::read_address(settings);
         let access = AccessConfig::read(settings);
         let keda = KedaConfig::read(settings, address);
+        let kubernetes = KubernetesConfig::read(settings, address, access.as_ref());
         let client_events = routes::read_client_events(settings);
         let log = LogConfig::read(settings);
         let scrape_ttl = settings.get::<SecondsOrZero>(SCRAPE_TTL);
@@ -99,6 +103,7 @@ impl Config {
             address: address?,
             access: access?,
             keda: keda?,
+            kubernetes: kubernetes?,
             client_events: client_events?,
             log: log?,
             scrape_ttl: scrape_ttl?.0,

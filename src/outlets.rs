@@ -5,6 +5,7 @@ pub mod exposition;
 pub mod http;
 pub(crate) mod human;
 pub mod keda;
+pub mod kubernetes;
 pub mod names;
 mod page;
 pub mod push;

@@ -43,7 +43,12 @@ pub(super) fn scheduled(
 /// # Errors
 /// A sink cannot be built.
 pub fn exports(config: &Config, telemetry: &Arc<Telemetry>) -> anyhow::Result<Exports> {
-    let context = SinkContext { mapping: Arc::new(config.mapping.clone()) };
+    let context = SinkContext {
+        mapping: Arc::new(config.mapping.clone()),
+        instance_id: config.instance_id.clone(),
+        mode: config.source.mode().as_str(),
+        telemetry: Arc::clone(telemetry),
+    };
     let sinks = config.export.build(&context)?;
     Ok(Exports::new(sinks, telemetry, Arc::new(SystemClock), config.request_timeout))
 }

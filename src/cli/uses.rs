@@ -41,6 +41,8 @@ impl Uses {
         Group::Scheduler,
         Group::Prometheus,
         Group::CloudWatch,
+        Group::Otlp,
+        Group::Statsd,
         Group::Postgres,
     ]);
 
@@ -79,6 +81,8 @@ pub(super) const COMMANDS: [(&str, Uses); 15] = [
                 Group::Scheduler,
                 Group::Prometheus,
                 Group::CloudWatch,
+                Group::Otlp,
+                Group::Statsd,
                 Group::Postgres,
             ],
             besides: &[],
@@ -113,6 +117,8 @@ pub(super) const COMMANDS: [(&str, Uses); 15] = [
                 Group::Proxy,
                 Group::Prometheus,
                 Group::CloudWatch,
+                Group::Otlp,
+                Group::Statsd,
                 Group::Postgres,
             ],
             besides: &[EXPORT_INTERVAL],

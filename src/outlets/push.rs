@@ -6,14 +6,20 @@ pub mod batch;
 pub mod cloudwatch;
 pub mod config;
 pub mod delivery;
+#[cfg(any(feature = "cloudwatch", feature = "otlp"))]
+mod dropped;
 #[cfg(test)]
 mod fake_sink;
+pub mod otlp;
 pub mod pushgateway;
 pub mod report;
 pub mod scheduler;
 pub mod sink;
+#[cfg(any(feature = "cloudwatch", feature = "otlp"))]
+mod spool;
+pub mod statsd;
 
 use self::config::SinkKind;
 
 /// Every sink there is, in the order of reports.
-const SINKS: &[SinkKind] = &[cloudwatch::KIND, pushgateway::KIND];
+const SINKS: &[SinkKind] = &[cloudwatch::KIND, pushgateway::KIND, otlp::KIND, statsd::KIND];

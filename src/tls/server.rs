@@ -21,8 +21,6 @@ const KEY: FileSetting = FileSetting {
     variable: "METRICS_TLS_KEY_FILE",
     accepted: "one private key in PEM, not encrypted (PKCS#8, PKCS#1 or SEC1)",
 };
-const CLIENT_CA: FileSetting =
-    FileSetting { variable: "METRICS_TLS_CLIENT_CA_FILE", accepted: "authorities' certificates in PEM" };
 
 /// The paths of the server's PEM files.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +30,8 @@ pub struct TlsFiles {
     pub key: PathBuf,
     /// Authorities of client certificates, which every route but health then needs; `None` = none is requested.
     pub client_ca: Option<PathBuf>,
+    /// The setting that names it.
+    pub client_ca_variable: &'static str,
 }
 
 impl TlsFiles {
@@ -58,7 +58,7 @@ pub fn load(files: &TlsFiles) -> Result<Identity, Vec<TlsFileError>> {
     let mut record = |error: TlsFileError| errors.push(error);
     let chain = chain(CERTIFICATE, &files.certificate).map_err(&mut record).ok();
     let key = key(&files.key).map_err(&mut record).ok();
-    let clients = files.client_ca.as_deref().map(verifier).transpose().map_err(&mut record).ok();
+    let clients = files.client_ca.as_deref().map(|path| verifier(files, path)).transpose().map_err(&mut record).ok();
     let (Some(chain), Some(key), Some(clients)) = (chain, key, clients) else { return Err(errors) };
     identity(files, chain, key, clients).map_err(|error| vec![error])
 }
@@ -79,10 +79,11 @@ fn key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsFileError> {
 
 /// Verifies the certificate that a client presents. Whether one is needed depends on the route, so a client may present
 /// none.
-fn verifier(path: &Path) -> Result<Arc<dyn ClientCertVerifier>, TlsFileError> {
-    let roots = pem::roots(chain(CLIENT_CA, path)?).map_err(|problem| CLIENT_CA.invalid(path, problem))?;
+fn verifier(files: &TlsFiles, path: &Path) -> Result<Arc<dyn ClientCertVerifier>, TlsFileError> {
+    let authorities = FileSetting { variable: files.client_ca_variable, accepted: "authorities' certificates in PEM" };
+    let roots = pem::roots(chain(authorities, path)?).map_err(|problem| authorities.invalid(path, problem))?;
     let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), ring()).allow_unauthenticated();
-    builder.build().map_err(|error| CLIENT_CA.invalid(path, error.to_string()))
+    builder.build().map_err(|error| authorities.invalid(path, error.to_string()))
 }
 
 fn identity(

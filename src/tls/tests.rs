@@ -54,7 +54,12 @@ impl Folder {
 
     fn files(&self, certificate: &str, key: &str, client_ca: Option<&str>) -> TlsFiles {
         let client_ca = client_ca.map(|name| self.path(name));
-        TlsFiles { certificate: self.path(certificate), key: self.path(key), client_ca }
+        TlsFiles {
+            certificate: self.path(certificate),
+            key: self.path(key),
+            client_ca,
+            client_ca_variable: "METRICS_TLS_CLIENT_CA_FILE",
+        }
     }
 
     fn roots(&self, name: &str) -> rustls::RootCertStore {
@@ -249,7 +254,12 @@ fn paths_are_those_of_all_files() {
     let upstream = |authorities, identity| UpstreamTls { authorities, identity }.paths();
     assert_eq!(upstream(Some(a.clone()), identity.clone()), [a.clone(), b.clone(), c.clone()]);
     assert_eq!((upstream(None, identity), upstream(None, None).len()), (vec![b.clone(), c.clone()], 0));
-    let server = TlsFiles { certificate: a.clone(), key: b.clone(), client_ca: Some(c.clone()) };
+    let server = TlsFiles {
+        certificate: a.clone(),
+        key: b.clone(),
+        client_ca: Some(c.clone()),
+        client_ca_variable: "METRICS_TLS_CLIENT_CA_FILE",
+    };
     assert_eq!(server.paths(), [a, b, c]);
 }
 

@@ -54,6 +54,18 @@ class Guides(unittest.TestCase):
     def test_keda(self):
         self.terminal(8090, 9666).follow("keda.md")
 
+    def test_otlp(self):
+        terminal = self.terminal(4317, 8090)
+        receiver = project.ROOT / "tests/it/otlp/receiver.py"
+        # In place of a Collector.
+        port = terminal.ports["4317"]
+        terminal.install("collector", f"#!/bin/sh\nexec python {receiver} {port} grpc '[\"ok\"]' >arrived\n")
+        terminal.run("collector &")
+        terminal.follow("otlp.md")
+
+    def test_statsd(self):
+        self.terminal(8090, 8125).follow("statsd.md")
+
     def test_migrating(self):
         terminal = self.terminal(6390, 8090, 8091, METRICS_MODE="redis")
         terminal.follow("../migrating.md")

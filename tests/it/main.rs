@@ -38,8 +38,11 @@ mod hostile;
 mod hostile_redis;
 #[cfg(feature = "keda")]
 mod keda;
+mod kubernetes;
 mod logging;
 mod once;
+#[cfg(feature = "otlp")]
+mod otlp;
 #[cfg(feature = "cloudwatch")]
 mod platform;
 mod postgres;
@@ -65,6 +68,7 @@ mod server;
 mod simulation;
 mod slow_proxy;
 mod start;
+mod statsd;
 mod support;
 mod tls;
 mod whatif;

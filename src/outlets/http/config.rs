@@ -100,7 +100,7 @@ fn read_tls(settings: &mut Settings) -> Option<Option<TlsFiles>> {
             return None;
         }
     };
-    let files = TlsFiles { certificate, key, client_ca };
+    let files = TlsFiles { certificate, key, client_ca, client_ca_variable: TLS_CLIENT_CA_FILE.variable() };
     let files_of = &[TLS_CERT_FILE, TLS_KEY_FILE, TLS_CLIENT_CA_FILE];
     settings.ok_or_record(server::load(&files).map_err(lines), files_of)?;
     Some(Some(files))

@@ -8,6 +8,7 @@ use super::SINKS;
 use super::sink::{Sink, SinkError};
 use crate::outlets::names::Mapping;
 use crate::settings::{Setting, Settings, setting};
+use crate::telemetry::Telemetry;
 
 const SCHEDULED: &Setting = setting("METRICS_SCHEDULER_ENABLED");
 const INTERVAL: &Setting = setting("METRICS_EXPORT_INTERVAL_SEC");
@@ -26,6 +27,11 @@ pub trait SinkConfig: Debug + Send + Sync {
 #[derive(Debug, Clone)]
 pub struct SinkContext {
     pub mapping: Arc<Mapping>,
+    /// The name of this replica.
+    pub instance_id: String,
+    /// The name of the mode.
+    pub mode: &'static str,
+    pub telemetry: Arc<Telemetry>,
 }
 
 /// One kind of sink.
@@ -118,7 +124,12 @@ mod tests {
     #[test]
     fn an_enabled_sink_is_built_under_its_name() {
         let on = [("METRICS_EXPORT_PROMETHEUS_PUSH", "1"), ("METRICS_PROM_PUSHGATEWAY_URL", "http://gateway:9091")];
-        let context = SinkContext { mapping: Arc::default() };
+        let context = SinkContext {
+            mapping: Arc::default(),
+            instance_id: String::new(),
+            mode: "redis",
+            telemetry: Arc::default(),
+        };
         let sinks = read_all(&on).0.unwrap().build(&context).unwrap();
         assert_eq!(sinks.iter().map(|sink| sink.name()).collect::<Vec<_>>(), ["pushgateway"]);
     }

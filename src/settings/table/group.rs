@@ -15,6 +15,8 @@ pub enum Group {
     Scheduler,
     Prometheus,
     CloudWatch,
+    Otlp,
+    Statsd,
     Postgres,
 }
 
@@ -35,6 +37,8 @@ impl Group {
             Self::Scheduler => "Scheduler",
             Self::Prometheus => "Prometheus and names",
             Self::CloudWatch => "CloudWatch",
+            Self::Otlp => "OpenTelemetry (OTLP)",
+            Self::Statsd => "StatsD",
             Self::Postgres => "PostgreSQL",
         }
     }

@@ -120,7 +120,7 @@ fn headers(settings: &mut Settings) -> Option<HeaderMap> {
 }
 
 /// Problems name the header, never its value. A null means no header, as in earlier versions of the service.
-fn parse_headers(text: &str) -> Result<HeaderMap, String> {
+pub(crate) fn parse_headers(text: &str) -> Result<HeaderMap, String> {
     let fields: Map<String, Value> = serde_json::from_str(text).map_err(|_| "is not a JSON object".to_owned())?;
     let mut headers = HeaderMap::new();
     for (name, value) in &fields {

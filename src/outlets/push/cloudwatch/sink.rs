@@ -6,10 +6,8 @@
 mod bisect;
 mod client;
 mod datum;
-mod dropped;
 mod error_codes;
 mod errors;
-mod spool;
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,15 +16,15 @@ use async_trait::async_trait;
 
 use self::bisect::BatchBisector;
 use self::client::CloudWatchClient;
-use self::datum::{DatumFormat, SpooledPoint};
-use self::dropped::DroppedPoints;
-use self::spool::Spool;
+use self::datum::DatumFormat;
 use super::config::{CloudWatchConfig, Include};
 use crate::base::number::count_u64;
 use crate::catalog::Sample;
 use crate::outlets::names::Mapping;
 use crate::outlets::push::batch::{ExportBatch, SnapshotSamples};
+use crate::outlets::push::dropped::DroppedPoints;
 use crate::outlets::push::sink::{Preview, Sink, SinkError};
+use crate::outlets::push::spool::{Spool, SpooledPoint};
 use crate::telemetry::PointCounts;
 
 /// Maximum points in the spool, whatever their age: at 200 bytes a point, tens of megabytes.
@@ -63,7 +61,7 @@ impl CloudWatchSink {
             client: CloudWatchClient::new(Box::new(loader), region, profile, namespace),
             spool: Mutex::new(Spool::new(spool, MAX_SPOOLED_POINTS)),
             delivered: AtomicU64::new(0),
-            dropped: DroppedPoints::default(),
+            dropped: DroppedPoints::of("cloudwatch"),
         }
     }
 
@@ -95,7 +93,9 @@ impl CloudWatchSink {
         let mut bisector = BatchBisector::new(datum::MAX_POINTS_PER_REQUEST);
         let mut rejection = None;
         loop {
-            let batch = self.spool().batch(bisector.limit(), |point| self.format.max_bytes(point));
+            let batch = self
+                .spool()
+                .batch_within(bisector.limit(), datum::MAX_REQUEST_BYTES, |point| self.format.max_bytes(point));
             if batch.is_empty() {
                 return rejection.map_or(Ok(()), Err);
             }

@@ -50,6 +50,7 @@ impl PushgatewaySink {
     pub fn new(config: PushgatewayConfig, mapping: Arc<Mapping>) -> Result<Self, SinkError> {
         let builder = Client::builder()
             .user_agent(concat!("kdcube-metrics/", env!("CARGO_PKG_VERSION")))
+            .http1_only()
             // A redirect could take the password elsewhere, and would turn a PUT into a GET.
             .redirect(Policy::none());
         let client = client::build_trusting(CA_FILE.variable(), config.authorities.as_deref(), builder)

@@ -5,23 +5,16 @@ use std::sync::Arc;
 use aws_sdk_cloudwatch::primitives::DateTime;
 use aws_sdk_cloudwatch::types::{Dimension, MetricDatum, StandardUnit};
 
-use crate::base::clock::UnixSeconds;
 use crate::catalog::Sample;
 use crate::outlets::names::Mapping;
 use crate::outlets::push::cloudwatch::config::{Dimensions, is_valid_value};
+use crate::outlets::push::spool::SpooledPoint;
 
 /// PutMetricData's limit.
 pub(super) const MAX_POINTS_PER_REQUEST: usize = 1000;
 
 /// PutMetricData's limit before compression, less room for the envelope.
 pub(super) const MAX_REQUEST_BYTES: usize = 1_000_000 - 1024;
-
-/// One value of one metric with the time of its snapshot.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct SpooledPoint {
-    pub(super) at: UnixSeconds,
-    pub(super) sample: Sample,
-}
 
 /// Whether CloudWatch accepts it: one invalid point fails the whole request.
 pub(super) fn is_valid(sample: &Sample) -> bool {

@@ -13,13 +13,15 @@ const QUIET: Duration = Duration::from_mins(10);
 
 #[derive(Debug)]
 pub(super) struct DroppedPoints {
+    sink: &'static str,
     total: AtomicU64,
     logged: LogThrottle<&'static str>,
 }
 
-impl Default for DroppedPoints {
-    fn default() -> Self {
-        Self { total: AtomicU64::new(0), logged: LogThrottle::new(QUIET) }
+impl DroppedPoints {
+    /// None yet, of this sink.
+    pub(super) fn of(sink: &'static str) -> Self {
+        Self { sink, total: AtomicU64::new(0), logged: LogThrottle::new(QUIET) }
     }
 }
 
@@ -35,7 +37,7 @@ impl DroppedPoints {
         }
         self.total.fetch_add(count_u64(points), Relaxed);
         if let Some(times) = self.logged.admit(reason) {
-            warn!(sink = "cloudwatch", points, times, reason, "points dropped");
+            warn!(sink = self.sink, points, times, reason, "points dropped");
         }
     }
 }

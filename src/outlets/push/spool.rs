@@ -3,8 +3,15 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::datum::{MAX_REQUEST_BYTES, SpooledPoint};
 use crate::base::clock::UnixSeconds;
+use crate::catalog::Sample;
+
+/// One value of one metric with the time of its snapshot.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct SpooledPoint {
+    pub(super) at: UnixSeconds,
+    pub(super) sample: Sample,
+}
 
 /// A queue of points, oldest first.
 #[derive(Debug)]
@@ -58,12 +65,24 @@ impl Spool {
         before - self.len()
     }
 
-    /// The oldest points that fit into one request of at most `limit` points.
-    pub(super) fn batch(&self, limit: usize, size: impl Fn(&SpooledPoint) -> usize) -> Vec<SpooledPoint> {
+    /// The oldest points, at most `limit`.
+    #[cfg(feature = "otlp")]
+    pub(super) fn batch(&self, limit: usize) -> Vec<SpooledPoint> {
+        self.points.iter().take(limit).cloned().collect()
+    }
+
+    /// The oldest points that fit into one request of at most `limit` points and `max_bytes` bytes.
+    #[cfg(feature = "cloudwatch")]
+    pub(super) fn batch_within(
+        &self,
+        limit: usize,
+        max_bytes: usize,
+        size: impl Fn(&SpooledPoint) -> usize,
+    ) -> Vec<SpooledPoint> {
         let mut bytes = 0;
         let fits = |point: &&SpooledPoint| {
             bytes += size(point);
-            bytes <= MAX_REQUEST_BYTES
+            bytes <= max_bytes
         };
         self.points.iter().take(limit).take_while(fits).cloned().collect()
     }
@@ -79,7 +98,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::catalog::{Part, Sample, find};
+    use crate::catalog::{Part, find};
 
     fn points(at: UnixSeconds, count: usize) -> Vec<SpooledPoint> {
         let metric = find("instances").unwrap();
@@ -92,7 +111,7 @@ mod tests {
     }
 
     fn times(spool: &Spool) -> Vec<UnixSeconds> {
-        spool.batch(usize::MAX, |_| 0).iter().map(|point| point.at).collect()
+        spool.points.iter().map(|point| point.at).collect()
     }
 
     #[test]
@@ -140,8 +159,8 @@ mod tests {
     fn a_batch_is_bounded_by_points_and_bytes() {
         let mut spool = Spool::new(Duration::from_secs(60), 100);
         spool.add("a", 5.0, points(5.0, 10));
-        assert_eq!(spool.batch(4, |_| 1).len(), 4);
-        assert_eq!(spool.batch(10, |_| MAX_REQUEST_BYTES / 3).len(), 3);
+        assert_eq!(spool.batch_within(4, 10, |_| 1).len(), 4);
+        assert_eq!(spool.batch_within(10, 99, |_| 33).len(), 3);
     }
 
     proptest! {
