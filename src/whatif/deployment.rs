@@ -191,7 +191,7 @@ impl<'a> Deployment<'a> {
         while self.slots.free() > 0 {
             let Some(mut user) = self.queue.pop() else { return };
             user.started = self.now;
-            let seconds = user.seconds * self.slowness();
+            let seconds = user.seconds * self.slowness() + self.world.stay_seconds;
             let task = self.slots.start(user, &mut self.rng);
             self.agenda.add(self.now + seconds, Event::End(task));
         }
@@ -466,7 +466,13 @@ mod tests {
 
     #[test]
     fn an_ingress_refuses_beyond_its_room_and_its_users_reconnect_when_it_stops() {
-        let world = World { slots: 100, startup_seconds: 30.0, drain_seconds: 30.0, ..World::of(Component::Ingress) };
+        let world = World {
+            slots: 100,
+            stay_seconds: 0.0,
+            startup_seconds: 30.0,
+            drain_seconds: 30.0,
+            ..World::of(Component::Ingress)
+        };
         let load = steady(0.9, 300.0).into_load("x", 3600.0, vec![]);
         let mut deployment = Deployment::new(&world, &load, 4, 1);
         deployment.advance(1000.0);

@@ -54,11 +54,12 @@ impl Load {
         }
     }
 
-    /// Tasks that run at once, on average, when the load begins: what the first replicas must bear.
+    /// Tasks that run at once, on average, when the load begins: what the first replicas must bear. Each takes a slot for
+    /// `stay_seconds` more than it runs.
     #[must_use]
-    pub fn initial_concurrency(&self) -> f64 {
+    pub fn initial_concurrency(&self, stay_seconds: f64) -> f64 {
         match &self.arrivals {
-            Arrivals::Shape(shape) => shape.rate(0.0) * shape.mean_seconds(),
+            Arrivals::Shape(shape) => shape.rate(0.0) * (shape.mean_seconds() + stay_seconds),
             Arrivals::Recorded(_) => 0.0,
         }
     }

@@ -145,7 +145,7 @@ impl<'a> Run<'a> {
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small count, saturating")]
 fn first_replicas(world: &World, load: &Load, policy: &Policy) -> u32 {
     let (min, max) = policy.bounds();
-    let needed = load.initial_concurrency() / (f64::from(world.slots) * FIRST_UTILIZATION);
+    let needed = load.initial_concurrency(world.stay_seconds) / (f64::from(world.slots) * FIRST_UTILIZATION);
     (needed.ceil() as u32).clamp(min, max)
 }
 

@@ -63,6 +63,8 @@ fn the_table_of_long_tasks_on_the_page_is_its_output() {
 #[test]
 fn the_policies_of_before_are_the_documents_that_are_deployed() {
     assert_eq!(document("policies/hpa-pressure-and-wait.yaml")["spec"], document("kubernetes/hpa/proc.yaml")["spec"]);
+    let ingress = document("kubernetes/hpa/ingress.yaml");
+    assert_eq!(document("policies/ingress-hpa-saturation.yaml")["spec"], ingress["spec"]);
     let deployed = |name: &str| document(&format!("ecs/metrics/{name}.json"));
     let (target, tracking) = (deployed("autoscaling/proc-target"), deployed("autoscaling/proc-utilization-policy"));
     let (stepping, alarm) = (deployed("autoscaling/proc-pressure-policy"), deployed("alarms/proc-pressure"));
@@ -102,6 +104,18 @@ fn a_recorded_load_is_compared_as_json() {
     }
     let again = printed(&whatif(&["--load", load, "--format", "json"], &POLICIES));
     assert_eq!(serde_json::from_str::<Value>(&again).unwrap(), Value::Array(outcomes.clone()));
+}
+
+#[test]
+fn policies_of_the_ingress_scale_streams() {
+    let policies = ["ingress-hpa-saturation", "ingress-hpa-replicas-desired"];
+    let text = printed(&whatif(&["--shape", "long-tasks", "--scale", "10", "--format", "json"], &policies));
+    let outcomes: Value = serde_json::from_str(&text).unwrap();
+    for outcome in outcomes.as_array().unwrap() {
+        // 10 · 0.06 · (1200 + 300) streams at the peak, 200 of them in a replica.
+        let (actions, hours) = (outcome["actions"].as_u64().unwrap(), outcome["replica_hours"].as_f64().unwrap());
+        assert!(actions >= 2 && (14.0..70.0).contains(&hours), "{outcome}");
+    }
 }
 
 #[test]

@@ -13,12 +13,20 @@ pub struct KedaPolicy {
     pub min: u32,
     /// Targets, behavior and maximum.
     pub hpa: HpaPolicy,
-    /// One a trigger: active above it.
-    pub activations: Vec<f64>,
+    /// One a trigger.
+    pub activations: Vec<Activation>,
     /// Seconds between two looks at activity.
     pub polling: f64,
     /// Seconds without activity after which the last replica goes.
     pub cooldown: f64,
+}
+
+/// A trigger is active while a value is above this.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Activation {
+    /// Which of the values.
+    pub value: usize,
+    pub above: f64,
 }
 
 #[derive(Debug)]
@@ -58,8 +66,10 @@ impl Keda {
     }
 
     fn poll(&mut self, now: UnixSeconds, wanted: u32, values: &[Option<f64>]) -> u32 {
-        let is_active =
-            self.policy.activations.iter().zip(values).any(|(least, value)| value.is_some_and(|value| value > *least));
+        let is_above = |activation: &Activation| {
+            values.get(activation.value).copied().flatten().is_some_and(|value| value > activation.above)
+        };
+        let is_active = self.policy.activations.iter().any(is_above);
         if is_active {
             self.last_active = Some(now);
             return if wanted == 0 { self.policy.min.max(1) } else { wanted };
@@ -79,7 +89,16 @@ mod tests {
     fn keda(min: u32) -> Keda {
         let targets = vec![Target::AverageValue(1.0)];
         let hpa = HpaPolicy { min: 1, max: 50, targets, behavior: Behavior::default() };
-        Keda::new(KedaPolicy { min, hpa, activations: vec![0.0], polling: 30.0, cooldown: 300.0 }, 0.0)
+        Keda::new(
+            KedaPolicy {
+                min,
+                hpa,
+                activations: vec![Activation { value: 0, above: 0.0 }],
+                polling: 30.0,
+                cooldown: 300.0,
+            },
+            0.0,
+        )
     }
 
     fn at(count: u32) -> Replicas {

@@ -14,23 +14,26 @@ pub struct World {
     pub slots: u32,
     /// From the decision to the first heartbeat of a new replica.
     pub startup_seconds: f64,
+    /// How long a user's stream stays open after the task; 0 for processors.
+    pub stay_seconds: f64,
     /// How long a replica that is to stop may finish its work.
     pub drain_seconds: f64,
 }
 
 impl World {
     /// A usual one, under the gateway's defaults: 5 tasks a processor and 200 streams an ingress; a replica is up after a
-    /// minute, drains for as long as the platform's processors do, and cuts streams after half a minute.
+    /// minute, drains for as long as the platform's processors do, and cuts streams after half a minute. Users stay for five minutes after
+    /// their task.
     #[must_use]
     pub fn of(component: Component) -> Self {
         let context =
             GatewayContext { component, instance_id: "", tenant: Some("a"), project: Some("a"), forced: false };
         let gateway = GatewayConfig::of_scope(&context).map(|config| config.settings().clone()).unwrap_or_default();
-        let (slots, drain_seconds) = match component {
-            Component::Proc => (5, 900.0),
-            Component::Ingress => (200, 30.0),
+        let (slots, stay_seconds, drain_seconds) = match component {
+            Component::Proc => (5, 0.0, 900.0),
+            Component::Ingress => (200, 300.0, 30.0),
         };
-        Self { component, gateway, slots, startup_seconds: 60.0, drain_seconds }
+        Self { component, gateway, slots, startup_seconds: 60.0, stay_seconds, drain_seconds }
     }
 
     /// Where roles are refused with so many live replicas.

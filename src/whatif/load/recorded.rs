@@ -89,7 +89,7 @@ mod tests {
             Arrival { at: 29.5, role: Role::Registered, seconds: 8.0 },
         ];
         assert_eq!(load.arrivals(1).collect::<Vec<_>>(), expected);
-        assert_eq!((load.seconds, load.name.as_str(), load.initial_concurrency()), (37.5, "f", 0.0));
+        assert_eq!((load.seconds, load.name.as_str(), load.initial_concurrency(0.0)), (37.5, "f", 0.0));
     }
 
     #[test]

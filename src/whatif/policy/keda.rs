@@ -1,4 +1,5 @@
-//! `kind: ScaledObject` with triggers that read this server: `metrics-api`, or `prometheus` with a bare metric name.
+//! `kind: ScaledObject` with triggers that read this server: `metrics-api`, `prometheus` with a bare metric name, `external` and
+//! `external-push`, whose stream of activity is taken for another poll.
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -6,8 +7,9 @@ use serde_json::{Map, Value};
 use super::document::{PolicyDocument, PolicyError};
 use super::hpa::{BehaviorSpec, quantity};
 use super::{AutoscalerPolicy, Signal};
+use crate::platform::facts::Component;
 use crate::whatif::autoscalers::hpa::{HpaPolicy, Target};
-use crate::whatif::autoscalers::keda::KedaPolicy;
+use crate::whatif::autoscalers::keda::{Activation, KedaPolicy};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -66,7 +68,9 @@ enum MetricType {
 }
 
 /// Where a kind of trigger has its metric, target and activation.
-const KINDS: [(&str, [&str; 3]); 2] = [
+const KINDS: [(&str, [&str; 3]); 4] = [
+    ("external", ["metric", "target", "activationTarget"]),
+    ("external-push", ["metric", "target", "activationTarget"]),
     ("metrics-api", ["valueLocation", "targetValue", "activationTargetValue"]),
     ("prometheus", ["query", "threshold", "activationThreshold"]),
 ];
@@ -75,12 +79,20 @@ pub(super) fn read(document: &PolicyDocument<'_>) -> Result<(AutoscalerPolicy, V
     let spec: Spec = document.part("spec")?;
     let (min, max) = (spec.min_replica_count.unwrap_or(0), spec.max_replica_count.unwrap_or(100));
     let (min, max) = document.bounds("spec.minReplicaCount and maxReplicaCount", min, max)?;
-    let (mut targets, mut activations, mut signals) = (Vec::new(), Vec::new(), Vec::new());
-    for (index, trigger) in spec.triggers.iter().enumerate() {
-        let (target, activation, signal) = one(document, index, trigger)?;
-        targets.push(target);
-        activations.push(activation);
-        signals.push(signal);
+    let triggers = spec.triggers.iter().enumerate().map(|(index, trigger)| one(document, index, trigger));
+    let triggers = triggers.collect::<Result<Vec<(Target, f64, Signal)>, PolicyError>>()?;
+    let targets = triggers.iter().map(|(target, _, _)| *target).collect();
+    let mut signals: Vec<Signal> = triggers.iter().map(|(_, _, signal)| *signal).collect();
+    // The external scaler's activity of processors is of tasks that wait or run, whatever the metric.
+    let queue = document.signal("spec.triggers", "proc.queue.total")?;
+    let mut activations = Vec::new();
+    for (index, (trigger, (_, above, signal))) in spec.triggers.iter().zip(&triggers).enumerate() {
+        let is_by_queue = trigger.kind.starts_with("external") && signal.component() == Component::Proc;
+        let value = if is_by_queue { signals.len() } else { index };
+        if is_by_queue {
+            signals.push(queue);
+        }
+        activations.push(Activation { value, above: *above });
     }
     let field = "spec.advanced.horizontalPodAutoscalerConfig.behavior";
     let behavior = spec.advanced.horizontal_pod_autoscaler_config.behavior.read(document, field)?;
@@ -98,7 +110,11 @@ fn one(document: &PolicyDocument<'_>, index: usize, trigger: &Trigger) -> Result
     let at = format!("spec.triggers[{index}]");
     let Some((_, [metric, target, activation])) = KINDS.iter().find(|(kind, _)| *kind == trigger.kind) else {
         let problem = format!("{} is not simulated", trigger.kind);
-        return Err(document.error(&format!("{at}.type"), &problem, "metrics-api or prometheus"));
+        return Err(document.error(
+            &format!("{at}.type"),
+            &problem,
+            "metrics-api, prometheus, external or external-push",
+        ));
     };
     let field = |name: &str| format!("{at}.metadata.{name}");
     let name = trigger.metadata.get(*metric).and_then(Value::as_str).unwrap_or_default();
@@ -139,8 +155,23 @@ spec:
         let policy = Policy::parse(MANIFEST, "p.yaml", "p").unwrap();
         assert_eq!(policy.bounds(), (0, 20));
         let AutoscalerPolicy::Keda(keda) = policy.autoscaler else { panic!() };
-        assert_eq!((keda.min, keda.polling, keda.cooldown, keda.activations), (0, 30.0, 120.0, vec![0.0, 0.5]));
+        assert_eq!((keda.min, keda.polling, keda.cooldown), (0, 30.0, 120.0));
+        assert_eq!(keda.activations, [Activation { value: 0, above: 0.0 }, Activation { value: 1, above: 0.5 }]);
         assert_eq!((keda.hpa.min, keda.hpa.targets), (1, vec![Target::Value(0.4), Target::AverageValue(1.0)]));
+    }
+
+    #[test]
+    fn an_external_trigger_is_active_by_the_queue_of_its_component() {
+        let trigger =
+            |metric| format!("{{type: external, metadata: {{metric: {metric}, target: 1, activationTarget: 2}}}}");
+        let triggers = [trigger("proc.replicas.desired"), trigger("proc.queue.waiting")].join(", ");
+        let policy =
+            Policy::parse(&format!("{{kind: ScaledObject, spec: {{triggers: [{triggers}]}}}}"), "p", "p").unwrap();
+        let keys: Vec<&str> = policy.signals.iter().map(|signal| signal.key()).collect();
+        assert_eq!(keys, ["proc.replicas.desired", "proc.queue.waiting", "proc.queue.total", "proc.queue.total"]);
+        let AutoscalerPolicy::Keda(keda) = policy.autoscaler else { panic!() };
+        assert_eq!(keda.activations, [Activation { value: 2, above: 2.0 }, Activation { value: 3, above: 2.0 }]);
+        assert_eq!(keda.hpa.targets.len(), 2);
     }
 
     #[test]
@@ -149,7 +180,7 @@ spec:
             (
                 "metrics-api",
                 "cron",
-                "spec.triggers[0].type: cron is not simulated; accepted: metrics-api or prometheus",
+                "spec.triggers[0].type: cron is not simulated; accepted: metrics-api, prometheus, external or ",
             ),
             ("queue.pressure", "x", "spec.triggers[0].metadata.valueLocation: no signal is called \"proc.x_ratio\"; "),
             ("targetValue", "target", "spec.triggers[0].metadata.targetValue: is missing; accepted: a quantity"),
