@@ -85,6 +85,7 @@ fn a_flag_that_a_command_does_not_use_is_a_usage_error_that_says_so() {
                 let required: &[&str] = match name {
                     "compare" => &["--with", "http://x"],
                     "explain" => &["key"],
+                    "replay" => &["file"],
                     "whatif" => &["--shape", "x", "--policy", "x"],
                     _ => &[],
                 };

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::selector::Selector;
 use super::{document, item};
 use crate::engine::snapshot::SnapshotReader;
-use crate::outlets::http::gate::{AccessRule, RequestCounter};
+use crate::outlets::http::gate::{AccessRule, RequestCounter, Sessions};
 use crate::outlets::http::layers;
 use crate::outlets::http::limits::Budget;
 use crate::outlets::names::Mapping;
@@ -42,7 +42,7 @@ pub fn router(state: KubernetesState) -> Router {
         .route("/openapi/v2", get(async || Json(document::openapi())))
         .fallback(async || document::Status::new(StatusCode::NOT_FOUND, "NotFound", "there is no such path"));
     let guarded = layers::limit(guarded, Budget::normal(std::time::Duration::ZERO));
-    let guarded = layers::require_access(guarded, &state.access, state.telemetry.problems());
+    let guarded = layers::require_access(guarded, &state.access, Sessions::Ignored, state.telemetry.problems());
     let health = Router::new().route("/livez", get(live)).route("/readyz", get(ready)).route("/healthz", get(live));
     layers::common(guarded.merge(health), counter).with_state(state)
 }

@@ -138,6 +138,13 @@ async fn shutdown_interrupts_what_hangs_retries_nothing_and_ends_in_time() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_retry_that_the_deadline_cuts_short_does_not_hide_why_the_attempt_before_it_failed() {
+    let sink = Fake::new(&[Act::Fail, Act::Hang]);
+    let report = exports(&[&sink]).deliver(batch("a"), SECOND).await;
+    assert_eq!((error(&report, 0).contains("away"), sink.attempts()), (true, 2), "{report:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn concurrent_callers_share_an_export_that_continues_when_they_disconnect() {
     let sink = Fake::new(&[Act::Hang, Act::Take]);
     let exports = exports(&[&sink]);

@@ -140,14 +140,20 @@ impl SinkRunner {
     /// Retries until success, a final error, or the end of the budget; pauses double and have full jitter.
     async fn attempts(&self, batch: &ExportBatch, mut budget: AttemptBudget) -> Result<(), DeliveryError> {
         let mut pause = FIRST_PAUSE;
+        let mut cause = None;
         loop {
             let result = self.attempt(batch, &mut budget).await;
             self.telemetry.export_points(self.sink.name(), self.sink.point_counts());
             match result {
+                // A retry that the deadline cut short says less than the failure before it.
+                Err(DeliveryError::TimedOut(limit)) if limit < budget.attempt => {
+                    return Err(cause.unwrap_or(DeliveryError::TimedOut(limit)));
+                }
                 Err(error) if error.may_retry() && budget.backoff(pause.mul_f64(fastrand::f64())).await => {
                     tracing::debug!(sink = self.sink.name(), %error, "push attempt failed, retrying");
                     self.count_retry();
                     pause *= 2;
+                    cause = Some(error);
                 }
                 result => return result,
             }

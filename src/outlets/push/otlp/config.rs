@@ -14,10 +14,14 @@ use crate::sources::proxy::config::parse_headers;
 use crate::tls::client;
 
 pub(super) const ENABLED: &Setting = setting("METRICS_EXPORT_OTLP");
-const ENDPOINT: Pair = [setting("METRICS_OTLP_ENDPOINT"), setting("OTEL_EXPORTER_OTLP_ENDPOINT")];
-const PROTOCOL: Pair = [setting("METRICS_OTLP_PROTOCOL"), setting("OTEL_EXPORTER_OTLP_PROTOCOL")];
-const COMPRESSION: Pair = [setting("METRICS_OTLP_COMPRESSION"), setting("OTEL_EXPORTER_OTLP_COMPRESSION")];
-const CA_FILE: Pair = [setting("METRICS_OTLP_CA_FILE"), setting("OTEL_EXPORTER_OTLP_CERTIFICATE")];
+const ENDPOINT: &Setting = setting("METRICS_OTLP_ENDPOINT");
+const STANDARD_ENDPOINT: &Setting = setting("OTEL_EXPORTER_OTLP_ENDPOINT");
+const PROTOCOL: &Setting = setting("METRICS_OTLP_PROTOCOL");
+const STANDARD_PROTOCOL: &Setting = setting("OTEL_EXPORTER_OTLP_PROTOCOL");
+const COMPRESSION: &Setting = setting("METRICS_OTLP_COMPRESSION");
+const STANDARD_COMPRESSION: &Setting = setting("OTEL_EXPORTER_OTLP_COMPRESSION");
+const CA_FILE: &Setting = setting("METRICS_OTLP_CA_FILE");
+const STANDARD_CA_FILE: &Setting = setting("OTEL_EXPORTER_OTLP_CERTIFICATE");
 const HEADERS: &Setting = setting("METRICS_OTLP_HEADERS_JSON");
 const STANDARD_HEADERS: &Setting = setting("OTEL_EXPORTER_OTLP_HEADERS");
 const TIMEOUT: &Setting = setting("METRICS_OTLP_TIMEOUT_SEC");
@@ -118,13 +122,14 @@ pub fn read(settings: &mut Settings) -> Option<OtlpConfig> {
 }
 
 fn protocol(settings: &mut Settings) -> Option<Protocol> {
-    let Some((setting, text)) = first(settings, PROTOCOL) else { return Some(Protocol::Grpc) };
+    let Some((setting, text)) = first(settings, [PROTOCOL, STANDARD_PROTOCOL]) else { return Some(Protocol::Grpc) };
     Protocol::from_setting(&text).map_err(|problem| settings.reject(setting, &problem)).ok()
 }
 
 /// Without a scheme it is `https://`, unless that is switched off.
 fn endpoint(settings: &mut Settings, protocol: Protocol, insecure: bool) -> Option<Endpoint> {
-    let mut given = ENDPOINT.into_iter().filter_map(|setting| Some((setting, settings.secret(setting)?)));
+    let mut given =
+        [ENDPOINT, STANDARD_ENDPOINT].into_iter().filter_map(|setting| Some((setting, settings.secret(setting)?)));
     let Some((setting, url)) = given.next() else { return Endpoint::parse(protocol.default_endpoint()).ok() };
     let url = url.expose_secret().trim();
     let scheme = if insecure { "http" } else { "https" };
@@ -159,7 +164,7 @@ fn timeout(settings: &mut Settings) -> Option<Duration> {
 }
 
 fn gzip(settings: &mut Settings) -> Option<bool> {
-    let Some((setting, text)) = first(settings, COMPRESSION) else { return Some(true) };
+    let Some((setting, text)) = first(settings, [COMPRESSION, STANDARD_COMPRESSION]) else { return Some(true) };
     match text.as_str() {
         "gzip" => Some(true),
         "none" => Some(false),
@@ -172,7 +177,7 @@ fn gzip(settings: &mut Settings) -> Option<bool> {
 
 /// The CA file, loaded once here, so that an unusable one stops the start together with all other errors.
 fn authorities(settings: &mut Settings) -> Option<Option<(&'static str, PathBuf)>> {
-    let Some((setting, path)) = first(settings, CA_FILE) else { return Some(None) };
+    let Some((setting, path)) = first(settings, [CA_FILE, STANDARD_CA_FILE]) else { return Some(None) };
     let path = PathBuf::from(path);
     let built = client::build_trusting(setting.variable(), Some(&path), reqwest::Client::builder());
     settings.ok_or_record(built.map_err(|error| vec![error.to_string()]), &[setting])?;
