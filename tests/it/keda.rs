@@ -78,7 +78,8 @@ fn a_poll_of_keda_gets_spec_value_and_activity_with_the_old_interface_and_the_ne
     });
     assert_eq!(Client::connect(OLD, scaler.port, &[]).ok(json!(["cycle", depth()])), expected);
 
-    assert_eq!(new.ok(json!(["serving", ""])), "SERVING");
+    // Health looks at the readiness every half second.
+    eventually("health", Duration::from_secs(5), || new.ok(json!(["serving", ""])) == "SERVING");
     assert_eq!(new.ok(json!(["serving", "externalscaler.ExternalScaler"])), "SERVING");
     let services = new.ok(json!(["services"]));
     assert!(services.as_array().unwrap().contains(&json!("externalscaler.ExternalScaler")), "{services}");
