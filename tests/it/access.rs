@@ -115,10 +115,17 @@ fn pages_may_not_be_framed_cached_or_scripted() {
         );
         assert_eq!((headers["x-frame-options"].as_str(), headers["referrer-policy"].as_str()), ("DENY", "no-referrer"));
         assert_eq!(headers["cross-origin-resource-policy"], "same-origin");
-        for part in ["default-src 'none'", "frame-ancestors 'none'", "form-action 'none'", "base-uri 'none'"] {
-            assert!(headers["content-security-policy"].contains(part), "{path}: {part}");
+        let policy = &headers["content-security-policy"];
+        for part in ["default-src 'none'", "frame-ancestors 'none'", "form-action '", "base-uri 'none'"] {
+            assert!(policy.contains(part), "{path}: {part} is not in {policy}");
         }
+        let scripts = policy.split(';').find(|part| part.trim().starts_with("script-src"));
+        assert!(scripts.is_none_or(|scripts| scripts.trim() == "script-src 'self'"), "{path}: {policy}");
     }
     let page = server.get("/").text();
-    assert!(!page.contains("<script") && !page.contains(" onclick"));
+    assert_eq!(
+        (page.matches("<script").count(), page.matches("<script src=\"/page.js\" defer></script>").count()),
+        (1, 1)
+    );
+    assert!(!page.contains(" onclick") && !page.contains("http://") && !page.contains("https://"));
 }

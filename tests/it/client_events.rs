@@ -52,7 +52,8 @@ fn events_become_one_line_each_at_their_level_without_a_token() {
         let received = json!({"status": "received", "event_type": "log", "level": level});
         assert_eq!((answer.status, answer.json()), (200, received));
         let line = format!("{shown} kdcube.events: {}", event(level, &forged));
-        assert!(server.log().lines().any(|found| found.ends_with(&line)), "{line} is not in\n{}", server.log());
+        // The log has a queue of its own.
+        eventually(&line, Duration::from_secs(10), || server.log().lines().any(|found| found.ends_with(&line)));
     }
     let forged = |line: &str| line.starts_with("ERROR kdcube_metrics: forged");
     assert!(!server.log().lines().any(forged) && !server.log().contains("\u{1b}[2J"));

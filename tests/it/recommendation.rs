@@ -22,7 +22,7 @@ fn each_component_has_its_number_with_operands_and_steps() {
     assert_eq!((proc["limited_by"].as_str(), proc["reason"].as_str()), (Some("minimum"), None));
     assert_eq!(proc["operands"]["slots_per_replica"].as_f64(), Some(5.0));
     let steps = |of: &serde_json::Value| -> Vec<String> { serde_json::from_value(of["steps"].clone()).unwrap() };
-    assert!(steps(proc).iter().any(|step| step.starts_with("load: (")), "{proc}");
+    assert!(steps(proc).iter().any(|step| step.starts_with("running: ")), "{proc}");
     assert!(steps(proc).contains(&"missing: 9 desired − 3 current = 6".to_owned()), "{proc}");
     assert_eq!(ingress["operands"]["limit_per_replica"].as_f64(), Some(200.0));
     assert!(steps(ingress)[0].contains("(200 of a replica × 0.7)"), "{ingress}");

@@ -78,6 +78,8 @@ impl Connections {
     /// Evicts an idle connection if there is one.
     fn evict(&self, open: &mut Open) -> bool {
         let evicted = open.evictable().and_then(|id| open.remove(id));
+        // Its task ends a little later; its slot is another's from now on.
+        evicted.iter().for_each(|_| self.telemetry.connection_closed());
         self.telemetry.connection_closed_early(if evicted.is_some() { CloseReason::Idle } else { CloseReason::Full });
         evicted.inspect(|connection| connection.evict.notify_one()).is_some()
     }
@@ -136,8 +138,8 @@ impl ConnectionSlot {
 
 impl Drop for ConnectionSlot {
     fn drop(&mut self) {
-        self.connections.open.lock().unwrap_or_else(PoisonError::into_inner).remove(self.id);
-        self.connections.telemetry.connection_closed();
+        let own = self.connections.open.lock().unwrap_or_else(PoisonError::into_inner).remove(self.id);
+        own.iter().for_each(|_| self.connections.telemetry.connection_closed());
     }
 }
 

@@ -32,6 +32,8 @@ pub(super) struct WorkReader {
     rest: PerRole<u32>,
     /// Ticks in a row that asked for tasks and failed: perhaps of their length.
     failed: u32,
+    /// A tick has begun and its replies have not come.
+    is_under_way: bool,
     /// Whose tasks the tick under way asked for.
     asked: Vec<Role>,
 }
@@ -40,10 +42,8 @@ impl WorkReader {
     /// Adds the commands; the places of those that may be refused. [`Self::take`] takes the replies in the same order.
     pub(super) fn ask(&mut self, keys: &Keys, pipeline: &mut Pipeline) -> Range<usize> {
         let begin = pipeline.len();
-        if !std::mem::take(&mut self.asked).is_empty() {
-            self.failed += 1;
-            let rest = 1_u32.checked_shl(self.failed).unwrap_or(LONGEST_REST).min(LONGEST_REST);
-            self.rest = PerRole::from_fn(|role| rest.max(*self.rest.get(role)));
+        if std::mem::replace(&mut self.is_under_way, true) {
+            self.note_failure();
         }
         self.rest = PerRole::from_fn(|role| self.rest.get(role).saturating_sub(1));
         self.asked = Role::ALL.into_iter().filter(|role| *self.rest.get(*role) == 0).collect();
@@ -56,8 +56,20 @@ impl WorkReader {
         begin..pipeline.len()
     }
 
+    /// The tick before had no replies. From the second time on the tasks may be why; not where it did not ask for any.
+    fn note_failure(&mut self) {
+        if self.asked.is_empty() {
+            (self.failed, self.rest) = (0, PerRole::default());
+            return;
+        }
+        let rest = 1_u32.checked_shl(self.failed).unwrap_or(LONGEST_REST).min(LONGEST_REST);
+        self.failed += 1;
+        self.rest = PerRole::from_fn(|role| rest.max(*self.rest.get(role)));
+    }
+
     /// Adds the replies to the facts.
     pub(super) fn take(&mut self, keys: &Keys, now: UnixSeconds, replies: &mut Replies, signals: &mut Facts) {
+        self.is_under_way = false;
         let asked = std::mem::take(&mut self.asked);
         if !asked.is_empty() {
             self.failed = 0;

@@ -64,7 +64,9 @@ fn hostile_frames_cost_only_their_own_connection() {
     }
     let silent: Vec<TcpStream> = (0..700).filter_map(|_| TcpStream::connect(("127.0.0.1", scaler.port)).ok()).collect();
     let began = Instant::now();
-    assert_eq!(client.ok(json!(["value", depth()])), 1);
+    // Of one address the longest idle connection makes room, which may be the client's: then it connects again.
+    let value = client.step(json!(["value", depth()])).or_else(|_| client.step(json!(["value", depth()])));
+    assert_eq!(value, Ok(json!(1)));
     assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
     assert_eq!(scaler.client().ok(json!(["value", depth()])), 1, "there is room for another client");
     drop(silent);
