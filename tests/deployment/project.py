@@ -3,6 +3,8 @@
 import json
 import os
 import re
+import socket
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -88,3 +90,16 @@ def differences(expected, actual, path=""):
             yield from differences(value, other, f"{path}[{index}]")
     elif expected != actual:
         yield f"{path}: put {json.dumps(expected)}, read {json.dumps(actual, default=str)}"
+
+
+def eventually_listens(port):
+    """Waits until somebody accepts connections on a port of this machine."""
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", int(port)), timeout=1).close()
+            return
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)

@@ -61,6 +61,7 @@ class Guides(unittest.TestCase):
         port = terminal.ports["4317"]
         terminal.install("collector", f"#!/bin/sh\nexec python {receiver} {port} grpc '[\"ok\"]' >arrived\n")
         terminal.run("collector &")
+        project.eventually_listens(port)
         terminal.follow("otlp.md")
 
     def test_statsd(self):

@@ -178,8 +178,9 @@ class Replicas(unittest.TestCase):
         for name in ("out", "in"):
             policy = self.document(f"{name}-policy")
             self.values[f"PROC_{name.upper()}_POLICY_ARN"] = scaling.put_scaling_policy(**policy)["PolicyARN"]
-            read = scaling.describe_scaling_policies(ServiceNamespace="ecs", PolicyNames=[policy["PolicyName"]])["ScalingPolicies"]
-            self.assertEqual(list(project.differences([policy], read)), [])
+            listed = scaling.describe_scaling_policies(ServiceNamespace="ecs")["ScalingPolicies"]
+            (read,) = [found for found in listed if found["PolicyName"] == policy["PolicyName"]]
+            self.assertEqual(list(project.differences(policy, read)), [])
             alarm = self.document(f"{name}-alarm")
             cloudwatch.put_metric_alarm(**alarm)
             (read,) = cloudwatch.describe_alarms(AlarmNames=[alarm["AlarmName"]])["MetricAlarms"]

@@ -55,7 +55,8 @@ mod tests {
     fn a_port_that_is_taken_or_none_is_an_error() {
         for (port, problem) in [("8090", "is METRICS_PORT too"), ("66666", "accepted")] {
             let (_, errors) = read(port);
-            assert!(errors[0].starts_with("METRICS_KEDA_PORT") && errors[0].contains(problem), "{errors:?}");
+            let is_named = |error: &String| error.starts_with("METRICS_KEDA_PORT") && error.contains(problem);
+            assert!(errors.iter().any(is_named), "{errors:?}");
         }
     }
 }

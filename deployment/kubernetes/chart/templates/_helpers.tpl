@@ -55,6 +55,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- $all := dict
   "METRICS_MODE" $v.mode
   "METRICS_PORT" $v.service.port
+  "METRICS_KEDA_PORT" $v.keda.port
   "METRICS_LOG_FORMAT" $v.log.format
   "RUST_LOG" $v.log.level
   "METRICS_LEASE" $v.sampling.lease
