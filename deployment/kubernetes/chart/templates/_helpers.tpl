@@ -56,6 +56,19 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
   "METRICS_MODE" $v.mode
   "METRICS_PORT" $v.service.port
   "METRICS_KEDA_PORT" $v.keda.port
+  "METRICS_SCALE_PROC_TARGET_UTILIZATION" $v.scaling.procTargetUtilization
+  "METRICS_SCALE_PROC_TARGET_WAIT_SEC" $v.scaling.procTargetWaitSec
+  "METRICS_SCALE_PROC_MIN" $v.scaling.procMin
+  "METRICS_SCALE_PROC_MAX" $v.scaling.procMax
+  "METRICS_SCALE_INGRESS_TARGET_SATURATION" $v.scaling.ingressTargetSaturation
+  "METRICS_SCALE_INGRESS_MIN" $v.scaling.ingressMin
+  "METRICS_SCALE_INGRESS_MAX" $v.scaling.ingressMax
+  "METRICS_SCALE_STABILIZATION_SEC" $v.scaling.stabilizationSec
+  "METRICS_EXPORT_OTLP" $v.otlp.enabled
+  "METRICS_OTLP_ENDPOINT" $v.otlp.endpoint
+  "METRICS_OTLP_PROTOCOL" $v.otlp.protocol
+  "METRICS_EXPORT_STATSD" $v.statsd.enabled
+  "METRICS_STATSD_ADDRESS" $v.statsd.address
   "METRICS_LOG_FORMAT" $v.log.format
   "RUST_LOG" $v.log.level
   "METRICS_LEASE" $v.sampling.lease
