@@ -124,6 +124,10 @@ impl<'a> Analysis<'a> {
         let demand = std::mem::take(&mut self.demand);
         let demand = demand::finish(&self, demand, history);
         let Inputs { facts, gateway, zone, now, .. } = self.inputs;
+        let max_connections = std::mem::take(&mut self.inputs.database_max_connections);
+        let database = database::database(gateway.settings(), max_connections, &self.capacity.source);
+        let offsets = std::mem::take(&mut self.writer_offsets);
+        let offsets = offsets.into_iter().map(|(instance, offset)| (instance, offset.seconds));
         let mut state = SystemState {
             scope: Some(Arc::new(gateway.scope().clone())),
             at: now,
@@ -135,11 +139,7 @@ impl<'a> Analysis<'a> {
             window_fill: windows::fill(facts, history, now),
             throttling: throttling::throttling(facts, history.throttling(), &self.keys, zone, now),
             circuits: circuits::breakers(facts, &self.keys),
-            database: database::database(
-                gateway.settings(),
-                self.inputs.database_max_connections,
-                &self.capacity.source,
-            ),
+            database,
             left_out: left_out::left_out(facts, self.sse.expired),
             ingress: Reading::Value(ingress),
             proc: Reading::Value(proc),
@@ -152,11 +152,7 @@ impl<'a> Analysis<'a> {
             pools: self.pools,
             gateway: Reading::Value(Arc::clone(gateway)),
             quality: self.quality,
-            writer_offsets: self
-                .writer_offsets
-                .into_iter()
-                .map(|(instance, offset)| (instance, offset.seconds))
-                .collect(),
+            writer_offsets: offsets.collect(),
             scaling: Recommendations::default(),
             problems: Vec::new(),
         };

@@ -311,6 +311,13 @@ impl RedisSource {
         self.round(&workers, signals, reading).await
     }
 
+    /// Nothing of a tick was written, or nobody knows what.
+    fn lose_writes(&mut self) {
+        self.series.confirm(false);
+        self.points.lost();
+        self.sse_cache.lost();
+    }
+
     /// Writes as the claim says; the replies, or `None` where another replica took the lease meanwhile.
     async fn write(&mut self, claim: Claim, commands: &Pipeline) -> Result<Option<Vec<Value>>, SourceError> {
         match (claim, &mut self.lease) {
@@ -383,9 +390,7 @@ impl Source for RedisSource {
         let answer = self.write(claim, &pipeline).await;
         self.cost = self.link.cost();
         if !matches!(answer, Ok(Some(_))) {
-            self.series.confirm(false);
-            self.points.lost();
-            self.sse_cache.lost();
+            self.lose_writes();
         }
         let Some(values) = answer? else { return Ok(Recorded::ByLeader) };
         let (points, sse_cache) = values.split_at(of_points.min(values.len()));
