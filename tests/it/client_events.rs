@@ -70,7 +70,8 @@ fn events_become_one_line_each_at_their_level_without_a_token() {
 fn in_the_json_log_an_event_is_the_message() {
     let server = Server::start(&[EMBEDDED, ("METRICS_LOG_FORMAT", "json")]);
     assert_eq!(post(server.port(), &event("error", "boom")).status, 200);
-    let lines: Vec<Value> = server.log().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let lines: Vec<Value> =
+        server.log_with("kdcube.events").lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let line = lines.iter().find(|line| line["target"] == "kdcube.events").expect("the event is logged");
     assert_eq!(
         (&line["level"], line["message"].as_str()),

@@ -78,17 +78,8 @@ fn an_unusable_one_at_the_start_leaves_the_environments_in_force_and_is_reported
         unusable(&redis);
         let server = Server::ready(&[("REDIS_URL", &redis.url())]);
         assert!(capacity(&server) == 14 && source(&server, "environment"), "{problem}");
-        assert_eq!(
-            logged(&server, &["gateway_config_unreadable", KEY, problem, "from the environment"]),
-            1,
-            "{problem}"
-        );
-        assert_eq!(
-            logged(&server, &["gateway configuration in force", "source=\"environment\""]),
-            1,
-            "{}",
-            server.log()
-        );
+        server.logged(1, &["gateway_config_unreadable", KEY, problem, "from the environment"]);
+        server.logged(1, &["gateway configuration in force", "source=\"environment\""]);
         assert!(!server.log().contains("S3CRET"));
     }
 }
@@ -99,7 +90,7 @@ fn while_the_server_runs_the_last_good_one_stays_in_force() {
     save(&redis, configuration(50).as_bytes());
     let server = Server::ready(&[("REDIS_URL", &redis.url())]);
     assert!(capacity(&server) == 140 && source(&server, "saved") && changed_at(&server).is_none());
-    assert_eq!(logged(&server, &["gateway configuration in force", "source=\"saved\"", "= 40 + 100 = 140"]), 1);
+    server.logged(1, &["gateway configuration in force", "source=\"saved\"", "= 40 + 100 = 140"]);
     for (problem, unusable) in UNUSABLE {
         unusable(&redis);
         let malformed = || value(&server.get("/metrics").text(), "kdcube_metrics_ticks_total{result=\"ok\"}").unwrap();
@@ -107,19 +98,14 @@ fn while_the_server_runs_the_last_good_one_stays_in_force() {
         eventually("two ticks", LIMIT, || malformed() >= before + 2.0);
         assert!(capacity(&server) == 140 && source(&server, "saved"), "{problem}");
     }
-    assert_eq!(logged(&server, &["problem", "gateway_config_unreadable", "saved in Redis"]), 1, "{}", server.log());
+    server.logged(1, &["problem", "gateway_config_unreadable", "saved in Redis"]);
     delete(&redis);
     eventually("the deletion", LIMIT, || logged(&server, &["problem", "gateway_config_deleted", KEY]) == 1);
     assert!(capacity(&server) == 140 && source(&server, "saved") && changed_at(&server).is_none());
     save(&redis, configuration(10).as_bytes());
     eventually("the new one", LIMIT, || capacity(&server) == 28);
     assert!(changed_at(&server).is_some());
-    assert_eq!(
-        logged(&server, &["gateway configuration changed", "capacity_per_instance 140 -> 28"]),
-        1,
-        "{}",
-        server.log()
-    );
+    server.logged(1, &["gateway configuration changed", "capacity_per_instance 140 -> 28"]);
     eventually("the end", LIMIT, || logged(&server, &["problem ended", "gateway_config_deleted"]) == 1);
 }
 
@@ -128,7 +114,7 @@ fn a_key_that_never_existed_is_no_problem() {
     let redis = RedisServer::start();
     let server = Server::ready(&[("REDIS_URL", &redis.url())]);
     assert!(source(&server, "environment") && changed_at(&server).is_none());
-    assert_eq!(logged(&server, &["gateway_config_"]), 0, "{}", server.log());
+    server.logged(0, &["gateway_config_"]);
 }
 
 #[test]
@@ -150,12 +136,7 @@ fn an_update_that_cannot_be_used_is_ignored_and_reported_and_a_good_one_is_in_fo
     publish(&redis, update.as_bytes());
     eventually("the update", LIMIT, || capacity(&server) == 140);
     assert!(source(&server, "published") && changed_at(&server).is_some());
-    assert_eq!(
-        logged(&server, &["gateway configuration changed", "source=\"published\"", "14 -> 140"]),
-        1,
-        "{}",
-        server.log()
-    );
+    server.logged(1, &["gateway configuration changed", "source=\"published\"", "14 -> 140"]);
 }
 
 #[test]
@@ -175,7 +156,7 @@ fn secrets_in_a_saved_configuration_are_nowhere() {
     let raw = system(&server)["gateway_config_raw"].take();
     assert_eq!((raw.get("vendor"), raw.get("redis_url")), (Some(&Value::Null), None), "{raw}");
     assert_eq!(raw["data_bus"]["ingress"]["publish_limits"]["paid"]["packages_per_minute"], 7, "{raw}");
-    assert_eq!(logged(&server, &["WARN", "pools.pg_pool_max_size", "counts as not set"]), 1, "{}", server.log());
+    server.logged(1, &["WARN", "pools.pg_pool_max_size", "counts as not set"]);
     let (_, _, log) = server.terminate();
     assert!(!log.contains("S3CRET"), "{log}");
 }
@@ -193,7 +174,7 @@ fn the_platforms_environment_without_a_gateway_configuration_is_enough() {
     ];
     let server = Server::ready(&variables);
     assert!(capacity(&server) == 140 && source(&server, "saved"));
-    assert_eq!(logged(&server, &["WARN", "GATEWAY_COMPONENT \"metrics\"", "using proc"]), 1, "{}", server.log());
+    server.logged(1, &["WARN", "GATEWAY_COMPONENT \"metrics\"", "using proc"]);
 }
 
 #[test]

@@ -4,9 +4,8 @@ mod crowd;
 mod slow;
 
 use std::net::TcpStream;
-use std::time::{Duration, Instant};
 
-use crate::support::{Server, raw, request};
+use crate::support::{Server, at_once, raw, request};
 
 fn server() -> Server {
     Server::ready(&[("METRICS_MODE", "embedded")])
@@ -60,7 +59,5 @@ fn idle_connections_do_not_block_others() {
     let idle: Vec<TcpStream> =
         (0..1024).filter_map(|_| TcpStream::connect(("127.0.0.1", server.port())).ok()).collect();
     assert!(idle.len() > 1000);
-    let began = Instant::now();
-    assert_eq!(server.get("/livez").status, 200);
-    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    assert_eq!(at_once(|| server.get("/livez").status), 200);
 }

@@ -1,10 +1,10 @@
 //! A Redis that holds huge values, is slow, or refuses commands: the server stays up and small, answers health checks in
 //! time, and recovers.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::slow_proxy::SlowProxy;
-use crate::support::{GATEWAY, RedisServer, Server, eventually, program, value};
+use crate::support::{GATEWAY, RedisServer, Server, at_once, eventually, program, value};
 
 const P: &str = "acme:chat:kdcube";
 const LIMIT: Duration = Duration::from_secs(20);
@@ -61,9 +61,7 @@ fn sent(connection: &mut redis::Connection) -> u64 {
 
 /// Health checks are answered at once, whatever Redis does, and ticks continue.
 fn is_healthy(server: &Server) {
-    let began = Instant::now();
-    assert_eq!(server.get("/health").status, 200);
-    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    assert_eq!(at_once(|| server.get("/health").status), 200);
     // Three of these tests' short intervals are less than a busy machine may take over one tick.
     eventually("liveness", Duration::from_secs(3), || server.get("/livez").status == 200);
 }
@@ -139,7 +137,7 @@ fn a_slow_redis_delays_only_ticks() {
     relay.delay(Duration::from_secs(5));
     eventually("staleness", LIMIT, || server.get("/readyz").status == 503);
     is_healthy(&server);
-    assert!(server.log().contains("no answer within 1s"), "{}", server.log());
+    server.log_with("no answer within 1s");
 
     relay.delay(Duration::ZERO);
     eventually("recovery", LIMIT, || server.get("/readyz").status == 200);
@@ -164,7 +162,7 @@ fn a_refused_password_is_retried_until_it_is_accepted() {
     eventually("staleness", LIMIT, || server.get("/readyz").status == 503);
     ask::<()>(&mut admin, &["CONFIG", "SET", "requirepass", "hunter2"]);
     eventually("recovery", LIMIT, || server.get("/readyz").status == 200);
-    assert!(server.log().contains("WRONGPASS") && !server.log().contains("hunter2"), "{}", server.log());
+    assert!(!server.log_with("WRONGPASS").contains("hunter2"));
 }
 
 /// Makes Redis refuse writes, then allows them again.

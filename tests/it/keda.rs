@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use self::client::{Client, NEW, OLD};
 use crate::authority::{Authority, Pair};
 use crate::server::simulate;
-use crate::support::{RedisServer, Server, eventually, free_port, value};
+use crate::support::{RedisServer, Server, at_once, eventually, free_port, value};
 
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -86,7 +86,7 @@ fn a_poll_of_keda_gets_spec_value_and_activity_with_the_old_interface_and_the_ne
     assert_eq!(new.ok(json!(["specs", depth()])), json!([2.5, "DEADLINE_EXCEEDED"]), "sent once, and it stays open");
     let metrics = scaler.server.get("/metrics").text();
     assert!(metrics.contains("kdcube_metrics_grpc_requests_total{method=\"GetMetrics\",code=\"OK\"} 2"), "{metrics}");
-    assert!(scaler.server.log().contains("external scaler"), "{}", scaler.server.log());
+    scaler.server.log_with("external scaler");
 }
 
 #[test]
@@ -99,10 +99,8 @@ fn an_empty_queue_is_inactive_and_a_task_activates_it_at_once() {
     eventually("the stream", LIMIT, || {
         scaler.server.get("/metrics").text().contains("method=\"StreamIsActive\",code=\"OK\"} 1")
     });
-    let added = Instant::now();
     fill(&redis, 1);
-    let messages = push.receive().unwrap();
-    assert!(added.elapsed() < Duration::from_secs(5), "{:?}", added.elapsed());
+    let messages = at_once(|| push.receive().unwrap());
     assert_eq!((&messages[0][0], &messages[1][0]), (&json!(false), &json!(true)), "{messages}");
     assert_eq!(poll.ok(json!(["active", depth()])), true);
 }
@@ -201,7 +199,7 @@ fn answers_go_on_over_a_takeover_of_the_lease_and_streams_end_with_their_server(
     to_second.ok(json!(["value", depth()]));
     to_first.send(json!(["held_end"]));
     let (code, took, log) = first.server.terminate();
-    assert!(code == Some(0) && took < Duration::from_secs(6), "{took:?} {log}");
+    assert!(code == Some(0) && took < Duration::from_secs(9), "{took:?} {log}");
     assert_eq!(to_first.receive(), Ok(json!({"UNAVAILABLE": 5})), "KEDA connects to another replica");
     let began = Instant::now();
     while began.elapsed() < Duration::from_secs(2) {
@@ -220,9 +218,7 @@ fn a_thousand_idle_streams_cost_little_and_leave_room_for_polls() {
     let before = scaler.server.memory();
     let (mut crowd, mut poll) = (scaler.client(), scaler.client());
     assert_eq!(crowd.ok(json!(["hold", depth(), 1000])), 1000);
-    let began = Instant::now();
-    assert_eq!(poll.ok(json!(["value", depth()])), 1);
-    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    assert_eq!(at_once(|| poll.ok(json!(["value", depth()]))), 1);
     let grown = scaler.server.memory().saturating_sub(before);
     assert!(grown < 40, "{grown} MiB");
 }

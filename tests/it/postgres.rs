@@ -153,7 +153,7 @@ fn commands_that_tick_once_query_once() {
     relay.hang();
     let (began, port) = (Instant::now(), relay.port().to_string());
     let found = snapshot(&variables, &[("POSTGRES_PORT", &port), ("METRICS_REQUEST_TIMEOUT_SEC", "0.5")]);
-    assert!(found["max_connections"].is_null() && began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+    assert!(found["max_connections"].is_null() && began.elapsed() < Duration::from_secs(9), "{:?}", began.elapsed());
 }
 
 /// A server that accepts TLS only, with a certificate of this authority.

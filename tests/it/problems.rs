@@ -36,12 +36,6 @@ fn lines(server: &Server, parts: &[&str]) -> usize {
     server.log().lines().filter(|line| parts.iter().all(|part| line.contains(part))).count()
 }
 
-/// The log is written by a thread of its own: waits for as many lines, and there are no more.
-fn logged(server: &Server, expected: usize, parts: &[&str]) {
-    eventually("the log line", LIMIT, || lines(server, parts) >= expected);
-    assert_eq!(lines(server, parts), expected, "{parts:?} in {}", server.log());
-}
-
 #[test]
 fn an_unreadable_queue_is_the_same_problem_everywhere_until_it_can_be_read() {
     let redis = RedisServer::start();
@@ -61,7 +55,7 @@ fn an_unreadable_queue_is_the_same_problem_everywhere_until_it_can_be_read() {
     assert!(problem["since"].as_f64() > Some(1e9) && problem["remedy"].as_str().unwrap().contains("redis-cli TYPE"));
     let metric = || value(&server.get("/metrics").text(), r#"kdcube_metrics_problem{code="queue_unreadable"}"#);
     assert_eq!(metric(), Some(1.0));
-    logged(&server, 1, &["problem code=\"queue_unreadable\"", &queue]);
+    server.logged(1, &["problem code=\"queue_unreadable\"", &queue]);
     let page = server.get("/").text();
     assert!(page.contains("= 4 + 10 = 14") && page.contains("queue_unreadable") && page.contains(&queue), "{page}");
 
@@ -71,7 +65,7 @@ fn an_unreadable_queue_is_the_same_problem_everywhere_until_it_can_be_read() {
 
     ask::<()>(&mut admin, &["DEL", &queue]);
     eventually("the end", LIMIT, || listed(&server, "queue_unreadable").is_empty() && metric().is_none());
-    logged(&server, 1, &["problem ended code=\"queue_unreadable\"", "lasted_seconds="]);
+    server.logged(1, &["problem ended code=\"queue_unreadable\"", "lasted_seconds="]);
 }
 
 #[test]
@@ -84,7 +78,7 @@ fn a_scope_that_is_not_there_is_one_line_that_names_scope_and_redis() {
     });
     assert_eq!(server.get("/api/v1/problems").json()["quality"], "scope_not_found");
     let place = url.trim_start_matches("redis://");
-    logged(&server, 1, &["problem code=\"scope_not_found\" subject=\"acme/chat\"", place]);
+    server.logged(1, &["problem code=\"scope_not_found\" subject=\"acme/chat\"", place]);
 }
 
 #[test]
@@ -112,7 +106,7 @@ fn rejected_requests_are_a_problem_of_their_peer() {
     let problem = of(&answer, "unauthorized_requests").remove(0);
     assert_eq!((&problem["subject"], &problem["count"]), (&"127.0.0.1".into(), &2.into()));
     assert!(problem["detail"].as_str().unwrap().ends_with("with an invalid token"), "{problem}");
-    logged(&server, 1, &["problem code=\"unauthorized_requests\" subject=\"127.0.0.1\""]);
+    server.logged(1, &["problem code=\"unauthorized_requests\" subject=\"127.0.0.1\""]);
     assert!(!server.log().contains("hunter"));
 }
 
@@ -149,15 +143,15 @@ fn workers_that_vanish_and_come_back_are_told_once_each() {
     assert!(listed(&server, "no_workers")[0]["detail"].as_str().unwrap().contains("1 process had one"));
     beat(&mut admin, &key);
     eventually("workers", LIMIT, || listed(&server, "no_workers").is_empty());
-    logged(&server, 1, &["problem code=\"no_workers\""]);
-    logged(&server, 1, &["problem ended code=\"no_workers\""]);
+    server.logged(1, &["problem code=\"no_workers\""]);
+    server.logged(1, &["problem ended code=\"no_workers\""]);
 }
 
 #[test]
 fn the_start_the_first_snapshot_and_at_debug_each_tick_have_a_line() {
     let server = Server::ready(&[EMBEDDED, ("RUST_LOG", "kdcube_metrics=debug")]);
     let version = format!("version=\"{}\"", env!("CARGO_PKG_VERSION"));
-    logged(&server, 1, &["serving", &version, "commit=", "scope=\"acme/chat\""]);
-    logged(&server, 1, &["ready: there is a first snapshot", "quality=\"ok\""]);
+    server.logged(1, &["serving", &version, "commit=", "scope=\"acme/chat\""]);
+    server.logged(1, &["ready: there is a first snapshot", "quality=\"ok\""]);
     eventually("ticks", LIMIT, || lines(&server, &["DEBUG", " tick ", "workers=", "queue=", "round_trips="]) >= 3);
 }

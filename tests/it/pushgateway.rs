@@ -264,7 +264,7 @@ fn a_gateway_that_hangs_delays_neither_the_server_nor_its_shutdown() {
     // Shutdown during a push.
     let (code, took, log) = server.terminate();
     assert_eq!(code, Some(0), "{log}");
-    assert!(took < Duration::from_secs(8), "{took:?}");
+    assert!(took < Duration::from_secs(9), "{took:?}");
 }
 
 #[test]
@@ -342,6 +342,6 @@ async fn shutdown_deletes_the_group_after_a_push_in_progress() {
     eventually("the push", Duration::from_secs(10), || !gateway.lines("kdcube_metrics_up").is_empty());
     let (code, took, log) = server.terminate();
     assert_eq!((code, proxy.requests()), (Some(0), 2), "{log}");
-    assert!(took < Duration::from_secs(5) && !log.contains("WARN"), "{took:?} {log}");
+    assert!(took < Duration::from_secs(9) && !log.contains("WARN"), "{took:?} {log}");
     assert!(gateway.lines("kdcube_metrics_up").is_empty());
 }

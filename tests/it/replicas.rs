@@ -169,7 +169,7 @@ fn a_user_that_may_not_write_the_lease_acts_alone_and_the_problem_says_so() {
     let lease = server.get("/api/v1/lease").json();
     assert_eq!(lease["standing"], "alone");
     assert!(lease["refused"].as_str().unwrap().contains("watch"), "{lease}");
-    assert!(server.log().contains("lease_refused"), "{}", server.log());
+    server.log_with("lease_refused");
 }
 
 #[test]

@@ -32,7 +32,7 @@ fn every_route_is_served_over_tls() {
     let port = server.port();
     eventually("readiness", Duration::from_secs(10), || client.get(port, "/readyz").status == 200);
     assert!(client.get(port, "/").text().contains("· https ·"));
-    assert!(server.log().contains(&format!("url=\"https://127.0.0.1:{port}\"")), "{}", server.log());
+    server.log_with(&format!("url=\"https://127.0.0.1:{port}\""));
     let metrics = client.get(port, "/metrics");
     let ends = value(&metrics, "kdcube_metrics_tls_certificate_expiry_timestamp_seconds").unwrap();
     assert!(ends > value(&metrics, "process_start_time_seconds").unwrap() + 29.0 * 86_400.0);

@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use super::server;
-use crate::support::{Answer, Server, eventually};
+use crate::support::{Answer, Server, at_once, eventually};
 
 fn connect(server: &Server) -> TcpStream {
     let stream = TcpStream::connect(("127.0.0.1", server.port())).unwrap();
@@ -14,9 +14,7 @@ fn connect(server: &Server) -> TcpStream {
 }
 
 fn health_in_time(server: &Server) {
-    let began = Instant::now();
-    assert_eq!(server.get("/health").status, 200);
-    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    assert_eq!(at_once(|| server.get("/health").status), 200);
 }
 
 fn open_connections(server: &Server) -> Option<f64> {
@@ -57,11 +55,10 @@ fn a_body_is_not_waited_for() {
     let server = server();
     let mut slow = connect(&server);
     slow.write_all(b"POST /metrics/export HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nx").unwrap();
-    let began = Instant::now();
     let mut answer = Vec::new();
-    let _ = slow.read_to_end(&mut answer);
+    // Answered and closed.
+    let _ = at_once(|| slow.read_to_end(&mut answer));
     assert_eq!(Answer::parse(&answer).unwrap().status, 200);
-    assert!(began.elapsed() < Duration::from_secs(5), "answered and closed: {:?}", began.elapsed());
 }
 
 #[test]
