@@ -74,8 +74,6 @@ pub(crate) struct RedisServer {
     folder: TempDir,
     port: u16,
     arguments: Vec<String>,
-    /// How far its clock is off, as faketime takes it.
-    clock: Option<&'static str>,
     process: Option<Killed>,
 }
 
@@ -86,18 +84,9 @@ impl RedisServer {
 
     /// With more configuration, as on redis-server's command line.
     pub(crate) fn start_with(arguments: &[&str]) -> Self {
-        Self::start_at(None, arguments)
-    }
-
-    /// The same with a clock that is off by this, such as `+90s`.
-    pub(crate) fn start_off(clock: &'static str) -> Self {
-        Self::start_at(Some(clock), &[])
-    }
-
-    fn start_at(clock: Option<&'static str>, arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let arguments = arguments.iter().map(ToString::to_string).collect();
-        let mut server = Self { folder, port: free_port(), arguments, clock, process: None };
+        let mut server = Self { folder, port: free_port(), arguments, process: None };
         server.restart();
         server
     }
@@ -112,8 +101,7 @@ impl RedisServer {
     /// Starts it again on the same port.
     pub(crate) fn restart(&mut self) {
         self.process = None;
-        let mut command = self.clock.map_or_else(|| Command::new("redis-server"), faketime);
-        let child = command
+        let child = Command::new("redis-server")
             .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
             .args(["--dir", self.folder.path().to_str().unwrap(), "--unixsocket", self.socket().to_str().unwrap()])
             .args(&self.arguments)
@@ -155,13 +143,6 @@ impl RedisServer {
     pub(crate) fn try_connection(&self) -> Option<redis::Connection> {
         redis::Client::open(self.url()).unwrap().get_connection().ok()
     }
-}
-
-/// redis-server under another clock. Its waits go by the real one.
-fn faketime(clock: &str) -> Command {
-    let mut command = Command::new("faketime");
-    command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1").args(["-f", clock, "redis-server"]);
-    command
 }
 
 /// An HTTP answer.
