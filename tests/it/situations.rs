@@ -9,11 +9,13 @@ mod workers;
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::support::{GATEWAY, Server, eventually, program, request};
+use crate::redis_source::run;
+use crate::support::{GATEWAY, RedisServer, Server, eventually, program, request};
 
 const P: &str = "acme:chat:kdcube";
 const LIMIT: Duration = Duration::from_secs(20);
@@ -128,6 +130,31 @@ fn normalised(text: &str) -> String {
         }
     }
     plain
+}
+
+/// The document's session: each command with what it prints.
+fn session() -> Vec<(&'static str, String)> {
+    let block = DOCUMENT.split("```console\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a session");
+    let commands = block.split("$ ").skip(1).map(|part| part.split_once('\n').unwrap());
+    commands.map(|(command, output)| (command, output.to_owned())).collect()
+}
+
+#[test]
+fn the_commands_of_the_document_print_what_it_shows() {
+    let redis = RedisServer::start();
+    run(&redis, &[&["SET", "Acme:chat:kdcube:circuit_breaker:authentication:state", "closed"]]);
+    let url = redis.url();
+    let server = Server::ready(&[("REDIS_URL", &url)]);
+    let (port, folder) = (server.port().to_string(), Path::new(env!("CARGO_BIN_EXE_kdcube-metrics")).parent().unwrap());
+    let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap());
+    let variables = [GATEWAY, ("REDIS_URL", &url), ("METRICS_PORT", &port), ("PATH", &path)];
+    assert_eq!(session().len(), 4);
+    for (command, shown) in session() {
+        let command = command.replace("localhost:8090", &format!("localhost:{port}"));
+        let output = Command::new("bash").args(["-c", &command]).env_clear().envs(variables).output().unwrap();
+        let printed = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(normalised(&printed), normalised(&shown), "{command}");
+    }
 }
 
 #[test]
