@@ -146,7 +146,7 @@ fn the_commands_of_the_document_print_what_it_shows() {
     let url = redis.url();
     let server = Server::ready(&[("REDIS_URL", &url)]);
     let (port, folder) = (server.port().to_string(), Path::new(env!("CARGO_BIN_EXE_kdcube-metrics")).parent().unwrap());
-    let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap());
+    let path = format!("{}:{}", folder.display(), std::env::var_os("PATH").unwrap().display());
     let variables = [GATEWAY, ("REDIS_URL", &url), ("METRICS_PORT", &port), ("PATH", &path)];
     assert_eq!(session().len(), 4);
     for (command, shown) in session() {
