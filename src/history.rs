@@ -250,13 +250,12 @@ impl History {
 
     /// A worker publishes only changes, so its last sample is valid while it heartbeats.
     fn absorb_sse(&mut self, signals: &Facts) {
-        let beating = signals.heartbeats.iter().map(|beat| (beat.instance_id.as_str(), beat.process_id));
-        let published =
-            signals.sse.iter().map(|sample| (sample.worker.instance_id.as_str(), Some(sample.worker.process_id)));
+        let beating = signals.heartbeats.iter().map(|beat| (&*beat.instance_id, beat.process_id));
+        let published = signals.sse.iter().map(|sample| (&*sample.worker.instance_id, Some(sample.worker.process_id)));
         let unreadable =
-            signals.unreadable_workers.iter().map(|worker| (worker.instance_id.as_str(), Some(worker.process_id)));
+            signals.unreadable_workers.iter().map(|worker| (&*worker.instance_id, Some(worker.process_id)));
         let known: HashSet<(&str, Option<i64>)> = beating.chain(published).chain(unreadable).collect();
-        self.sse.retain(|worker, _| known.contains(&(worker.instance_id.as_str(), Some(worker.process_id))));
+        self.sse.retain(|worker, _| known.contains(&(&*worker.instance_id, Some(worker.process_id))));
         for sample in &signals.sse {
             match self.sse.get_mut(&sample.worker) {
                 Some(known) => known.clone_from(sample),
@@ -382,7 +381,7 @@ mod tests {
 
     #[test]
     fn a_quiet_worker_keeps_its_sample_while_it_heartbeats() {
-        let worker = WorkerId { instance_id: "i".to_owned(), process_id: 1 };
+        let worker = WorkerId { instance_id: "i".into(), process_id: 1 };
         let sample = SseSample { worker, count: 3, sessions: 3, max: 9, at: None };
         let mut history = History::new(10);
         history.absorb(&mut Facts { sse: vec![sample.clone()], ..Facts::default() }, 1.0);

@@ -118,8 +118,10 @@ impl Between {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
-    use crate::platform::facts::{HealthWord, Pools};
+    use crate::platform::facts::HealthWord;
 
     fn beat(instance: &str, pid: i64, at: f64) -> Heartbeat {
         Heartbeat {
@@ -134,7 +136,7 @@ mod tests {
             health: HealthWord::Healthy,
             draining: false,
             processor: None,
-            pools: Pools::default(),
+            pools: Arc::default(),
         }
     }
 

@@ -94,9 +94,9 @@ mod tests {
     fn beat(health: HealthWord, draining: bool) -> Heartbeat {
         let pool = PoolUse { max: Some(8.0), size: Some(4.0), available: Some(2.5), in_use: None };
         Heartbeat {
-            instance_id: "i".to_owned(),
-            service_type: "chat".to_owned(),
-            service_name: "proc".to_owned(),
+            instance_id: "i".into(),
+            service_type: "chat".into(),
+            service_name: "proc".into(),
             process_id: Some(7),
             port: None,
             load: 1,
@@ -105,7 +105,7 @@ mod tests {
             health,
             draining,
             processor: None,
-            pools: Pools { postgres: Some(pool), redis_async_decode: Some(pool), ..Pools::default() },
+            pools: Pools { postgres: Some(pool), redis_async_decode: Some(pool), ..Pools::default() }.into(),
         }
     }
 

@@ -109,13 +109,15 @@ fn life(beat: &Heartbeat) -> Option<(WorkerId, Life)> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
-    use crate::platform::facts::{HealthWord, Pools};
+    use crate::platform::facts::HealthWord;
 
     const WORKER: (&str, i64) = ("ingress-1", 41);
 
     fn worker() -> WorkerId {
-        WorkerId { instance_id: WORKER.0.to_owned(), process_id: WORKER.1 }
+        WorkerId { instance_id: WORKER.0.into(), process_id: WORKER.1 }
     }
 
     fn sample(count: i64) -> SseSample {
@@ -125,9 +127,9 @@ mod tests {
     /// The facts of a tick in which the worker heartbeats.
     fn facts(at: f64, port: i64, load: i64, published: Option<i64>) -> Facts {
         let beat = Heartbeat {
-            instance_id: WORKER.0.to_owned(),
-            service_type: "chat".to_owned(),
-            service_name: "rest".to_owned(),
+            instance_id: WORKER.0.into(),
+            service_type: "chat".into(),
+            service_name: "rest".into(),
             process_id: Some(WORKER.1),
             port: Some(port),
             load,
@@ -136,7 +138,7 @@ mod tests {
             health: HealthWord::Healthy,
             draining: false,
             processor: None,
-            pools: Pools::default(),
+            pools: Arc::default(),
         };
         Facts { heartbeats: vec![beat], sse: published.map(sample).into_iter().collect(), ..Facts::default() }
     }

@@ -1,5 +1,7 @@
 //! What one round trip reads of the processes.
 
+use std::sync::Arc;
+
 use redis::Pipeline;
 
 use super::super::values::{Values, ask_up_to};
@@ -18,13 +20,13 @@ pub(in super::super) struct FleetQuery {
     /// The COUNT of a SCAN step, if there is one.
     pub(super) scan: Option<usize>,
     /// Heartbeats that the last tick read.
-    pub(super) heartbeats: Vec<String>,
+    pub(super) heartbeats: Vec<Arc<str>>,
     /// Heartbeats that it did not read: read one by one, which distinguishes a key that is gone from one of another
     /// type.
-    pub(super) new: Vec<String>,
+    pub(super) new: Vec<Arc<str>>,
     /// Heartbeats that are too long to be read beside all others.
     pub(super) large: Vec<String>,
-    pub(super) sse: Vec<String>,
+    pub(super) sse: Vec<Arc<str>>,
 }
 
 impl FleetQuery {
