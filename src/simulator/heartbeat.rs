@@ -10,9 +10,9 @@ use crate::platform::facts::{HealthWord, Heartbeat, PoolUse, Pools, ProcessorRep
 /// The heartbeat with its pools.
 pub(super) fn heartbeat_json(beat: &Heartbeat) -> Value {
     json!({
-        "instance_id": beat.instance_id,
-        "service_type": beat.service_type,
-        "service_name": beat.service_name,
+        "instance_id": &*beat.instance_id,
+        "service_type": &*beat.service_type,
+        "service_name": &*beat.service_name,
         "process_id": beat.process_id,
         "port": beat.port,
         "current_load": beat.load,

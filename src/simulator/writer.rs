@@ -68,7 +68,7 @@ impl Writer<'_> {
         self.indexed(&self.keys.process_index(service_type, service_name), &key, beat.last_heartbeat);
         let instance = self.keys.instance_heartbeat(instance_id, service_type, service_name);
         let summary = json!({
-            "instance_id": instance_id, "service_type": service_type, "service_name": service_name,
+            "instance_id": &**instance_id, "service_type": &**service_type, "service_name": &**service_name,
             "last_heartbeat": beat.last_heartbeat,
         });
         self.pipeline.set_ex(&instance, python_json(&summary), HEARTBEAT_SECONDS).ignore();

@@ -212,7 +212,7 @@ impl RedisSource {
 
     /// The first round trip of a tick: the known processes, the small facts, and the series.
     async fn first_round(&mut self, now: UnixSeconds, signals: &mut Facts) -> Result<FleetQuery, SourceError> {
-        let round = self.fleet.begin();
+        let round = self.fleet.begin(now);
         let mut pipeline = Pipeline::new();
         self.fleet.ask(&self.keys, &round, &mut pipeline);
         let mut small = Pipeline::new();

@@ -54,8 +54,11 @@ pub enum HealthWord {
 /// One process's heartbeat.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Heartbeat {
+    #[serde(with = "super::shared")]
     pub instance_id: Arc<str>,
+    #[serde(with = "super::shared")]
     pub service_type: Arc<str>,
+    #[serde(with = "super::shared")]
     pub service_name: Arc<str>,
     pub process_id: Option<i64>,
     pub port: Option<i64>,
@@ -71,6 +74,7 @@ pub struct Heartbeat {
     /// What a processor says of its work; today's platform.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub processor: Option<ProcessorReport>,
+    #[serde(with = "super::shared")]
     pub pools: Arc<Pools>,
 }
 
@@ -136,8 +140,11 @@ pub struct PoolUse {
 /// A process that an index still names although its heartbeat has expired: it stopped recently.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Departed {
+    #[serde(with = "super::shared")]
     pub instance_id: Arc<str>,
+    #[serde(with = "super::shared")]
     pub service_type: Arc<str>,
+    #[serde(with = "super::shared")]
     pub service_name: Arc<str>,
     pub process_id: Option<i64>,
     /// The index score: its last heartbeat.

@@ -9,6 +9,7 @@ use crate::base::clock::UnixSeconds;
 /// Identifies one ingress worker.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct WorkerId {
+    #[serde(with = "super::shared")]
     pub instance_id: Arc<str>,
     pub process_id: i64,
 }

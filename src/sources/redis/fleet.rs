@@ -36,6 +36,8 @@ const SCAN_COUNT: usize = 500;
 const SCAN_COUNT_INDEXED: usize = 100;
 /// Most services that are read; a platform has two or three.
 const MOST_SERVICES: usize = 100;
+/// Seconds after which the index of instances is read again: it only tells which services there are.
+const INSTANCES_SECONDS: f64 = 30.0;
 /// Seconds by which an index member may be ahead: its writer's clock.
 const AHEAD_SECONDS: f64 = 2.0;
 /// Steps of the SCAN before the first tick: some 100,000 keys.
@@ -46,6 +48,11 @@ const FIRST_SCANS: usize = 200;
 pub(super) struct FleetReader {
     /// Service type and name.
     services: BTreeSet<(String, String)>,
+    /// When the tick began, and when the index of instances was read last.
+    began: UnixSeconds,
+    instances: Option<UnixSeconds>,
+    /// Services whose index named a process that the last tick did not know.
+    unscored: BTreeSet<(String, String)>,
     processes: Processes,
     /// Ingress workers, whose SSE keys are read.
     workers: Workers,
@@ -72,14 +79,19 @@ impl FleetReader {
     }
 
     /// Begins a tick. The first round trip: the indexes, and everything that existed in the last tick.
-    pub(super) fn begin(&mut self) -> FleetQuery {
+    pub(super) fn begin(&mut self, now: UnixSeconds) -> FleetQuery {
         self.is_indexed = false;
+        self.unscored.clear();
+        let is_recent = |read| (0.0..INSTANCES_SECONDS).contains(&(now - read));
+        let instances = !self.instances.is_some_and(is_recent);
+        self.began = now;
         self.processes.begin();
         self.workers.begin();
         let known = self.processes.iter().filter(|process| !self.large.contains(&process.key));
         FleetQuery {
             services: self.services.iter().cloned().collect(),
-            instances: true,
+            instances,
+            scored: Vec::new(),
             scan: self.scan_count(),
             heartbeats: known.map(|process| process.key.clone()).collect(),
             new: self
@@ -123,7 +135,7 @@ impl FleetReader {
     /// Takes a round trip's replies.
     pub(super) fn take(&mut self, keys: &Keys, query: &FleetQuery, replies: &mut Replies) {
         for (service_type, service_name) in &query.services {
-            self.take_index(keys, &keys.process_index(service_type, service_name), replies);
+            self.take_index(keys, service_type, service_name, replies);
         }
         if query.instances {
             self.take_instances(keys, replies);
@@ -132,6 +144,9 @@ impl FleetReader {
             let found = self.take_scan(keys, replies);
             found.iter().for_each(|key| self.processes.name(key, |_| {}));
         }
+        for (service_type, service_name) in &query.scored {
+            self.take_scores(&keys.process_index(service_type, service_name), replies);
+        }
         let values = self.values.take(&query.heartbeats, InputKind::Heartbeat, replies);
         self.take_known(&query.heartbeats, values);
         self.take_each(query, replies);
@@ -139,25 +154,37 @@ impl FleetReader {
         self.workers.take(&query.sse, values);
     }
 
-    fn take_index(&mut self, keys: &Keys, key: &str, replies: &mut Replies) {
+    fn take_index(&mut self, keys: &Keys, service_type: &str, service_name: &str, replies: &mut Replies) {
+        let members = replies.list(InputKind::Index, &keys.process_index(service_type, service_name));
+        let mut has_new = false;
+        for member in members.iter().filter_map(text).filter(|member| keys.names_process(member)) {
+            self.is_indexed = true;
+            self.processes.name(member, |process| has_new |= !process.is_known);
+        }
+        if has_new {
+            self.unscored.insert((service_type.to_owned(), service_name.to_owned()));
+        }
+    }
+
+    fn take_scores(&mut self, key: &str, replies: &mut Replies) {
         let members = replies.list(InputKind::Index, key);
-        for (member, score) in index_members(&members) {
-            if keys.names_process(member) {
-                self.is_indexed = true;
-                self.processes.name(member, |process| process.score = Some(score));
+        for (member, score) in scored_members(&members) {
+            if let Some(process) = self.processes.get_mut(member) {
+                process.score = Some(score);
             }
         }
     }
 
     fn take_instances(&mut self, keys: &Keys, replies: &mut Replies) {
         let members = replies.list(InputKind::Index, &keys.instance_index());
-        let named = index_members(&members).filter_map(|(member, _)| keys.service_of_instance(member));
+        let named = members.iter().filter_map(text).filter_map(|member| keys.service_of_instance(member));
         let is_known =
             |of: &(&str, &str)| self.services.iter().any(|(kind, name)| *of == (kind.as_str(), name.as_str()));
         let new: BTreeSet<_> = named.filter(|service| !is_known(service)).collect();
         let room = MOST_SERVICES.saturating_sub(self.services.len());
         let new = new.into_iter().take(room).map(|(kind, name)| (kind.to_owned(), name.to_owned()));
         self.services.extend(new.collect::<Vec<_>>());
+        self.instances = Some(self.began);
     }
 
     /// Takes the heartbeats of the processes that are read together, which are in the order of all that are known.
@@ -203,7 +230,7 @@ impl FleetReader {
 
     /// What the round trips so far named and did not read: services, heartbeats, and the SSE keys of ingress workers, by
     /// the names of their heartbeat keys.
-    pub(super) fn next_round(&self, keys: &Keys, asked: &FleetQuery) -> FleetQuery {
+    pub(super) fn next_round(&mut self, keys: &Keys, asked: &FleetQuery) -> FleetQuery {
         let is_new = |process: &&Process| process.found == Found::Unread && !self.large.contains(&process.key);
         let new: BTreeSet<Arc<str>> = self.processes.iter().filter(is_new).map(|process| process.key.clone()).collect();
         let workers = new.iter().filter_map(|key| workers::of_name(&keys.process_name(key)?));
@@ -211,6 +238,7 @@ impl FleetReader {
         let known = |service: &&(String, String)| !asked.services.contains(service);
         FleetQuery {
             services: if asked.instances { self.services.iter().filter(known).cloned().collect() } else { Vec::new() },
+            scored: std::mem::take(&mut self.unscored).into_iter().collect(),
             new: new.into_iter().collect(),
             sse,
             ..FleetQuery::default()
@@ -349,10 +377,13 @@ fn component(name: &ProcessName) -> Option<Component> {
     Component::ALL.into_iter().find(is_service).filter(|_| &*name.service_type == "chat")
 }
 
-/// The members with their scores.
-fn index_members(items: &[Value]) -> impl Iterator<Item = (&str, UnixSeconds)> {
-    items.chunks_exact(2).filter_map(|pair| match pair {
-        [Value::BulkString(member), score] => Some((std::str::from_utf8(member).ok()?, number(score)?)),
-        _ => None,
-    })
+/// The members of an index with their scores.
+fn scored_members(items: &[Value]) -> impl Iterator<Item = (&str, UnixSeconds)> {
+    items
+        .chunks_exact(2)
+        .filter_map(|pair| if let [member, score] = pair { Some((text(member)?, number(score)?)) } else { None })
+}
+
+fn text(member: &Value) -> Option<&str> {
+    if let Value::BulkString(bytes) = member { std::str::from_utf8(bytes).ok() } else { None }
 }
