@@ -271,7 +271,7 @@ pub struct WhatifArgs {
     /// A load that comes with the program, or all of them; docs/scaling.md describes them. May be repeated.
     #[arg(long, value_name = "NAME", required_unless_present = "load")]
     pub shape: Vec<String>,
-    /// A recorded load: a JSON object a line, {"at": SECONDS, "seconds": RUN TIME, "role": "registered"}.
+    /// A load of the past: what `record` wrote, or a JSON object a line, {"at": SECONDS, "seconds": RUN TIME, "role": "registered"}.
     #[arg(long, value_name = "FILE", conflicts_with = "shape")]
     pub load: Option<PathBuf>,
     /// Policies to compare: a HorizontalPodAutoscaler, a ScaledObject, or documents of Application Auto Scaling (see

@@ -4,6 +4,7 @@
 mod leadership;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::clock::UnixSeconds;
 pub use leadership::{Leadership, Standing};
@@ -22,16 +23,19 @@ pub struct Contender {
 }
 
 /// The record that all replicas see.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct LeaseRecord {
     pub instance: String,
     pub run: String,
     /// Grows with each change of the holder, so that a former holder can be recognised.
     pub fence: u64,
     /// Unix seconds by the clock of the store, as all times here.
+    #[schema(value_type = f64)]
     pub since: UnixSeconds,
+    #[schema(value_type = f64)]
     pub renewed: UnixSeconds,
     /// From then on another replica may take it; 0 where it was released.
+    #[schema(value_type = f64)]
     pub expires: UnixSeconds,
 }
 

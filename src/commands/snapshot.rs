@@ -69,7 +69,7 @@ pub(super) fn shown(tick: &Tick, problems: &ProblemRegistry, config: &Config, fo
     let state = &tick.state;
     Shown::Json(match (format, &tick.answers) {
         (SnapshotFormat::System, _) => json!(tick.payload()),
-        (SnapshotFormat::Problems, _) => problem_list(problems, Some(state.quality)),
+        (SnapshotFormat::Problems, _) => json!(problem_list(problems, Some(state.quality))),
         (SnapshotFormat::Combined, Some(answers)) => json!(UpstreamEnvelope::of(answers)),
         (SnapshotFormat::Combined, None) => {
             json!({"timestamp": tick.at, "mode": config.source.mode().as_str(), "system": tick.payload()})

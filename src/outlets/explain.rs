@@ -13,6 +13,7 @@ mod then;
 use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
+use utoipa::ToSchema;
 
 use self::formula::Formula;
 pub use self::names::{MetricNames, Snippets};
@@ -29,11 +30,12 @@ use crate::catalog::{self, Metric, Unit};
 use crate::engine::snapshot::Snapshot;
 
 /// What a metric's value rests on.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Explanation {
     pub key: &'static str,
     pub help: &'static str,
     #[serde(serialize_with = "word")]
+    #[schema(value_type = String)]
     pub unit: Unit,
     /// A scalar's value, in its unit.
     #[serde(serialize_with = "optional")]
@@ -59,7 +61,7 @@ pub struct Explanation {
 }
 
 /// A number of a formula.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct ExplainedOperand {
     pub name: &'static str,
     pub what: &'static str,
@@ -69,7 +71,7 @@ pub struct ExplainedOperand {
 }
 
 /// One series of a family.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct ExplainedSeries {
     /// Label values in the order of the metric's labels, joined by commas.
     pub labels: String,
@@ -79,7 +81,7 @@ pub struct ExplainedSeries {
 }
 
 /// Inputs that did not count.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ExplainedLoss {
     pub kind: &'static str,
     pub times: u64,
@@ -87,7 +89,7 @@ pub struct ExplainedLoss {
 }
 
 /// The window that a value looks at.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct ExplainedWindow {
     pub series: String,
     pub window: &'static str,
@@ -97,9 +99,10 @@ pub struct ExplainedWindow {
 }
 
 /// The snapshot that the value is of.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct ExplainedSnapshot {
     pub id: String,
+    #[schema(value_type = f64)]
     pub time: UnixSeconds,
     pub age_seconds: f64,
     pub quality: &'static str,

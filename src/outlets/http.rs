@@ -14,5 +14,5 @@ pub(in crate::outlets) mod layers;
 pub(in crate::outlets) mod limits;
 pub mod problem;
 pub mod server;
-mod session;
+pub(in crate::outlets) mod session;
 mod tls_accept;

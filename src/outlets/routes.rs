@@ -3,6 +3,7 @@
 
 mod client_events;
 mod console;
+mod description;
 mod explain;
 mod exports;
 mod health;
@@ -11,6 +12,7 @@ mod lease;
 mod login;
 mod metrics;
 mod negotiate;
+mod openapi;
 mod problems;
 mod recommendation;
 mod route;
@@ -62,6 +64,7 @@ const ROUTES: &[Route] = &[
     health::HEALTH,
     health::LIVE,
     health::READY,
+    openapi::OPENAPI,
 ];
 
 #[derive(Debug, Clone)]

@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use crate::platform::gateway::GatewaySettings;
 
@@ -47,7 +48,7 @@ pub use throttling::{ThrottlingPeriod, ThrottlingWindow, ThrottlingWindows};
 /// The payload of `/metrics/combined` (`system`).
 ///
 /// A field is `Option` where the platform shows null, or where a value can be unknown.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct SystemPayload {
     pub components: Components,

@@ -1,9 +1,10 @@
 //! The codes: one row each with severity, meaning and remedy. Users match on the names, so a name never changes.
 
 use serde::{Serialize, Serializer};
+use utoipa::ToSchema;
 
 /// How urgent a problem is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// Worth knowing; nothing is missing.

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::damping::Damping;
 use super::log::{self, Change};
@@ -31,14 +32,16 @@ const SINGLE: &str = "";
 const EVENT: &str = "event";
 
 /// A problem with its history since it began.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct ActiveProblem {
+    #[schema(value_type = String)]
     pub code: ProblemCode,
     pub severity: Severity,
     /// `{tenant}/{project}`; empty where the server has none.
     pub scope: String,
     pub subject: String,
     /// Unix seconds of its first report.
+    #[schema(value_type = f64)]
     pub since: UnixSeconds,
     /// Reports since then, one a tick for what a tick finds.
     pub count: u64,

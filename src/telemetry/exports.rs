@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::histogram::Histogram;
 use super::{Telemetry, locked};
 use crate::base::clock::UnixSeconds;
 
 /// What happened to a sink's points since the start.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct PointCounts {
     /// Points that the sink accepted.
     pub delivered: u64,

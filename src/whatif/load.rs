@@ -1,5 +1,6 @@
 //! What arrives at a deployment, and what goes wrong with it: made from a shape, or read from a record.
 
+mod ended;
 mod recorded;
 mod shape;
 pub mod shapes;
@@ -9,6 +10,9 @@ use crate::platform::facts::Role;
 
 pub use recorded::LoadError;
 pub use shape::{Shape, TaskKind};
+
+/// How much of a recorded load is its beginning.
+const BEGINNING_SECONDS: f64 = 300.0;
 
 /// A user's task. Times are seconds since the start.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -60,7 +64,11 @@ impl Load {
     pub fn initial_concurrency(&self, stay_seconds: f64) -> f64 {
         match &self.arrivals {
             Arrivals::Shape(shape) => shape.rate(0.0) * (shape.mean_seconds() + stay_seconds),
-            Arrivals::Recorded(_) => 0.0,
+            Arrivals::Recorded(arrivals) => {
+                let first = self.seconds.min(BEGINNING_SECONDS);
+                let stays = |arrival: &Arrival| (arrival.seconds + stay_seconds).min((first - arrival.at).max(0.0));
+                arrivals.iter().map(stays).sum::<f64>() / first
+            }
         }
     }
 }

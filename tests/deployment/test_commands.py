@@ -51,6 +51,9 @@ class Guides(unittest.TestCase):
         self.assertEqual(answer[-2], '"proxy"')
         self.assertRegex(answer[-1], r"^\d+$")
 
+    def test_api(self):
+        self.terminal(8090).follow("../api.md")
+
     def test_keda(self):
         self.terminal(8090, 9666).follow("keda.md")
 

@@ -12,22 +12,23 @@ const QUEUE: &str = "acme:chat:kdcube:chat:prompt:queue:paid";
 
 #[test]
 fn each_component_has_its_number_with_operands_and_steps() {
-    let server = Server::ready(&[("METRICS_MODE", "embedded"), ("METRICS_SCALE_PROC_MIN", "9")]);
+    // More than any storm of the simulated deployment needs.
+    let server = Server::ready(&[("METRICS_MODE", "embedded"), ("METRICS_SCALE_PROC_MIN", "90")]);
     let found = server.get("/api/v1/recommendation").json();
     let (proc, ingress) = (&found["proc"], &found["ingress"]);
     assert_eq!(
         (proc["current"].as_i64(), proc["desired"].as_i64(), proc["missing"].as_i64()),
-        (Some(3), Some(9), Some(6))
+        (Some(3), Some(90), Some(87))
     );
     assert_eq!((proc["limited_by"].as_str(), proc["reason"].as_str()), (Some("minimum"), None));
     assert_eq!(proc["operands"]["slots_per_replica"].as_f64(), Some(5.0));
     let steps = |of: &serde_json::Value| -> Vec<String> { serde_json::from_value(of["steps"].clone()).unwrap() };
     assert!(steps(proc).iter().any(|step| step.starts_with("running: ")), "{proc}");
-    assert!(steps(proc).contains(&"missing: 9 desired − 3 current = 6".to_owned()), "{proc}");
+    assert!(steps(proc).contains(&"missing: 90 desired − 3 current = 87".to_owned()), "{proc}");
     assert_eq!(ingress["operands"]["limit_per_replica"].as_f64(), Some(200.0));
     assert!(steps(ingress)[0].contains("(200 of a replica × 0.7)"), "{ingress}");
     let signals = server.get("/api/v1/signals").json();
-    assert_eq!(signals["proc"]["replicas"]["desired"].as_f64(), Some(9.0));
+    assert_eq!(signals["proc"]["replicas"]["desired"].as_f64(), Some(90.0));
 }
 
 #[tokio::test]

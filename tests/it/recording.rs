@@ -4,7 +4,7 @@ use std::process::Output;
 
 use serde_json::Value;
 
-use crate::server::simulate;
+use crate::server::{simulate, simulate_with};
 use crate::support::{GATEWAY, RedisServer, program};
 
 const EMBEDDED: (&str, &str) = ("METRICS_MODE", "embedded");
@@ -36,7 +36,7 @@ fn each_recorded_tick_is_shown_as_every_outlet_would_have() {
     assert_eq!(recorded.status.code(), Some(0), "{}", text(&recorded.stderr));
     let recording = text(&recorded.stdout);
     let ticks: Vec<Value> = recording.lines().skip(1).map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert!(ticks.len() >= 3, "{} ticks", ticks.len());
+    assert!(ticks.len() >= 2, "{} ticks", ticks.len());
 
     let shown = replay(&recording, &[]);
     assert_eq!(shown.status.code(), Some(0), "{}", text(&shown.stderr));
@@ -55,6 +55,25 @@ fn each_recorded_tick_is_shown_as_every_outlet_would_have() {
     // Another policy on the same load.
     let most = replay(&recording, &["--scale-proc-min", "17"]);
     assert_eq!(lines(&most)[0]["shown"]["proc.replicas.desired"].as_f64(), Some(17.0));
+}
+
+#[test]
+fn a_recording_is_a_load_for_whatif() {
+    let redis = RedisServer::start();
+    let _simulator = simulate_with(&redis, &["--history", "500"]);
+    let recorded = record(&[GATEWAY, INTERVAL, ("REDIS_URL", &redis.url())]);
+    let recording = text(&recorded.stdout);
+    let ticks = recording.lines().skip(1).map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let ended: usize = ticks.filter_map(|tick| Some(tick["facts"]["latency"]["task_exec"].as_array()?.len())).sum();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ticks.jsonl");
+    std::fs::write(&file, &recording).unwrap();
+    let policy = concat!(env!("CARGO_MANIFEST_DIR"), "/deployment/policies/hpa-replicas-desired.yaml");
+    let arguments = ["whatif", "--load", file.to_str().unwrap(), "--policy", policy, "--format", "json"];
+    let compared = program(&[], &arguments).output().unwrap();
+    assert_eq!(compared.status.code(), Some(0), "{}", text(&compared.stderr));
+    let outcome: Value = serde_json::from_slice(&compared.stdout).unwrap();
+    assert!(ended >= 500 && outcome[0]["users"].as_u64() == u64::try_from(ended).ok(), "{ended} {outcome}");
 }
 
 #[test]

@@ -140,7 +140,7 @@ fn a_broken_ca_file_is_a_problem_and_its_previous_contents_stay_in_use() {
     let redis = redis.with_deployment();
     let file = authority.path("trusted.pem");
     std::fs::copy(authority.certificate(), &file).unwrap();
-    let server = Server::start(&[("REDIS_URL", &url), ("METRICS_REDIS_CA_FILE", &file)]);
+    let server = Server::ready(&[("REDIS_URL", &url), ("METRICS_REDIS_CA_FILE", &file)]);
     let problems = || server.get("/api/v1/problems").text();
     let is_reported = || problems().contains("\"redis_tls\"");
     std::fs::write(&file, "nonsense").unwrap();

@@ -10,9 +10,14 @@ use crate::support::{GATEWAY, Killed, RedisServer, Server, at_once, eventually, 
 
 /// A simulated deployment that writes to `redis` until dropped, and has written.
 pub(crate) fn simulate(redis: &RedisServer) -> Killed {
+    simulate_with(redis, &[])
+}
+
+/// The same with these arguments more.
+pub(crate) fn simulate_with(redis: &RedisServer, more: &[&str]) -> Killed {
     let url = redis.url();
     let arguments = ["simulate", "--redis-url", &url, "--tenant", "acme", "--project", "chat", "--rate", "40"];
-    let mut simulator = program(&[], &arguments).stdout(Stdio::piped()).spawn().map(Killed).unwrap();
+    let mut simulator = program(&[], &[&arguments, more].concat()).stdout(Stdio::piped()).spawn().map(Killed).unwrap();
     let mut first = [0; 1];
     simulator.0.stdout.as_mut().unwrap().read_exact(&mut first).expect("it says that it writes");
     simulator

@@ -128,6 +128,7 @@ fn what_is_wrong_is_one_line_and_an_exit_code() {
     };
     let (broken, binary) = (file("broken.yaml", b"kind: Job"), file("binary", b"\xff\xfe"));
     let load = file("load.jsonl", b"{\"at\": 1, \"seconds\": 1}\n{\"at\": 2}\n");
+    let other = file("other.jsonl", b"{\"recording\": 1}\n");
     let good = path(POLICIES[0]);
     let none = folder.path().join("none").to_str().unwrap().to_owned();
     for (arguments, code, expected) in [
@@ -141,8 +142,9 @@ fn what_is_wrong_is_one_line_and_an_exit_code() {
         (
             vec!["--load", &load, "--policy", &good],
             1,
-            format!("{load}: line 2: missing field `seconds`; accepted: a line "),
+            format!("{load}: line 2: missing field `seconds`; accepted: the output of "),
         ),
+        (vec!["--load", &other, "--policy", &good], 1, format!("{other}: line 1: unknown field `recording`")),
         (
             vec!["--shape", "wave", "--policy", &good],
             1,

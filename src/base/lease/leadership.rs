@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
 use tokio::time::Instant;
+use utoipa::ToSchema;
 
 use super::LeaseRecord;
 use crate::base::clock::UnixSeconds;
@@ -13,7 +14,7 @@ use crate::base::clock::UnixSeconds;
 pub struct Leadership(Arc<Mutex<State>>);
 
 /// How this replica stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Standing {
     /// There is no lease: it is switched off, the mode has none, or it cannot be written.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::analysis::SystemState;
 use crate::analysis::state::Quality;
@@ -11,9 +12,10 @@ use crate::base::lease::Standing;
 use crate::platform::gateway::{FigureChange, GatewayConfig};
 
 /// Something that happened.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Mark {
     /// Unix seconds.
+    #[schema(value_type = f64)]
     pub at: UnixSeconds,
     pub kind: MarkKind,
     /// What is particular about it; may be empty.
@@ -21,7 +23,7 @@ pub struct Mark {
 }
 
 /// What kind of thing happened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum MarkKind {
     /// The first tick of this server: what was before it is not kept.

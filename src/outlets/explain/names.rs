@@ -1,12 +1,13 @@
 //! A metric's names in each outlet, and what to copy into a query or a manifest.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::catalog::Metric;
 use crate::outlets::names::{Mapping, signals_path};
 
 /// The names in force, the mapping applied.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct MetricNames {
     pub prometheus: Vec<String>,
     pub cloudwatch: String,
@@ -18,7 +19,7 @@ pub struct MetricNames {
 }
 
 /// What to copy.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Snippets {
     pub promql: String,
     pub cloudwatch: String,

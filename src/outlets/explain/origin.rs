@@ -1,6 +1,7 @@
 //! What metrics are read from: Redis keys and processes, with what each said in this tick.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::analysis::SystemState;
 use crate::analysis::state::{Process, Reading, Service};
@@ -30,12 +31,13 @@ pub(super) enum Origin {
 }
 
 /// One place and what it said.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct ExplainedSource {
     /// A Redis key, or what else was read.
     pub source: String,
     pub said: String,
     /// When it was written, or else read; Unix seconds.
+    #[schema(value_type = f64)]
     pub time: UnixSeconds,
 }
 

@@ -1,6 +1,7 @@
 //! What was shown at an earlier time of the last hour, and what changed since.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{Explanation, optional};
 use crate::base::clock::UnixSeconds;
@@ -8,11 +9,13 @@ use crate::catalog::{self, Metric};
 use crate::engine::recent::{Mark, RecentTicks, Shown, TickRecord};
 
 /// A metric at an earlier time.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Then {
+    #[schema(value_type = f64)]
     pub asked: UnixSeconds,
     /// The snapshot that was the newest at that time.
     pub snapshot: String,
+    #[schema(value_type = f64)]
     pub time: UnixSeconds,
     pub quality: &'static str,
     #[serde(serialize_with = "optional")]
@@ -25,7 +28,7 @@ pub struct Then {
 }
 
 /// A number that is another one now.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Change {
     pub key: &'static str,
     #[serde(serialize_with = "optional")]

@@ -2,14 +2,29 @@
 
 use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
+use serde::Serialize;
 use serde_json::json;
+use utoipa::ToSchema;
 
-const CONTENT_TYPE: &str = "application/problem+json";
+pub(in crate::outlets) const CONTENT_TYPE: &str = "application/problem+json";
 
 /// A problem with an HTTP status; the detail says what, where and what to do, and never a secret.
 #[derive(Debug)]
 pub(in crate::outlets) struct HttpProblem {
     status: StatusCode,
+    detail: String,
+}
+
+/// An error.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::outlets) struct ProblemDetails {
+    /// Always `about:blank`: the status says what kind it is.
+    #[serde(rename = "type")]
+    kind: &'static str,
+    /// The status in words.
+    title: &'static str,
+    status: u16,
+    /// What failed, where, and what to do.
     detail: String,
 }
 
@@ -40,8 +55,9 @@ impl HttpProblem {
 
     fn body(&self) -> String {
         let title = self.status.canonical_reason().unwrap_or("Error");
-        let status = self.status.as_u16();
-        json!({"type": "about:blank", "title": title, "status": status, "detail": self.detail}).to_string()
+        let details =
+            ProblemDetails { kind: "about:blank", title, status: self.status.as_u16(), detail: self.detail.clone() };
+        json!(details).to_string()
     }
 }
 

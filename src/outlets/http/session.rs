@@ -12,7 +12,8 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::base::clock::UnixSeconds;
 use crate::base::number::whole;
 
-const NAME: &str = "kdcube_metrics_session";
+/// The name of the cookie.
+pub(in crate::outlets) const NAME: &str = "kdcube_metrics_session";
 /// How long a session lasts, seconds: a shift.
 const LASTS: i64 = 12 * 3600;
 /// What else a token signs has another purpose in front.

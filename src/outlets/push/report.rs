@@ -1,12 +1,13 @@
 //! Delivery reports and per-sink statistics.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::base::clock::UnixSeconds;
 use crate::telemetry::{ExportEnd, PointCounts};
 
 /// How one delivery to one sink ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Delivery {
     pub name: &'static str,
     pub status: ExportOutcome,
@@ -17,7 +18,7 @@ pub struct Delivery {
 }
 
 /// How a delivery, or all deliveries of one batch, ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ExportOutcome {
     Ok,
@@ -38,9 +39,10 @@ impl ExportOutcome {
 }
 
 /// How the deliveries of one batch ended.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Report {
     pub status: ExportOutcome,
+    #[schema(value_type = f64)]
     pub ts: UnixSeconds,
     pub sinks: Vec<Delivery>,
     /// Why there are no deliveries.
@@ -49,7 +51,7 @@ pub struct Report {
 }
 
 /// Statistics of one sink since the start.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, ToSchema)]
 pub struct SinkStats {
     pub name: &'static str,
     /// Batches by outcome.
@@ -61,8 +63,10 @@ pub struct SinkStats {
     #[serde(flatten)]
     pub points: PointCounts,
     /// `None` before the first.
+    #[schema(value_type = Option<f64>)]
     pub last_success: Option<UnixSeconds>,
     pub last_error: Option<String>,
+    #[schema(value_type = Option<f64>)]
     pub last_error_at: Option<UnixSeconds>,
     pub last_samples: u64,
     pub last_duration_ms: u64,

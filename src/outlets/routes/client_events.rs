@@ -18,13 +18,15 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use bytes::Bytes;
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
 
-use self::event::ClientEvent;
+use self::event::{ClientEvent, EventType};
 use self::peer::Peer;
 use self::rate::RateLimits;
 use self::validation::ValidationError;
 use super::RouteState;
+use super::description::JSON;
 use super::route::{Route, RouteClass};
 use crate::outlets::http::gate::PeerAddress;
 use crate::outlets::http::problem::HttpProblem;
@@ -40,6 +42,14 @@ pub(super) const EVENTS: Route = Route {
     class: RouteClass::ClientEvents,
     summary: "receives log events of browsers (POST)",
     methods: || post(receive),
+    describe: |route| {
+        route
+            .takes::<ClientEvent>(JSON, event::example())
+            .json::<ReceivedEvent>(StatusCode::OK, "received")
+            .problem(StatusCode::NOT_FOUND, "switched off")
+            .json::<InvalidEvent>(StatusCode::UNPROCESSABLE_ENTITY, "everything that is wrong with the event")
+            .problem(StatusCode::TOO_MANY_REQUESTS, "too many events; see Retry-After")
+    },
 };
 
 /// Reads whether events are received; an error is recorded.
@@ -64,6 +74,22 @@ enum EventRejection {
     Invalid(Vec<ValidationError>),
 }
 
+/// The answer to an event that was received.
+#[derive(Debug, Serialize, ToSchema)]
+struct ReceivedEvent {
+    /// Always `received`.
+    status: &'static str,
+    event_type: EventType,
+    /// `error`, `warn` or `info`.
+    level: &'static str,
+}
+
+/// The answer to an event that is not valid.
+#[derive(Debug, Serialize, ToSchema)]
+struct InvalidEvent {
+    detail: Vec<ValidationError>,
+}
+
 async fn receive(
     State(state): State<RouteState>,
     connection: Option<Extension<PeerAddress>>,
@@ -75,8 +101,8 @@ async fn receive(
     let peer = Peer::of(&headers, connection.map(|Extension(PeerAddress(address))| address));
     let event = events.admit(peer, &headers, &body)?;
     log_line::write(&event);
-    let (event_type, level) = (event.event_type.as_str(), event.level.as_str());
-    Ok(Json(json!({"status": "received", "event_type": event_type, "level": level})).into_response())
+    let received = ReceivedEvent { status: "received", event_type: event.event_type, level: event.level.as_str() };
+    Ok(Json(received).into_response())
 }
 
 impl ClientEvents {
@@ -119,9 +145,7 @@ impl IntoResponse for EventRejection {
                 response
             }
             // The form in which the platform's service reports them.
-            Self::Invalid(errors) => {
-                (StatusCode::UNPROCESSABLE_ENTITY, Json(json!({"detail": errors}))).into_response()
-            }
+            Self::Invalid(detail) => (StatusCode::UNPROCESSABLE_ENTITY, Json(InvalidEvent { detail })).into_response(),
         }
     }
 }

@@ -11,6 +11,7 @@ use super::{RouteState, upstreams};
 use crate::outlets::http::layers::compression;
 use crate::outlets::http::problem::HttpProblem;
 use crate::payload;
+use crate::payload::shapes::{CircuitBreakersView, ConsoleSections};
 use crate::platform::facts::Component;
 
 pub(super) const SYSTEM: Route = Route {
@@ -19,6 +20,11 @@ pub(super) const SYSTEM: Route = Route {
     class: RouteClass::Normal,
     summary: "the payload as ingress shows it to the platform's console",
     methods: || get(system).layer(compression()),
+    describe: |route| {
+        route.json_of_platform::<ConsoleSections>(
+            "these sections in the console's form, and all others of `SystemPayload`",
+        )
+    },
 };
 
 pub(super) const CIRCUIT_BREAKERS: Route = Route {
@@ -27,6 +33,7 @@ pub(super) const CIRCUIT_BREAKERS: Route = Route {
     class: RouteClass::Normal,
     summary: "the circuit breakers and how many are open",
     methods: || get(circuit_breakers).layer(compression()),
+    describe: |route| route.json::<CircuitBreakersView>(StatusCode::OK, "the circuit breakers"),
 };
 
 /// Computed here, or in proxy mode the body of ingress.

@@ -5,8 +5,10 @@ use axum::extract::{Path, State};
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use url::form_urlencoded;
 
 use super::RouteState;
+use super::description::{Description, TEXT, texts, unix_seconds};
 use super::route::{Route, RouteClass};
 use crate::base::clock::UnixSeconds;
 use crate::outlets::explain::{self, Explanation, Then};
@@ -19,7 +21,20 @@ pub(super) const EXPLAIN: Route = Route {
     class: RouteClass::Normal,
     summary: "why a metric is what it is: formula, sources, names; what was shown earlier with ?at=UNIX, as text with ?format=text",
     methods: || get(explained).layer(compression()),
+    describe: |route| {
+        let route = parameters(route).query("format", texts(&["json", "text"]), "`json` unless given");
+        route.json::<Explanation>(StatusCode::OK, "the explanation").body(StatusCode::OK, TEXT, "the same for people")
+    },
 };
+
+/// What the API and the page have in common.
+pub(super) fn parameters(route: Description) -> Description {
+    route
+        .path("key", "proc.queue.total", "a metric's key, or its name in any outlet")
+        .query("at", unix_seconds(), "also what was shown at this time of the last hour, Unix seconds")
+        .problem(StatusCode::BAD_REQUEST, "a parameter that cannot be parsed")
+        .problem(StatusCode::NOT_FOUND, "an unknown metric, or a time of which nothing is kept")
+}
 
 /// What the query asks for.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -61,8 +76,8 @@ impl Wanted {
     /// Other parameters are left to proxies on the way.
     pub(super) fn read(query: &str) -> Result<Self, HttpProblem> {
         let mut wanted = Self::default();
-        for (name, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
-            match (name, value) {
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            match (&*name, &*value) {
                 ("at", time) => wanted.at = Some(moment(time)?),
                 ("format", "text") => wanted.text = true,
                 ("format", "json") => wanted.text = false,
@@ -92,6 +107,7 @@ mod tests {
         let read = |query: &str| Wanted::read(query).ok();
         assert_eq!(read(""), Some(Wanted::default()));
         assert_eq!(read("at=7.5&format=text&x=y"), Some(Wanted { at: Some(7.5), text: true }));
+        assert_eq!(read("at=7e%2B3&format=%74ext"), Some(Wanted { at: Some(7000.0), text: true }));
         for bad in ["at=soon", "at=-1", "at=inf", "at=", "format=xml"] {
             assert_eq!(read(bad), None, "{bad}");
         }

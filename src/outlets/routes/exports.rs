@@ -5,12 +5,13 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::RouteState;
 use super::route::{Route, RouteClass};
 use crate::outlets::http::layers::compression;
-use crate::outlets::push::delivery::ExportOutcome;
+use crate::outlets::push::delivery::{ExportOutcome, Report, SinkStats};
 
 pub(super) const STATS: Route = Route {
     path: "/api/v1/exports",
@@ -18,6 +19,7 @@ pub(super) const STATS: Route = Route {
     class: RouteClass::Normal,
     summary: "statistics of each enabled sink",
     methods: || get(stats).layer(compression()),
+    describe: |route| route.json::<ExportStats>(StatusCode::OK, "every enabled sink"),
 };
 
 pub(super) const EXPORT: Route = Route {
@@ -26,6 +28,12 @@ pub(super) const EXPORT: Route = Route {
     class: RouteClass::Export,
     summary: "exports to every enabled sink now",
     methods: || get(export).post(export).layer(compression()),
+    describe: |route| {
+        route
+            .json::<Report>(StatusCode::OK, "all was delivered")
+            .json::<Report>(StatusCode::MULTI_STATUS, "some sinks failed")
+            .json::<Report>(StatusCode::BAD_GATEWAY, "all sinks failed")
+    },
 };
 
 /// One export to every enabled sink: 200 all delivered, 207 some, 502 none.
@@ -40,6 +48,11 @@ async fn export(State(state): State<RouteState>) -> Response {
 }
 
 /// Statistics of each enabled sink since the start.
-async fn stats(State(state): State<RouteState>) -> Response {
-    Json(json!({"sinks": state.exports.stats()})).into_response()
+#[derive(Debug, Serialize, ToSchema)]
+struct ExportStats {
+    sinks: Vec<SinkStats>,
+}
+
+async fn stats(State(state): State<RouteState>) -> Json<ExportStats> {
+    Json(ExportStats { sinks: state.exports.stats() })
 }

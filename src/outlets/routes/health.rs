@@ -5,11 +5,13 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::RouteState;
+use super::description::TEXT;
 use super::route::{Route, RouteClass};
-use crate::base::clock::{Clock, SystemClock};
+use crate::base::clock::{Clock, SystemClock, UnixSeconds};
 use crate::outlets::http::problem::HttpProblem;
 
 pub(super) const HEALTH: Route = Route {
@@ -18,6 +20,7 @@ pub(super) const HEALTH: Route = Route {
     class: RouteClass::Health,
     summary: "the process answers",
     methods: || get(health),
+    describe: |route| route.json::<Health>(StatusCode::OK, "the process answers"),
 };
 
 pub(super) const LIVE: Route = Route {
@@ -26,6 +29,9 @@ pub(super) const LIVE: Route = Route {
     class: RouteClass::Health,
     summary: "a tick began within three intervals",
     methods: || get(live),
+    describe: |route| {
+        route.body(StatusCode::OK, TEXT, "ok").problem(StatusCode::SERVICE_UNAVAILABLE, "only a restart helps")
+    },
 };
 
 pub(super) const READY: Route = Route {
@@ -34,11 +40,23 @@ pub(super) const READY: Route = Route {
     class: RouteClass::Health,
     summary: "a fresh snapshot exists",
     methods: || get(ready),
+    describe: |route| {
+        route.body(StatusCode::OK, TEXT, "ok").problem(StatusCode::SERVICE_UNAVAILABLE, "there is no fresh snapshot")
+    },
 };
 
 /// The process answers. The platform's consoles and load balancers read this one.
-async fn health() -> Response {
-    Json(json!({"status": "ok", "ts": SystemClock.now()})).into_response()
+async fn health() -> Json<Health> {
+    Json(Health { status: "ok", ts: SystemClock.now() })
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct Health {
+    /// Always `ok`.
+    status: &'static str,
+    /// Unix seconds.
+    #[schema(value_type = f64)]
+    ts: UnixSeconds,
 }
 
 /// A tick began within three intervals, or waits for its source within the time limits of requests.

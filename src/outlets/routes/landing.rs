@@ -1,12 +1,13 @@
 //! The pages: `/` for the whole deployment, `/explain/{key}` for one metric, and the script that refreshes them.
 
 use axum::extract::{Path, State};
-use axum::http::{HeaderValue, Uri, header};
+use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use maud::Markup;
 
-use super::explain::{Wanted, explanation};
+use super::description::{HTML, texts};
+use super::explain::{self, Wanted, explanation};
 use super::route::{Route, RouteClass};
 use super::{ROUTES, RouteState};
 use crate::base::clock::{Clock, SystemClock};
@@ -20,6 +21,10 @@ pub(super) const PAGE: Route = Route {
     class: RouteClass::Normal,
     summary: "this page; every worker with ?workers=all",
     methods: || get(whole).layer(compression()),
+    describe: |route| {
+        let route = route.body(StatusCode::OK, HTML, "the page");
+        route.query("workers", texts(&[]), "`all` lists every worker")
+    },
 };
 
 pub(super) const EXPLANATION: Route = Route {
@@ -28,6 +33,7 @@ pub(super) const EXPLANATION: Route = Route {
     class: RouteClass::Normal,
     summary: "why a metric is what it is, as a page with its chart",
     methods: || get(metric).layer(compression()),
+    describe: |route| explain::parameters(route).body(StatusCode::OK, HTML, "the page"),
 };
 
 pub(super) const SCRIPT: Route = Route {
@@ -36,6 +42,7 @@ pub(super) const SCRIPT: Route = Route {
     class: RouteClass::Normal,
     summary: "the pages' script",
     methods: || get(script).layer(compression()),
+    describe: |route| route.body(StatusCode::OK, "text/javascript", "the script"),
 };
 
 async fn whole(State(state): State<RouteState>, uri: Uri) -> Markup {

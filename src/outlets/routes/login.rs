@@ -4,8 +4,11 @@ use axum::extract::{Extension, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::post;
+use serde_json::json;
+use utoipa::ToSchema;
 
 use super::RouteState;
+use super::description::HTML;
 use super::route::{Route, RouteClass};
 use crate::base::clock::{Clock, SystemClock};
 use crate::outlets::http::gate::PeerAddress;
@@ -19,7 +22,22 @@ pub(super) const LOGIN: Route = Route {
     class: RouteClass::Login,
     summary: "POST of a token from the form that a browser gets; answers with a session cookie",
     methods: || post(sign_in),
+    describe: |route| {
+        route
+            .takes::<LoginForm>("application/x-www-form-urlencoded", json!({"token": "…", "next": "/"}))
+            .empty(StatusCode::SEE_OTHER, "the token is right: a cookie, and the way to `next`")
+            .body(StatusCode::UNAUTHORIZED, HTML, "it is not: the form again")
+    },
 };
+
+/// What a browser sends. A missing field is an empty one.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes the body, which is read field by field")]
+struct LoginForm {
+    token: Option<String>,
+    /// A path of this server, to which the answer leads.
+    next: Option<String>,
+}
 
 const UNAUTHORIZED_REQUESTS: ProblemCode = code("unauthorized_requests");
 

@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::time::Instant;
 
+use super::description::TEXT;
 use super::route::{Route, RouteClass};
 use super::{RouteState, negotiate};
 use crate::base::gzip;
@@ -30,6 +31,10 @@ pub(super) const SCRAPE: Route = Route {
     summary: "Prometheus text, or OpenMetrics on request",
     // Without the compression layer: it is compressed once per rendering, not once per response.
     methods: || get(scrape),
+    describe: |route| {
+        let what = "every metric, or only the server's own while there is no fresh snapshot";
+        route.body(StatusCode::OK, TEXT, what).body(StatusCode::OK, "application/openmetrics-text", what)
+    },
 };
 
 /// The server's own numbers may be this old.

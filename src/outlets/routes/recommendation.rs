@@ -2,8 +2,11 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::routing::get;
+use serde::Serialize;
 use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
 
 use super::RouteState;
 use super::route::{Route, RouteClass};
@@ -12,6 +15,7 @@ use crate::analysis::recommendation::{
     Hold, IngressOperands, Limit, ProcOperands, Recommendation, ReplicaOperands, Step,
 };
 use crate::analysis::state::Reading;
+use crate::base::clock::UnixSeconds;
 use crate::base::number::{self, float};
 use crate::engine::snapshot::Snapshot;
 use crate::outlets::http::layers::compression;
@@ -23,37 +27,76 @@ pub(super) const RECOMMENDATION: Route = Route {
     class: RouteClass::Normal,
     summary: "how many replicas there should be, and why",
     methods: || get(recommendation).layer(compression()),
+    describe: |route| route.json::<RecommendationAnswer>(StatusCode::OK, "desired replicas of both components"),
 };
 
-async fn recommendation(State(state): State<RouteState>) -> Result<Json<Value>, HttpProblem> {
+/// How many replicas there should be, by one snapshot.
+#[derive(Debug, Serialize, ToSchema)]
+struct RecommendationAnswer {
+    snapshot: RecommendationSnapshot,
+    /// `ok`, `partial` or `scope_not_found`.
+    quality: &'static str,
+    proc: ComponentRecommendation,
+    ingress: ComponentRecommendation,
+}
+
+/// The snapshot that it is of.
+#[derive(Debug, Serialize, ToSchema)]
+struct RecommendationSnapshot {
+    id: String,
+    /// Unix seconds.
+    #[schema(value_type = f64)]
+    time: UnixSeconds,
+}
+
+/// The replicas of one component.
+#[derive(Debug, Serialize, ToSchema)]
+struct ComponentRecommendation {
+    desired: Option<i64>,
+    current: Option<i64>,
+    /// Desired − current.
+    missing: Option<i64>,
+    /// Why there is no number.
+    reason: Option<String>,
+    /// Which bound counts.
+    limited_by: Option<&'static str>,
+    /// Why it is not what the load needs.
+    held_by: Option<&'static str>,
+    /// Each by its name: its value, or `{"absent": reason}`.
+    #[schema(value_type = HashMap<String, Value>)]
+    operands: Map<String, Value>,
+    /// The arithmetic, step by step.
+    steps: Vec<String>,
+}
+
+async fn recommendation(State(state): State<RouteState>) -> Result<Json<RecommendationAnswer>, HttpProblem> {
     Ok(Json(shown(&*state.fresh().await?)))
 }
 
-fn shown(snapshot: &Snapshot) -> Value {
+fn shown(snapshot: &Snapshot) -> RecommendationAnswer {
     let SystemState { quality, scaling, .. } = &*snapshot.state;
-    json!({
-        "snapshot": {"id": snapshot.id.to_string(), "time": snapshot.taken_at},
-        "quality": quality.as_str(),
-        "proc": component(&scaling.proc, proc(&ProcOperands::of(&snapshot.state))),
-        "ingress": component(&scaling.ingress, ingress(&IngressOperands::of(&snapshot.state))),
-    })
+    RecommendationAnswer {
+        snapshot: RecommendationSnapshot { id: snapshot.id.to_string(), time: snapshot.taken_at },
+        quality: quality.as_str(),
+        proc: component(&scaling.proc, proc(&ProcOperands::of(&snapshot.state))),
+        ingress: component(&scaling.ingress, ingress(&IngressOperands::of(&snapshot.state))),
+    }
 }
 
-/// `reason` says why there is no number, `limited_by` which bound counts, `held_by` why it is not what the load needs.
-fn component(found: &Recommendation, operands: Value) -> Value {
-    json!({
-        "desired": found.desired.get(),
-        "current": found.current.get(),
-        "missing": found.missing().get(),
-        "reason": found.desired.reason().map(ToString::to_string),
-        "limited_by": found.limited_by.map(Limit::as_str),
-        "held_by": found.held_by.map(Hold::as_str),
-        "operands": operands,
-        "steps": found.steps.iter().map(Step::to_string).collect::<Vec<_>>(),
-    })
+fn component(found: &Recommendation, operands: Map<String, Value>) -> ComponentRecommendation {
+    ComponentRecommendation {
+        desired: found.desired.get(),
+        current: found.current.get(),
+        missing: found.missing().get(),
+        reason: found.desired.reason().map(ToString::to_string),
+        limited_by: found.limited_by.map(Limit::as_str),
+        held_by: found.held_by.map(Hold::as_str),
+        operands,
+        steps: found.steps.iter().map(Step::to_string).collect(),
+    }
 }
 
-fn proc(operands: &ProcOperands) -> Value {
+fn proc(operands: &ProcOperands) -> Map<String, Value> {
     let count = |reading: &Reading<i64>| reading.clone().map(float);
     let numbers = [
         ("active", count(&operands.active)),
@@ -67,15 +110,15 @@ fn proc(operands: &ProcOperands) -> Value {
     ];
     let mut shown = listed(numbers, &operands.replicas);
     shown.insert("is_claiming".to_owned(), operands.is_claiming.get().into());
-    Value::Object(shown)
+    shown
 }
 
-fn ingress(operands: &IngressOperands) -> Value {
+fn ingress(operands: &IngressOperands) -> Map<String, Value> {
     let numbers = [
         ("connections", operands.connections.clone().map(float)),
         ("limit_per_replica", operands.limit_per_replica.clone()),
     ];
-    Value::Object(listed(numbers, &operands.replicas))
+    listed(numbers, &operands.replicas)
 }
 
 /// Each operand as its number, or as the reason why there is none.

@@ -6,13 +6,15 @@ use axum::Router;
 use axum::http::Uri;
 use axum::response::Redirect;
 use axum::routing::{MethodRouter, any};
+use utoipa::openapi::HttpMethod;
 
 use super::RouteState;
+use super::description::Description;
 use crate::outlets::http::gate::Sessions;
 use crate::outlets::http::limits::Budget;
 
 /// Declared by the file that holds its handlers and listed once, in `routes.rs`: the router, access rule, limits, metric
-/// label and the page at `/` all follow from it.
+/// label, the page at `/` and `/openapi.json` all follow from it.
 pub(super) struct Route {
     pub(super) path: &'static str,
     /// Other paths with the same answer.
@@ -21,6 +23,8 @@ pub(super) struct Route {
     /// What it answers, for the page at `/`.
     pub(super) summary: &'static str,
     pub(super) methods: fn() -> MethodRouter<RouteState>,
+    /// What `/openapi.json` says of it, beside what follows from its class.
+    pub(super) describe: fn(Description) -> Description,
 }
 
 /// Access and budget together, so that no route can be public and use up what others need.
@@ -44,6 +48,15 @@ impl RouteClass {
 
     pub(super) const fn needs_access(self) -> bool {
         !matches!(self, Self::Health | Self::ClientEvents | Self::Login)
+    }
+
+    /// The methods that its routes answer; HEAD comes with GET.
+    pub(super) const fn methods(self) -> &'static [(&'static str, HttpMethod)] {
+        match self {
+            Self::Health | Self::Normal => &[("get", HttpMethod::Get)],
+            Self::Export => &[("get", HttpMethod::Get), ("post", HttpMethod::Post)],
+            Self::ClientEvents | Self::Login => &[("post", HttpMethod::Post)],
+        }
     }
 
     /// A session is for looking: what has an effect needs the token itself.

@@ -10,11 +10,15 @@ use axum::extract::State;
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use super::RouteState;
+use super::description::texts;
 use super::route::{Route, RouteClass};
 use crate::analysis::SystemState;
+use crate::base::clock::UnixSeconds;
 use crate::base::number;
 use crate::catalog::{self, Absence, Sample};
 use crate::engine::snapshot::Snapshot;
@@ -28,16 +32,45 @@ pub(super) const SIGNALS: Route = Route {
     class: RouteClass::Normal,
     summary: "every number as nested JSON, null where absent",
     methods: || get(nested).layer(compression()),
+    describe: |route| {
+        route
+            .query("reasons", texts(&["0", "1"]), "1 adds `reasons`: why each number that is null is absent")
+            .json::<Signals>(StatusCode::OK, "every number by its path")
+            .problem(StatusCode::BAD_REQUEST, "another value of `reasons`")
+    },
 };
+
+/// Every number, nested by its key, null where absent.
+#[derive(Serialize, ToSchema)]
+struct Signals {
+    snapshot: SignalsSnapshot,
+    #[serde(flatten)]
+    #[schema(value_type = HashMap<String, Value>)]
+    scalars: Map<String, Value>,
+    /// Every family by name, then nested by label values; null where none of its series has a value.
+    #[schema(value_type = HashMap<String, Value>)]
+    families: Value,
+    /// Why each number that is null is absent, in the same nesting.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = HashMap<String, Value>)]
+    reasons: Option<Value>,
+}
+
+/// The snapshot that the numbers are of.
+#[derive(Serialize, ToSchema)]
+struct SignalsSnapshot {
+    id: String,
+    /// Unix seconds.
+    #[schema(value_type = f64)]
+    time: UnixSeconds,
+    age_seconds: f64,
+}
 
 async fn nested(State(state): State<RouteState>, uri: Uri) -> Result<Response, HttpProblem> {
     let with_reasons = wants_reasons(uri.query().unwrap_or_default())?;
     let snapshot = state.fresh().await?;
-    let mut root = signals(&snapshot);
-    if with_reasons {
-        root.insert("reasons".to_owned(), reasons(&snapshot.state));
-    }
-    Ok(Json(root).into_response())
+    let reasons = with_reasons.then(|| reasons(&snapshot.state));
+    Ok(Json(Signals { reasons, ..signals(&snapshot) }).into_response())
 }
 
 /// Other parameters are left to proxies and caches on the way.
@@ -50,18 +83,18 @@ fn wants_reasons(query: &str) -> Result<bool, HttpProblem> {
     }
 }
 
-fn signals(snapshot: &Snapshot) -> Map<String, Value> {
-    let mut root = Map::new();
-    let age = (snapshot.age().as_secs_f64() * 1000.0).round() / 1000.0;
-    root.insert(
-        "snapshot".to_owned(),
-        json!({"id": snapshot.id.to_string(), "time": snapshot.taken_at, "age_seconds": age}),
-    );
+fn signals(snapshot: &Snapshot) -> Signals {
+    let age_seconds = (snapshot.age().as_secs_f64() * 1000.0).round() / 1000.0;
+    let mut scalars = Map::new();
     for (metric, reading) in catalog::scalars(&snapshot.state) {
-        put(&mut root, &signals_path(metric.key), reading.value().map_or(Value::Null, number::json));
+        put(&mut scalars, &signals_path(metric.key), reading.value().map_or(Value::Null, number::json));
     }
-    root.insert("families".to_owned(), families(&catalog::samples(&snapshot.state)));
-    root
+    Signals {
+        snapshot: SignalsSnapshot { id: snapshot.id.to_string(), time: snapshot.taken_at, age_seconds },
+        scalars,
+        families: families(&catalog::samples(&snapshot.state)),
+        reasons: None,
+    }
 }
 
 /// Why each number is absent, at the path where it would be; a text in place of an object concerns all of it.
@@ -142,7 +175,7 @@ mod tests {
                 taken: Instant::now(),
                 state: Arc::new(case),
             };
-            let (numbers, why) = (Value::Object(signals(&snapshot)), reasons(&snapshot.state));
+            let (numbers, why) = (serde_json::to_value(signals(&snapshot)).unwrap(), reasons(&snapshot.state));
             let (mut nulls, mut known, mut reasoned) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
             leaves(&numbers, Value::is_null, "", &mut nulls);
             leaves(&numbers, Value::is_number, "", &mut known);

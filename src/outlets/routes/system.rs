@@ -5,8 +5,10 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::route::{Route, RouteClass};
+use super::upstreams::UpstreamEnvelope;
 use super::{RouteState, upstreams};
 use crate::outlets::http::layers::compression;
 use crate::outlets::http::problem::HttpProblem;
@@ -20,6 +22,7 @@ pub(super) const COMBINED: Route = Route {
     class: RouteClass::Normal,
     summary: "the whole system payload with its envelope",
     methods: || get(combined).layer(compression()),
+    describe: |route| route.json_by_mode::<SystemEnvelope, UpstreamEnvelope>("the payload"),
 };
 
 pub(super) const INGRESS: Route = Route {
@@ -28,6 +31,7 @@ pub(super) const INGRESS: Route = Route {
     class: RouteClass::Normal,
     summary: "the payload alone",
     methods: || get(ingress).layer(compression()),
+    describe: |route| route.json_of_platform::<SystemPayload>("the payload"),
 };
 
 pub(super) const PROC: Route = Route {
@@ -36,10 +40,13 @@ pub(super) const PROC: Route = Route {
     class: RouteClass::Normal,
     summary: "the payload alone",
     methods: || get(proc).layer(compression()),
+    describe: |route| route.json_of_platform::<SystemPayload>("the payload"),
 };
 
-#[derive(Serialize)]
+/// The payload, computed here.
+#[derive(Serialize, ToSchema)]
 struct SystemEnvelope {
+    /// The tick's time, Unix seconds.
     timestamp: f64,
     mode: &'static str,
     system: SystemPayload,

@@ -1,8 +1,11 @@
 //! What follows from the list of routes: answers, labels, access, redirects, limits and the page.
 
+use std::collections::BTreeSet;
+
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode, header};
 use axum::response::Response;
+use serde_json::Value;
 use tower::ServiceExt;
 
 use super::*;
@@ -70,10 +73,75 @@ fn example(path: &str) -> String {
 }
 
 /// A method that a route has.
-const fn method(route: &Route) -> &'static str {
-    match route.class {
-        RouteClass::ClientEvents | RouteClass::Login => "POST",
-        RouteClass::Health | RouteClass::Normal | RouteClass::Export => "GET",
+fn method(route: &Route) -> &'static str {
+    if route.class.methods().iter().any(|(name, _)| *name == "get") { "GET" } else { "POST" }
+}
+
+/// The document that a client gets.
+async fn described(routes: &Routes) -> Value {
+    let response = routes.send("GET", "/openapi.json", Some(TOKEN)).await;
+    assert_eq!(response.status(), StatusCode::OK);
+    serde_json::from_slice(&to_bytes(response.into_body(), 1_000_000).await.unwrap()).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_route_with_its_methods_is_described_and_nothing_else() {
+    let routes = Routes::new();
+    let document = described(&routes).await;
+    let described = document["paths"].as_object().unwrap();
+    assert!(described.keys().map(String::as_str).eq(paths().map(|(_, path)| path).collect::<BTreeSet<_>>()));
+    let mut ids = BTreeSet::new();
+    for (path, item) in described {
+        for name in ["get", "put", "post", "delete", "patch"] {
+            let status = routes.send(&name.to_uppercase(), &example(path), Some(TOKEN)).await.status();
+            let is_served = status != StatusCode::METHOD_NOT_ALLOWED;
+            assert_eq!(item.get(name).is_some(), is_served, "{name} {path}: {status}");
+            let Some(operation) = item.get(name) else { continue };
+            assert!(ids.insert(operation["operationId"].to_string()), "{operation}");
+            assert!(operation["responses"].get(status.as_str()).is_some(), "{name} {path}: {status}");
+        }
+    }
+}
+
+#[test]
+fn the_document_of_the_api_lists_every_route_with_its_methods() {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/api.md")).unwrap();
+    for (route, path) in paths() {
+        let methods: Vec<String> = route.class.methods().iter().map(|(name, _)| name.to_uppercase()).collect();
+        let of_path = |row: &&str| row.starts_with("| `/") && row.contains(&format!("`{path}`"));
+        let row = page.lines().find(of_path).unwrap_or_else(|| panic!("{path} is not in docs/api.md"));
+        assert!(row.contains(&format!("| {} |", methods.join(", "))), "{row}");
+    }
+}
+
+#[tokio::test]
+async fn what_needs_access_is_described_so_and_every_error_is_a_problem() {
+    let document = described(&Routes::new()).await;
+    for (route, path) in paths() {
+        for (name, _) in route.class.methods() {
+            let operation = &document["paths"][path][name];
+            assert_eq!(operation.get("security").is_some(), route.class.needs_access(), "{name} {path}");
+            let errors = ["401", "403"].map(|status| operation["responses"].get(status).is_some());
+            assert_eq!(errors.contains(&true), route.class.needs_access() || path == "/login", "{name} {path}");
+            let problem = &operation["responses"]["503"]["content"]["application/problem+json"]["schema"]["$ref"];
+            assert_eq!(problem, "#/components/schemas/ProblemDetails");
+        }
+    }
+    assert_eq!(document["components"]["securitySchemes"]["bearer"]["scheme"], "bearer");
+}
+
+#[test]
+fn every_schema_that_is_referred_to_is_there_in_both_modes() {
+    for is_proxy in [false, true] {
+        let document = serde_json::to_value(openapi::document(is_proxy)).unwrap();
+        let text = document.to_string();
+        let names = text.split("#/components/schemas/").skip(1).filter_map(|rest| rest.split('"').next());
+        let names: BTreeSet<&str> = names.collect();
+        let schemas: BTreeSet<&str> =
+            document["components"]["schemas"].as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(names, schemas);
+        let sides = |name: &str| document["components"]["schemas"].get(name).is_some();
+        assert_eq!([sides("SystemPayload"), sides("UpstreamEnvelope")], [!is_proxy, is_proxy]);
     }
 }
 

@@ -7,6 +7,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
 
 use super::RouteState;
 use crate::engine::proxy_ticker::UpstreamRepliesReader;
@@ -41,11 +42,15 @@ pub(super) async fn combined(state: &RouteState, replies: &UpstreamRepliesReader
 }
 
 /// Both upstreams' bodies, unchanged.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct UpstreamEnvelope<'a> {
+    /// The tick's time, Unix seconds.
     timestamp: f64,
     mode: &'static str,
+    /// This and `proc`: the body, or `{"error", "status"}` of an upstream that failed.
+    #[schema(value_type = Value)]
     ingress: Side<'a>,
+    #[schema(value_type = Value)]
     proc: Side<'a>,
 }
 

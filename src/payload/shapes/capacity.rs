@@ -1,11 +1,12 @@
 //! Payload shapes of `capacity_transparency`: how the total capacity comes about.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::platform::gateway::Amount;
 
 /// Configured against actual, scaling, thresholds, warnings.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct CapacityTransparency {
     pub capacity_metrics: CapacityMetrics,
@@ -16,7 +17,7 @@ pub struct CapacityTransparency {
 }
 
 /// What is configured and what runs of the capacity source.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct CapacityMetrics {
     pub configuration: CapacityConfiguration,
@@ -26,7 +27,7 @@ pub struct CapacityMetrics {
 }
 
 /// Numbers of the gateway configuration, as given.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct CapacityConfiguration {
     pub configured_concurrent_per_process: Amount,
@@ -38,7 +39,7 @@ pub struct CapacityConfiguration {
 
 /// The capacity source over all instances, despite the names; at least one process is assumed
 /// where capacities are computed.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct ActualRuntime {
     pub actual_processes_per_instance: i64,
@@ -53,7 +54,7 @@ pub struct ActualRuntime {
 }
 
 /// Health and load of the capacity source.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct HealthMetrics {
     /// Live / all, 3 decimals.
@@ -64,7 +65,7 @@ pub struct HealthMetrics {
 }
 
 /// Processes that should be and that are.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct ProcessesVsConfigured {
     pub configured: Amount,
@@ -75,7 +76,7 @@ pub struct ProcessesVsConfigured {
 }
 
 /// The thresholds as ratios of the total capacity.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct ThresholdRatios {
     pub anonymous_threshold_ratio: Amount,
@@ -85,7 +86,7 @@ pub struct ThresholdRatios {
 }
 
 /// Sums over instances. The `chat_rest_*` names are the platform's older ones for the capacity source.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct InstanceScaling {
     pub detected_instances: i64,
@@ -113,7 +114,7 @@ pub struct InstanceScaling {
 }
 
 /// Queue depths from which a role is turned away, and the capacity they are taken of.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct CurrentThresholds {
     pub anonymous_threshold: i64,
@@ -124,7 +125,7 @@ pub struct CurrentThresholds {
 }
 
 /// The same beside the percentages.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct ThresholdBreakdown {
     pub anonymous_blocks_at: i64,

@@ -1,12 +1,13 @@
 //! Payload shapes of `components`: what an autoscaler looks at, for ingress and processor.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{PoolsAggregate, Thresholds};
 use crate::platform::facts::Component;
 
 /// Both components; `None` only in what an upstream did not send.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct Components {
     pub ingress: Option<ComponentStats>,
@@ -25,7 +26,7 @@ impl Components {
 }
 
 /// One component over all its instances.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct ComponentStats {
     pub service_type: String,
@@ -56,7 +57,7 @@ pub struct ComponentStats {
 }
 
 /// The component's configured size.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct Configured {
     pub processes_per_instance: Option<i64>,
@@ -64,7 +65,7 @@ pub struct Configured {
 }
 
 /// Configured pool sizes and the Postgres connections they can amount to.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct PoolEstimates {
     pub pg_pool_max_size: Option<i64>,
@@ -74,7 +75,7 @@ pub struct PoolEstimates {
 }
 
 /// One instance of a component.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct ComponentInstance {
     pub instance_id: String,
@@ -92,7 +93,7 @@ pub struct ComponentInstance {
 }
 
 /// SSE connections of all ingress workers.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct IngressSse {
     pub total_connections: Option<i64>,
@@ -105,7 +106,7 @@ pub struct IngressSse {
 }
 
 /// The queue as the processor sees it.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct ProcQueue {
     pub total: Option<i64>,
@@ -117,7 +118,7 @@ pub struct ProcQueue {
 }
 
 /// Whether a role's tasks are taken.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct Accepting {
     pub anonymous: Option<bool>,
@@ -127,7 +128,7 @@ pub struct Accepting {
 }
 
 /// Rolling queue series; `None` when the queue could not be read this tick.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct QueueWindows {
     pub pressure_ratio: Option<Windows>,
@@ -135,7 +136,7 @@ pub struct QueueWindows {
 }
 
 /// Means over three windows and the maximum over the last hour; `None` where a window holds no point.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct Windows {
     #[serde(rename = "1m")]
@@ -148,7 +149,7 @@ pub struct Windows {
 }
 
 /// The latency series of a component, milliseconds: ingress has `rest_ms`, processor the others.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct LatencyByName {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -160,7 +161,7 @@ pub struct LatencyByName {
 }
 
 /// Percentiles over three windows.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct LatencyWindows {
     #[serde(rename = "1m")]
@@ -172,7 +173,7 @@ pub struct LatencyWindows {
 }
 
 /// Milliseconds; `None` where the window is empty. Zero is a value.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct LatencyPercentiles {
     /// `None` only in what an upstream did not send.

@@ -4,12 +4,13 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{ActualRuntime, CircuitBreaker};
 use crate::platform::gateway::{Amount, CircuitBreakers, MonitoringSettings, RoleLimit};
 
 /// `/admin/circuit-breakers`, and `circuit_breakers` of `/monitoring/system`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, ToSchema)]
 pub struct CircuitBreakersView {
     pub summary: CircuitSummary,
     /// By circuit name.
@@ -17,7 +18,7 @@ pub struct CircuitBreakersView {
 }
 
 /// Circuits by state; one whose state is unknown counts in the total only.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct CircuitSummary {
     pub total_circuits: usize,
     pub open_circuits: usize,
@@ -26,7 +27,7 @@ pub struct CircuitSummary {
 }
 
 /// The sections that replace or extend those of the system payload.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct ConsoleSections {
     pub circuit_breakers: CircuitBreakersView,
     /// `None` without a gateway configuration, as are the next two.
@@ -36,7 +37,7 @@ pub struct ConsoleSections {
 }
 
 /// `gateway_configuration` in the console's names.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct ConsoleGateway {
     pub current_profile: String,
     pub instance_id: String,
@@ -53,7 +54,7 @@ pub struct ConsoleGateway {
 }
 
 /// What one instance can do: what runs, or what is configured where that is unknown.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct ConsoleCapacity {
     pub concurrent_requests_per_instance: Amount,
     pub avg_processing_time_seconds: Amount,
@@ -61,7 +62,7 @@ pub struct ConsoleCapacity {
 }
 
 /// The ratios at which roles are turned away, and what they are taken of.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct ConsoleBackpressure {
     pub capacity_buffer: Amount,
     pub queue_depth_multiplier: Amount,
@@ -72,7 +73,7 @@ pub struct ConsoleBackpressure {
 }
 
 /// `configuration`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct ConsoleConfiguration {
     /// By instance.
     pub expected_services: BTreeMap<String, Vec<ExpectedService>>,
@@ -81,7 +82,7 @@ pub struct ConsoleConfiguration {
 }
 
 /// A service and its processes on one instance. The platform also shows its ports, which no heartbeat holds.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct ExpectedService {
     /// `{service_type}_{service_name}`.
     pub service_key: String,
@@ -89,7 +90,7 @@ pub struct ExpectedService {
 }
 
 /// Capacity and thresholds once more, as an older console reads them.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct QueuePolicy {
     pub service_capacity: ConsoleCapacity,
     pub backpressure_thresholds: ConsoleBackpressure,

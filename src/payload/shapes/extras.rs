@@ -1,9 +1,10 @@
 //! Payload shapes of the smaller sections: autoscaler hints, circuits, database, SSE, Redis.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// One hint a component; `None` only in what an upstream did not send.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct Autoscaler {
     pub proc: Option<AutoscalerHint<ProcSignals>>,
@@ -11,20 +12,24 @@ pub struct Autoscaler {
 }
 
 /// What an autoscaler might do, and why.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct AutoscalerHint<S: Default> {
     /// `scale_up`, `scale_down` or `hold`.
+    #[serde(default)]
     pub decision: String,
+    #[serde(default)]
     pub scale_up: bool,
+    #[serde(default)]
     pub scale_down: bool,
+    #[serde(default)]
     pub reasons: Vec<String>,
     /// The numbers behind it.
+    #[serde(default)]
     pub signals: S,
 }
 
 /// What the processor's hint is made of; `None` where a queue could not be read.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct ProcSignals {
     /// 3 decimals.
@@ -35,7 +40,7 @@ pub struct ProcSignals {
 }
 
 /// What the ingress's hint is made of.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct IngressSignals {
     /// 1 decimal; `None` without samples or without a limit.
@@ -45,7 +50,7 @@ pub struct IngressSignals {
 }
 
 /// One circuit breaker.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct CircuitBreaker {
     pub name: String,
@@ -67,7 +72,7 @@ pub struct CircuitBreaker {
 }
 
 /// Postgres connections that the configuration can amount to, against what the server allows.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct DbConnections {
     pub max_connections: Option<i64>,
@@ -87,7 +92,7 @@ pub struct DbConnections {
 }
 
 /// SSE connections summed over ingress workers.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct SseConnections {
     pub total_connections: Option<i64>,
@@ -101,7 +106,7 @@ pub struct SseConnections {
 }
 
 /// What was found in Redis.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct RedisInfo {
     pub process_keys_found: i64,

@@ -1,12 +1,13 @@
 //! Payload shapes of the connection pools that the workers report.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::Windows;
 use crate::platform::facts::Pool;
 
 /// Sums over a component's processes, and their history.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct PoolsAggregate {
     pub postgres: PostgresTotals,
@@ -18,7 +19,7 @@ pub struct PoolsAggregate {
 }
 
 /// Sums over the Postgres pools, connections; `None` where no process reports the number.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct PostgresTotals {
     pub max_total: Option<f64>,
@@ -31,7 +32,7 @@ pub struct PostgresTotals {
 }
 
 /// The three Redis pools of a process.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct RedisTotals {
     #[serde(rename = "async")]
@@ -41,7 +42,7 @@ pub struct RedisTotals {
 }
 
 /// Sums over one kind of Redis pool, connections; `None` where no process reports the number.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct RedisPoolTotals {
     pub max_total: Option<f64>,
@@ -54,7 +55,7 @@ pub struct RedisPoolTotals {
 }
 
 /// Windows by pool; a pool without a current value is absent.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct PerPool {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -105,14 +106,14 @@ impl PoolsAggregate {
 }
 
 /// `connection_pools`: the same aggregates once more, by component.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct ConnectionPools {
     pub components: PoolsByComponent,
 }
 
 /// One aggregate a component.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct PoolsByComponent {
     pub ingress: Option<PoolsAggregate>,

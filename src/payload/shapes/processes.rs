@@ -1,9 +1,10 @@
 //! Payload shapes of `instances` and `global_stats`.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// The processes of one service on one instance, ordered by process id.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct ServiceStats {
     /// Expected; without a static expectation the number seen.
@@ -31,7 +32,7 @@ pub struct ServiceStats {
 }
 
 /// How many processes are in which state; all or none, because 0 would be a guess.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct StatusBreakdown {
     pub healthy: i64,
     pub degraded: i64,
@@ -41,7 +42,7 @@ pub struct StatusBreakdown {
 }
 
 /// Sums over all instances and services.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct GlobalStats {
     pub load: i64,
@@ -59,7 +60,7 @@ pub struct GlobalStats {
 }
 
 /// The same sums over the ingress service alone.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct ChatRestStats {
     pub expected: i64,

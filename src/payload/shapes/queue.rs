@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// Depths by role and what they mean against the capacity. Depths are `None` where unreadable;
 /// what depends on the total is `None` if any role is.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct QueueStats {
     pub anonymous: Option<i64>,
@@ -20,7 +21,7 @@ pub struct QueueStats {
 }
 
 /// The capacity that the queue is measured against.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct CapacityContext {
     /// Capacity of the instance that the gateway configuration names, of one process if it runs none.
@@ -41,7 +42,7 @@ pub struct CapacityContext {
 }
 
 /// Queue depths from which a role is turned away; all or none, because 0 would be a guess.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Thresholds {
     pub anonymous_threshold: i64,
     pub registered_threshold: i64,
@@ -50,7 +51,7 @@ pub struct Thresholds {
 }
 
 /// The platform's own bookkeeping, by role; empty where it is switched off.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct QueueAnalyticsStats {
     /// Seconds.
@@ -60,7 +61,7 @@ pub struct QueueAnalyticsStats {
 }
 
 /// `queue_stats` laid flat.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct EnhancedQueueStats {
     pub anonymous_queue: Option<i64>,
@@ -80,7 +81,7 @@ pub struct EnhancedQueueStats {
 }
 
 /// What the queue makes the gateway do.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct BackpressurePolicy {
     pub thresholds: Thresholds,
@@ -89,7 +90,7 @@ pub struct BackpressurePolicy {
 }
 
 /// Who is turned away now.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct CurrentEffects {
     pub anonymous_blocked: Option<bool>,
@@ -101,7 +102,7 @@ pub struct CurrentEffects {
 }
 
 /// Capacity, instances and ingress load side by side.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct CapacityScaling {
     pub base_per_instance: i64,
@@ -114,7 +115,7 @@ pub struct CapacityScaling {
 }
 
 /// The bookkeeping beside the depths.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct QueueAnalyticsView {
     /// Seconds, by role.
@@ -125,7 +126,7 @@ pub struct QueueAnalyticsView {
 }
 
 /// The queues that are shown one by one.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct IndividualQueues {
     pub anonymous: IndividualQueue,
@@ -135,7 +136,7 @@ pub struct IndividualQueues {
 }
 
 /// One role's queue.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct IndividualQueue {
     pub size: Option<i64>,

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// One period that ends now.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct ThrottlingPeriod {
     /// Hourly counters of the period's clock hours, the current one included; `None` where they cannot
@@ -30,7 +31,7 @@ pub struct ThrottlingPeriod {
 }
 
 /// The short windows.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct ThrottlingWindows {
     #[serde(rename = "1m")]
@@ -42,7 +43,7 @@ pub struct ThrottlingWindows {
 }
 
 /// Events of one window.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct ThrottlingWindow {
     pub total_throttled: i64,

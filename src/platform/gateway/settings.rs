@@ -4,11 +4,12 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::Amount;
 
 /// All settings of one component.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct GatewaySettings {
     pub profile: String,
@@ -30,14 +31,14 @@ pub struct GatewaySettings {
 }
 
 /// Limits by role.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct RateLimits {
     pub roles: BTreeMap<String, RoleLimit>,
 }
 
 /// One role's limits, requests.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct RoleLimit {
     /// −1 = unlimited.
@@ -48,7 +49,7 @@ pub struct RoleLimit {
 }
 
 /// How much one instance can do.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct ServiceCapacity {
     pub concurrent_requests_per_process: Amount,
@@ -61,7 +62,7 @@ pub struct ServiceCapacity {
 }
 
 /// How full the queue may become.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct Backpressure {
     /// Share of the capacity that is held back.
@@ -78,7 +79,7 @@ pub struct Backpressure {
 }
 
 /// Settings of the three circuit breakers.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct CircuitBreakers {
     pub authentication: CircuitSettings,
@@ -87,7 +88,7 @@ pub struct CircuitBreakers {
 }
 
 /// Settings of one circuit breaker; times in seconds.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct CircuitSettings {
     pub failure_threshold: Amount,
@@ -98,7 +99,7 @@ pub struct CircuitSettings {
 }
 
 /// What is observed, and how long it is kept.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct MonitoringSettings {
     pub throttling_events_retention_hours: Amount,
@@ -111,7 +112,7 @@ pub struct MonitoringSettings {
 }
 
 /// Lifetimes in Redis, seconds.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct RedisSettings {
     pub rate_limit_key_ttl: Amount,
@@ -125,7 +126,7 @@ pub struct RedisSettings {
 }
 
 /// Pool sizes of one process, connections.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct PoolSettings {
     pub pg_pool_min_size: Option<Amount>,
@@ -136,7 +137,7 @@ pub struct PoolSettings {
 }
 
 /// Soft limits.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct LimitSettings {
     pub max_sse_connections_per_instance: Option<Amount>,
@@ -145,7 +146,7 @@ pub struct LimitSettings {
 }
 
 /// What follows from the settings for one instance.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct ComputedMetrics {
     pub base_queue_size_per_instance: i64,

@@ -1,23 +1,27 @@
-//! A load from a file: one JSON object a line, `{"at": 12.5, "seconds": 8, "role": "registered"}`.
+//! A load from a file: one JSON object a line, `{"at": 12.5, "seconds": 8, "role": "registered"}`, or a recording.
 //!
 //! `at` is when the task arrives, in seconds from any beginning; `seconds` how long it runs; `role` may be missing.
 
 use serde::Deserialize;
 
-use super::{Arrival, Arrivals, Load};
+use super::{Arrival, Arrivals, Load, ended};
 use crate::platform::facts::Role;
+use crate::record::{Recording, RecordingError};
 
-const ACCEPTED: &str =
-    r#"accepted: a line {"at": SECONDS, "seconds": RUN TIME, "role": "anonymous|external|registered|paid|privileged"}"#;
+const ACCEPTED: &str = r#"accepted: the output of `kdcube-metrics record`, or lines {"at": SECONDS, "seconds": RUN TIME, "role": "anonymous|external|registered|paid|privileged"}"#;
 
 /// Longest load: a month.
 const LONGEST_SECONDS: f64 = 31.0 * 86_400.0;
 
 /// Why a file holds no load.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     #[error("{file}: line {line}: {problem}; {ACCEPTED}")]
     Line { file: String, line: usize, problem: String },
+    #[error("{file}: {problem}")]
+    Recording { file: String, problem: RecordingError },
+    #[error("{0}: no task ended in this recording, nor in the hour before it: there is no load to take from it")]
+    NothingEnded(String),
     #[error("{0}: holds no arrival; {ACCEPTED}")]
     Empty(String),
     #[error("{0}: its arrivals are more than 31 days apart")]
@@ -38,16 +42,20 @@ const fn registered() -> Role {
 }
 
 impl Load {
-    /// Reads a record of arrivals, in any order. `file` names it in errors.
+    /// Reads a load of the past: a recording, or a line for each arrival, in any order. `file` names it in errors.
     ///
     /// # Errors
-    /// The first line that is no arrival; no arrival at all; more than a month of them.
+    /// The first line that is no arrival or no tick; no arrival at all; more than a month of them.
     pub fn from_jsonl(text: &str, file: &str) -> Result<Self, LoadError> {
-        let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
-        let arrivals = lines.map(|(index, line)| {
-            arrival(line).map_err(|problem| LoadError::Line { file: file.to_owned(), line: index + 1, problem })
-        });
-        let mut arrivals = arrivals.collect::<Result<Vec<Arrival>, LoadError>>()?;
+        let arrivals = match Recording::open(text.as_bytes()) {
+            Ok(ticks) => of_recording(ticks, file)?,
+            Err(RecordingError::NoHeader(_)) => of_lines(text, file)?,
+            Err(problem) => return Err(LoadError::Recording { file: file.to_owned(), problem }),
+        };
+        Self::recorded(arrivals, file)
+    }
+
+    fn recorded(mut arrivals: Vec<Arrival>, file: &str) -> Result<Self, LoadError> {
         arrivals.sort_by(|a, b| a.at.total_cmp(&b.at));
         let (Some(first), Some(last)) = (arrivals.first().copied(), arrivals.last().copied()) else {
             return Err(LoadError::Empty(file.to_owned()));
@@ -59,6 +67,23 @@ impl Load {
         let seconds = last.at - first.at + last.seconds;
         Ok(Self { name: file.to_owned(), seconds, faults: Vec::new(), arrivals: Arrivals::Recorded(arrivals) })
     }
+}
+
+fn of_recording(ticks: Recording<&[u8]>, file: &str) -> Result<Vec<Arrival>, LoadError> {
+    let recording = |problem| LoadError::Recording { file: file.to_owned(), problem };
+    let arrivals = ended::arrivals(ticks).map_err(recording)?;
+    if arrivals.is_empty() {
+        return Err(LoadError::NothingEnded(file.to_owned()));
+    }
+    Ok(arrivals)
+}
+
+fn of_lines(text: &str, file: &str) -> Result<Vec<Arrival>, LoadError> {
+    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+    let arrivals = lines.map(|(index, line)| {
+        arrival(line).map_err(|problem| LoadError::Line { file: file.to_owned(), line: index + 1, problem })
+    });
+    arrivals.collect()
 }
 
 fn arrival(line: &str) -> Result<Arrival, String> {
@@ -89,13 +114,15 @@ mod tests {
             Arrival { at: 29.5, role: Role::Registered, seconds: 8.0 },
         ];
         assert_eq!(load.arrivals(1).collect::<Vec<_>>(), expected);
-        assert_eq!((load.seconds, load.name.as_str(), load.initial_concurrency(0.0)), (37.5, "f", 0.0));
+        assert_eq!((load.seconds, load.name.as_str()), (37.5, "f"));
+        assert!((load.initial_concurrency(0.0) - 10.5 / 37.5).abs() < 1e-9);
+        assert!((load.initial_concurrency(1.0) - 11.5 / 37.5).abs() < 1e-9, "the first stays a second longer");
     }
 
     #[test]
     fn a_broken_file_is_one_line_that_names_the_place() {
         for (text, expected) in [
-            ("", "f: holds no arrival; accepted: a line {"),
+            ("", "f: holds no arrival; accepted: the output of `kdcube-metrics record`, or lines {"),
             ("{\"at\": 1, \"seconds\": 1}\n{\"at\": 1}", "f: line 2: missing field `seconds`; accepted: "),
             ("{\"at\": \"1\", \"seconds\": 1}", "f: line 1: invalid type: string \"1\", expected f64; "),
             ("{\"at\": 1, \"seconds\": -1}", "f: line 1: seconds: is not a number from 0 to 2678400; "),
@@ -106,6 +133,7 @@ mod tests {
             ("{\"at\": 1, \"seconds\": 1, \"rolle\": \"x\"}", "f: line 1: unknown field `rolle`, expected one of "),
             ("at,seconds", "f: line 1: expected value; "),
             ("[1, 2", "f: line 1: "),
+            ("{\"recording\": 9}", "f: line 1: "),
             (
                 "{\"at\": 1, \"seconds\": 1}\n{\"at\": 9e9, \"seconds\": 1}",
                 "f: its arrivals are more than 31 days apart",

@@ -4,48 +4,59 @@ use axum::http::{HeaderMap, header};
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use serde::{Serialize, Serializer};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
+use utoipa::openapi::Object;
 
 use super::validation::ValidationError;
+use crate::outlets::routes::description::texts;
 use crate::telemetry::client_events::ClientEventLevel;
 
 /// The fields in the order of the platform's log lines.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ClientEvent {
     pub(super) event_type: EventType,
     origin: String,
     tenant: String,
     project: String,
+    #[schema(required)]
     user_id: Option<String>,
+    #[schema(required)]
     session_id: Option<String>,
+    #[schema(required)]
     conversation_id: Option<String>,
     /// As it was sent; it was checked to be a date and time of ISO 8601.
+    #[schema(format = DateTime)]
     timestamp: String,
     timezone: String,
     #[serde(serialize_with = "level")]
+    #[schema(schema_with = levels)]
     pub(super) level: ClientEventLevel,
     message: String,
     args: Vec<Value>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum EventType {
     Log,
     Metric,
 }
 
-impl EventType {
-    pub(super) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Log => "log",
-            Self::Metric => "metric",
-        }
-    }
-}
-
 fn level<S: Serializer>(level: &ClientEventLevel, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(level.as_str())
+}
+
+/// As a body may have it; `warn` is also written `warning`.
+fn levels() -> Object {
+    texts(&["error", "warn", "warning", "info"])
+}
+
+/// A body that the platform's page sends.
+pub(super) fn example() -> Value {
+    json!({"event_type": "log", "origin": "kdcube-frontend", "tenant": "acme", "project": "chat", "user_id": null,
+        "session_id": "s", "conversation_id": null, "timestamp": "2026-01-01T00:00:00Z", "timezone": "UTC",
+        "level": "error", "message": "boom", "args": [1]})
 }
 
 impl ClientEvent {
@@ -197,16 +208,8 @@ impl FieldReader {
 pub(super) mod tests {
     use axum::http::HeaderValue;
     use proptest::prelude::*;
-    use serde_json::json;
 
     use super::*;
-
-    /// A body that the platform's page sends.
-    pub(in crate::outlets::routes::client_events) fn good() -> Value {
-        json!({"event_type": "log", "origin": "kdcube-frontend", "tenant": "acme", "project": "chat", "user_id": null,
-            "session_id": "s", "conversation_id": null, "timestamp": "2026-01-01T00:00:00Z", "timezone": "UTC",
-            "level": "error", "message": "boom", "args": [1]})
-    }
 
     pub(in crate::outlets::routes::client_events) fn event_of(
         body: &Value,
@@ -220,7 +223,7 @@ pub(super) mod tests {
     }
 
     fn with(key: &str, value: Value) -> Value {
-        let mut body = good();
+        let mut body = example();
         body[key] = value;
         body
     }
@@ -298,7 +301,7 @@ pub(super) mod tests {
     #[test]
     fn every_missing_key_is_reported_in_order() {
         let body = json!({"event_type": "log"});
-        let keys = good().as_object().unwrap().keys().skip(1).cloned().collect::<Vec<_>>();
+        let keys = example().as_object().unwrap().keys().skip(1).cloned().collect::<Vec<_>>();
         let missing =
             |key: &String| json!({"type": "missing", "loc": ["body", key], "msg": "Field required", "input": body});
         assert_eq!(errors(event_of(&body)), keys.iter().map(missing).collect::<Vec<_>>());
@@ -326,7 +329,7 @@ pub(super) mod tests {
 
     #[test]
     fn only_a_body_that_is_declared_as_json_is_read() {
-        let body = good().to_string();
+        let body = example().to_string();
         for accepted in ["application/json", "Application/JSON; charset=utf-8", "application/vnd.kdcube+json"] {
             assert!(parsed(Some(accepted), body.as_bytes()).is_ok(), "{accepted}");
         }
@@ -349,7 +352,7 @@ pub(super) mod tests {
         #[test]
         fn any_value_of_any_key_is_accepted_or_one_error(index in 0..12_usize, text in ".*", number in any::<f64>()) {
             for value in [json!(text), json!(number), json!({"a": text}), json!([number]), json!(null), json!(true)] {
-                let mut body = good();
+                let mut body = example();
                 let key = body.as_object().unwrap().keys().nth(index).unwrap().clone();
                 body[&key] = value;
                 match event_of(&body) {

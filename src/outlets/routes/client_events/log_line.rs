@@ -49,21 +49,22 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::outlets::routes::client_events::event::tests::{event_of, good};
+    use crate::outlets::routes::client_events::event::example;
+    use crate::outlets::routes::client_events::event::tests::event_of;
 
     #[test]
     fn the_line_is_the_platforms() {
-        let line = compact(&event_of(&good()).unwrap());
+        let line = compact(&event_of(&example()).unwrap());
         let expected = r#"{"event_type":"log","origin":"kdcube-frontend","tenant":"acme","project":"chat","user_id":null,"session_id":"s","conversation_id":null,"timestamp":"2026-01-01T00:00:00Z","timezone":"UTC","level":"error","message":"boom","args":[1]}"#;
         assert_eq!(line, expected);
     }
 
     #[test]
     fn keys_that_are_not_of_an_event_are_dropped_and_the_order_is_fixed() {
-        let Value::Object(fields) = good() else { unreachable!() };
+        let Value::Object(fields) = example() else { unreachable!() };
         let mut reversed: serde_json::Map<String, Value> = fields.into_iter().rev().collect();
         reversed.insert("password".to_owned(), json!("hunter2"));
-        assert_eq!(compact(&event_of(&Value::Object(reversed)).unwrap()), compact(&event_of(&good()).unwrap()));
+        assert_eq!(compact(&event_of(&Value::Object(reversed)).unwrap()), compact(&event_of(&example()).unwrap()));
     }
 
     #[test]
@@ -75,7 +76,7 @@ mod tests {
             ("\u{2028}\u{2029}\u{202e}\u{feff}", "\\u2028\\u2029\\u202e\\ufeff"),
             ("Größe 😀 \"x\"", "Größe 😀 \\\"x\\\""),
         ] {
-            let mut body = good();
+            let mut body = example();
             body["message"] = json!(text);
             let line = compact(&event_of(&body).unwrap());
             assert!(line.contains(&format!(r#""message":"{escaped}""#)), "{line}");
@@ -85,7 +86,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_text_stays_on_one_printable_line_and_can_be_read_back(text in "\\PC*|.*|[\u{0}-\u{ff}\u{2000}-\u{206f}]*", key in ".*") {
-            let mut body = good();
+            let mut body = example();
             body["message"] = json!(text);
             body["args"] = json!([{key: text}]);
             let line = compact(&event_of(&body).unwrap());

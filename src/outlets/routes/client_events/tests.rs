@@ -3,9 +3,9 @@
 use axum::body::{Body, to_bytes};
 use axum::http::Request;
 use futures_util::stream;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::event::tests::good;
+use super::event::example;
 use super::*;
 use crate::outlets::http::limits::PEER_EVENTS;
 use crate::outlets::routes::tests::Routes;
@@ -29,7 +29,7 @@ fn counted(routes: &Routes) -> Option<[u64; 5]> {
 #[tokio::test]
 async fn a_valid_event_is_received_and_an_invalid_one_is_explained_without_a_token() {
     let routes = Routes::with_client_events(true);
-    let received = send(&routes, "203.0.113.7", good().to_string()).await;
+    let received = send(&routes, "203.0.113.7", example().to_string()).await;
     assert_eq!(received, (StatusCode::OK, json!({"status": "received", "event_type": "log", "level": "error"})));
     let (status, body) = send(&routes, "203.0.113.7", "{}").await;
     assert_eq!((status, body["detail"].as_array().unwrap().len()), (StatusCode::UNPROCESSABLE_ENTITY, 12));
@@ -41,10 +41,10 @@ async fn events_beyond_the_limit_are_rejected_and_counted() {
     let routes = Routes::with_client_events(true);
     let mut last = StatusCode::OK;
     for _ in 0..PEER_EVENTS.burst + 20 {
-        last = send(&routes, "203.0.113.7", good().to_string()).await.0;
+        last = send(&routes, "203.0.113.7", example().to_string()).await.0;
     }
     assert_eq!(last, StatusCode::TOO_MANY_REQUESTS);
-    assert_eq!(send(&routes, "203.0.113.8", good().to_string()).await.0, StatusCode::OK);
+    assert_eq!(send(&routes, "203.0.113.8", example().to_string()).await.0, StatusCode::OK);
     let [received, .., limited] = counted(&routes).unwrap();
     // A slow machine admits a few more: the limit refills as time passes.
     assert!(received > u64::from(PEER_EVENTS.burst) && limited > 0, "{received} {limited}");
@@ -53,7 +53,7 @@ async fn events_beyond_the_limit_are_rejected_and_counted() {
 #[tokio::test]
 async fn a_body_may_have_256_kib_announced_or_not() {
     let routes = Routes::with_client_events(true);
-    let mut event = good();
+    let mut event = example();
     event["message"] = "".into();
     event["message"] = "x".repeat(MAX_BODY - event.to_string().len()).into();
     assert_eq!(send(&routes, "203.0.113.7", event.to_string()).await.0, StatusCode::OK);
@@ -81,7 +81,7 @@ async fn other_methods_are_answered_with_the_one_there_is() {
 #[tokio::test]
 async fn switched_off_nothing_is_received() {
     let routes = Routes::with_client_events(false);
-    let (status, problem) = send(&routes, "203.0.113.7", good().to_string()).await;
+    let (status, problem) = send(&routes, "203.0.113.7", example().to_string()).await;
     assert_eq!(status, StatusCode::NOT_FOUND);
     assert!(problem["detail"].as_str().unwrap().contains("METRICS_CLIENT_EVENTS=0"), "{problem}");
     assert_eq!(counted(&routes), None);

@@ -4,12 +4,13 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 /// Longest input that is echoed, bytes. A body without any key would otherwise come back a dozen times.
 const LONGEST_INPUT: usize = 256;
 
 /// One error of a body.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub(super) struct ValidationError {
     #[serde(rename = "type")]
     kind: &'static str,
