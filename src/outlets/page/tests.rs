@@ -13,7 +13,7 @@ use crate::analysis::state::{
 };
 use crate::engine::recent::MarkKind;
 use crate::engine::snapshot::RunId;
-use crate::platform::facts::{Component, Pools, Scope};
+use crate::platform::facts::{Component, Scope};
 use crate::problems::code::code;
 use crate::problems::{Problem, ProblemRegistry};
 
@@ -144,10 +144,10 @@ fn fleet(workers: usize, of: impl Fn(usize) -> (Status, i64)) -> Fleet {
             status,
             draining: false,
             report: None,
-            pools: Some(Pools::default()),
+            pools: Some(Arc::default()),
         };
         let services = BTreeMap::from([(Service::of(Component::Proc), vec![process])]);
-        (format!("proc-{number:04}"), services)
+        (format!("proc-{number:04}").into(), services)
     };
     Fleet { instances: (0..workers).map(process).collect(), process_keys_found: 0 }
 }
@@ -229,7 +229,7 @@ async fn names_from_outside_are_text_and_never_markup() {
     let hostile = "</table><script>alert(1)</script>\" onload=\"x";
     let mut state = peace();
     let instances =
-        fleet(1, |_| (Status::Healthy, 1)).instances.into_values().map(|services| (hostile.to_owned(), services));
+        fleet(1, |_| (Status::Healthy, 1)).instances.into_values().map(|services| (hostile.into(), services));
     state.fleet = Reading::Value(Fleet { instances: instances.collect(), process_keys_found: 0 });
     state.scope = Some(Arc::new(Scope { tenant: hostile.to_owned(), project: "b".to_owned() }));
     let mut scene = Scene::of(state).with_problem("malformed_input", hostile, hostile);
