@@ -17,10 +17,19 @@ const PROXY_KEY_FILE: &Setting = setting("METRICS_PROXY_CLIENT_KEY_FILE");
 const MAPPING: &Setting = setting("METRICS_MAPPING_JSON");
 const PROM_NAMES: &Setting = setting("METRICS_PROM_NAMES");
 
+/// What numbers are made with.
+const NUMBERS: &[Group] = &[Group::Core, Group::Descriptors, Group::Gateway, Group::Scaling, Group::Postgres];
+/// Where they come from, unless the deployment is simulated.
+const SOURCES: &[Group] = &[Group::Redis, Group::Proxy];
+/// Where they are pushed to; Prometheus' names are also those that it scrapes.
+const SINKS: &[Group] = &[Group::Prometheus, Group::CloudWatch, Group::Otlp, Group::Statsd];
+/// What serves them.
+const SERVER: &[Group] = &[Group::Server, Group::Access, Group::Autoscalers, Group::Scheduler];
+
 /// Groups of settings, with exceptions.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Uses {
-    groups: &'static [Group],
+    groups: &'static [&'static [Group]],
     besides: &'static [&'static Setting],
     except: &'static [&'static Setting],
 }
@@ -28,37 +37,22 @@ pub(super) struct Uses {
 impl Uses {
     const NOTHING: Self = Self { groups: &[], besides: &[], except: &[] };
 
-    pub(super) const EVERYTHING: Self = Self::groups(&[
-        Group::Core,
-        Group::Descriptors,
-        Group::Server,
-        Group::Access,
-        Group::Autoscalers,
-        Group::Redis,
-        Group::Gateway,
-        Group::Scaling,
-        Group::Proxy,
-        Group::Scheduler,
-        Group::Prometheus,
-        Group::CloudWatch,
-        Group::Otlp,
-        Group::Statsd,
-        Group::Postgres,
-    ]);
+    pub(super) const EVERYTHING: Self = Self::groups(&[NUMBERS, SOURCES, SINKS, SERVER]);
 
-    const fn groups(groups: &'static [Group]) -> Self {
+    const fn groups(groups: &'static [&'static [Group]]) -> Self {
         Self { groups, ..Self::NOTHING }
     }
 
     pub(super) fn contains(&self, setting: &Setting) -> bool {
-        let grouped = self.groups.contains(&setting.group()) && !self.except.contains(&setting);
+        let grouped =
+            self.groups.iter().any(|groups| groups.contains(&setting.group())) && !self.except.contains(&setting);
         grouped || self.besides.contains(&setting)
     }
 }
 
 /// What commands need that ask a running server.
 const RUNNING_SERVER: Uses = Uses {
-    groups: &[Group::Server],
+    groups: &[&[Group::Server]],
     besides: &[AUTH_TOKEN, TLS_CERT_FILE, PROXY_CA_FILE, PROXY_CERT_FILE, PROXY_KEY_FILE],
     except: &[CLIENT_EVENTS],
 };
@@ -67,73 +61,18 @@ const RUNNING_SERVER: Uses = Uses {
 pub(super) const COMMANDS: [(&str, Uses); 15] = [
     ("serve", Uses::EVERYTHING),
     ("check", Uses::EVERYTHING),
-    (
-        "demo",
-        Uses {
-            groups: &[
-                Group::Core,
-                Group::Descriptors,
-                Group::Server,
-                Group::Access,
-                Group::Autoscalers,
-                Group::Gateway,
-                Group::Scaling,
-                Group::Scheduler,
-                Group::Prometheus,
-                Group::CloudWatch,
-                Group::Otlp,
-                Group::Statsd,
-                Group::Postgres,
-            ],
-            besides: &[],
-            except: &[MODE, RUN_ONCE],
-        },
-    ),
-    (
-        "snapshot",
-        Uses {
-            groups: &[
-                Group::Core,
-                Group::Descriptors,
-                Group::Redis,
-                Group::Gateway,
-                Group::Scaling,
-                Group::Proxy,
-                Group::Postgres,
-            ],
-            besides: &[MAPPING, PROM_NAMES],
-            except: &[],
-        },
-    ),
-    (
-        "once",
-        Uses {
-            groups: &[
-                Group::Core,
-                Group::Descriptors,
-                Group::Redis,
-                Group::Gateway,
-                Group::Scaling,
-                Group::Proxy,
-                Group::Prometheus,
-                Group::CloudWatch,
-                Group::Otlp,
-                Group::Statsd,
-                Group::Postgres,
-            ],
-            besides: &[EXPORT_INTERVAL],
-            except: &[SCRAPE_TTL],
-        },
-    ),
-    ("healthcheck", Uses { groups: &[Group::Server], besides: &[TLS_CERT_FILE], except: &[CLIENT_EVENTS] }),
+    ("demo", Uses { groups: &[NUMBERS, SINKS, SERVER], besides: &[], except: &[MODE, RUN_ONCE] }),
+    ("snapshot", Uses { groups: &[NUMBERS, SOURCES], besides: &[MAPPING, PROM_NAMES], except: &[] }),
+    ("once", Uses { groups: &[NUMBERS, SOURCES, SINKS], besides: &[EXPORT_INTERVAL], except: &[SCRAPE_TTL] }),
+    ("healthcheck", Uses { groups: &[&[Group::Server]], besides: &[TLS_CERT_FILE], except: &[CLIENT_EVENTS] }),
     ("compare", RUNNING_SERVER),
     ("explain", RUNNING_SERVER),
-    ("record", Uses::groups(&[Group::Core, Group::Descriptors, Group::Redis, Group::Gateway])),
+    ("record", Uses::groups(&[&[Group::Core, Group::Descriptors, Group::Redis, Group::Gateway]])),
     (
         "replay",
-        Uses { groups: &[Group::Core, Group::Scaling], besides: &[MAPPING, PROM_NAMES], except: &[MODE, RUN_ONCE] },
+        Uses { groups: &[&[Group::Core, Group::Scaling]], besides: &[MAPPING, PROM_NAMES], except: &[MODE, RUN_ONCE] },
     ),
-    ("simulate", Uses::groups(&[Group::Descriptors, Group::Redis, Group::Gateway])),
+    ("simulate", Uses::groups(&[&[Group::Descriptors, Group::Redis, Group::Gateway]])),
     ("catalog", Uses::NOTHING),
     ("settings", Uses::NOTHING),
     ("problems", Uses::NOTHING),

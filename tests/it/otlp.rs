@@ -101,7 +101,7 @@ fn an_outage_loses_nothing_and_doubles_nothing() {
         // The first request was refused; what is in it came again.
         let arrived = receiver.arrived();
         let kept = times(&arrived[1..], "kdcube.proc.queue.total");
-        assert!(kept.len() >= 4 && kept.values().all(|times| *times == 1), "{kept:?} {log}");
+        assert!(kept.len() >= 2 && kept.values().all(|times| *times == 1), "{kept:?} {log}");
     }
 }
 

@@ -83,7 +83,7 @@ impl ServerState {
 }
 
 impl Protocol {
-    /// The TLS configuration that offers it, and nothing else.
+    /// The TLS configuration that offers it, and nothing else. A copy costs a thousandth of the handshake that needs it.
     fn offered(self, config: &Arc<ServerConfig>) -> Arc<ServerConfig> {
         match self {
             Self::Http1 => Arc::clone(config),
@@ -97,6 +97,14 @@ impl Protocol {
     }
 }
 
+/// A connection that the server has accepted.
+pub(super) struct Accepted {
+    pub(super) slot: Arc<ConnectionSlot>,
+    pub(super) server: Arc<ServerState>,
+    /// The server waits for connections whose watcher is alive.
+    pub(super) watcher: Watcher,
+}
+
 /// The client of a connection, as far as TLS knows it.
 #[derive(Clone)]
 pub(super) struct ClientIdentity {
@@ -107,20 +115,16 @@ pub(super) struct ClientIdentity {
 }
 
 /// The handshake if there is TLS, then HTTP until one side closes.
-pub(super) async fn serve_connection(
-    stream: TcpStream,
-    slot: &Arc<ConnectionSlot>,
-    server: &Arc<ServerState>,
-    watcher: Watcher,
-) {
+pub(super) async fn serve_connection(stream: TcpStream, accepted: Accepted) {
+    let server = Arc::clone(&accepted.server);
     let Some(config) = server.access.tls() else {
         let client = ClientIdentity { name: None, accepted: None };
-        return speak(tls_accept::with_write_timeout(stream), client, slot, server, watcher).await;
+        return speak(tls_accept::with_write_timeout(stream), client, accepted).await;
     };
-    match handshake(stream, &server.protocol.offered(&config), server).await {
+    match handshake(stream, &server.protocol.offered(&config), &server).await {
         Ok(TlsConnection { stream, name }) => {
             let client = ClientIdentity { name, accepted: Some(config) };
-            speak(stream, client, slot, server, watcher).await;
+            speak(stream, client, accepted).await;
         }
         // A probe of the port, or the server is stopping: neither is a failed handshake.
         Err(AcceptError::ClosedByClient | AcceptError::Stopping) => {}
@@ -144,32 +148,17 @@ async fn handshake(
     }
 }
 
-async fn speak<S>(
-    stream: S,
-    client: ClientIdentity,
-    slot: &Arc<ConnectionSlot>,
-    server: &Arc<ServerState>,
-    watcher: Watcher,
-) where
-    S: AsyncRead + AsyncWrite + Unpin + 'static,
-{
-    match server.protocol {
-        Protocol::Http1 => http1(stream, client, slot, server, watcher).await,
+async fn speak<S: AsyncRead + AsyncWrite + Unpin + 'static>(stream: S, client: ClientIdentity, accepted: Accepted) {
+    match accepted.server.protocol {
+        Protocol::Http1 => http1(stream, client, accepted).await,
         #[cfg(feature = "keda")]
-        Protocol::Http2 => http2::serve(stream, client, slot, server, watcher).await,
+        Protocol::Http2 => http2::serve(stream, client, accepted).await,
     }
 }
 
-async fn http1<S>(
-    stream: S,
-    client: ClientIdentity,
-    slot: &Arc<ConnectionSlot>,
-    server: &Arc<ServerState>,
-    watcher: Watcher,
-) where
-    S: AsyncRead + AsyncWrite + Unpin + 'static,
-{
-    let service = service_fn(|request| respond(Arc::clone(server), Arc::clone(slot), client.clone(), request));
+async fn http1<S: AsyncRead + AsyncWrite + Unpin + 'static>(stream: S, client: ClientIdentity, accepted: Accepted) {
+    let Accepted { slot, server, watcher } = accepted;
+    let service = service_fn(|request| respond(Arc::clone(&server), Arc::clone(&slot), client.clone(), request));
     let mut http = http1_server::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME);
     http.max_header_size(MAX_HEAD).max_headers(MAX_HEADERS).max_buf_size(MAX_BUFFER);

@@ -11,31 +11,25 @@ use hyper::body::Incoming;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::graceful::Watcher;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
-use super::connection::{ClientIdentity, ServerState};
+use super::connection::{Accepted, ClientIdentity, ServerState};
 use super::connections::ConnectionSlot;
 use super::grpc_limits::{GOAWAY_TIME, MAX_STREAMS, PING_INTERVAL, PING_TIME};
 use super::limits::MAX_HEAD;
 
 /// Serves until one side closes, the server stops, or its TLS files are replaced: a client has to verify anew then.
-pub(super) async fn serve<S>(
-    stream: S,
-    client: ClientIdentity,
-    slot: &Arc<ConnectionSlot>,
-    server: &Arc<ServerState>,
-    // The server waits for connections whose watcher is alive.
-    _watcher: Watcher,
-) where
+pub(super) async fn serve<S>(stream: S, client: ClientIdentity, accepted: Accepted)
+where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
-    let service = service_fn(|request| respond(Arc::clone(server), Arc::clone(slot), client.clone(), request));
+    let Accepted { slot, server, watcher: _watcher } = accepted;
+    let service = service_fn(|request| respond(Arc::clone(&server), Arc::clone(&slot), client.clone(), request));
     let mut connection = pin!(builder().serve_connection(TokioIo::new(stream), service));
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
-        () = must_end(&client, server) => {
+        () = must_end(&client, &server) => {
             connection.as_mut().graceful_shutdown();
             timeout(GOAWAY_TIME, connection).await.unwrap_or(Ok(()))
         }

@@ -9,7 +9,7 @@ use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::timeout;
 
-use super::connection::serve_connection;
+use super::connection::{Accepted, serve_connection};
 pub use super::connection::{Protocol, ServerState};
 use super::connections::Connections;
 use super::limits::MAX_CONNECTIONS;
@@ -70,10 +70,11 @@ fn admit(
     };
     // Responses are written whole, so Nagle's algorithm would only delay them.
     let _ = stream.set_nodelay(true);
-    let (slot, server) = (Arc::new(slot), Arc::clone(server));
+    let slot = Arc::new(slot);
+    let accepted = Accepted { slot: Arc::clone(&slot), server: Arc::clone(server), watcher };
     tokio::spawn(async move {
         tokio::select! {
-            () = serve_connection(stream, &slot, &server, watcher) => {},
+            () = serve_connection(stream, accepted) => {},
             () = slot.evicted() => tracing::debug!("an idle connection was evicted"),
         }
     });

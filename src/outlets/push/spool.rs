@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::base::clock::UnixSeconds;
 use crate::catalog::Sample;
+use crate::outlets::push::batch::{ExportBatch, SnapshotSamples};
 
 /// One value of one metric with the time of its snapshot.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,13 +35,27 @@ impl Spool {
     }
 
     /// Whether this snapshot is the one that was added last.
-    pub(super) fn is_newest(&self, id: &str) -> bool {
+    fn is_newest(&self, id: &str) -> bool {
         self.newest_id.as_deref() == Some(id)
+    }
+
+    /// Takes the points of a batch's snapshot, unless an attempt before did; without one, lets points grow old. Returns how many
+    /// were not delivered in time.
+    pub(super) fn take(
+        &mut self,
+        batch: &ExportBatch,
+        points: impl FnOnce(&SnapshotSamples) -> Vec<SpooledPoint>,
+    ) -> usize {
+        match &batch.snapshot {
+            None => self.expire(batch.snapshot_age_seconds.unwrap_or_default()),
+            Some(snapshot) if self.is_newest(&snapshot.id) => 0,
+            Some(snapshot) => self.add(&snapshot.id, snapshot.at, points(snapshot)),
+        }
     }
 
     /// Adds a snapshot's points; returns how many were evicted because they are too old or too many. Age is measured
     /// against the snapshot's time: no clock is needed.
-    pub(super) fn add(&mut self, id: &str, at: UnixSeconds, points: Vec<SpooledPoint>) -> usize {
+    fn add(&mut self, id: &str, at: UnixSeconds, points: Vec<SpooledPoint>) -> usize {
         if self.is_newest(id) {
             return 0;
         }
@@ -54,7 +69,7 @@ impl Spool {
     }
 
     /// Evicts what is too old this many seconds after the newest snapshot; returns how many points.
-    pub(super) fn expire(&mut self, seconds: f64) -> usize {
+    fn expire(&mut self, seconds: f64) -> usize {
         self.evict(self.newest_at + seconds)
     }
 

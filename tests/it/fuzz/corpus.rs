@@ -21,6 +21,10 @@ pub(crate) enum Kind {
     Mapping,
     RedisUrl,
     EnvFile,
+    QueuedTask,
+    Recording,
+    Load,
+    Policy,
 }
 
 /// Begins of keys behind the scope, and what their values are.
@@ -51,7 +55,22 @@ const OWN: &[(Kind, &str)] = &[
         Kind::EnvFile,
         "# a comment\nexport METRICS_PORT=8090\nREDIS_URL='redis://:pa$$@h/0'\nMETRICS_AUTH_TOKEN=\"a b\"\n",
     ),
+    (Kind::QueuedTask, r#"{"meta": {"task_id": "t", "created_at": 1767225600.5}, "history": ["long"]}"#),
+    (Kind::QueuedTask, r#"{"user": {"id": "u"}, "meta": {"created_at": 1767225600}, "request": {"message": "hello"}}"#),
+    (Kind::Load, "{\"at\": 1030, \"seconds\": 8}\n{\"at\": 1000.5, \"seconds\": 2.5, \"role\": \"paid\"}\n"),
+    (Kind::Recording, RECORDING),
+    (Kind::Load, RECORDING),
 ];
+
+const RECORDING: &str = concat!(
+    r#"{"recording": 1, "version": "0.1.0", "tenant": "acme", "project": "chat", "component": "proc", "gateway": {}, "#,
+    r#""zone": "UTC", "interval_seconds": 5.0}"#,
+    "\n",
+    r#"{"at": 1767225600.5, "facts": {"latency": {"task_exec": [[1767225600.0, 812.5]], "queue_wait": []}}}"#,
+    "\n",
+    r#"{"at": 1767225605.5, "facts": {"queues": {"paid": {"ready": 3, "inflight": 1, "continuations": 0}}}}"#,
+    "\n",
+);
 
 pub(crate) struct Corpus(Vec<(Kind, Vec<u8>)>);
 
@@ -69,6 +88,8 @@ impl Corpus {
                 found.push((Kind::Payload, payload.to_string().into_bytes()));
             }
         }
+        let policies = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/deployment/policies")).unwrap();
+        found.extend(policies.map(|file| (Kind::Policy, std::fs::read(file.unwrap().path()).unwrap())));
         // One of each, and not thousands of one series.
         found.sort();
         found.dedup();

@@ -5,11 +5,15 @@ use kdcube_metrics::payload::upstream;
 use kdcube_metrics::platform::facts::{Component, WorkerId};
 use kdcube_metrics::platform::gateway::{GatewayConfig, GatewayContext};
 use kdcube_metrics::platform::parse;
+use kdcube_metrics::record::Recording;
 use kdcube_metrics::settings::read_env_file;
 use kdcube_metrics::sources::redis::address::RedisAddress;
 use kdcube_metrics::{catalog, payload};
 
 use super::corpus::Kind;
+use super::tree;
+use kdcube_metrics::whatif::load::Load;
+use kdcube_metrics::whatif::policy::Policy;
 
 /// Whether the input was accepted, or what is wrong with what came out.
 type Outcome = Result<bool, String>;
@@ -43,6 +47,10 @@ pub(crate) const TARGETS: &[Target] = &[
     Target { name: "mapping", corpus: Kind::Mapping, parse: mapping },
     Target { name: "Redis address", corpus: Kind::RedisUrl, parse: redis_address },
     Target { name: "environment file", corpus: Kind::EnvFile, parse: env_file },
+    Target { name: "queued task", corpus: Kind::QueuedTask, parse: queued_task },
+    Target { name: "recording", corpus: Kind::Recording, parse: recording },
+    Target { name: "load", corpus: Kind::Load, parse: load },
+    Target { name: "policy", corpus: Kind::Policy, parse: policy },
 ];
 
 fn must(holds: bool, what: &str) -> Result<(), String> {
@@ -50,7 +58,9 @@ fn must(holds: bool, what: &str) -> Result<(), String> {
 }
 
 fn heartbeat(bytes: &[u8]) -> Outcome {
-    let Ok(beat) = parse::heartbeat(bytes) else { return Ok(false) };
+    let read = parse::heartbeat(bytes).ok();
+    must(read == tree::heartbeat(bytes), "a heartbeat that a whole tree reads otherwise")?;
+    let Some(beat) = read else { return Ok(false) };
     must(beat.last_heartbeat.is_finite(), "a heartbeat without a time")?;
     must(!beat.instance_id.is_empty(), "a heartbeat without an instance")?;
     let pools = [&beat.pools.postgres, &beat.pools.redis_async, &beat.pools.redis_async_decode, &beat.pools.redis_sync];
@@ -60,7 +70,7 @@ fn heartbeat(bytes: &[u8]) -> Outcome {
 }
 
 fn sse_sample(bytes: &[u8]) -> Outcome {
-    let worker = WorkerId { instance_id: "ingress-1".to_owned(), process_id: 41 };
+    let worker = WorkerId { instance_id: "ingress-1".into(), process_id: 41 };
     let Ok(sample) = parse::sse_sample(bytes, &worker) else { return Ok(false) };
     let counts = [sample.count, sample.sessions, sample.max];
     must(counts.into_iter().all(|count| (0..=1 << 53).contains(&count)), "a count that cannot be")?;
@@ -161,4 +171,56 @@ fn env_file(bytes: &[u8]) -> Outcome {
     let path = folder.path().join("env");
     std::fs::write(&path, bytes).unwrap();
     Ok(read_env_file(&path, &std::collections::BTreeMap::default()).is_ok())
+}
+
+fn queued_task(bytes: &[u8]) -> Outcome {
+    let Ok(created) = parse::queued_task(bytes) else { return Ok(false) };
+    must(created.is_finite() && created > 0.0, "a time that is none")?;
+    Ok(true)
+}
+
+fn one_line(problem: &impl ToString) -> Result<(), String> {
+    must(!problem.to_string().chars().any(char::is_control), "a problem of more than one line")
+}
+
+/// Ticks up to the first that is damaged.
+fn recording(bytes: &[u8]) -> Outcome {
+    let ticks = match Recording::open(bytes) {
+        Ok(ticks) => ticks,
+        Err(problem) => return one_line(&problem).map(|()| false),
+    };
+    let mut last = f64::NEG_INFINITY;
+    for tick in ticks {
+        let tick = match tick {
+            Ok(tick) => tick,
+            Err(problem) => return one_line(&problem).map(|()| true),
+        };
+        must(tick.at.is_finite() && tick.at >= last, "a tick before the one above it")?;
+        last = tick.at;
+    }
+    Ok(true)
+}
+
+fn load(bytes: &[u8]) -> Outcome {
+    let load = match Load::from_jsonl(&String::from_utf8_lossy(bytes), "f") {
+        Ok(load) => load,
+        Err(problem) => return one_line(&problem).map(|()| false),
+    };
+    let arrivals: Vec<_> = load.arrivals(1).collect();
+    must(arrivals.first().is_some_and(|first| first.at == 0.0), "the first does not arrive at the beginning")?;
+    must(arrivals.is_sorted_by_key(|arrival| arrival.at), "an arrival before the one above it")?;
+    must(arrivals.iter().all(|arrival| arrival.seconds.is_finite() && arrival.seconds >= 0.0), "a time that is none")?;
+    must(load.initial_concurrency(1.0).is_finite(), "a load that is none")?;
+    Ok(true)
+}
+
+fn policy(bytes: &[u8]) -> Outcome {
+    match Policy::parse(&String::from_utf8_lossy(bytes), "f", "p") {
+        Ok(policy) => {
+            let (min, max) = policy.bounds();
+            must(min <= max, "bounds that nothing is between")?;
+            Ok(true)
+        }
+        Err(problem) => one_line(&problem).map(|()| false),
+    }
 }

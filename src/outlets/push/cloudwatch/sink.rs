@@ -67,17 +67,12 @@ impl CloudWatchSink {
 
     /// Adds the batch's points to the spool, unless a previous attempt did, and expires old points.
     fn spool_batch(&self, batch: &ExportBatch) {
-        let Some(snapshot) = &batch.snapshot else {
-            let expired = self.spool().expire(batch.snapshot_age_seconds.unwrap_or_default());
-            return self.dropped.add("not delivered in time", expired);
-        };
-        if self.spool().is_newest(&snapshot.id) {
-            return;
-        }
-        let (points, invalid) = self.points(snapshot);
-        let evicted = self.spool().add(&snapshot.id, snapshot.at, points);
-        self.dropped.add("not delivered in time", evicted);
-        self.dropped.add("a value or label that CloudWatch does not accept", invalid);
+        let late = self.spool().take(batch, |snapshot| {
+            let (points, invalid) = self.points(snapshot);
+            self.dropped.add("a value or label that CloudWatch does not accept", invalid);
+            points
+        });
+        self.dropped.add("not delivered in time", late);
     }
 
     /// The included points, and the number of those that CloudWatch would not accept.

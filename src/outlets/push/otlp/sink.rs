@@ -66,19 +66,6 @@ impl OtlpSink {
         })
     }
 
-    /// Adds the batch's points to the spool, unless a previous attempt did, and expires old points.
-    fn spool_batch(&self, batch: &ExportBatch) {
-        let Some(snapshot) = &batch.snapshot else {
-            let expired = self.spool().expire(batch.snapshot_age_seconds.unwrap_or_default());
-            return self.dropped.add("not delivered in time", expired);
-        };
-        if self.spool().is_newest(&snapshot.id) {
-            return;
-        }
-        let evicted = self.spool().add(&snapshot.id, snapshot.at, points(snapshot));
-        self.dropped.add("not delivered in time", evicted);
-    }
-
     /// This server's own metrics, which are not kept for later: the next ones say all that these do.
     fn own(&self, batch: &ExportBatch) -> Vec<SpooledPoint> {
         let observed = Observed {
@@ -179,7 +166,8 @@ impl Sink for OtlpSink {
     }
 
     async fn export(&self, batch: &ExportBatch) -> Result<(), SinkError> {
-        self.spool_batch(batch);
+        let late = self.spool().take(batch, points);
+        self.dropped.add("not delivered in time", late);
         self.drain(&self.own(batch)).await
     }
 
