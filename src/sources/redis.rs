@@ -83,6 +83,8 @@ enum Prepared {
 /// Reads one scope.
 pub struct RedisSource {
     keys: Keys,
+    /// As people write it: `acme/chat`.
+    scope: String,
     link: Link,
     limit: Duration,
     fleet: FleetReader,
@@ -110,6 +112,7 @@ impl RedisSource {
         let series = SeriesReader::new(&keys, most);
         Self {
             keys,
+            scope: scope.to_string(),
             limit: config.timeout,
             link: Link::new(config),
             fleet: FleetReader::new(),
@@ -402,6 +405,11 @@ impl Source for RedisSource {
 
     fn place(&self) -> Option<String> {
         Some(self.link.place())
+    }
+
+    async fn search_scopes(&mut self, longest: Duration) -> Option<String> {
+        // A Redis that fails now is reported by the next tick.
+        self.scopes(longest).await.ok().map(|found| found.to_string())
     }
 
     fn problems(&self) -> Vec<Problem> {

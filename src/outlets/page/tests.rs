@@ -27,6 +27,8 @@ struct Scene {
     ticks: Vec<Arc<TickRecord>>,
     marks: Vec<Mark>,
     sinks: Vec<SinkStats>,
+    standing: Standing,
+    lease: Option<LeaseRecord>,
     server: ServerFacts,
 }
 
@@ -48,7 +50,17 @@ impl Scene {
             scheme: "http",
         };
         let (problems, marks, sinks) = (Vec::new(), Vec::new(), Vec::new());
-        Self { snapshot: Some(tick(120)), age: Duration::from_secs(2), problems, ticks, marks, sinks, server }
+        Self {
+            snapshot: Some(tick(120)),
+            age: Duration::from_secs(2),
+            problems,
+            ticks,
+            marks,
+            sinks,
+            standing: Standing::Alone,
+            lease: None,
+            server,
+        }
     }
 
     fn with_problem(mut self, name: &'static str, subject: &str, detail: &str) -> Self {
@@ -70,7 +82,8 @@ impl Scene {
             gap: Duration::from_secs(30),
             sinks: &self.sinks,
             readers: &[],
-            standing: Standing::Alone,
+            standing: self.standing,
+            lease: self.lease.as_ref(),
             server: &self.server,
             routes: &[],
             all_workers,
@@ -187,6 +200,28 @@ async fn what_is_missing_is_said_instead_of_a_number() {
     let (level, text) = Scene::of(peace()).with_problem("worker_silent", "a/b", "silent for 40 s").verdict();
     assert_eq!(level, Level::Warning);
     assert!(text.starts_with("DEGRADED since 23:59:18 · worker_silent · "), "{text}");
+}
+
+#[tokio::test]
+async fn the_cards_show_each_step_of_the_arithmetic_and_the_outlets_who_leads() {
+    let mut scene = Scene::of(peace());
+    let html = scene.html();
+    for component in Component::ALL {
+        let state = scene.snapshot.as_ref().map(|snapshot| Arc::clone(&snapshot.state)).unwrap();
+        let recommendation = state.recommendation(component);
+        let reason = recommendation.desired.reason().map(|reason| format!("no number of replicas: {reason}"));
+        let shown = recommendation.steps.iter().map(ToString::to_string).chain(reason);
+        shown.for_each(|step| assert!(html.contains(&step), "{step}"));
+    }
+    assert!(html.contains("this server records and pushes<"), "{html}");
+    let instance = "metrics-7".to_owned();
+    let (since, renewed) = (NOW - 60.0, NOW);
+    scene.lease = Some(LeaseRecord { instance, run: "r".to_owned(), fence: 1, since, renewed, expires: NOW + 15.0 });
+    for (standing, expected) in [(Standing::Follower, "another"), (Standing::Leader, "this")] {
+        scene.standing = standing;
+        let expected = format!("{expected} replica records and pushes: metrics-7 since 23:59:00");
+        assert!(scene.html().contains(&expected), "{expected}");
+    }
 }
 
 #[tokio::test]
