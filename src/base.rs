@@ -10,6 +10,7 @@ pub(crate) mod gzip;
 pub mod lease;
 pub mod log_throttle;
 pub(crate) mod number;
+pub(crate) mod ordered;
 pub(crate) mod own_thread;
 pub(crate) mod percent;
 pub(crate) mod text;

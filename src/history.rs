@@ -10,11 +10,13 @@ pub mod rolling;
 pub mod throttling;
 mod writers;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use crate::base::clock::UnixSeconds;
+use crate::base::ordered::{Walk, set_all};
 use crate::platform::facts::{
-    Facts, LatencySeries, Point, QueueDepth, Role, RollingSeries, SeriesId, SseSample, ThrottlingEvent, WorkerId,
+    Facts, Heartbeat, LatencySeries, Point, QueueDepth, Role, RollingSeries, SeriesId, SseSample, ThrottlingEvent,
+    WorkerId,
 };
 
 pub use backlog::Backlog;
@@ -250,19 +252,17 @@ impl History {
 
     /// A worker publishes only changes, so its last sample is valid while it heartbeats.
     fn absorb_sse(&mut self, signals: &Facts) {
-        let beating = signals.heartbeats.iter().map(|beat| (beat.instance_id.as_str(), beat.process_id));
-        let published =
-            signals.sse.iter().map(|sample| (sample.worker.instance_id.as_str(), Some(sample.worker.process_id)));
-        let unreadable =
-            signals.unreadable_workers.iter().map(|worker| (worker.instance_id.as_str(), Some(worker.process_id)));
-        let known: HashSet<(&str, Option<i64>)> = beating.chain(published).chain(unreadable).collect();
-        self.sse.retain(|worker, _| known.contains(&(worker.instance_id.as_str(), Some(worker.process_id))));
-        for sample in &signals.sse {
-            match self.sse.get_mut(&sample.worker) {
-                Some(known) => known.clone_from(sample),
-                None => drop(self.sse.insert(sample.worker.clone(), sample.clone())),
-            }
-        }
+        let beat = |beat: &Heartbeat| {
+            Some((WorkerId { instance_id: beat.instance_id.clone(), process_id: beat.process_id? }, ()))
+        };
+        let mut beating: Vec<(WorkerId, ())> = signals.heartbeats.iter().filter_map(beat).collect();
+        beating.sort();
+        let mut beating = Walk::new(&beating);
+        let is_published = |worker: &WorkerId| signals.sse.iter().any(|sample| sample.worker == *worker);
+        self.sse.retain(|worker, _| {
+            beating.find(worker).is_some() || signals.unreadable_workers.contains(worker) || is_published(worker)
+        });
+        set_all(&mut self.sse, signals.sse.iter().map(|sample| (&sample.worker, sample.clone())));
         for worker in &signals.sse_unknown {
             self.sse.remove(worker);
         }
@@ -382,7 +382,7 @@ mod tests {
 
     #[test]
     fn a_quiet_worker_keeps_its_sample_while_it_heartbeats() {
-        let worker = WorkerId { instance_id: "i".to_owned(), process_id: 1 };
+        let worker = WorkerId { instance_id: "i".into(), process_id: 1 };
         let sample = SseSample { worker, count: 3, sessions: 3, max: 9, at: None };
         let mut history = History::new(10);
         history.absorb(&mut Facts { sse: vec![sample.clone()], ..Facts::default() }, 1.0);

@@ -96,6 +96,12 @@ pub trait Source: Send {
         None
     }
 
+    /// Which deployments there are, as text, after a search of at most `longest` that is no part of a tick's cost; `None`
+    /// where there is no place to search.
+    async fn search_scopes(&mut self, _longest: Duration) -> Option<String> {
+        None
+    }
+
     /// What is wrong with the source itself after a tick, whether it succeeded or failed.
     fn problems(&self) -> Vec<Problem> {
         Vec::new()

@@ -12,7 +12,7 @@ use crate::base::number::{count, sum};
 pub(super) fn capacity(inputs: &Inputs<'_>, fleet: &Fleet, stale_after: f64) -> Capacity {
     let (settings, now) = (inputs.gateway.settings(), inputs.now);
     let (kind, name) = settings.capacity_source();
-    let service = Service { kind, name };
+    let service = Service { kind: kind.into(), name: name.into() };
     let (mut total, mut accepting) = (0_i64, 0_i64);
     let mut source = CapacitySource { base_per_instance: settings.capacity(1).total, ..CapacitySource::default() };
     for (instance, processes) in fleet.running(&service) {

@@ -1,6 +1,7 @@
 //! Which processes run: heartbeats and recently stopped processes, grouped by instance and service, with status.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::state::{Fleet, Process, Service, Status};
 use crate::base::clock::UnixSeconds;
@@ -9,17 +10,53 @@ use crate::platform::facts::{Departed, Facts, Heartbeat};
 
 /// Groups the tick's processes. A heartbeat older than `limit` seconds is stale.
 pub(super) fn fleet(facts: &Facts, now: UnixSeconds, limit: f64) -> Fleet {
-    let mut fleet = Fleet { process_keys_found: count(facts.process_keys_found), ..Fleet::default() };
-    for beat in &facts.heartbeats {
-        add(&mut fleet, &beat.instance_id, &beat.service_type, &beat.service_name, heartbeating(beat, now, limit));
+    let beats = facts.heartbeats.iter().map(Seen::Beat);
+    let mut seen: Vec<Seen<'_>> = beats.chain(facts.departed.iter().map(Seen::Departed)).collect();
+    // Both are in this order already, which costs little and needs no search.
+    seen.sort_by(|a, b| a.instance().cmp(b.instance()));
+    let of_instance = |seen: &[Seen<'_>]| Some((seen.first()?.instance().clone(), services(seen, now, limit)));
+    let instances = seen.chunk_by(|a, b| a.instance() == b.instance()).filter_map(of_instance).collect();
+    Fleet { instances, process_keys_found: count(facts.process_keys_found) }
+}
+
+/// A process of the tick.
+enum Seen<'a> {
+    Beat(&'a Heartbeat),
+    Departed(&'a Departed),
+}
+
+impl Seen<'_> {
+    const fn instance(&self) -> &Arc<str> {
+        match self {
+            Self::Beat(beat) => &beat.instance_id,
+            Self::Departed(gone) => &gone.instance_id,
+        }
     }
-    for gone in &facts.departed {
-        add(&mut fleet, &gone.instance_id, &gone.service_type, &gone.service_name, departed(gone, now));
+
+    fn service(&self) -> Service {
+        let (kind, name) = match self {
+            Self::Beat(beat) => (&beat.service_type, &beat.service_name),
+            Self::Departed(gone) => (&gone.service_type, &gone.service_name),
+        };
+        Service { kind: kind.clone(), name: name.clone() }
     }
-    for services in fleet.instances.values_mut() {
-        services.values_mut().for_each(|processes| processes.sort_by_key(|process| process.pid));
+
+    fn process(&self, now: UnixSeconds, limit: f64) -> Process {
+        match self {
+            Self::Beat(beat) => heartbeating(beat, now, limit),
+            Self::Departed(gone) => departed(gone, now),
+        }
     }
-    fleet
+}
+
+/// The services of one instance, each with its processes by process id.
+fn services(seen: &[Seen<'_>], now: UnixSeconds, limit: f64) -> BTreeMap<Service, Vec<Process>> {
+    let mut services: BTreeMap<Service, Vec<Process>> = BTreeMap::new();
+    for seen in seen {
+        services.entry(seen.service()).or_default().push(seen.process(now, limit));
+    }
+    services.values_mut().for_each(|processes| processes.sort_by_key(|process| process.pid));
+    services
 }
 
 fn heartbeating(beat: &Heartbeat, now: UnixSeconds, limit: f64) -> Process {
@@ -51,21 +88,6 @@ fn departed(gone: &Departed, now: UnixSeconds) -> Process {
         draining: false,
         report: None,
         pools: None,
-    }
-}
-
-fn add(fleet: &mut Fleet, instance: &str, kind: &str, name: &str, process: Process) {
-    let service = || Service { kind: kind.to_owned(), name: name.to_owned() };
-    // Of the thousands of processes few are of an instance or a service of their own.
-    let Some(services) = fleet.instances.get_mut(instance) else {
-        let services = BTreeMap::from([(service(), vec![process])]);
-        fleet.instances.insert(instance.to_owned(), services);
-        return;
-    };
-    let known = services.iter_mut().find(|(service, _)| service.name == name && service.kind == kind);
-    match known {
-        Some((_, processes)) => processes.push(process),
-        None => drop(services.insert(service(), vec![process])),
     }
 }
 

@@ -12,7 +12,7 @@ pub(super) fn totals(fleet: &Fleet) -> BTreeMap<(Component, Pool), PoolTotals> {
     for component in Component::ALL {
         let service = Service::of(component);
         let processes = fleet.running(&service).flat_map(|(_, processes)| processes);
-        let reports: Vec<&Pools> = processes.filter_map(|process| process.pools.as_ref()).collect();
+        let reports: Vec<&Pools> = processes.filter_map(|process| process.pools.as_deref()).collect();
         totals.extend(Pool::ALL.into_iter().map(|pool| ((component, pool), of_pool(&reports, pool))));
     }
     totals

@@ -1,6 +1,7 @@
 //! What is wrong with the deployment as this tick found it, one problem a subject.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::state::{Fleet, Process, Quality, Service, Stall, SystemState};
 use crate::platform::facts::{Component, Facts, InputKind, Scope, SeriesFacts, SeriesId, Unreadable};
@@ -60,7 +61,7 @@ fn workers(state: &SystemState) -> Vec<Problem> {
     if !fleet.processes().any(Process::is_live) {
         return vec![Problem::new(NO_WORKERS, "", "no process has a heartbeat that still counts")];
     }
-    let of_instance = |(instance, services): (&String, _)| of_processes(instance, services);
+    let of_instance = |(instance, services): (&Arc<str>, _)| of_processes(instance, services);
     let mut problems: Vec<Problem> = fleet.instances.iter().flat_map(of_instance).collect();
     problems.extend(no_capacity(state));
     problems.extend(state.demand.stall.map(stalled));
@@ -109,7 +110,7 @@ fn stalled(stall: Stall) -> Problem {
 fn of_processes(instance: &str, services: &BTreeMap<Service, Vec<Process>>) -> Vec<Problem> {
     let named =
         services.iter().flat_map(|(service, processes)| processes.iter().map(move |process| (service, process)));
-    named.filter_map(|(service, process)| of_process(&name(instance, service, process), process)).collect()
+    named.filter_map(|(service, process)| of_process(|| name(instance, service, process), process)).collect()
 }
 
 fn name(instance: &str, service: &Service, process: &Process) -> String {
@@ -117,13 +118,13 @@ fn name(instance: &str, service: &Service, process: &Process) -> String {
     format!("{instance}/{}:{}/{pid}", service.kind, service.name)
 }
 
-fn of_process(name: &str, process: &Process) -> Option<Problem> {
+fn of_process(name: impl Fn() -> String, process: &Process) -> Option<Problem> {
     if process.is_marked_by_failed_write() {
         let detail = format!("UNHEALTHY at a load of {} of {}", process.load, process.capacity);
-        return Some(Problem::new(DEGRADED_WRITE, name, detail));
+        return Some(Problem::new(DEGRADED_WRITE, name(), detail));
     }
     if !process.is_live() {
-        return Some(Problem::new(WORKER_SILENT, name, format!("silent for {:.0} s", process.age)));
+        return Some(Problem::new(WORKER_SILENT, name(), format!("silent for {:.0} s", process.age)));
     }
     None
 }

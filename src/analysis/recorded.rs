@@ -218,7 +218,7 @@ impl Store {
             }
         }
         signals.heartbeats.sort_by_key(|beat| (beat.instance_id.clone(), beat.process_id));
-        for beat in signals.heartbeats.iter().filter(|beat| beat.service_name == "rest") {
+        for beat in signals.heartbeats.iter().filter(|beat| &*beat.service_name == "rest") {
             let Some(process_id) = beat.process_id else { continue };
             let worker = WorkerId { instance_id: beat.instance_id.clone(), process_id };
             let key = format!("chat:sse:connections:{}:{process_id}", worker.instance_id);
@@ -268,5 +268,11 @@ fn departed(key: &str, last_seen: f64) -> Departed {
     let mut parts = key.rsplitn(4, ':');
     let mut part = || parts.next().unwrap().to_owned();
     let (pid, service_name, service_type, instance_id) = (part(), part(), part(), part());
-    Departed { instance_id, service_type, service_name, process_id: pid.parse().ok(), last_seen }
+    Departed {
+        instance_id: instance_id.into(),
+        service_type: service_type.into(),
+        service_name: service_name.into(),
+        process_id: pid.parse().ok(),
+        last_seen,
+    }
 }

@@ -37,8 +37,7 @@ pub(super) fn count(inputs: &Inputs<'_>, history: &History, fleet: &Fleet, keys:
     let now = inputs.now;
     let live = live_workers(fleet);
     let is_live = |worker: &WorkerId| {
-        live.contains(&(worker.instance_id.as_str(), worker.process_id))
-            || inputs.facts.unreadable_workers.contains(worker)
+        live.contains(&(&*worker.instance_id, worker.process_id)) || inputs.facts.unreadable_workers.contains(worker)
     };
     let unknown_workers = count_of(inputs.facts.sse_unknown.iter().filter(|worker| is_live(worker)).count());
     let (mut total, mut max, mut sessions, mut workers) = (0_i64, 0_i64, 0_i64, 0_i64);

@@ -11,7 +11,7 @@ use crate::catalog;
 use crate::history::History;
 use crate::payload::{self, shapes::SystemPayload};
 use crate::platform::facts::{
-    Circuit, Component, Departed, Facts, HealthWord, Heartbeat, LatencySeries, PerRole, Point, Pools, QueueDepth, Role,
+    Circuit, Component, Departed, Facts, HealthWord, Heartbeat, LatencySeries, PerRole, Point, QueueDepth, Role,
     RollingSeries, SseSample, Unreadable, WorkerId,
 };
 use crate::platform::gateway::{GatewayConfig, GatewayContext};
@@ -43,7 +43,7 @@ fn beat(instance: &str, name: &str, pid: i64, age: f64, health: HealthWord) -> H
         health,
         draining: false,
         processor: None,
-        pools: Pools::default(),
+        pools: Arc::default(),
     }
 }
 

@@ -15,6 +15,8 @@ use crate::base::clock::{Clock, SystemClock};
 use crate::config::{Config, SourceConfig};
 use crate::payload::upstream;
 use crate::platform::facts::{Component, Scope};
+use crate::problems::ProblemCode;
+use crate::problems::code::code;
 use crate::settings::{Origin, Settings, table};
 use crate::sources::Source;
 use crate::sources::postgres::Postgres;
@@ -25,11 +27,25 @@ use crate::sources::redis::RedisSource;
 use crate::sources::redis::config::RedisConfig;
 use crate::telemetry::Telemetry;
 
+const SOURCE_UNREACHABLE: ProblemCode = code("source_unreachable");
+const UPSTREAM_FAILED: ProblemCode = code("upstream_failed");
+const POSTGRES_FAILED: ProblemCode = code("postgres_failed");
+const SINK_FAILING: ProblemCode = code("sink_failing");
+
 /// One line of the table.
 struct Finding {
     what: String,
     outcome: FindingStatus,
     detail: String,
+    /// What to do about it, on a line of its own.
+    remedy: Option<&'static str>,
+}
+
+impl Finding {
+    /// What failed, with the remedy of the problem that the server would report.
+    fn failure(what: &str, code: ProblemCode, detail: impl Into<String>) -> Self {
+        Self { remedy: Some(code.remedy()), ..finding(what, FindingStatus::Failed, detail) }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,7 +105,7 @@ fn of_configuration(config: &Config) -> Vec<Finding> {
 }
 
 fn finding(what: &str, outcome: FindingStatus, detail: impl Into<String>) -> Finding {
-    Finding { what: what.to_owned(), outcome, detail: detail.into() }
+    Finding { what: what.to_owned(), outcome, detail: detail.into(), remedy: None }
 }
 
 /// The settings that are not at their default, and where each comes from.
@@ -133,9 +149,10 @@ async fn redis(config: &Config, redis: &RedisConfig, scope: &Scope) -> Vec<Findi
                 source.server_clock().map_or_else(|| SystemClock.now(), |clock| clock.now()),
             ),
         ],
-        Ok(Err(error)) => vec![finding("redis", FindingStatus::Failed, error.to_string())],
+        Ok(Err(error)) => vec![Finding::failure("redis", SOURCE_UNREACHABLE, error.to_string())],
         Err(_) => {
-            vec![finding("redis", FindingStatus::Failed, format!("{}: no answer in {limit:?}", redis.redacted()))]
+            let detail = format!("{}: no answer in {limit:?}", redis.redacted());
+            vec![Finding::failure("redis", SOURCE_UNREACHABLE, detail)]
         }
     }
 }
@@ -157,11 +174,11 @@ fn upstream_finding(component: Component, answer: &UpstreamReply) -> Finding {
             let variable = ProxyConfig::variable(component);
             finding(what, FindingStatus::Warning, format!("{variable} is not set: its metrics will be absent"))
         }
-        UpstreamReply::Failed(error) => finding(what, FindingStatus::Failed, error.to_string()),
+        UpstreamReply::Failed(error) => Finding::failure(what, UPSTREAM_FAILED, error.to_string()),
         UpstreamReply::Body(body) => match upstream::read(body, what) {
             // Its fields are data.
             Ok(_) => finding(what, FindingStatus::Ok, format!("{} bytes of payload", body.len())),
-            Err(problem) => finding(what, FindingStatus::Failed, format!("its response {problem}")),
+            Err(problem) => Finding::failure(what, UPSTREAM_FAILED, format!("its response {problem}")),
         },
     }
 }
@@ -174,7 +191,7 @@ async fn postgres(config: &PostgresConfig) -> Finding {
             let detail = format!("{} · PostgreSQL {version}, max_connections {number}", config.place());
             finding("postgres", FindingStatus::Ok, detail)
         }
-        Err(error) => finding("postgres", FindingStatus::Failed, error.to_string()),
+        Err(error) => Finding::failure("postgres", POSTGRES_FAILED, error.to_string()),
     }
 }
 
@@ -188,8 +205,8 @@ async fn sinks(config: &Config) -> Vec<Finding> {
     for sink in exports.sinks() {
         found.push(match tokio::time::timeout(config.request_timeout * 2, sink.check()).await {
             Ok(Ok(what)) => finding(sink.name(), FindingStatus::Ok, what),
-            Ok(Err(error)) => finding(sink.name(), FindingStatus::Failed, error.to_string()),
-            Err(_) => finding(sink.name(), FindingStatus::Failed, "no answer in time"),
+            Ok(Err(error)) => Finding::failure(sink.name(), SINK_FAILING, error.to_string()),
+            Err(_) => Finding::failure(sink.name(), SINK_FAILING, "no answer in time"),
         });
     }
     found
@@ -201,9 +218,12 @@ fn render(parts: &[(&str, Vec<Finding>)]) -> String {
     let width = findings.map(|finding| finding.what.chars().count()).max().unwrap_or(0);
     let shown = parts.iter().filter(|(_, findings)| !findings.is_empty());
     let tables = shown.map(|(heading, findings)| {
-        findings.iter().fold(format!("{heading}\n"), |mut text, Finding { what, outcome, detail }| {
+        findings.iter().fold(format!("{heading}\n"), |mut text, Finding { what, outcome, detail, remedy }| {
             // Writing to a String cannot fail.
             let _ = writeln!(text, "{what:<width$}  {:<7}  {detail}", outcome.as_str());
+            if let Some(remedy) = remedy {
+                let _ = writeln!(text, "{:<width$}  {:<7}  → {remedy}", "", "");
+            }
             text
         })
     });
@@ -222,14 +242,14 @@ mod tests {
                 vec![finding("größe", FindingStatus::Ok, "one"), finding("b", FindingStatus::Failed, "two")],
             ),
             ("Dependencies", Vec::new()),
-            ("Data", vec![finding("longest", FindingStatus::Warning, "three")]),
+            ("Data", vec![Finding { remedy: Some("Mend it."), ..finding("longest", FindingStatus::Warning, "three") }]),
         ];
         let table = "Configuration\n\
                      größe    ok       one\n\
                      b        FAILED   two\n\
                      \n\
                      Data\n\
-                     longest  warning  three\n";
+                     longest  warning  three\n                  → Mend it.\n";
         assert_eq!(render(&parts), table);
         assert_eq!(render(&[("Data", Vec::new())]), "");
     }

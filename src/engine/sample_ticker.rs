@@ -25,6 +25,10 @@ use crate::problems::{Problem, ProblemCode};
 use crate::sources::{Recorded, SaveState, Source, SourceError};
 
 const SCOPE_NOT_FOUND: ProblemCode = code("scope_not_found");
+/// Seconds between two searches for other deployments.
+const SEARCH_INTERVAL: f64 = 60.0;
+/// Well within an interval of ticks.
+const LONGEST_SEARCH: Duration = Duration::from_secs(1);
 
 /// Turns facts into states.
 pub struct SampleTicker {
@@ -36,6 +40,8 @@ pub struct SampleTicker {
     instance_id: String,
     zone: TimeZone,
     scope_watch: ScopeWatch,
+    /// The deployments that were found instead of one that is not there, and when.
+    others: Option<(UnixSeconds, Option<String>)>,
     clock: TickClock,
     policy: ScalePolicy,
     /// What was needed lately.
@@ -54,6 +60,7 @@ impl SampleTicker {
             instance_id,
             zone: TimeZone::UTC,
             scope_watch: ScopeWatch::default(),
+            others: None,
             clock: TickClock::default(),
             policy: ScalePolicy::default(),
             needs: ScaleMemory::default(),
@@ -106,6 +113,24 @@ impl SampleTicker {
         }
     }
 
+    /// A deployment that is not there may be in another Redis or have another name: says which Redis was read, and what it
+    /// holds.
+    async fn say_what_is_there(&mut self, problems: &mut [Problem], now: UnixSeconds) {
+        let Some(problem) = problems.iter_mut().find(|problem| problem.code == SCOPE_NOT_FOUND) else {
+            self.others = None;
+            return;
+        };
+        if let Some(place) = self.source.place() {
+            problem.detail.push_str(&format!("; this Redis is {place}"));
+        }
+        if self.others.as_ref().is_none_or(|(at, _)| (now - at).abs() >= SEARCH_INTERVAL) {
+            self.others = Some((now, self.source.search_scopes(LONGEST_SEARCH).await));
+        }
+        if let Some((_, Some(found))) = &self.others {
+            problem.detail.push_str(&format!("; {found}"));
+        }
+    }
+
     fn database_max_connections(&self) -> Reading<i64> {
         match &self.database {
             Some(database) => Reading::or_absent(database.max_connections(), || Cause::NoAnswer),
@@ -133,13 +158,6 @@ async fn record(
         history.record(now, points);
     }
     recorded.err()
-}
-
-/// A deployment that is not there may be in another Redis: says which one was read.
-fn name_place(problems: &mut [Problem], place: Option<String>) {
-    let Some(place) = place else { return };
-    let missing = problems.iter_mut().filter(|problem| problem.code == SCOPE_NOT_FOUND);
-    missing.for_each(|problem| problem.detail = format!("{}; this Redis is {place}", problem.detail));
 }
 
 #[async_trait]
@@ -200,7 +218,7 @@ impl Ticker for SampleTicker {
         let mut state = analysis.finish(&self.history);
         let needs = std::mem::take(&mut self.needs);
         (state.scaling, self.needs) = Recommendations::of(&state, &self.policy, needs);
-        name_place(&mut state.problems, self.source.place());
+        self.say_what_is_there(&mut state.problems, now).await;
         state.problems.extend(self.gateway.problems(now));
         state.problems.extend(self.clock.problems());
         Ok(self.finish(now, state, facts, record_error))

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::base::clock::UnixSeconds;
+use crate::base::ordered::set_all;
 use crate::platform::facts::{Facts, PerRole, QueueDepth, Role, WorkerId};
 
 /// Seconds that a last good value holds: as long as a heartbeat by the platform's default.
@@ -23,12 +24,7 @@ impl LastGood {
             }
         }
         self.sse.retain(|_, read| holds(*read, now));
-        for sample in &facts.sse {
-            match self.sse.get_mut(&sample.worker) {
-                Some(read) => *read = now,
-                None => drop(self.sse.insert(sample.worker.clone(), now)),
-            }
-        }
+        set_all(&mut self.sse, facts.sse.iter().map(|sample| (&sample.worker, now)));
     }
 
     pub(super) fn queue(&self, role: Role, now: UnixSeconds) -> Option<QueueDepth> {

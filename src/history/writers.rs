@@ -1,10 +1,11 @@
 //! The clocks of the processes that heartbeat, as far as their heartbeats show them: a process writes its own time, and the
 //! tick that first sees it knows between which moments that happened.
 
-use std::collections::{BTreeMap, HashMap};
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::base::clock::UnixSeconds;
+use crate::base::ordered::Walk;
 use crate::platform::facts::{Facts, Heartbeat};
 
 /// Seconds that a heartbeat's key lives after it was written.
@@ -15,11 +16,14 @@ const TOLERANCE: f64 = 2.0;
 /// What the heartbeats of two ticks tell of each other.
 #[derive(Debug, Default)]
 pub(super) struct WriterClocks {
-    /// By a hash of the process: a large fleet's names are not copied in every tick.
-    processes: HashMap<u64, Written>,
+    /// In order.
+    processes: Vec<(Process, Written)>,
     last_tick: Option<UnixSeconds>,
     offsets: BTreeMap<String, WriterOffset>,
 }
+
+/// Names a process: instance, process id and service.
+type Process = (Arc<str>, Option<i64>, Arc<str>);
 
 /// A process's last heartbeat.
 #[derive(Debug, Clone, Copy)]
@@ -54,20 +58,20 @@ impl WriterClocks {
     pub(super) fn absorb(&mut self, facts: &Facts, now: UnixSeconds) {
         let oldest = now - KEY_SECONDS;
         let last_tick = self.last_tick.replace(now).filter(|last| (oldest..=now).contains(last));
-        let mut processes = HashMap::with_capacity(facts.heartbeats.len());
-        let mut instances: BTreeMap<&str, Written> = BTreeMap::new();
-        for beat in &facts.heartbeats {
-            let (process, at) = (process(beat), beat.last_heartbeat);
-            let written = match (self.processes.get(&process), last_tick) {
+        let mut beats: Vec<(Process, UnixSeconds)> = facts.heartbeats.iter().map(beat).collect();
+        beats.sort_by(|a, b| a.0.cmp(&b.0));
+        let mut before = Walk::new(&self.processes);
+        let mut written = |(process, at): (Process, UnixSeconds)| {
+            let written = match (before.find(&process), last_tick) {
                 (Some(known), _) if known.at.to_bits() == at.to_bits() => *known,
                 (Some(known), Some(last_tick)) => Written::observed(at, *known, last_tick, now),
                 _ => Written::first(at, oldest, now),
             };
-            processes.insert(process, written);
-            instances.entry(&beat.instance_id).and_modify(|known| known.narrow(written)).or_insert(written);
-        }
-        let offset = |(instance, written): (&str, Written)| Some((instance.to_owned(), written.certain()?));
-        self.offsets = instances.into_iter().filter_map(offset).collect();
+            (process, written)
+        };
+        let processes: Vec<(Process, Written)> = beats.into_iter().map(&mut written).collect();
+        let of_instances = processes.chunk_by(|((one, ..), _), ((other, ..), _)| one == other);
+        self.offsets = of_instances.filter_map(offset).collect();
         self.processes = processes;
     }
 
@@ -77,10 +81,16 @@ impl WriterClocks {
     }
 }
 
-fn process(beat: &Heartbeat) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    (&beat.instance_id, &beat.service_name, beat.process_id).hash(&mut hasher);
-    hasher.finish()
+fn beat(beat: &Heartbeat) -> (Process, UnixSeconds) {
+    ((beat.instance_id.clone(), beat.process_id, beat.service_name.clone()), beat.last_heartbeat)
+}
+
+/// What the processes of one instance show together.
+fn offset(processes: &[(Process, Written)]) -> Option<(String, WriterOffset)> {
+    let (((instance, ..), first), others) = processes.split_first()?;
+    let mut written = *first;
+    others.iter().for_each(|(_, other)| written.narrow(*other));
+    Some((instance.to_string(), written.certain()?))
 }
 
 impl Written {
@@ -119,7 +129,7 @@ impl Between {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::platform::facts::{HealthWord, Pools};
+    use crate::platform::facts::HealthWord;
 
     fn beat(instance: &str, pid: i64, at: f64) -> Heartbeat {
         Heartbeat {
@@ -134,7 +144,7 @@ mod tests {
             health: HealthWord::Healthy,
             draining: false,
             processor: None,
-            pools: Pools::default(),
+            pools: Arc::default(),
         }
     }
 

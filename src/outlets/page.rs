@@ -27,7 +27,7 @@ use self::history::History;
 pub(super) use self::layout::SCRIPT;
 use self::verdict::Verdict;
 use crate::base::clock::UnixSeconds;
-use crate::base::lease::Standing;
+use crate::base::lease::{LeaseRecord, Standing};
 use crate::engine::recent::{Mark, TickRecord};
 use crate::engine::snapshot::Snapshot;
 use crate::outlets::push::delivery::SinkStats;
@@ -50,6 +50,8 @@ pub(super) struct PageInputs<'a> {
     pub(super) sinks: &'a [SinkStats],
     pub(super) readers: &'a [ReaderCount],
     pub(super) standing: Standing,
+    /// The lease as last seen, of any replica.
+    pub(super) lease: Option<&'a LeaseRecord>,
     pub(super) server: &'a ServerFacts,
     pub(super) routes: &'a [RouteLink],
     /// Every worker has a row, however many there are.

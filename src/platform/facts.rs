@@ -7,6 +7,7 @@ mod input;
 mod process;
 mod queue;
 mod series;
+mod shared;
 mod sse;
 mod throttling;
 

@@ -1,5 +1,7 @@
 //! The name of every Redis key of one scope.
 
+use std::sync::Arc;
+
 use crate::platform::facts::{Circuit, LatencySeries, Role, RollingSeries, Scope, WorkerId};
 
 /// Makes key names with the scope's prefix `{tenant}:{project}:`.
@@ -11,9 +13,9 @@ pub struct Keys {
 /// The parts of a process heartbeat's key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProcessName {
-    pub instance_id: String,
-    pub service_type: String,
-    pub service_name: String,
+    pub instance_id: Arc<str>,
+    pub service_type: Arc<str>,
+    pub service_name: Arc<str>,
     pub process_id: Option<i64>,
 }
 
@@ -61,9 +63,9 @@ impl Keys {
         let process_id = parts.next()?.parse().ok();
         let (service_name, service_type, instance_id) = (parts.next()?, parts.next()?, parts.next()?);
         Some(ProcessName {
-            instance_id: instance_id.to_owned(),
-            service_type: service_type.to_owned(),
-            service_name: service_name.to_owned(),
+            instance_id: instance_id.into(),
+            service_type: service_type.into(),
+            service_name: service_name.into(),
             process_id,
         })
     }
@@ -88,12 +90,12 @@ impl Keys {
 
     /// Service type and name of a member of the instance index.
     #[must_use]
-    pub fn service_of_instance(&self, key: &str) -> Option<(String, String)> {
+    pub fn service_of_instance<'a>(&self, key: &'a str) -> Option<(&'a str, &'a str)> {
         let rest = key.strip_prefix(&self.prefix)?.strip_prefix("heartbeat:instance:")?;
         let mut parts = rest.rsplitn(3, ':');
         let (service_name, service_type) = (parts.next()?, parts.next()?);
         parts.next()?;
-        Some((service_type.to_owned(), service_name.to_owned()))
+        Some((service_type, service_name))
     }
 
     /// An ingress worker's sample of its SSE connections.
@@ -220,12 +222,9 @@ mod tests {
     fn an_instance_id_may_hold_colons() {
         let key = keys().heartbeat("a:b:c", "chat", "rest", "41");
         let name = keys().process_name(&key).unwrap();
-        assert_eq!(
-            (name.instance_id.as_str(), name.service_name.as_str(), name.process_id),
-            ("a:b:c", "rest", Some(41))
-        );
+        assert_eq!((&*name.instance_id, &*name.service_name, name.process_id), ("a:b:c", "rest", Some(41)));
         let instance = keys().instance_heartbeat("a:b", "chat", "proc");
-        assert_eq!(keys().service_of_instance(&instance), Some(("chat".to_owned(), "proc".to_owned())));
+        assert_eq!(keys().service_of_instance(&instance), Some(("chat", "proc")));
     }
 
     #[test]

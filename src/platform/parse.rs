@@ -5,13 +5,16 @@
 
 mod circuit;
 mod error;
+mod fields;
 mod heartbeat;
 mod queued_task;
+mod statistics;
 mod throttling;
 
 use serde_json::{Map, Value};
 
-use super::facts::{Point, QueueAnalytics, SseSample, WorkerId};
+use self::fields::{Fields, Object, Scalar};
+use super::facts::Point;
 use crate::base::clock::UnixSeconds;
 use crate::base::number::whole;
 
@@ -19,6 +22,7 @@ pub use circuit::{circuit_state, circuit_stats};
 pub use error::ParseError;
 pub use heartbeat::heartbeat;
 pub use queued_task::queued_task;
+pub use statistics::{queue_analytics, sse_sample};
 pub use throttling::throttling_event;
 
 /// Longest value that is parsed: the platform's own are a few kilobytes. Longer ones arrive truncated.
@@ -40,35 +44,6 @@ const LONGEST_NAME: usize = 256;
 
 /// The form of a series member.
 const MEMBER: &str = "of the form \"time:value\"";
-
-/// An ingress worker's sample of its SSE connections. Null counts are 0, as their writer means them; a time that is
-/// not a number is treated as missing.
-///
-/// # Errors
-/// Not a JSON object, or a count that is not a number or is none that a worker can have.
-pub fn sse_sample(bytes: &[u8], worker: &WorkerId) -> Result<SseSample, ParseError> {
-    let object = object(bytes)?;
-    let count = |field: &'static str| counted(&object, field);
-    Ok(SseSample {
-        worker: worker.clone(),
-        count: count("count")?,
-        sessions: count("sessions")?,
-        max: count("max")?,
-        at: object.get("ts").and_then(Value::as_f64).filter(|at| at.is_finite()),
-    })
-}
-
-/// The platform's statistics of a role's queue.
-///
-/// # Errors
-/// Not a JSON object, or a known field of the wrong type or outside what it can be.
-pub fn queue_analytics(bytes: &[u8]) -> Result<QueueAnalytics, ParseError> {
-    let object = object(bytes)?;
-    Ok(QueueAnalytics {
-        avg_wait_seconds: amount(&object, "avg_wait_time")?.unwrap_or(0.0),
-        throughput_last_hour: whole_amount(&object, "throughput_last_hour")?.unwrap_or(0),
-    })
-}
 
 /// A member of a latency or rolling series, `"{time}:{value}"`; the score is the time that counts.
 ///
@@ -114,18 +89,6 @@ fn is_possible(value: f64) -> bool {
     (0.0..=LARGEST).contains(&value)
 }
 
-/// A number of something that is not less than nothing; null and missing are `None`.
-fn amount(object: &Map<String, Value>, field: &'static str) -> Result<Option<f64>, ParseError> {
-    let number = number(object, field)?;
-    if number.is_none_or(is_possible) { Ok(number) } else { Err(ParseError::Impossible(field)) }
-}
-
-/// A whole number of something.
-fn whole_amount(object: &Map<String, Value>, field: &'static str) -> Result<Option<i64>, ParseError> {
-    amount(object, field)?;
-    integer(object, field)
-}
-
 /// The text of a value that must be UTF-8.
 ///
 /// # Errors
@@ -149,24 +112,29 @@ fn object(bytes: &[u8]) -> Result<Map<String, Value>, ParseError> {
     match serde_json::from_str(utf8(bytes)?) {
         Ok(Value::Object(object)) => Ok(object),
         Ok(_) => Err(ParseError::NotAnObject),
-        // Only the position: serde's own text may quote the value.
-        Err(error) => Err(ParseError::NotJson { line: error.line(), column: error.column() }),
+        Err(error) => Err(not_json(&error)),
     }
 }
 
-fn required_text(object: &Map<String, Value>, field: &'static str) -> Result<String, ParseError> {
-    match object.get(field) {
-        Some(Value::String(text)) if !text.is_empty() => Ok(text.clone()),
-        Some(_) => Err(ParseError::BadField { field, expected: "a non-empty text" }),
-        None => Err(ParseError::MissingField(field)),
+/// Some fields of an object: what is read in every tick is not built as a tree.
+fn fields<'a, T: Fields<'a>>(bytes: &'a [u8]) -> Result<T, ParseError> {
+    match serde_json::from_str(utf8(bytes)?) {
+        Ok(Object(Some(fields))) => Ok(fields),
+        Ok(Object(None)) => Err(ParseError::NotAnObject),
+        Err(error) => Err(not_json(&error)),
     }
+}
+
+/// Only the position: serde's own text may quote the value.
+fn not_json(error: &serde_json::Error) -> ParseError {
+    ParseError::NotJson { line: error.line(), column: error.column() }
 }
 
 /// A finite number; null and missing are `None`.
-fn number(object: &Map<String, Value>, field: &'static str) -> Result<Option<f64>, ParseError> {
-    match object.get(field) {
-        None | Some(Value::Null) => Ok(None),
-        Some(value) => match value.as_f64() {
+fn number(value: Option<&Scalar<'_>>, field: &'static str) -> Result<Option<f64>, ParseError> {
+    match value {
+        None | Some(Scalar::Null) => Ok(None),
+        Some(value) => match value.float() {
             Some(number) if number.is_finite() => Ok(Some(number)),
             _ => Err(ParseError::BadField { field, expected: "a number" }),
         },
@@ -174,35 +142,25 @@ fn number(object: &Map<String, Value>, field: &'static str) -> Result<Option<f64
 }
 
 /// A whole number, also when written as `3.0`; null and missing are `None`.
-fn integer(object: &Map<String, Value>, field: &'static str) -> Result<Option<i64>, ParseError> {
-    if let Some(whole) = object.get(field).and_then(Value::as_i64) {
+fn integer(value: Option<&Scalar<'_>>, field: &'static str) -> Result<Option<i64>, ParseError> {
+    if let Some(whole) = value.and_then(Scalar::whole) {
         return Ok(Some(whole));
     }
-    let Some(float) = number(object, field)? else { return Ok(None) };
+    let Some(float) = number(value, field)? else { return Ok(None) };
     let value = whole(float).ok_or(ParseError::BadField { field, expected: "a whole number" })?;
     Ok(Some(value))
 }
 
-/// A count as Python's `int` takes it: a fraction is dropped, digits in a text are read; null and missing are 0. A negative
-/// one and one that a float does not hold exactly count nothing.
-fn counted(object: &Map<String, Value>, field: &'static str) -> Result<i64, ParseError> {
-    let count = python_int(object, field)?;
-    if (0..=LARGEST_COUNT).contains(&count) { Ok(count) } else { Err(ParseError::Impossible(field)) }
+/// A number of something that is not less than nothing; null and missing are `None`.
+fn amount(value: Option<&Scalar<'_>>, field: &'static str) -> Result<Option<f64>, ParseError> {
+    let number = number(value, field)?;
+    if number.is_none_or(is_possible) { Ok(number) } else { Err(ParseError::Impossible(field)) }
 }
 
-fn python_int(object: &Map<String, Value>, field: &'static str) -> Result<i64, ParseError> {
-    match object.get(field) {
-        None | Some(Value::Null) => Ok(0),
-        Some(Value::String(text)) => {
-            text.trim().parse().map_err(|_| ParseError::BadField { field, expected: "a number" })
-        }
-        Some(value) => match (value.as_i64(), value.as_f64()) {
-            (Some(whole), _) => Ok(whole),
-            #[expect(clippy::cast_possible_truncation, reason = "dropping the fraction is intended")]
-            (None, Some(float)) if float.is_finite() => Ok(float as i64),
-            _ => Err(ParseError::BadField { field, expected: "a number" }),
-        },
-    }
+/// A whole number of something.
+fn whole_amount(value: Option<&Scalar<'_>>, field: &'static str) -> Result<Option<i64>, ParseError> {
+    amount(value, field)?;
+    integer(value, field)
 }
 
 #[cfg(test)]

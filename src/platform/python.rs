@@ -53,7 +53,7 @@ pub fn python_json(value: &Value) -> String {
 pub fn sse_json(sample: &SseSample) -> String {
     python_json(&json!({
         "count": sample.count, "sessions": sample.sessions, "max": sample.max, "ts": sample.at,
-        "instance_id": sample.worker.instance_id, "process_id": sample.worker.process_id,
+        "instance_id": &*sample.worker.instance_id, "process_id": sample.worker.process_id,
     }))
 }
 

@@ -1,5 +1,7 @@
 //! The processes: their heartbeats, with load and pools, and their SSE streams.
 
+use std::sync::Arc;
+
 use fastrand::Rng;
 
 use crate::base::clock::UnixSeconds;
@@ -35,7 +37,7 @@ pub(super) struct SimulatedFleet {
 impl SimulatedFleet {
     pub(super) fn new(ingress: u32, proc: u32, slots: i64, now: UnixSeconds) -> Self {
         let worker = |number| Ingress {
-            id: WorkerId { instance_id: format!("ingress-{number}"), process_id: 41 },
+            id: WorkerId { instance_id: format!("ingress-{number}").into(), process_id: 41 },
             streams: 20,
             changed: now,
             load: 0,
@@ -68,18 +70,18 @@ impl SimulatedFleet {
         });
         let proc = (1..=self.proc).zip(workers).map(|(number, (load, report))| Heartbeat {
             processor: Some(report),
-            ..self.heartbeat(Component::Proc, format!("proc-{number}"), 17, load, self.slots)
+            ..self.heartbeat(Component::Proc, format!("proc-{number}").into(), 17, load, self.slots)
         });
         let mut heartbeats: Vec<Heartbeat> = ingress.chain(proc).collect();
         heartbeats.sort_by(|a, b| (&a.instance_id, a.process_id).cmp(&(&b.instance_id, b.process_id)));
         heartbeats
     }
 
-    fn heartbeat(&self, component: Component, instance_id: String, pid: i64, load: i64, capacity: i64) -> Heartbeat {
+    fn heartbeat(&self, component: Component, instance_id: Arc<str>, pid: i64, load: i64, capacity: i64) -> Heartbeat {
         Heartbeat {
             instance_id,
-            service_type: "chat".to_owned(),
-            service_name: component.service_name().to_owned(),
+            service_type: "chat".into(),
+            service_name: component.service_name().into(),
             process_id: Some(pid),
             port: (component == Component::Ingress).then_some(8010),
             load,
@@ -88,7 +90,7 @@ impl SimulatedFleet {
             health: health(load, capacity),
             draining: false,
             processor: None,
-            pools: pools(load),
+            pools: pools(load).into(),
         }
     }
 
@@ -179,14 +181,14 @@ mod tests {
     fn processes_come_by_name_with_the_load_of_their_own() {
         let fleet = SimulatedFleet::new(1, 11, 5, 0.0);
         let beats = fleet.heartbeats((1..=11).map(|load| (load, ProcessorReport::default())));
-        let names: Vec<&str> = beats.iter().map(|beat| beat.instance_id.as_str()).collect();
+        let names: Vec<&str> = beats.iter().map(|beat| &*beat.instance_id).collect();
         assert_eq!(names[..4], ["ingress-1", "proc-1", "proc-10", "proc-11"]);
         for beat in &beats[1..] {
             let number: i64 = beat.instance_id.strip_prefix("proc-").expect("a processor").parse().unwrap();
             assert_eq!((beat.load, beat.capacity, beat.port), (number, 5, None));
-            assert_eq!(beat.service_name, "proc");
+            assert_eq!(&*beat.service_name, "proc");
         }
-        assert_eq!((beats[0].service_name.as_str(), beats[0].capacity, beats[0].port), ("rest", 20, Some(8010)));
+        assert_eq!((&*beats[0].service_name, beats[0].capacity, beats[0].port), ("rest", 20, Some(8010)));
     }
 
     #[test]

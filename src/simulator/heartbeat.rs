@@ -10,9 +10,9 @@ use crate::platform::facts::{HealthWord, Heartbeat, PoolUse, Pools, ProcessorRep
 /// The heartbeat with its pools.
 pub(super) fn heartbeat_json(beat: &Heartbeat) -> Value {
     json!({
-        "instance_id": beat.instance_id,
-        "service_type": beat.service_type,
-        "service_name": beat.service_name,
+        "instance_id": &*beat.instance_id,
+        "service_type": &*beat.service_type,
+        "service_name": &*beat.service_name,
         "process_id": beat.process_id,
         "port": beat.port,
         "current_load": beat.load,
@@ -94,9 +94,9 @@ mod tests {
     fn beat(health: HealthWord, draining: bool) -> Heartbeat {
         let pool = PoolUse { max: Some(8.0), size: Some(4.0), available: Some(2.5), in_use: None };
         Heartbeat {
-            instance_id: "i".to_owned(),
-            service_type: "chat".to_owned(),
-            service_name: "proc".to_owned(),
+            instance_id: "i".into(),
+            service_type: "chat".into(),
+            service_name: "proc".into(),
             process_id: Some(7),
             port: None,
             load: 1,
@@ -105,7 +105,7 @@ mod tests {
             health,
             draining,
             processor: None,
-            pools: Pools { postgres: Some(pool), redis_async_decode: Some(pool), ..Pools::default() },
+            pools: Pools { postgres: Some(pool), redis_async_decode: Some(pool), ..Pools::default() }.into(),
         }
     }
 

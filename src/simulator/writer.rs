@@ -68,7 +68,7 @@ impl Writer<'_> {
         self.indexed(&self.keys.process_index(service_type, service_name), &key, beat.last_heartbeat);
         let instance = self.keys.instance_heartbeat(instance_id, service_type, service_name);
         let summary = json!({
-            "instance_id": instance_id, "service_type": service_type, "service_name": service_name,
+            "instance_id": &**instance_id, "service_type": &**service_type, "service_name": &**service_name,
             "last_heartbeat": beat.last_heartbeat,
         });
         self.pipeline.set_ex(&instance, python_json(&summary), HEARTBEAT_SECONDS).ignore();
@@ -201,10 +201,12 @@ fn task_json(role: Role, number: i64, created_at: Option<UnixSeconds>) -> String
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use redis::Arg;
 
     use super::*;
-    use crate::platform::facts::{CircuitState, HealthWord, LatencySeries, Pools, Scope, WorkerId};
+    use crate::platform::facts::{CircuitState, HealthWord, LatencySeries, Scope, WorkerId};
     use crate::platform::gateway::SavedGatewayConfig;
 
     const NOW: UnixSeconds = 100_000.0;
@@ -222,9 +224,9 @@ mod tests {
 
     fn beat(process_id: Option<i64>) -> Heartbeat {
         Heartbeat {
-            instance_id: "i".to_owned(),
-            service_type: "chat".to_owned(),
-            service_name: "proc".to_owned(),
+            instance_id: "i".into(),
+            service_type: "chat".into(),
+            service_name: "proc".into(),
             process_id,
             port: None,
             load: 1,
@@ -233,7 +235,7 @@ mod tests {
             health: HealthWord::Healthy,
             draining: false,
             processor: None,
-            pools: Pools::default(),
+            pools: Arc::default(),
         }
     }
 
@@ -254,9 +256,9 @@ mod tests {
     #[test]
     fn a_process_that_is_gone_is_only_in_the_indexes() {
         let departed = Departed {
-            instance_id: "i".to_owned(),
-            service_type: "chat".to_owned(),
-            service_name: "rest".to_owned(),
+            instance_id: "i".into(),
+            service_type: "chat".into(),
+            service_name: "rest".into(),
             process_id: Some(9),
             last_seen: 99_950.0,
         };
@@ -323,7 +325,7 @@ mod tests {
 
     #[test]
     fn counters_samples_and_bookkeeping_live_as_long_as_the_platforms() {
-        let worker = WorkerId { instance_id: "i".to_owned(), process_id: 41 };
+        let worker = WorkerId { instance_id: "i".into(), process_id: 41 };
         let mut facts = Facts {
             sse: vec![SseSample { worker, count: 5, sessions: 4, max: 200, at: Some(99_000.0) }],
             hourly_requests: [("2026-01-01_00".to_owned(), 7)].into(),

@@ -10,8 +10,12 @@ pub enum SourceError {
     #[error("{server}: cannot connect: {cause}{}", then(advice))]
     Unreachable { server: String, cause: String, advice: &'static str },
     /// There is no connection, and it is too early for the next attempt; nothing was sent.
-    #[error("{server}: not connected; next attempt in {retry_in:.1?}")]
-    BackingOff { server: String, retry_in: Duration },
+    #[error("{failure}; next attempt in {retry_in:.1?}")]
+    BackingOff {
+        /// Why the last attempt failed, with the server.
+        failure: String,
+        retry_in: Duration,
+    },
     /// The request was sent and not answered in time; it may have taken effect.
     #[error("{server}: no answer within {limit:?}{}", then(advice))]
     TimedOut { server: String, limit: Duration, advice: &'static str },
@@ -56,8 +60,8 @@ mod tests {
                 "Redis at redis://h:1: cannot connect: Connection refused; is it running?",
             ),
             (
-                SourceError::BackingOff { server: server.clone(), retry_in: Duration::from_millis(1540) },
-                "Redis at redis://h:1: not connected; next attempt in 1.5s",
+                SourceError::BackingOff { failure: "Redis is gone".into(), retry_in: Duration::from_millis(1540) },
+                "Redis is gone; next attempt in 1.5s",
             ),
             (
                 SourceError::TimedOut { server: server.clone(), limit: Duration::from_secs(5), advice },

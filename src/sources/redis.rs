@@ -49,7 +49,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use self::errors::{error_text, first_refusal, server_refusal};
-use self::fleet::{FleetQuery, FleetReader, FleetReplies};
+use self::fleet::{FleetQuery, FleetReader};
 use self::lease::{Claim, Lease};
 use self::link::Link;
 use self::points::PointWriter;
@@ -83,6 +83,8 @@ enum Prepared {
 /// Reads one scope.
 pub struct RedisSource {
     keys: Keys,
+    /// As people write it: `acme/chat`.
+    scope: String,
     link: Link,
     limit: Duration,
     fleet: FleetReader,
@@ -110,6 +112,7 @@ impl RedisSource {
         let series = SeriesReader::new(&keys, most);
         Self {
             keys,
+            scope: scope.to_string(),
             limit: config.timeout,
             link: Link::new(config),
             fleet: FleetReader::new(),
@@ -211,13 +214,8 @@ impl RedisSource {
     }
 
     /// The first round trip of a tick: the known processes, the small facts, and the series.
-    async fn first_round(
-        &mut self,
-        now: UnixSeconds,
-        signals: &mut Facts,
-        reading: &mut FleetReplies,
-    ) -> Result<FleetQuery, SourceError> {
-        let round = self.fleet.first_round(&self.keys);
+    async fn first_round(&mut self, now: UnixSeconds, signals: &mut Facts) -> Result<FleetQuery, SourceError> {
+        let round = self.fleet.begin(now);
         let mut pipeline = Pipeline::new();
         self.fleet.ask(&self.keys, &round, &mut pipeline);
         let mut small = Pipeline::new();
@@ -230,7 +228,7 @@ impl RedisSource {
             SseCountCache::ask(&self.keys, &mut pipeline);
         }
         let mut replies = self.ask_with_time(pipeline, &optional).await?;
-        self.fleet.take(&self.keys, &round, &mut replies, reading);
+        self.fleet.take(&self.keys, &round, &mut replies);
         self.strings.take(&mut replies);
         self.work.take(&self.keys, now, &mut replies, signals);
         self.series.take(asked, now, &mut replies);
@@ -242,18 +240,13 @@ impl RedisSource {
     }
 
     /// The second round trip: what the first one named or left open.
-    async fn second_round(
-        &mut self,
-        asked: &FleetQuery,
-        signals: &mut Facts,
-        reading: &mut FleetReplies,
-    ) -> Result<(), SourceError> {
-        let next = self.fleet.next_round(&self.keys, reading, asked);
+    async fn second_round(&mut self, asked: &FleetQuery, signals: &mut Facts) -> Result<(), SourceError> {
+        let next = self.fleet.next_round(&self.keys, asked);
         let mut pipeline = Pipeline::new();
         self.fleet.ask(&self.keys, &next, &mut pipeline);
         self.strings.ask_unsure(&mut pipeline);
         let mut replies = self.ask(&pipeline, next.scan_at()).await?;
-        self.fleet.take(&self.keys, &next, &mut replies, reading);
+        self.fleet.take(&self.keys, &next, &mut replies);
         let mut small = Replies::new(self.strings.conclude(&mut replies));
         state::take(&self.keys, &mut small, signals);
         signals.malformed.append(&mut replies.malformed);
@@ -261,19 +254,14 @@ impl RedisSource {
         Ok(())
     }
 
-    async fn round(
-        &mut self,
-        round: &FleetQuery,
-        signals: &mut Facts,
-        reading: &mut FleetReplies,
-    ) -> Result<(), SourceError> {
+    async fn round(&mut self, round: &FleetQuery, signals: &mut Facts) -> Result<(), SourceError> {
         if round.is_empty() {
             return Ok(());
         }
         let mut pipeline = Pipeline::new();
         self.fleet.ask(&self.keys, round, &mut pipeline);
         let mut replies = self.ask(&pipeline, round.scan_at()).await?;
-        self.fleet.take(&self.keys, round, &mut replies, reading);
+        self.fleet.take(&self.keys, round, &mut replies);
         signals.malformed.append(&mut replies.malformed);
         Ok(())
     }
@@ -292,23 +280,23 @@ impl RedisSource {
     }
 
     /// Long heartbeats, in round trips of bounded size, as long as the tick has time for them.
-    async fn large_heartbeats(&mut self, signals: &mut Facts, reading: &mut FleetReplies) -> Result<(), SourceError> {
+    async fn large_heartbeats(&mut self, signals: &mut Facts) -> Result<(), SourceError> {
         let end = Instant::now() + self.limit / 2;
         loop {
-            let next = self.fleet.next_large(reading);
+            let next = self.fleet.next_large();
             if next.is_empty() || Instant::now() >= end {
                 return Ok(());
             }
-            self.round(&next, signals, reading).await?;
+            self.round(&next, signals).await?;
         }
     }
 
     /// The first tick knows no process before, so it also reads what its first two round trips found.
-    async fn follow_up(&mut self, signals: &mut Facts, reading: &mut FleetReplies) -> Result<(), SourceError> {
-        let services = self.fleet.next_round(&self.keys, reading, &FleetQuery::default());
-        self.round(&services, signals, reading).await?;
-        let workers = FleetReader::unread_workers(&self.keys, reading);
-        self.round(&workers, signals, reading).await
+    async fn follow_up(&mut self, signals: &mut Facts) -> Result<(), SourceError> {
+        let services = self.fleet.next_round(&self.keys, &FleetQuery::default());
+        self.round(&services, signals).await?;
+        let workers = self.fleet.unread_workers(&self.keys);
+        self.round(&workers, signals).await
     }
 
     /// Nothing of a tick was written, or nobody knows what.
@@ -346,16 +334,16 @@ impl Source for RedisSource {
     async fn collect(&mut self, now: UnixSeconds) -> Result<Facts, SourceError> {
         while !self.prepare(now).await? {}
         self.link.reset_cost();
-        let (mut signals, mut reading) = (Facts::default(), FleetReplies::default());
-        let asked = self.first_round(now, &mut signals, &mut reading).await?;
-        self.second_round(&asked, &mut signals, &mut reading).await?;
+        let mut signals = Facts::default();
+        let asked = self.first_round(now, &mut signals).await?;
+        self.second_round(&asked, &mut signals).await?;
         if self.first {
-            self.follow_up(&mut signals, &mut reading).await?;
+            self.follow_up(&mut signals).await?;
         }
         self.catch_up(now, &mut signals).await?;
-        self.large_heartbeats(&mut signals, &mut reading).await?;
+        self.large_heartbeats(&mut signals).await?;
         let mut notes = Replies::new(Vec::new());
-        self.fleet.conclude(&self.keys, reading, now, &mut notes, &mut signals);
+        self.fleet.conclude(&self.keys, now, &mut notes, &mut signals);
         signals.malformed.append(&mut notes.malformed);
         self.sse_cache.observe(&mut signals, now);
         self.series.drain_into(&mut signals);
@@ -417,6 +405,11 @@ impl Source for RedisSource {
 
     fn place(&self) -> Option<String> {
         Some(self.link.place())
+    }
+
+    async fn search_scopes(&mut self, longest: Duration) -> Option<String> {
+        // A Redis that fails now is reported by the next tick.
+        self.scopes(longest).await.ok().map(|found| found.to_string())
     }
 
     fn problems(&self) -> Vec<Problem> {

@@ -132,7 +132,7 @@ mod tests {
     use crate::analysis::state::Reading;
     use crate::analysis::{Analysis, Inputs, SystemState};
     use crate::catalog;
-    use crate::platform::facts::{HealthWord, Heartbeat, PerRole, Pools, QueueDepth};
+    use crate::platform::facts::{HealthWord, Heartbeat, PerRole, QueueDepth};
     use crate::platform::gateway::{GatewayConfig, GatewayContext};
     use crate::whatif::deployment::World;
     use crate::whatif::load::shapes;
@@ -143,9 +143,9 @@ mod tests {
         let free = deployment.free_slots();
         let accepting = deployment.accepting() * deployment.world().slots - free;
         let beat = |number: u32, load: u32, draining: bool| Heartbeat {
-            instance_id: format!("proc-{draining}-{number}"),
-            service_type: "chat".to_owned(),
-            service_name: "proc".to_owned(),
+            instance_id: format!("proc-{draining}-{number}").into(),
+            service_type: "chat".into(),
+            service_name: "proc".into(),
             process_id: Some(1),
             port: None,
             load: count(load),
@@ -154,7 +154,7 @@ mod tests {
             health: HealthWord::Healthy,
             draining,
             processor: None,
-            pools: Pools::default(),
+            pools: Arc::default(),
         };
         // How a load is spread changes nothing.
         let first = |number: u32, load: u32| if number == 0 { load } else { 0 };

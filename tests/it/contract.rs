@@ -28,7 +28,7 @@ fn heartbeat() -> Heartbeat {
         health: HealthWord::Healthy,
         draining: false,
         processor: None,
-        pools: Pools { postgres: pool(8.0), redis_async: pool(2_147_483_648.0), ..Pools::default() },
+        pools: Pools { postgres: pool(8.0), redis_async: pool(2_147_483_648.0), ..Pools::default() }.into(),
     }
 }
 

@@ -7,6 +7,7 @@
 mod corpus;
 mod mutate;
 mod targets;
+mod tree;
 
 use std::ops::Not;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -66,6 +66,7 @@ mod round_trip;
 mod secrets;
 mod server;
 mod simulation;
+mod situations;
 mod slow_proxy;
 mod start;
 mod statsd;

@@ -273,7 +273,7 @@ async fn a_process_that_stopped_recently_is_departed() {
     run(&server, &[&["DEL", &format!("{P}:heartbeat:process:a:b:chat:proc:5")]]);
     let signals = source.collect(NOW + 5.0).await.unwrap();
     assert_eq!((signals.heartbeats.len(), signals.process_keys_found), (0, 0));
-    assert_eq!((signals.departed[0].instance_id.as_str(), signals.departed[0].process_id), ("a:b", Some(5)));
+    assert_eq!((&*signals.departed[0].instance_id, signals.departed[0].process_id), ("a:b", Some(5)));
     assert!(source.collect(NOW + 200.0).await.unwrap().departed.is_empty());
 }
 

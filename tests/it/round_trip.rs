@@ -102,9 +102,9 @@ prop_compose! {
         load in 0..1000_i64, capacity in 0..1000_i64, last_heartbeat in recent(60.0), health in health(), pools in pools(),
     ) -> Heartbeat {
         Heartbeat {
-            instance_id, service_type: "chat".to_owned(), service_name: service_name.to_owned(),
+            instance_id: instance_id.into(), service_type: "chat".into(), service_name: service_name.into(),
             draining: false, processor: processor.filter(|_| service_name == "proc"),
-            process_id: Some(process_id), port, load, capacity, last_heartbeat, health, pools,
+            process_id: Some(process_id), port, load, capacity, last_heartbeat, health, pools: pools.into(),
         }
     }
 }
@@ -133,7 +133,7 @@ type Drawn = Option<(i64, i64, i64, Option<f64>)>;
 
 /// A sample for the ingress workers that drew one.
 fn samples(beats: &[Heartbeat], drawn: &[Drawn]) -> Vec<SseSample> {
-    let workers = beats.iter().filter(|beat| beat.service_name == "rest");
+    let workers = beats.iter().filter(|beat| &*beat.service_name == "rest");
     let sample = |(beat, drawn): (&Heartbeat, &Drawn)| {
         let (count, sessions, max, at) = (*drawn)?;
         let worker = WorkerId { instance_id: beat.instance_id.clone(), process_id: beat.process_id? };

@@ -6,7 +6,7 @@ use super::*;
 use crate::analysis::SystemState;
 use crate::analysis::tests::gateway_of;
 use crate::platform::facts::{
-    Facts, HealthWord, Heartbeat, InputKind, LatencySeries, Malformed, Point, Pools, ProcessorReport,
+    Facts, HealthWord, Heartbeat, InputKind, LatencySeries, Malformed, Point, ProcessorReport,
 };
 
 const NOW: f64 = 1_767_225_600.0;
@@ -24,7 +24,7 @@ fn proc(instance: &str, pid: i64, load: i64, capacity: i64) -> Heartbeat {
         health: HealthWord::Healthy,
         draining: false,
         processor: None,
-        pools: Pools::default(),
+        pools: Arc::default(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The processes, grouped by instance and service.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::base::clock::UnixSeconds;
 use crate::base::number::count;
@@ -10,7 +11,7 @@ use crate::platform::facts::{Component, HealthWord, Pools, ProcessorReport};
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Fleet {
     /// Instance id → service → processes by process id.
-    pub instances: BTreeMap<String, BTreeMap<Service, Vec<Process>>>,
+    pub instances: BTreeMap<Arc<str>, BTreeMap<Service, Vec<Process>>>,
     /// Heartbeat keys that exist, readable or not.
     pub process_keys_found: i64,
 }
@@ -19,8 +20,8 @@ pub struct Fleet {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Service {
     /// `chat` for both components.
-    pub kind: String,
-    pub name: String,
+    pub kind: Arc<str>,
+    pub name: Arc<str>,
 }
 
 /// One process.
@@ -41,7 +42,7 @@ pub struct Process {
     /// What a processor says of its work.
     pub report: Option<ProcessorReport>,
     /// `None` for a process that only an index still names.
-    pub pools: Option<Pools>,
+    pub pools: Option<Arc<Pools>>,
 }
 
 /// A process's status. The word of a heartbeat counts only while the heartbeat is young.
@@ -75,7 +76,7 @@ impl Fleet {
     /// Instances that run the service, with its processes.
     pub fn running<'a>(&'a self, service: &Service) -> impl Iterator<Item = (&'a str, &'a [Process])> {
         self.instances.iter().filter_map(move |(instance, services)| {
-            services.get(service).map(|processes| (instance.as_str(), processes.as_slice()))
+            services.get(service).map(|processes| (&**instance, processes.as_slice()))
         })
     }
 
@@ -89,7 +90,7 @@ impl Service {
     /// A component's service.
     #[must_use]
     pub fn of(component: Component) -> Self {
-        Self { kind: "chat".to_owned(), name: component.service_name().to_owned() }
+        Self { kind: "chat".into(), name: component.service_name().into() }
     }
 }
 
@@ -306,12 +307,12 @@ mod tests {
     #[test]
     fn a_service_is_found_by_kind_and_name_on_every_instance() {
         let (proc, rest) = (Service::of(Component::Proc), Service::of(Component::Ingress));
-        let search = Service { kind: "kb".to_owned(), name: proc.name.clone() };
+        let search = Service { kind: "kb".into(), name: proc.name.clone() };
         let of = |count| vec![process(Status::Healthy, 0, 1, false); count];
         let instances = BTreeMap::from([
-            ("b".to_owned(), BTreeMap::from([(proc.clone(), of(2)), (rest.clone(), of(1))])),
-            ("a".to_owned(), BTreeMap::from([(proc.clone(), of(3))])),
-            ("c".to_owned(), BTreeMap::from([(search, of(4))])),
+            ("b".into(), BTreeMap::from([(proc.clone(), of(2)), (rest.clone(), of(1))])),
+            ("a".into(), BTreeMap::from([(proc.clone(), of(3))])),
+            ("c".into(), BTreeMap::from([(search, of(4))])),
         ]);
         let fleet = Fleet { instances, process_keys_found: 0 };
         let running = |service: &Service| {

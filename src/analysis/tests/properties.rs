@@ -22,7 +22,7 @@ fn any_beat() -> impl Strategy<Value = Heartbeat> {
                 in_use: Some(in_use),
             });
             let pools = Pools { postgres, ..Pools::default() };
-            Heartbeat { load, capacity, pools, ..beat(&format!("i{}", pid % 2), name, pid, age, word) }
+            Heartbeat { load, capacity, pools: pools.into(), ..beat(&format!("i{}", pid % 2), name, pid, age, word) }
         },
     )
 }
@@ -37,7 +37,7 @@ fn any_facts() -> impl Strategy<Value = Facts> {
         let points: Vec<Point> = points.into_iter().map(|(age, value)| Point { at: NOW - age, value }).collect();
         let depth = Some(QueueDepth { ready, inflight, continuations });
         let sample = |(process_id, count, max, age): (i64, i64, i64, Option<f64>)| SseSample {
-            worker: WorkerId { instance_id: format!("i{}", process_id % 2), process_id },
+            worker: WorkerId { instance_id: format!("i{}", process_id % 2).into(), process_id },
             count,
             sessions: count,
             max,

@@ -8,16 +8,13 @@ use crate::analysis::SystemState;
 use crate::analysis::state::{Process, Quality, Service};
 use crate::app::{self, Writes};
 use crate::base::clock::{Clock, SystemClock};
-use crate::config::{Config, SourceConfig};
+use crate::config::Config;
 use crate::engine::tick::{RecordMode, Tick};
 use crate::platform::facts::Component;
 use crate::problems::code::code;
 use crate::problems::{Problem, ProblemCode, Severity};
-use crate::sources::SourceError;
-use crate::sources::redis::RedisSource;
 use crate::telemetry::Telemetry;
 
-const SCOPE_NOT_FOUND: ProblemCode = code("scope_not_found");
 /// Without it there is no signal of the processors at all.
 const QUEUE_UNREADABLE: ProblemCode = code("queue_unreadable");
 
@@ -32,7 +29,7 @@ pub(super) async fn findings(config: &Config) -> Vec<Finding> {
     match tick(config).await {
         Ok((tick, problems)) => {
             let mut found = facts(&tick.state);
-            found.extend(of_problems(config, problems).await);
+            found.extend(of_problems(&problems));
             found
         }
         Err(problem) => vec![finding("data", FindingStatus::Failed, problem)],
@@ -78,16 +75,9 @@ fn workers(state: &SystemState) -> Option<Finding> {
     any.then(|| finding("workers", FindingStatus::Ok, format!("processes that heartbeat: {}", text.join(", "))))
 }
 
-async fn of_problems(config: &Config, problems: Vec<Problem>) -> Vec<Finding> {
+fn of_problems(problems: &[Problem]) -> Vec<Finding> {
     let more = problems.len().saturating_sub(MOST);
-    let mut found = Vec::new();
-    for problem in problems.into_iter().take(MOST) {
-        let mut line = of_problem(&problem);
-        if problem.code == SCOPE_NOT_FOUND {
-            line.detail.push_str(&scopes(config).await);
-        }
-        found.push(line);
-    }
+    let mut found: Vec<Finding> = problems.iter().take(MOST).map(of_problem).collect();
     if more > 0 {
         found.push(finding("problems", FindingStatus::Warning, format!("{more} more")));
     }
@@ -106,17 +96,7 @@ fn of_problem(problem: &Problem) -> Finding {
     } else {
         format!("{subject}: {detail}")
     };
-    finding(code.as_str(), status, text)
-}
-
-/// Which deployments are there instead.
-async fn scopes(config: &Config) -> String {
-    let SourceConfig::Redis { redis, gateway, .. } = &config.source else { return String::new() };
-    let mut source = RedisSource::new(*redis.clone(), gateway.scope(), 1);
-    match source.scopes().await {
-        Ok(found) => format!("; {found}"),
-        Err(error) => format!("; {}", SourceError::to_string(&error)),
-    }
+    Finding { remedy: Some(code.remedy()), ..finding(code.as_str(), status, text) }
 }
 
 #[cfg(test)]

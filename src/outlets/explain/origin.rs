@@ -209,7 +209,7 @@ mod tests {
         let fleet = state.fleet.clone().value().unwrap();
         let (_, services) =
             fleet.instances.iter().find(|(_, services)| services.contains_key(&Service::of(Component::Proc))).unwrap();
-        let many = (0..200).map(|number| (format!("i{number}"), services.clone())).collect();
+        let many = (0..200).map(|number| (format!("i{number}").into(), services.clone())).collect();
         state.fleet = Reading::Value(crate::analysis::state::Fleet { instances: many, ..fleet });
         let found = sources(&[Origin::Processors], &state);
         assert_eq!((found.len(), found[MOST].source.as_str()), (MOST + 1, "140 more"));

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use crate::base::text::quoted;
+use crate::base::text::{nearest, quoted};
 use crate::catalog::all;
 
 /// One error of `METRICS_MAPPING_JSON`.
@@ -46,7 +46,8 @@ pub enum NameError {
 impl MappingError {
     pub(super) fn unknown_key(key: &str) -> Self {
         let last = key.rsplit('.').next().unwrap_or(key);
-        let similar = all().map(|metric| metric.key).find(|known| !last.is_empty() && known.contains(last));
+        let by_its_end = all().map(|metric| metric.key).find(|known| !last.is_empty() && known.contains(last));
+        let similar = by_its_end.or_else(|| nearest(key, all().map(|metric| metric.key)));
         Self::UnknownKey { key: key.to_owned(), similar }
     }
 }
@@ -64,6 +65,10 @@ mod tests {
         assert_eq!(
             MappingError::unknown_key("proc.saturation_ratio").to_string(),
             "unknown metric key `proc.saturation_ratio`; did you mean `ingress.sse.saturation_ratio`?"
+        );
+        assert_eq!(
+            MappingError::unknown_key("proc.queue.totl").to_string(),
+            "unknown metric key `proc.queue.totl`; did you mean `proc.queue.total`?"
         );
         assert_eq!(MappingError::unknown_key("zzz").to_string(), "unknown metric key `zzz`");
     }

@@ -40,6 +40,7 @@ fn card(component: Component, title: &str, state: &SystemState, history: &Histor
                 }
             }
             p.why { (reasons(component, state)) }
+            @if has_replicas { p.steps { (steps(component, state)) } }
             (bars)
             @if has_replicas {
                 (Chart {
@@ -57,7 +58,7 @@ fn replicas(history: &History<'_>, current: &str, desired: &str) -> Vec<Line> {
     of(history, "now", current, 1.0).into_iter().chain(of(history, "wanted", desired, 1.0)).collect()
 }
 
-/// The arithmetic in one line.
+/// What the built-in hint says, and why.
 fn reasons(component: Component, state: &SystemState) -> Markup {
     let hint = match state.hint(component) {
         Reading::Absent(reason) => return html! { "no recommendation: " (reason) },
@@ -72,6 +73,15 @@ fn reasons(component: Component, state: &SystemState) -> Markup {
     let reasons: Vec<String> = hint.reasons.iter().map(reason).collect();
     let held = hint.decision != decision;
     html! { b { (word) } " " (reasons.join("; ")) @if held { " (held: the numbers are not complete)" } }
+}
+
+/// How the wanted number comes about, or why there is none.
+fn steps(component: Component, state: &SystemState) -> String {
+    let recommendation = state.recommendation(component);
+    match recommendation.desired.reason() {
+        Some(reason) => format!("no number of replicas: {reason}"),
+        None => recommendation.steps.iter().map(ToString::to_string).collect::<Vec<_>>().join(" · "),
+    }
 }
 
 fn reason(reason: &HintReason) -> String {

@@ -3,6 +3,7 @@
 use maud::{Markup, html};
 
 use super::PageInputs;
+use crate::base::lease::{LeaseRecord, Standing};
 use crate::catalog;
 use crate::engine::recent::Shown;
 use crate::outlets::human;
@@ -13,15 +14,11 @@ const SIGNALS: [&str; 4] =
     ["proc.replicas.desired", "ingress.replicas.desired", "proc.queue.pressure_ratio", "ingress.sse.saturation_ratio"];
 
 pub(super) fn section(inputs: &PageInputs<'_>) -> Markup {
-    let standing = match inputs.standing {
-        crate::base::lease::Standing::Alone => "this server records and pushes",
-        crate::base::lease::Standing::Leader => "this replica leads: it records and pushes",
-        crate::base::lease::Standing::Follower => "another replica records and pushes",
-    };
     html! {
         section {
-            h2 { "Outlets " small { (standing) } }
-            @if inputs.sinks.is_empty() && inputs.readers.is_empty() { p { "No sink is enabled, and nobody has read yet." } }
+            h2 { "Outlets " small { (standing(inputs)) } }
+            @if inputs.sinks.is_empty() { p { "No sink is enabled." } }
+            @if inputs.readers.is_empty() { p { "Nobody has read /metrics or /api/v1/signals since this server started." } }
             div.wide { table.list {
                 @for sink in inputs.sinks { (sink_row(sink, inputs)) }
                 @for reader in inputs.readers { tr {
@@ -32,6 +29,17 @@ pub(super) fn section(inputs: &PageInputs<'_>) -> Markup {
             } }
         }
     }
+}
+
+/// Which replica records and pushes, and since when.
+fn standing(inputs: &PageInputs<'_>) -> String {
+    let who = match inputs.standing {
+        Standing::Alone => return "this server records and pushes".to_owned(),
+        Standing::Leader => "this replica records and pushes",
+        Standing::Follower => "another replica records and pushes",
+    };
+    let holder = |lease: &LeaseRecord| format!(": {} since {}", lease.instance, human::time_of_day(lease.since));
+    who.to_owned() + &inputs.lease.map_or_else(String::new, holder)
 }
 
 fn sink_row(sink: &SinkStats, inputs: &PageInputs<'_>) -> Markup {

@@ -13,7 +13,7 @@ use crate::analysis::state::{
 };
 use crate::engine::recent::MarkKind;
 use crate::engine::snapshot::RunId;
-use crate::platform::facts::{Component, Pools, Scope};
+use crate::platform::facts::{Component, Scope};
 use crate::problems::code::code;
 use crate::problems::{Problem, ProblemRegistry};
 
@@ -27,6 +27,8 @@ struct Scene {
     ticks: Vec<Arc<TickRecord>>,
     marks: Vec<Mark>,
     sinks: Vec<SinkStats>,
+    standing: Standing,
+    lease: Option<LeaseRecord>,
     server: ServerFacts,
 }
 
@@ -48,7 +50,17 @@ impl Scene {
             scheme: "http",
         };
         let (problems, marks, sinks) = (Vec::new(), Vec::new(), Vec::new());
-        Self { snapshot: Some(tick(120)), age: Duration::from_secs(2), problems, ticks, marks, sinks, server }
+        Self {
+            snapshot: Some(tick(120)),
+            age: Duration::from_secs(2),
+            problems,
+            ticks,
+            marks,
+            sinks,
+            standing: Standing::Alone,
+            lease: None,
+            server,
+        }
     }
 
     fn with_problem(mut self, name: &'static str, subject: &str, detail: &str) -> Self {
@@ -70,7 +82,8 @@ impl Scene {
             gap: Duration::from_secs(30),
             sinks: &self.sinks,
             readers: &[],
-            standing: Standing::Alone,
+            standing: self.standing,
+            lease: self.lease.as_ref(),
             server: &self.server,
             routes: &[],
             all_workers,
@@ -131,10 +144,10 @@ fn fleet(workers: usize, of: impl Fn(usize) -> (Status, i64)) -> Fleet {
             status,
             draining: false,
             report: None,
-            pools: Some(Pools::default()),
+            pools: Some(Arc::default()),
         };
         let services = BTreeMap::from([(Service::of(Component::Proc), vec![process])]);
-        (format!("proc-{number:04}"), services)
+        (format!("proc-{number:04}").into(), services)
     };
     Fleet { instances: (0..workers).map(process).collect(), process_keys_found: 0 }
 }
@@ -190,11 +203,33 @@ async fn what_is_missing_is_said_instead_of_a_number() {
 }
 
 #[tokio::test]
+async fn the_cards_show_each_step_of_the_arithmetic_and_the_outlets_who_leads() {
+    let mut scene = Scene::of(peace());
+    let html = scene.html();
+    for component in Component::ALL {
+        let state = scene.snapshot.as_ref().map(|snapshot| Arc::clone(&snapshot.state)).unwrap();
+        let recommendation = state.recommendation(component);
+        let reason = recommendation.desired.reason().map(|reason| format!("no number of replicas: {reason}"));
+        let shown = recommendation.steps.iter().map(ToString::to_string).chain(reason);
+        shown.for_each(|step| assert!(html.contains(&step), "{step}"));
+    }
+    assert!(html.contains("this server records and pushes<"), "{html}");
+    let instance = "metrics-7".to_owned();
+    let (since, renewed) = (NOW - 60.0, NOW);
+    scene.lease = Some(LeaseRecord { instance, run: "r".to_owned(), fence: 1, since, renewed, expires: NOW + 15.0 });
+    for (standing, expected) in [(Standing::Follower, "another"), (Standing::Leader, "this")] {
+        scene.standing = standing;
+        let expected = format!("{expected} replica records and pushes: metrics-7 since 23:59:00");
+        assert!(scene.html().contains(&expected), "{expected}");
+    }
+}
+
+#[tokio::test]
 async fn names_from_outside_are_text_and_never_markup() {
     let hostile = "</table><script>alert(1)</script>\" onload=\"x";
     let mut state = peace();
     let instances =
-        fleet(1, |_| (Status::Healthy, 1)).instances.into_values().map(|services| (hostile.to_owned(), services));
+        fleet(1, |_| (Status::Healthy, 1)).instances.into_values().map(|services| (hostile.into(), services));
     state.fleet = Reading::Value(Fleet { instances: instances.collect(), process_keys_found: 0 });
     state.scope = Some(Arc::new(Scope { tenant: hostile.to_owned(), project: "b".to_owned() }));
     let mut scene = Scene::of(state).with_problem("malformed_input", hostile, hostile);

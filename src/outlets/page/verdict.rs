@@ -111,7 +111,7 @@ fn blind(inputs: &PageInputs<'_>) -> Verdict {
 fn not_found(inputs: &PageInputs<'_>) -> Verdict {
     let problem = inputs.problems.iter().find(|problem| problem.code.as_str() == "scope_not_found");
     let detail = problem.map_or_else(|| "no key of it is there".to_owned(), |problem| problem.detail.clone());
-    let facts = vec![inputs.server.scope.clone(), detail, "`kdcube-metrics check` lists what is there".to_owned()];
+    let facts = vec![inputs.server.scope.clone(), detail];
     Verdict { level: Level::Blind, word: "NOTHING FOUND", since: problem.map(|problem| problem.since), facts }
 }
 

@@ -76,7 +76,7 @@ fn row(worker: &Worker<'_>) -> Markup {
             td { (state) }
             td { (human::seconds(process.age.max(0.0).round())) }
             td.bars { @if process.is_live() { (bullet(float(process.load), float(process.capacity), &[])) " " (process.load) "/" (process.capacity) } }
-            td { (pools(process.pools.as_ref())) }
+            td { (pools(process.pools.as_deref())) }
         }
     }
 }

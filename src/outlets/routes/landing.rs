@@ -47,6 +47,7 @@ pub(super) const SCRIPT: Route = Route {
 
 async fn whole(State(state): State<RouteState>, uri: Uri) -> Markup {
     let (snapshot, recent) = (state.reader.fresh(), state.reader.recent());
+    let leadership = state.telemetry.leadership();
     page::page(&PageInputs {
         now: SystemClock.now(),
         snapshot: snapshot.as_deref(),
@@ -57,7 +58,8 @@ async fn whole(State(state): State<RouteState>, uri: Uri) -> Markup {
         gap: state.reader.stale_after(),
         sinks: &state.exports.stats(),
         readers: &state.telemetry.readers(),
-        standing: state.telemetry.leadership().standing(),
+        standing: leadership.standing(),
+        lease: leadership.record().as_ref(),
         server: &server(&state),
         routes: &routes(),
         all_workers: uri.query().is_some_and(|query| query.split('&').any(|pair| pair == "workers=all")),

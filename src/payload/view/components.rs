@@ -36,8 +36,8 @@ fn base(state: &SystemState, component: Component) -> Option<ComponentStats> {
     let (capacity, actual) = (or_zero(&found.capacity), found.actual());
     let expected = expected(found);
     Some(ComponentStats {
-        service_type: kind,
-        service_name: name,
+        service_type: kind.to_string(),
+        service_name: name.to_string(),
         instance_count: found.instance_count.get(),
         expected_processes: expected,
         actual_processes: actual,

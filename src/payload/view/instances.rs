@@ -23,7 +23,7 @@ pub(super) fn instances(state: &SystemState) -> Instances {
             .map(|(service, processes)| (key(service), service_stats(service, processes, count(processes.len()))))
             .collect()
     };
-    fleet.instances.iter().map(|(instance, found)| (instance.clone(), services(found))).collect()
+    fleet.instances.iter().map(|(instance, found)| (instance.to_string(), services(found))).collect()
 }
 
 fn expected(state: &SystemState) -> Instances {

@@ -1,5 +1,7 @@
 //! Processes: the heartbeats of those that run, with their connection pools, and those that stopped recently.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::base::clock::UnixSeconds;
@@ -52,9 +54,12 @@ pub enum HealthWord {
 /// One process's heartbeat.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Heartbeat {
-    pub instance_id: String,
-    pub service_type: String,
-    pub service_name: String,
+    #[serde(with = "super::shared")]
+    pub instance_id: Arc<str>,
+    #[serde(with = "super::shared")]
+    pub service_type: Arc<str>,
+    #[serde(with = "super::shared")]
+    pub service_name: Arc<str>,
     pub process_id: Option<i64>,
     pub port: Option<i64>,
     /// Requests being worked on.
@@ -69,7 +74,8 @@ pub struct Heartbeat {
     /// What a processor says of its work; today's platform.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub processor: Option<ProcessorReport>,
-    pub pools: Pools,
+    #[serde(with = "super::shared")]
+    pub pools: Arc<Pools>,
 }
 
 /// What a processor says of its oldest work; each number may be missing.
@@ -134,9 +140,12 @@ pub struct PoolUse {
 /// A process that an index still names although its heartbeat has expired: it stopped recently.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Departed {
-    pub instance_id: String,
-    pub service_type: String,
-    pub service_name: String,
+    #[serde(with = "super::shared")]
+    pub instance_id: Arc<str>,
+    #[serde(with = "super::shared")]
+    pub service_type: Arc<str>,
+    #[serde(with = "super::shared")]
+    pub service_name: Arc<str>,
     pub process_id: Option<i64>,
     /// The index score: its last heartbeat.
     pub last_seen: UnixSeconds,
@@ -168,6 +177,6 @@ mod tests {
         let beat: Heartbeat = serde_json::from_value(recorded).unwrap();
         assert_eq!((beat.draining, beat.health, beat.process_id), (false, HealthWord::Null, None));
         let pool = PoolUse { max: Some(3.0), ..PoolUse::default() };
-        assert_eq!(beat.pools, Pools { redis_sync: Some(pool), ..Pools::default() });
+        assert_eq!(*beat.pools, Pools { redis_sync: Some(pool), ..Pools::default() });
     }
 }

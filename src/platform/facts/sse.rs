@@ -1,5 +1,7 @@
 //! SSE connections, as each ingress worker publishes them.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::base::clock::UnixSeconds;
@@ -7,7 +9,8 @@ use crate::base::clock::UnixSeconds;
 /// Identifies one ingress worker.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct WorkerId {
-    pub instance_id: String,
+    #[serde(with = "super::shared")]
+    pub instance_id: Arc<str>,
     pub process_id: i64,
 }
 

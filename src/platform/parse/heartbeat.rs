@@ -1,12 +1,176 @@
 //! A process's heartbeat, with the pools that it reports.
+//!
+//! Most of what a tick reads: it is not built as a tree, and its texts are copied once.
 
-use serde_json::Value;
+use std::sync::Arc;
 
-use super::{
-    MAX_HEARTBEAT_BYTES, ParseError, amount, condensed_length, integer, is_possible, object, required_text,
-    whole_amount,
-};
+use serde::de::MapAccess;
+
+use super::fields::{Fields, Object, Scalar, skip};
+use super::{MAX_HEARTBEAT_BYTES, ParseError, amount, condensed_length, fields, integer, is_possible, whole_amount};
 use crate::platform::facts::{HealthWord, Heartbeat, PoolUse, Pools, ProcessorReport};
+
+/// The fields that are read.
+#[derive(Default)]
+struct Beat<'a> {
+    instance_id: Option<Scalar<'a>>,
+    service_type: Option<Scalar<'a>>,
+    service_name: Option<Scalar<'a>>,
+    process_id: Option<Scalar<'a>>,
+    port: Option<Scalar<'a>>,
+    current_load: Option<Scalar<'a>>,
+    max_capacity: Option<Scalar<'a>>,
+    last_heartbeat: Option<Scalar<'a>>,
+    health_status: Option<Scalar<'a>>,
+    metadata: Option<Object<Metadata<'a>>>,
+}
+
+impl<'a> Fields<'a> for Beat<'a> {
+    fn take<A: MapAccess<'a>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
+        let field = match name {
+            "instance_id" => &mut self.instance_id,
+            "service_type" => &mut self.service_type,
+            "service_name" => &mut self.service_name,
+            "process_id" => &mut self.process_id,
+            "port" => &mut self.port,
+            "current_load" => &mut self.current_load,
+            "max_capacity" => &mut self.max_capacity,
+            "last_heartbeat" => &mut self.last_heartbeat,
+            "health_status" => &mut self.health_status,
+            "metadata" => {
+                self.metadata = Some(map.next_value()?);
+                return Ok(());
+            }
+            _ => return skip(map),
+        };
+        *field = Some(map.next_value()?);
+        Ok(())
+    }
+}
+
+#[derive(Default)]
+struct Metadata<'a> {
+    processor: Option<Object<Processor<'a>>>,
+    pools: Option<Object<PoolsOfMetadata>>,
+}
+
+impl<'a> Fields<'a> for Metadata<'a> {
+    fn take<A: MapAccess<'a>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
+        match name {
+            "processor" => self.processor = Some(map.next_value()?),
+            "pools" => self.pools = Some(map.next_value()?),
+            _ => skip(map)?,
+        }
+        Ok(())
+    }
+}
+
+#[derive(Default)]
+struct Processor<'a> {
+    draining: Option<Scalar<'a>>,
+    host_draining: Option<Scalar<'a>>,
+    accepting_new_tasks: Option<Scalar<'a>>,
+    oldest_active: Option<Scalar<'a>>,
+    max_idle: Option<Scalar<'a>>,
+    queue_loop_lag: Option<Scalar<'a>>,
+}
+
+impl<'a> Fields<'a> for Processor<'a> {
+    fn take<A: MapAccess<'a>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
+        let field = match name {
+            "draining" => &mut self.draining,
+            "host_draining" => &mut self.host_draining,
+            "accepting_new_tasks" => &mut self.accepting_new_tasks,
+            "oldest_active_task_wall_age_sec" => &mut self.oldest_active,
+            "max_active_task_idle_age_sec" => &mut self.max_idle,
+            "queue_loop_lag_sec" => &mut self.queue_loop_lag,
+            _ => return skip(map),
+        };
+        *field = Some(map.next_value()?);
+        Ok(())
+    }
+}
+
+/// Pools come from the libraries in use, which differ by version: a part that is absent or of another type is missing.
+#[derive(Default)]
+struct PoolsOfMetadata {
+    postgres: Option<PoolUse>,
+    redis: RedisPools,
+}
+
+impl<'a> Fields<'a> for PoolsOfMetadata {
+    fn take<A: MapAccess<'a>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
+        match name {
+            "postgres" => self.postgres = map.next_value::<Object<PoolNumbers<'a>>>()?.0.map(PoolNumbers::of_postgres),
+            "redis" => self.redis = map.next_value::<Object<RedisPools>>()?.0.unwrap_or_default(),
+            _ => skip(map)?,
+        }
+        Ok(())
+    }
+}
+
+#[derive(Default)]
+struct RedisPools {
+    r#async: Option<PoolUse>,
+    async_decode: Option<PoolUse>,
+    sync: Option<PoolUse>,
+}
+
+impl<'a> Fields<'a> for RedisPools {
+    fn take<A: MapAccess<'a>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
+        let pool = match name {
+            "async" => &mut self.r#async,
+            "async_decode" => &mut self.async_decode,
+            "sync" => &mut self.sync,
+            _ => return skip(map),
+        };
+        *pool = map.next_value::<Object<PoolNumbers<'a>>>()?.0.map(PoolNumbers::of_redis);
+        Ok(())
+    }
+}
+
+#[derive(Default)]
+struct PoolNumbers<'a> {
+    max_size: Option<Scalar<'a>>,
+    size: Option<Scalar<'a>>,
+    max_connections: Option<Scalar<'a>>,
+    total: Option<Scalar<'a>>,
+    available: Option<Scalar<'a>>,
+    in_use: Option<Scalar<'a>>,
+}
+
+impl<'a> Fields<'a> for PoolNumbers<'a> {
+    fn take<A: MapAccess<'a>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
+        let number = match name {
+            "max_size" => &mut self.max_size,
+            "size" => &mut self.size,
+            "max_connections" => &mut self.max_connections,
+            "total" => &mut self.total,
+            "available" => &mut self.available,
+            "in_use" => &mut self.in_use,
+            _ => return skip(map),
+        };
+        *number = Some(map.next_value()?);
+        Ok(())
+    }
+}
+
+impl PoolNumbers<'_> {
+    fn of_postgres(self) -> PoolUse {
+        let (max, size) = (float(self.max_size.as_ref()), float(self.size.as_ref()));
+        PoolUse { max, size, ..self.used() }
+    }
+
+    fn of_redis(self) -> PoolUse {
+        let (max, size) = (float(self.max_connections.as_ref()), float(self.total.as_ref()));
+        PoolUse { max, size, ..self.used() }
+    }
+
+    fn used(&self) -> PoolUse {
+        let (available, in_use) = (float(self.available.as_ref()), float(self.in_use.as_ref()));
+        PoolUse { available, in_use, ..PoolUse::default() }
+    }
+}
 
 /// A process's heartbeat, which may have arrived condensed: no field that is read is in an array.
 ///
@@ -18,37 +182,48 @@ pub fn heartbeat(bytes: &[u8]) -> Result<Heartbeat, ParseError> {
         Some(_) => bytes.splitn(2, |byte| *byte == b'\n').nth(1).unwrap_or_default(),
         None => bytes,
     };
-    let object = object(json).map_err(|error| match error {
+    let beat: Beat<'_> = fields(json).map_err(|error| match error {
         ParseError::TooLong(_) => ParseError::TooLong(MAX_HEARTBEAT_BYTES),
         error => error,
     })?;
-    let processor = object.get("metadata").and_then(|metadata| metadata.get("processor"));
+    let metadata = beat.metadata.and_then(|metadata| metadata.0).unwrap_or_default();
+    let processor = metadata.processor.and_then(|processor| processor.0);
     Ok(Heartbeat {
-        instance_id: required_text(&object, "instance_id")?,
-        service_type: required_text(&object, "service_type")?,
-        service_name: required_text(&object, "service_name")?,
-        process_id: integer(&object, "process_id")?,
-        port: integer(&object, "port")?,
-        load: whole_amount(&object, "current_load")?.unwrap_or(0),
-        capacity: whole_amount(&object, "max_capacity")?.unwrap_or(0),
-        last_heartbeat: amount(&object, "last_heartbeat")?.ok_or(ParseError::MissingField("last_heartbeat"))?,
-        health: health(object.get("health_status")),
-        draining: processor.is_some_and(is_draining),
-        processor: processor.and_then(report),
-        pools: object.get("metadata").and_then(|metadata| metadata.get("pools")).map(pools).unwrap_or_default(),
+        instance_id: required_text(beat.instance_id, "instance_id")?,
+        service_type: required_text(beat.service_type, "service_type")?,
+        service_name: required_text(beat.service_name, "service_name")?,
+        process_id: integer(beat.process_id.as_ref(), "process_id")?,
+        port: integer(beat.port.as_ref(), "port")?,
+        load: whole_amount(beat.current_load.as_ref(), "current_load")?.unwrap_or(0),
+        capacity: whole_amount(beat.max_capacity.as_ref(), "max_capacity")?.unwrap_or(0),
+        last_heartbeat: amount(beat.last_heartbeat.as_ref(), "last_heartbeat")?
+            .ok_or(ParseError::MissingField("last_heartbeat"))?,
+        health: health(beat.health_status.as_ref()),
+        draining: processor.as_ref().is_some_and(is_draining),
+        processor: processor.as_ref().and_then(report),
+        pools: metadata.pools.and_then(|pools| pools.0).map(pools).unwrap_or_default().into(),
     })
 }
 
+fn required_text(value: Option<Scalar<'_>>, field: &'static str) -> Result<Arc<str>, ParseError> {
+    match value {
+        Some(Scalar::Text(text)) if !text.is_empty() => Ok(text.into()),
+        Some(_) => Err(ParseError::BadField { field, expected: "a non-empty text" }),
+        None => Err(ParseError::MissingField(field)),
+    }
+}
+
 /// Whether a processor says that it takes no new tasks, in any of the platform's three ways.
-fn is_draining(processor: &Value) -> bool {
-    let flag = |name: &str| processor.get(name).and_then(Value::as_bool);
-    flag("draining") == Some(true) || flag("host_draining") == Some(true) || flag("accepting_new_tasks") == Some(false)
+fn is_draining(processor: &Processor<'_>) -> bool {
+    let flag = |value: &Option<Scalar<'_>>| value.as_ref().and_then(Scalar::bool);
+    let Processor { draining, host_draining, accepting_new_tasks, .. } = processor;
+    flag(draining) == Some(true) || flag(host_draining) == Some(true) || flag(accepting_new_tasks) == Some(false)
 }
 
 /// What a processor says of its oldest work; `None` for a platform that says none of it. A number that cannot be is left out.
-fn report(processor: &Value) -> Option<ProcessorReport> {
-    let said = |name: &str| processor.get(name).and_then(Value::as_f64);
-    let ages = ["oldest_active_task_wall_age_sec", "max_active_task_idle_age_sec", "queue_loop_lag_sec"].map(said);
+fn report(processor: &Processor<'_>) -> Option<ProcessorReport> {
+    let said = [&processor.oldest_active, &processor.max_idle, &processor.queue_loop_lag];
+    let ages = said.map(|age| age.as_ref().and_then(Scalar::float));
     ages.iter().find(|age| age.is_some())?;
     let [oldest_active_seconds, max_idle_seconds, queue_loop_lag_seconds] =
         ages.map(|age| age.filter(|age| is_possible(*age)));
@@ -57,37 +232,25 @@ fn report(processor: &Value) -> Option<ProcessorReport> {
 }
 
 /// `ServiceHealth.HEALTHY` or the bare word in any case. Compares the whole word: UNHEALTHY contains HEALTHY.
-fn health(value: Option<&Value>) -> HealthWord {
+fn health(value: Option<&Scalar<'_>>) -> HealthWord {
     let word = match value {
-        Some(Value::String(text)) => text.rsplit('.').next().unwrap_or_default(),
-        Some(Value::Null) => return HealthWord::Null,
+        Some(Scalar::Text(text)) => text.rsplit('.').next().unwrap_or_default().trim(),
+        Some(Scalar::Null) => return HealthWord::Null,
         _ => return HealthWord::Unknown,
     };
-    match word.trim().to_ascii_lowercase().as_str() {
-        "healthy" => HealthWord::Healthy,
-        "degraded" => HealthWord::Degraded,
-        "unhealthy" => HealthWord::Unhealthy,
-        _ => HealthWord::Unknown,
-    }
+    let words =
+        [("healthy", HealthWord::Healthy), ("degraded", HealthWord::Degraded), ("unhealthy", HealthWord::Unhealthy)];
+    let known = words.into_iter().find(|(known, _)| word.eq_ignore_ascii_case(known));
+    known.map_or(HealthWord::Unknown, |(_, word)| word)
 }
 
-/// Pools come from the libraries in use, which differ by version: a part that is absent or of another type is missing.
-fn pools(value: &Value) -> Pools {
-    let redis = |name| {
-        value.get("redis").and_then(|redis| redis.get(name)).and_then(|pool| pool_use(pool, "max_connections", "total"))
-    };
-    Pools {
-        postgres: value.get("postgres").and_then(|pool| pool_use(pool, "max_size", "size")),
-        redis_async: redis("async"),
-        redis_async_decode: redis("async_decode"),
-        redis_sync: redis("sync"),
-    }
+fn pools(pools: PoolsOfMetadata) -> Pools {
+    let RedisPools { r#async, async_decode, sync } = pools.redis;
+    Pools { postgres: pools.postgres, redis_async: r#async, redis_async_decode: async_decode, redis_sync: sync }
 }
 
-fn pool_use(value: &Value, max: &str, size: &str) -> Option<PoolUse> {
-    let object = value.as_object()?;
-    let field = |name: &str| object.get(name).and_then(Value::as_f64).filter(|number| number.is_finite());
-    Some(PoolUse { max: field(max), size: field(size), available: field("available"), in_use: field("in_use") })
+fn float(value: Option<&Scalar<'_>>) -> Option<f64> {
+    value.and_then(Scalar::float).filter(|number| number.is_finite())
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::platform::facts::InputKind;
+use crate::platform::facts::{InputKind, WorkerId};
 
 fn worker() -> WorkerId {
     WorkerId { instance_id: "i".into(), process_id: 1 }
@@ -162,7 +162,7 @@ proptest! {
             prop_assert!(!(texts && time && counts), "rejected without a reason: {object:?}");
             return Ok(());
         };
-        prop_assert_eq!(Some(beat.instance_id.as_str()), object["instance_id"].as_str());
+        prop_assert_eq!(Some(&*beat.instance_id), object["instance_id"].as_str());
         prop_assert_eq!(Some(beat.last_heartbeat), object["last_heartbeat"].as_f64());
         prop_assert!(beat.last_heartbeat.is_finite());
         let given = |field: &str| object.get(field).and_then(Value::as_f64);

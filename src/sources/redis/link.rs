@@ -32,6 +32,8 @@ pub(crate) struct Link {
     backoff: Backoff,
     /// No attempt before this.
     not_before: Option<Instant>,
+    /// Why the last connection was dropped, or could not be made.
+    failure: String,
     cost: Cost,
     /// Grows with each connection.
     connection_id: u64,
@@ -51,6 +53,7 @@ impl Link {
             connection: None,
             backoff: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE),
             not_before: None,
+            failure: String::new(),
             cost: Cost { round_trips: 0, commands: 0 },
             connection_id: 0,
             round_trip: Duration::ZERO,
@@ -103,9 +106,10 @@ impl Link {
             self.problem = Some(Problem::new(WRONG_NODE, self.config.redacted(), problem));
             self.connection = None;
         }
-        self.lost();
         let problem = self.problem.as_ref().map(|problem| problem.detail.clone()).unwrap_or_default();
-        Err(SourceError::WrongNode { server: self.server(), problem })
+        let error = SourceError::WrongNode { server: self.server(), problem };
+        self.lost(&error);
+        Err(error)
     }
 
     /// Commands that only read. A connection that turns out closed is made anew at once and they are sent again: it may
@@ -181,7 +185,7 @@ impl Link {
             // A late answer on this connection would be taken for that of a later request.
             Err(_) => SourceError::TimedOut { server: self.server(), limit, advice: errors::RUNNING },
         };
-        self.lost();
+        self.lost(&error);
         Err((error, answered))
     }
 
@@ -221,7 +225,7 @@ impl Link {
     async fn reconnect(&mut self) -> Result<RedisConnection, SourceError> {
         let retry_in = self.not_before.map(|at| at.saturating_duration_since(Instant::now()));
         if let Some(retry_in) = retry_in.filter(|left| !left.is_zero()) {
-            return Err(SourceError::BackingOff { server: self.server(), retry_in });
+            return Err(SourceError::BackingOff { failure: self.failure.clone(), retry_in });
         }
         let limit = self.config.connect_timeout;
         let error = match timeout(limit, RedisConnection::connect(&self.config)).await {
@@ -237,12 +241,13 @@ impl Link {
             }
             Err(_) => errors::no_connection(self.server(), limit, self.config.tls.as_ref()),
         };
-        self.lost();
+        self.lost(&error);
         Err(error)
     }
 
     /// Drops the connection and schedules the next attempt.
-    fn lost(&mut self) {
+    fn lost(&mut self, why: &SourceError) {
+        self.failure = why.to_string();
         self.connection = None;
         self.not_before = Some(Instant::now() + self.backoff.next());
     }

@@ -1,4 +1,4 @@
-//! Which deployments a Redis holds: a bounded search for `check`, where the one that is configured is not there.
+//! Which deployments a Redis holds: a bounded search, where the one that is configured is not there.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -13,20 +13,19 @@ use crate::sources::SourceError;
 /// Every key of the platform begins with `{tenant}:{project}:kdcube:`.
 const PATTERN: &str = "*:*:kdcube:*";
 const SCAN_COUNT: u32 = 1000;
-/// Bounds of the search: steps, time, and scopes that are listed.
+/// Bounds of the search beside its time: steps, and scopes that are listed.
 const MOST_STEPS: usize = 200;
-const LONGEST: Duration = Duration::from_secs(3);
 const MOST_SCOPES: usize = 10;
 
 /// What the search found.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct FoundScopes {
-    /// As `tenant/project`.
-    pub scopes: BTreeSet<String>,
+pub(super) struct FoundScopes {
+    /// As `tenant/project`, without the one that is configured.
+    scopes: BTreeSet<String>,
     /// Whether every key of the database was looked at.
-    pub is_complete: bool,
+    is_complete: bool,
     /// Databases that have keys, such as `db2`; empty where the user may not ask.
-    pub databases: Vec<String>,
+    databases: Vec<String>,
 }
 
 impl fmt::Display for FoundScopes {
@@ -43,11 +42,11 @@ impl fmt::Display for FoundScopes {
 }
 
 impl RedisSource {
-    /// Looks for deployments among the keys of the database, for a few seconds at most.
+    /// Looks for deployments among the keys of the database.
     ///
     /// # Errors
     /// Redis cannot be reached.
-    pub async fn scopes(&mut self) -> Result<FoundScopes, SourceError> {
+    pub(super) async fn scopes(&mut self, longest: Duration) -> Result<FoundScopes, SourceError> {
         let (began, mut found, mut cursor) = (Instant::now(), FoundScopes::default(), 0_u64);
         for _ in 0..MOST_STEPS {
             let mut pipeline = Pipeline::new();
@@ -56,10 +55,12 @@ impl RedisSource {
             let Some((next, keys)) = self.link.read(&pipeline).await?.pop().and_then(page) else { break };
             found.scopes.extend(keys.iter().filter_map(|key| scope(&String::from_utf8_lossy(key))));
             (cursor, found.is_complete) = (next, next == 0);
-            if found.is_complete || found.scopes.len() >= MOST_SCOPES || began.elapsed() >= LONGEST {
+            if found.is_complete || found.scopes.len() >= MOST_SCOPES || began.elapsed() >= longest {
                 break;
             }
         }
+        // Its own lease and points are no trace of the deployment.
+        found.scopes.remove(&self.scope);
         let mut info = Pipeline::new();
         info.cmd("INFO").arg("keyspace");
         let info = self.link.read(&info).await?.pop().and_then(node::text).unwrap_or_default();

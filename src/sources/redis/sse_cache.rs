@@ -179,7 +179,7 @@ fn worker(field: &[u8]) -> Result<WorkerId, ParseError> {
     let bad = ParseError::BadText { expected: "a field of the form \"process:instance\"" };
     let (process_id, instance_id) = parse::utf8(field)?.split_once(':').ok_or(bad)?;
     let process_id = process_id.parse().map_err(|_| bad)?;
-    Ok(WorkerId { instance_id: instance_id.to_owned(), process_id })
+    Ok(WorkerId { instance_id: instance_id.into(), process_id })
 }
 
 fn saved(kept: &Kept) -> Saved {

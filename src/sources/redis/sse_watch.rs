@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::clock::UnixSeconds;
+use crate::base::ordered::{Walk, set_all};
 use crate::platform::facts::{Facts, Heartbeat, SseSample, WorkerId};
 
 /// Longest time between two looks: what a worker publishes lives as long.
@@ -61,33 +62,36 @@ impl SseWatch {
     /// Takes a tick's counts and heartbeats. Adds to the facts the counts of quiet workers in `saved`, which an earlier server
     /// kept, and the workers whose count is unknown.
     pub(super) fn observe(&mut self, facts: &mut Facts, saved: BTreeMap<WorkerId, Kept>, now: UnixSeconds) {
-        let lives: BTreeMap<WorkerId, Life> = facts.heartbeats.iter().filter_map(life).collect();
+        let mut lives: Vec<(WorkerId, Life)> = facts.heartbeats.iter().filter_map(life).collect();
+        lives.sort_by(|a, b| a.0.cmp(&b.0));
         let restored: BTreeSet<WorkerId> = saved.keys().cloned().collect();
         self.kept.extend(saved);
-        let is_there = |worker: &WorkerId| lives.contains_key(worker) || facts.unreadable_workers.contains(worker);
-        self.kept.retain(|worker, _| is_there(worker));
         let is_unbroken = self.looked.is_some_and(|looked| (0.0..=LONGEST_GAP).contains(&(now - looked)));
         self.looked = Some(now);
-        for (worker, kept) in &mut self.kept {
-            let life = lives.get(worker).copied();
+        let mut walk = Walk::new(&lives);
+        self.kept.retain(|worker, kept| {
+            let life = walk.find(worker).copied();
             let is_same = kept.life.zip(life).is_none_or(|(before, now)| before.goes_on_as(now));
             (kept.life, kept.is_known) = (life.or(kept.life), kept.is_known && is_same && is_unbroken);
-        }
-        for sample in facts.sse.iter().filter(|sample| is_there(&sample.worker)) {
-            let kept = Kept { sample: sample.clone(), life: lives.get(&sample.worker).copied(), is_known: true };
-            match self.kept.get_mut(&sample.worker) {
-                Some(known) => *known = kept,
-                None => drop(self.kept.insert(sample.worker.clone(), kept)),
-            }
-        }
+            life.is_some() || facts.unreadable_workers.contains(worker)
+        });
+        facts.sse.sort_by(|a, b| a.worker.cmp(&b.worker));
+        let mut walk = Walk::new(&lives);
+        let kept = |sample: &'_ SseSample| {
+            let life = walk.find(&sample.worker).copied();
+            let is_there = life.is_some() || facts.unreadable_workers.contains(&sample.worker);
+            is_there.then(|| Kept { sample: sample.clone(), life, is_known: true })
+        };
+        let samples = facts.sse.iter().map(|sample| &sample.worker).zip(facts.sse.iter().map(kept));
+        set_all(&mut self.kept, samples.filter_map(|(worker, kept)| Some((worker, kept?))));
         self.add_to(facts, &restored);
     }
 
     fn add_to(&self, facts: &mut Facts, restored: &BTreeSet<WorkerId>) {
         if !restored.is_empty() {
             self.add_restored(facts, restored);
+            facts.sse.sort_by(|a, b| a.worker.cmp(&b.worker));
         }
-        facts.sse.sort_by(|a, b| a.worker.cmp(&b.worker));
         let unknown = self.kept.iter().filter(|(_, kept)| !kept.is_known);
         facts.sse_unknown = unknown.map(|(worker, _)| worker.clone()).collect();
     }
@@ -109,13 +113,15 @@ fn life(beat: &Heartbeat) -> Option<(WorkerId, Life)> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
-    use crate::platform::facts::{HealthWord, Pools};
+    use crate::platform::facts::HealthWord;
 
     const WORKER: (&str, i64) = ("ingress-1", 41);
 
     fn worker() -> WorkerId {
-        WorkerId { instance_id: WORKER.0.to_owned(), process_id: WORKER.1 }
+        WorkerId { instance_id: WORKER.0.into(), process_id: WORKER.1 }
     }
 
     fn sample(count: i64) -> SseSample {
@@ -125,9 +131,9 @@ mod tests {
     /// The facts of a tick in which the worker heartbeats.
     fn facts(at: f64, port: i64, load: i64, published: Option<i64>) -> Facts {
         let beat = Heartbeat {
-            instance_id: WORKER.0.to_owned(),
-            service_type: "chat".to_owned(),
-            service_name: "rest".to_owned(),
+            instance_id: WORKER.0.into(),
+            service_type: "chat".into(),
+            service_name: "rest".into(),
             process_id: Some(WORKER.1),
             port: Some(port),
             load,
@@ -136,7 +142,7 @@ mod tests {
             health: HealthWord::Healthy,
             draining: false,
             processor: None,
-            pools: Pools::default(),
+            pools: Arc::default(),
         };
         Facts { heartbeats: vec![beat], sse: published.map(sample).into_iter().collect(), ..Facts::default() }
     }

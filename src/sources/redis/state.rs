@@ -27,9 +27,9 @@ pub(super) fn ask(keys: &Keys, pipeline: &mut Pipeline) {
         ask_beginning(&keys.circuit(circuit, "half_open_calls"), pipeline);
     }
     pipeline.cmd("HGETALL").arg(keys.hourly_requests());
+    ask_beginning(&keys.gateway_config(), pipeline);
     // GETRANGE answers an empty value and a missing key alike.
     pipeline.cmd("EXISTS").arg(keys.gateway_config());
-    ask_beginning(&keys.gateway_config(), pipeline);
 }
 
 /// Adds the replies to the facts.
@@ -59,15 +59,17 @@ pub(super) fn take(keys: &Keys, replies: &mut Replies, signals: &mut Facts) {
 
 fn saved_gateway_config(key: &str, replies: &mut Replies) -> SavedGatewayConfig {
     let kind = InputKind::GatewayConfig;
-    let exists = replies.integer(kind, key).unwrap_or(0) > 0;
     let before = replies.malformed.len();
     let text = replies.parsed(kind, key, |bytes| parse::utf8(bytes).map(str::to_owned));
-    if text.is_none() && exists && replies.malformed.len() == before {
-        replies.ok_or_record::<()>(kind, key, Err(ParseError::Empty));
-    }
-    match (text, replies.malformed.get(before)) {
+    let problem = replies.malformed.get(before).map(|malformed| malformed.problem.clone());
+    let exists = replies.integer(kind, key).unwrap_or(0) > 0;
+    match (text, problem) {
         (Some(text), _) => SavedGatewayConfig::Text(text),
-        (None, Some(malformed)) => SavedGatewayConfig::Unreadable(malformed.problem.clone()),
+        (None, Some(problem)) => SavedGatewayConfig::Unreadable(problem),
+        (None, None) if exists => {
+            replies.ok_or_record::<()>(kind, key, Err(ParseError::Empty));
+            SavedGatewayConfig::Unreadable(ParseError::Empty.to_string())
+        }
         (None, None) => SavedGatewayConfig::Missing,
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! MGET does not tell a key that is gone from one of another type, and transfers a long value as a whole. So a value that was
 //! long, and a key of another type, is asked for apart; and a key that is newly gone is asked for once more, in the same tick.
+//! MGET also tells whether a key exists: an EXISTS after the reading of the same key is not sent.
 
 use std::collections::HashSet;
 
@@ -35,6 +36,8 @@ enum Slot {
     Apart(String),
     /// MGET.
     Together(String),
+    /// What MGET finds of this key.
+    Exists(String),
     Reply(Value),
 }
 
@@ -45,9 +48,12 @@ impl Strings {
             self.gone.clear();
             self.looked = Some(now);
         }
-        self.slots = commands.cmd_iter().map(|command| self.slot(command)).collect();
+        self.slots = Vec::with_capacity(commands.len());
+        for command in commands.cmd_iter() {
+            self.slots.push(self.slot(command));
+        }
         for (command, slot) in commands.cmd_iter().zip(&self.slots) {
-            if !matches!(slot, Slot::Together(_)) {
+            if !slot.is_of_list() {
                 pipeline.add_command(command.clone());
             }
         }
@@ -60,7 +66,7 @@ impl Strings {
     /// Takes the replies to [`Self::ask`].
     pub(super) fn take(&mut self, replies: &mut impl Iterator<Item = Value>) {
         let mut slots = std::mem::take(&mut self.slots);
-        for slot in slots.iter_mut().filter(|slot| slot.together().is_none()) {
+        for slot in slots.iter_mut().filter(|slot| !slot.is_of_list()) {
             let reply = replies.next().unwrap_or(Value::Nil);
             if let Slot::Apart(key) = slot {
                 self.remember(key, &reply);
@@ -68,19 +74,38 @@ impl Strings {
             *slot = Slot::Reply(reply);
         }
         if slots.iter().any(|slot| slot.together().is_some()) {
-            let mut values = list(replies.next());
-            for slot in &mut slots {
-                let Some(key) = slot.together() else { continue };
-                let reply = self.of_list(key, values.next());
-                *slot = reply.map_or_else(|| Slot::Together(key.clone()), Slot::Reply);
-            }
+            self.take_list(&mut slots, list(replies.next()));
         }
         self.slots = slots;
     }
 
+    fn take_list(&mut self, slots: &mut [Slot], mut values: impl Iterator<Item = Value>) {
+        let mut exists = None;
+        for slot in slots {
+            let reply = match slot {
+                Slot::Together(key) => {
+                    let value = values.next();
+                    exists = self.exists(key, value.as_ref());
+                    self.of_list(key, value)
+                }
+                Slot::Exists(_) => exists.map(|exists| Value::Int(i64::from(exists))),
+                Slot::Own | Slot::Apart(_) | Slot::Reply(_) => continue,
+            };
+            if let Some(reply) = reply {
+                *slot = Slot::Reply(reply);
+            }
+        }
+    }
+
     /// Adds the commands for the keys that are newly gone, or of another type.
     pub(super) fn ask_unsure(&self, pipeline: &mut Pipeline) {
-        self.slots.iter().filter_map(Slot::together).for_each(|key| ask_beginning(key, pipeline));
+        for slot in &self.slots {
+            match slot {
+                Slot::Together(key) => ask_beginning(key, pipeline),
+                Slot::Exists(key) => drop(pipeline.cmd("EXISTS").arg(key)),
+                Slot::Own | Slot::Apart(_) | Slot::Reply(_) => {}
+            }
+        }
     }
 
     /// Takes the replies to [`Self::ask_unsure`]; gives one reply for each command, in their order, as if each had been
@@ -90,6 +115,7 @@ impl Strings {
         let mut reply = |slot| match slot {
             Slot::Reply(reply) => reply,
             Slot::Own => Value::Nil,
+            Slot::Exists(_) => replies.next().unwrap_or(Value::Nil),
             Slot::Apart(key) | Slot::Together(key) => {
                 let reply = replies.next().unwrap_or(Value::Nil);
                 self.remember(&key, &reply);
@@ -103,7 +129,15 @@ impl Strings {
         match beginning(command) {
             Some(key) if self.apart.contains(&key) => Slot::Apart(key),
             Some(key) => Slot::Together(key),
-            None => Slot::Own,
+            None => self.slots.last().and_then(|before| before.existence(command)).unwrap_or(Slot::Own),
+        }
+    }
+
+    /// Whether a key of the list exists; `None` where the list does not say.
+    fn exists(&self, key: &str, value: Option<&Value>) -> Option<bool> {
+        match value? {
+            Value::BulkString(_) => Some(true),
+            _ => self.gone.contains(key).then_some(false),
         }
     }
 
@@ -137,6 +171,19 @@ impl Strings {
 impl Slot {
     const fn together(&self) -> Option<&String> {
         if let Self::Together(key) = self { Some(key) } else { None }
+    }
+
+    /// Whether MGET answers it.
+    const fn is_of_list(&self) -> bool {
+        matches!(self, Self::Together(_) | Self::Exists(_))
+    }
+
+    /// The slot of a command that asks whether the key that this one reads exists.
+    fn existence(&self, command: &Cmd) -> Option<Self> {
+        let key = self.together()?;
+        let mut words = command.args_iter().filter_map(word);
+        let is_asked = words.by_ref().eq([b"EXISTS", key.as_bytes()]);
+        is_asked.then(|| Self::Exists(key.clone()))
     }
 }
 
@@ -191,6 +238,7 @@ mod tests {
                 Some(None) => redis::parse_redis_value(b"-WRONGTYPE of another type\r\n").unwrap(),
                 Some(Some(value)) => text(value),
             },
+            "EXISTS" => Value::Int(i64::from(value(&words[1]).is_some())),
             _ => Value::Int(7),
         }
     }
@@ -201,6 +249,7 @@ mod tests {
         ["a", "b"].into_iter().for_each(|key| ask_beginning(key, &mut commands));
         commands.cmd("LLEN").arg("list");
         ask_beginning("c", &mut commands);
+        commands.cmd("EXISTS").arg("c");
         let (mut first, mut then) = (Pipeline::new(), Pipeline::new());
         strings.ask(&commands, now, &mut first);
         let mut replies = first.cmd_iter().map(|command| answer(redis, command));
@@ -228,7 +277,7 @@ mod tests {
         let mut redis: Redis = [("a", Some("1".to_owned())), ("b", Some("2".to_owned()))].into();
         let sent = |(_, first, then): (Vec<Value>, String, String)| (first, then);
         let both = |then: &str| ("LLEN MGET".to_owned(), then.to_owned());
-        assert_eq!(sent(tick(&mut strings, &redis, 0.0)), both("GETRANGE"));
+        assert_eq!(sent(tick(&mut strings, &redis, 0.0)), both("GETRANGE EXISTS"));
         assert_eq!(sent(tick(&mut strings, &redis, 5.0)), both(""));
         redis.remove("a");
         assert_eq!(sent(tick(&mut strings, &redis, 10.0)), both("GETRANGE"));

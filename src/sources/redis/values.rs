@@ -2,6 +2,7 @@
 //! beginning is fetched, each by its own command.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use redis::{Pipeline, Value};
 
@@ -22,39 +23,45 @@ pub(super) struct Values {
 
 impl Values {
     /// The keys to fetch completely, and those of which only the beginning is fetched.
-    fn ordered<'a>(&self, keys: &'a [String]) -> (Vec<&'a String>, Vec<&'a String>) {
-        keys.iter().partition(|key| !self.long.contains(*key))
+    fn ordered<'a>(&self, keys: &'a [Arc<str>]) -> (Vec<&'a Arc<str>>, Vec<&'a Arc<str>>) {
+        keys.iter().partition(|key| !self.is_long(key))
+    }
+
+    fn is_long(&self, key: &str) -> bool {
+        !self.long.is_empty() && self.long.contains(key)
     }
 
     /// Adds the commands.
-    pub(super) fn ask(&self, keys: &[String], pipeline: &mut Pipeline) {
+    pub(super) fn ask(&self, keys: &[Arc<str>], pipeline: &mut Pipeline) {
         let (whole, parts) = self.ordered(keys);
         for chunk in whole.chunks(MGET_KEYS) {
-            pipeline.cmd("MGET").arg(chunk);
+            let command = pipeline.cmd("MGET");
+            for key in chunk {
+                command.arg(&***key);
+            }
         }
         for key in parts {
             ask_beginning(key, pipeline);
         }
     }
 
-    /// Takes the replies to [`Self::ask`] with the same keys: each key's value, `None` for one that is gone.
-    pub(super) fn take(
-        &mut self,
-        keys: &[String],
-        kind: InputKind,
-        replies: &mut Replies,
-    ) -> Vec<(String, Option<Vec<u8>>)> {
+    /// Takes the replies to [`Self::ask`] with the same keys: the value of each, `None` for one that is gone.
+    pub(super) fn take(&mut self, keys: &[Arc<str>], kind: InputKind, replies: &mut Replies) -> Vec<Option<Vec<u8>>> {
         let (whole, parts) = self.ordered(keys);
-        let mut values = Vec::with_capacity(keys.len());
+        let mut together = Vec::with_capacity(whole.len());
         for chunk in whole.chunks(MGET_KEYS) {
             let answered = replies.list(kind, "MGET").into_iter().map(bytes);
             // A chunk that has no reply must not shift the values of the next.
-            let answered = answered.chain(std::iter::repeat(None));
-            values.extend(chunk.iter().map(ToString::to_string).zip(answered));
+            together.extend(answered.chain(std::iter::repeat(None)).take(chunk.len()));
         }
-        values.extend(parts.into_iter().map(|key| (key.clone(), replies.bytes(kind, key))));
-        values.iter().for_each(|(key, value)| self.remember(key, value.as_deref()));
-        values
+        let parts: Vec<Option<Vec<u8>>> = parts.into_iter().map(|key| replies.bytes(kind, key)).collect();
+        let (mut together, mut parts) = (together.into_iter(), parts.into_iter());
+        let mut value = |key: &Arc<str>| {
+            let value = if self.is_long(key) { parts.next() } else { together.next() }.flatten();
+            self.remember(key, value.as_deref());
+            value
+        };
+        keys.iter().map(&mut value).collect()
     }
 
     fn remember(&mut self, key: &str, value: Option<&[u8]>) {
@@ -96,12 +103,12 @@ mod tests {
         Value::BulkString(text.as_bytes().to_vec())
     }
 
-    fn keys(count: usize) -> Vec<String> {
-        (0..count).map(|number| format!("key{number}")).collect()
+    fn keys(count: usize) -> Vec<Arc<str>> {
+        (0..count).map(|number| format!("key{number}").into()).collect()
     }
 
     /// The names of the commands, each with the number of its keys.
-    fn commands(values: &Values, keys: &[String]) -> Vec<(String, usize)> {
+    fn commands(values: &Values, keys: &[Arc<str>]) -> Vec<(String, usize)> {
         let mut pipeline = Pipeline::new();
         values.ask(keys, &mut pipeline);
         let name = |command: &redis::Cmd| match command.args_iter().next() {
@@ -112,11 +119,12 @@ mod tests {
     }
 
     /// The values that were found, by key.
-    fn take(values: &mut Values, keys: &[String], replies: Vec<Value>) -> (Vec<(String, String)>, usize) {
+    fn take(values: &mut Values, keys: &[Arc<str>], replies: Vec<Value>) -> (Vec<(String, String)>, usize) {
         let mut replies = Replies::new(replies);
         let taken = values.take(keys, KIND, &mut replies);
         assert_eq!((taken.len(), replies.next()), (keys.len(), None), "one for each key, and no reply is left");
-        let found = taken.into_iter().filter_map(|(key, value)| Some((key, String::from_utf8(value?).ok()?)));
+        let found =
+            keys.iter().zip(taken).filter_map(|(key, value)| Some((key.to_string(), String::from_utf8(value?).ok()?)));
         (found.collect(), replies.malformed.len())
     }
 
@@ -150,7 +158,7 @@ mod tests {
         assert_eq!(commands(&values, &keys), apart);
         let (found, _) = take(&mut values, &keys, vec![Value::Array(vec![text("a"), text("c")]), text(&long)]);
         let names: Vec<&str> = found.iter().map(|(key, _)| key.as_str()).collect();
-        assert_eq!(names, ["key0", "key2", "key1"], "each value is that of its key");
+        assert_eq!(names, ["key0", "key1", "key2"], "each value is that of its key");
         assert_eq!(commands(&values, &keys), apart, "it is still too long");
         let (found, _) = take(&mut values, &keys, vec![Value::Array(vec![text("a"), text("c")]), text("short")]);
         assert!(found.contains(&("key1".to_owned(), "short".to_owned())));

@@ -11,6 +11,7 @@ use kdcube_metrics::sources::redis::address::RedisAddress;
 use kdcube_metrics::{catalog, payload};
 
 use super::corpus::Kind;
+use super::tree;
 use kdcube_metrics::whatif::load::Load;
 use kdcube_metrics::whatif::policy::Policy;
 
@@ -57,7 +58,9 @@ fn must(holds: bool, what: &str) -> Result<(), String> {
 }
 
 fn heartbeat(bytes: &[u8]) -> Outcome {
-    let Ok(beat) = parse::heartbeat(bytes) else { return Ok(false) };
+    let read = parse::heartbeat(bytes).ok();
+    must(read == tree::heartbeat(bytes), "a heartbeat that a whole tree reads otherwise")?;
+    let Some(beat) = read else { return Ok(false) };
     must(beat.last_heartbeat.is_finite(), "a heartbeat without a time")?;
     must(!beat.instance_id.is_empty(), "a heartbeat without an instance")?;
     let pools = [&beat.pools.postgres, &beat.pools.redis_async, &beat.pools.redis_async_decode, &beat.pools.redis_sync];
@@ -67,7 +70,7 @@ fn heartbeat(bytes: &[u8]) -> Outcome {
 }
 
 fn sse_sample(bytes: &[u8]) -> Outcome {
-    let worker = WorkerId { instance_id: "ingress-1".to_owned(), process_id: 41 };
+    let worker = WorkerId { instance_id: "ingress-1".into(), process_id: 41 };
     let Ok(sample) = parse::sse_sample(bytes, &worker) else { return Ok(false) };
     let counts = [sample.count, sample.sessions, sample.max];
     must(counts.into_iter().all(|count| (0..=1 << 53).contains(&count)), "a count that cannot be")?;

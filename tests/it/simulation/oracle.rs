@@ -80,12 +80,12 @@ impl Oracle<'_> {
 
     fn is_beat_broken(&self, component: Component) -> bool {
         let name = component.service_name();
-        let mut beats = self.world.beats().filter(|beat| beat.service_name == name);
-        beats.any(|beat| self.world.broken_beats.contains_key(&beat.instance_id))
+        let mut beats = self.world.beats().filter(|beat| &*beat.service_name == name);
+        beats.any(|beat| self.world.broken_beats.contains_key(&*beat.instance_id))
     }
 
     fn processes(&mut self) -> Result<(), String> {
-        let proc = |beat: &&kdcube_metrics::platform::facts::Heartbeat| beat.service_name == "proc";
+        let proc = |beat: &&kdcube_metrics::platform::facts::Heartbeat| &*beat.service_name == "proc";
         let load: i64 = self.world.readable_beats().filter(proc).map(|beat| beat.load).sum();
         let known = (!self.is_beat_broken(Component::Proc)).then_some(load as f64);
         self.equal("proc.active_tasks", known)
@@ -93,7 +93,7 @@ impl Oracle<'_> {
 
     /// A processor that drains, is gone or unreadable is no capacity.
     fn capacity(&self) -> f64 {
-        let accepting = self.world.readable_beats().filter(|beat| beat.service_name == "proc" && !beat.draining);
+        let accepting = self.world.readable_beats().filter(|beat| &*beat.service_name == "proc" && !beat.draining);
         accepting.count() as f64 * self.expected.figures.capacity()
     }
 
@@ -126,7 +126,7 @@ impl Oracle<'_> {
         self.equal("proc.queue.waiting", waiting)?;
         let active = self.scalar("proc.active_tasks");
         self.equal("proc.tasks.active", active)?;
-        let accepting = || self.world.readable_beats().filter(|beat| beat.service_name == "proc" && !beat.draining);
+        let accepting = || self.world.readable_beats().filter(|beat| &*beat.service_name == "proc" && !beat.draining);
         let (slots, load) = accepting().fold((0, 0), |(slots, load), beat| (slots + beat.capacity, load + beat.load));
         let current = accepting().count() as f64;
         self.equal("proc.slots", Some(slots as f64))?;
@@ -171,7 +171,7 @@ impl Oracle<'_> {
     fn replicas(&mut self) -> Result<(), String> {
         self.compared += 1;
         let [desired, current] = ["desired", "current"].map(|key| self.scalar(&format!("proc.replicas.{key}")));
-        let is_draining = self.world.readable_beats().any(|beat| beat.draining && beat.service_name == "proc");
+        let is_draining = self.world.readable_beats().any(|beat| beat.draining && &*beat.service_name == "proc");
         let holds = is_draining || self.state.quality == Quality::Partial;
         if desired.is_some() && (self.waiting().is_none() || self.scalar("proc.tasks.active").is_none()) {
             return Err(format!("{desired:?} replicas follow from nothing"));

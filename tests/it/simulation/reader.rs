@@ -49,7 +49,7 @@ impl World {
             *queues.get_mut(role) = None;
             malformed.push(note(InputKind::QueueDepth, self.keys().queue(role)));
         }
-        for beat in self.beats().filter(|beat| self.broken_beats.contains_key(&beat.instance_id)) {
+        for beat in self.beats().filter(|beat| self.broken_beats.contains_key(&*beat.instance_id)) {
             let pid = beat.process_id.unwrap_or_default().to_string();
             let key = self.keys().heartbeat(&beat.instance_id, &beat.service_type, &beat.service_name, &pid);
             malformed.push(note(InputKind::Heartbeat, key));
@@ -73,8 +73,8 @@ impl World {
 
     /// Ingress workers whose heartbeat is broken.
     fn unreadable_workers(&self) -> BTreeSet<WorkerId> {
-        let broken = self.beats().filter(|beat| self.broken_beats.contains_key(&beat.instance_id));
-        let ingress = broken.filter(|beat| beat.service_name == Component::Ingress.service_name());
+        let broken = self.beats().filter(|beat| self.broken_beats.contains_key(&*beat.instance_id));
+        let ingress = broken.filter(|beat| &*beat.service_name == Component::Ingress.service_name());
         let worker =
             |beat: &Heartbeat| Some(WorkerId { instance_id: beat.instance_id.clone(), process_id: beat.process_id? });
         ingress.filter_map(worker).collect()

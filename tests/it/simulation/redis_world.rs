@@ -102,7 +102,7 @@ impl RedisWorld {
     }
 
     fn heartbeats(&mut self, world: &World, commands: &mut Pipeline) {
-        for beat in world.beats().filter(|beat| world.broken_beats.contains_key(&beat.instance_id)) {
+        for beat in world.beats().filter(|beat| world.broken_beats.contains_key(&*beat.instance_id)) {
             commands.set(key(world.keys(), beat), "{broken").ignore();
         }
         let beats: BTreeSet<String> = world.beats().map(|beat| key(world.keys(), beat)).collect();

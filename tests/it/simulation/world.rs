@@ -171,9 +171,9 @@ impl World {
         }
         self.events.append(&mut facts.throttling_events);
         for beat in &mut facts.heartbeats {
-            beat.draining = self.draining.contains(&beat.instance_id);
+            beat.draining = self.draining.contains(&*beat.instance_id);
         }
-        for sample in facts.sse.drain(..).filter(|sample| !self.dead.contains_key(&sample.worker.instance_id)) {
+        for sample in facts.sse.drain(..).filter(|sample| !self.dead.contains_key(&*sample.worker.instance_id)) {
             let is_news = self.samples.get(&sample.worker).is_none_or(|(last, _)| last.count != sample.count);
             if is_news {
                 self.samples.insert(sample.worker.clone(), (SseSample { at: Some(now), ..sample }, now));
@@ -205,11 +205,11 @@ impl World {
 
     /// Every process that the deployment should have.
     pub(super) fn instances(&self) -> Vec<String> {
-        self.written.heartbeats.iter().map(|beat| beat.instance_id.clone()).collect()
+        self.written.heartbeats.iter().map(|beat| beat.instance_id.to_string()).collect()
     }
 
     pub(super) fn kill(&mut self, instance: &str) {
-        if let Some(beat) = self.written.heartbeats.iter().find(|beat| beat.instance_id == instance) {
+        if let Some(beat) = self.written.heartbeats.iter().find(|beat| &*beat.instance_id == instance) {
             self.dead.entry(instance.to_owned()).or_insert_with(|| beat.clone());
             self.killed_at.insert(instance.to_owned(), self.now);
         }
@@ -218,7 +218,7 @@ impl World {
     /// Under the same name; an ingress worker begins without streams of its predecessor and publishes at once.
     pub(super) fn restart(&mut self, instance: &str) {
         self.dead.remove(instance);
-        let own = self.samples.iter_mut().filter(|(worker, _)| worker.instance_id == instance);
+        let own = self.samples.iter_mut().filter(|(worker, _)| &*worker.instance_id == instance);
         for (_, (sample, written)) in own {
             *sample = SseSample { count: 0, sessions: 0, at: Some(self.now), ..sample.clone() };
             *written = self.now;
@@ -227,19 +227,19 @@ impl World {
 
     /// The heartbeats that have not expired, readable or not.
     pub(super) fn beats(&self) -> impl Iterator<Item = &Heartbeat> {
-        self.written.heartbeats.iter().filter_map(|beat| match self.dead.get(&beat.instance_id) {
+        self.written.heartbeats.iter().filter_map(|beat| match self.dead.get(&*beat.instance_id) {
             None => Some(beat),
             Some(last) => (self.now - last.last_heartbeat <= BEAT_TTL).then_some(last),
         })
     }
 
     pub(super) fn readable_beats(&self) -> impl Iterator<Item = &Heartbeat> {
-        self.beats().filter(|beat| !self.broken_beats.contains_key(&beat.instance_id))
+        self.beats().filter(|beat| !self.broken_beats.contains_key(&*beat.instance_id))
     }
 
     /// The streams of each ingress worker that lives.
     pub(super) fn streams(&self) -> impl Iterator<Item = &SseSample> {
-        let alive = self.samples.values().filter(|(sample, _)| !self.dead.contains_key(&sample.worker.instance_id));
+        let alive = self.samples.values().filter(|(sample, _)| !self.dead.contains_key(&*sample.worker.instance_id));
         alive.map(|(sample, _)| sample)
     }
 
@@ -247,7 +247,7 @@ impl World {
     pub(super) fn leaving(&self) -> impl Iterator<Item = &SseSample> {
         let gone = self.samples.values().filter(|(sample, _)| {
             let instance = &sample.worker.instance_id;
-            self.dead.contains_key(instance) && self.now - self.killed_at[instance] <= SSE_TTL + BEAT_TTL
+            self.dead.contains_key(&**instance) && self.now - self.killed_at[&**instance] <= SSE_TTL + BEAT_TTL
         });
         gone.map(|(sample, _)| sample)
     }
@@ -272,7 +272,7 @@ impl World {
 
     /// Whether a fault hits something that the fleet's size follows from.
     pub(super) fn is_decisive_broken(&self) -> bool {
-        let has_broken_beat = self.beats().any(|beat| self.broken_beats.contains_key(&beat.instance_id));
+        let has_broken_beat = self.beats().any(|beat| self.broken_beats.contains_key(&*beat.instance_id));
         has_broken_beat || !self.broken_queues.is_empty() || self.broken_visible_samples().next().is_some()
     }
 
