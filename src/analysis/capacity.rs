@@ -27,8 +27,8 @@ pub(super) fn capacity(inputs: &Inputs<'_>, fleet: &Fleet, stale_after: f64) -> 
             source.lost.push(lost(instance, processes, grace(stale_after), now));
             continue;
         }
-        source.alive_instances.push(instance.to_owned());
-        if instance == settings.instance_id {
+        source.alive_instances.push(instance.clone());
+        if **instance == *settings.instance_id {
             source.base_per_instance = tasks;
         }
     }

@@ -1,5 +1,7 @@
 //! What an autoscaler looks at, for ingress and processor.
 
+use std::sync::Arc;
+
 use super::fleet::grace;
 use super::state::{ComponentInstance, ComponentState, PoolEstimates, Process, Reading, Service, StatusCounts};
 use super::{Analysis, unreadable};
@@ -55,10 +57,10 @@ fn missing(tick: &Analysis<'_>, component: Component) -> i64 {
     }
 }
 
-fn instance(id: &str, processes: &[Process], grace: f64) -> ComponentInstance {
+fn instance(id: &Arc<str>, processes: &[Process], grace: f64) -> ComponentInstance {
     let max_age_seconds = processes.iter().map(|process| process.age).reduce(f64::max).unwrap_or_default();
     ComponentInstance {
-        instance_id: id.to_owned(),
+        instance_id: id.clone(),
         capacity: sum(processes.iter().map(|process| process.capacity)),
         load: sum(processes.iter().map(|process| process.load)),
         statuses: processes.iter().map(|process| process.status).collect(),

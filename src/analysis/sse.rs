@@ -1,13 +1,14 @@
 //! How many SSE connections there are: the last published sample of every ingress worker whose sample still counts.
 
 use std::cell::LazyCell;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 
 use super::Inputs;
 use super::state::{Cause, Fleet, LeftOut, Reading, Reason, Service, SseTotals};
 use super::unreadable;
 use crate::base::clock::UnixSeconds;
 use crate::base::number::{count as count_of, median};
+use crate::base::ordered::Walk;
 use crate::history::History;
 use crate::platform::facts::{Component, Facts, InputKind, SseSample, WorkerId};
 use crate::platform::keys::Keys;
@@ -36,37 +37,63 @@ impl Counted {
 pub(super) fn count(inputs: &Inputs<'_>, history: &History, fleet: &Fleet, keys: &Keys) -> Counted {
     let now = inputs.now;
     let live = live_workers(fleet);
-    let is_live = |worker: &WorkerId| {
-        live.contains(&(&*worker.instance_id, worker.process_id)) || inputs.facts.unreadable_workers.contains(worker)
-    };
-    let unknown_workers = count_of(inputs.facts.sse_unknown.iter().filter(|worker| is_live(worker)).count());
-    let (mut total, mut max, mut sessions, mut workers) = (0_i64, 0_i64, 0_i64, 0_i64);
-    let (mut expired, mut limits) = (Vec::new(), BTreeMap::<&str, i64>::new());
+    let unreadable_workers = &inputs.facts.unreadable_workers;
+    let unknown = inputs.facts.sse_unknown.iter();
+    let mut walk = Walk::new(&live);
+    let is_unknown = |worker: &&WorkerId| walk.find(worker).is_some() || unreadable_workers.contains(*worker);
+    let unknown_workers = count_of(unknown.filter(is_unknown).count());
+    let (mut sums, mut expired, mut walk) = (Sums::default(), Vec::new(), Walk::new(&live));
     for sample in history.sse() {
-        if !is_live(&sample.worker) {
+        if walk.find(&sample.worker).is_some() || unreadable_workers.contains(&sample.worker) {
+            sums.add(sample);
+        } else {
             expired.push(expired_sample(sample, keys));
-            continue;
         }
-        total = total.saturating_add(sample.count);
-        max = max.saturating_add(sample.max);
-        sessions = sessions.saturating_add(sample.sessions);
-        workers += 1;
-        let limit = limits.entry(&sample.worker.instance_id).or_default();
-        *limit = limit.saturating_add(sample.max);
     }
-    let totals = SseTotals {
-        connections: Reading::Value(total),
-        max: Reading::Value(max),
-        sessions: Reading::Value(sessions),
-        limit_per_replica: Reading::or_absent(median(limits.into_values().collect()), || Cause::NoSample),
-        workers,
-        unknown_workers,
-    };
+    let totals = sums.totals(unknown_workers);
     let cause = if unknown_workers > 0 { Cause::UnknownWorkers } else { Cause::NoSample };
     let totals =
         Reading::Value(totals).filter(|totals| totals.workers > 0, || Reason::of(cause, keys.sse_of_all_workers()));
     let totals = unreadable(inputs.facts, history, keys, now).map_or(totals, Reading::absent);
     Counted { totals, unknown_workers, expired }
+}
+
+/// The sums so far.
+#[derive(Default)]
+struct Sums<'a> {
+    connections: i64,
+    max: i64,
+    sessions: i64,
+    workers: i64,
+    /// The limit of each instance.
+    limits: Vec<(&'a str, i64)>,
+}
+
+impl<'a> Sums<'a> {
+    /// Adds the sample of the next worker, in their order.
+    fn add(&mut self, sample: &'a SseSample) {
+        self.connections = self.connections.saturating_add(sample.count);
+        self.max = self.max.saturating_add(sample.max);
+        self.sessions = self.sessions.saturating_add(sample.sessions);
+        self.workers += 1;
+        let instance = &*sample.worker.instance_id;
+        match self.limits.last_mut().filter(|(last, _)| *last == instance) {
+            Some((_, limit)) => *limit = limit.saturating_add(sample.max),
+            None => self.limits.push((instance, sample.max)),
+        }
+    }
+
+    fn totals(self, unknown_workers: i64) -> SseTotals {
+        let limits = self.limits.into_iter().map(|(_, limit)| limit).collect();
+        SseTotals {
+            connections: Reading::Value(self.connections),
+            max: Reading::Value(self.max),
+            sessions: Reading::Value(self.sessions),
+            limit_per_replica: Reading::or_absent(median(limits), || Cause::NoSample),
+            workers: self.workers,
+            unknown_workers,
+        }
+    }
 }
 
 /// Why the sum would be partial, if it would.
@@ -80,11 +107,14 @@ fn expired_sample(sample: &SseSample, keys: &Keys) -> LeftOut {
     LeftOut { kind: InputKind::SseSample, times: 1, reason: Reason::of(Cause::Expired, keys.sse(&sample.worker)) }
 }
 
-fn live_workers(fleet: &Fleet) -> HashSet<(&str, i64)> {
+/// In order.
+fn live_workers(fleet: &Fleet) -> Vec<(WorkerId, ())> {
     fleet
         .running(&Service::of(Component::Ingress))
         .flat_map(|(instance, processes)| processes.iter().map(move |process| (instance, process)))
         .filter(|(_, process)| process.is_live())
-        .filter_map(|(instance, process)| process.pid.map(|pid| (instance, pid)))
+        .filter_map(|(instance, process)| {
+            Some((WorkerId { instance_id: instance.clone(), process_id: process.pid? }, ()))
+        })
         .collect()
 }

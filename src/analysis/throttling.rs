@@ -55,16 +55,15 @@ fn periods(
 fn period(counted: &Period, requests: Reading<i64>, zone: &TimeZone) -> ThrottlingPeriod {
     let Tally { total: throttled, rate_limit, backpressure } = counted.tally;
     let attempted = requests.clone().map(|requests| if requests > 0 { requests.max(throttled) } else { 0 });
-    let named = |(name, count): (&str, i64)| (name.to_owned(), count);
     ThrottlingPeriod {
         hours: counted.hours,
         requests,
         throttled,
         rate_limit,
         backpressure,
-        by_reason: counted.by_reason.iter().map(|(reason, count)| named((reason, *count))).collect(),
+        by_reason: counted.by_reason.iter().map(|(reason, count)| (reason.to_string(), *count)).collect(),
         by_hour: by_hour(counted.by_quarter, zone),
-        top_sessions: counted.top_sessions.iter().copied().map(named).collect(),
+        top_sessions: counted.top_sessions.iter().map(|(session, count)| (session.to_string(), *count)).collect(),
         rate: attempted.clone().map(|attempted| ratio(throttled, attempted)),
         attempted,
     }

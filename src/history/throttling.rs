@@ -6,9 +6,11 @@
 mod counts;
 mod event;
 mod names;
+mod packed;
 mod sessions;
 mod span;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 
 use serde_json::Value;
@@ -43,11 +45,11 @@ const UNKNOWN: &str = "unknown";
 pub struct Period<'a> {
     pub hours: i64,
     pub tally: Tally,
-    pub by_reason: BTreeMap<&'a str, i64>,
+    pub by_reason: BTreeMap<Cow<'a, str>, i64>,
     /// By quarters of an hour since the epoch.
     pub by_quarter: &'a BTreeMap<i64, i64>,
     /// Ten at most, most events first, then the first seen.
-    pub top_sessions: Vec<(&'a str, i64)>,
+    pub top_sessions: Vec<(Cow<'a, str>, i64)>,
 }
 
 /// The events, oldest first.

@@ -1,7 +1,12 @@
 //! `external.metrics.k8s.io`: what a Kubernetes API server asks for HPAs, over TLS on a port of its own.
+//!
+//! The cluster is asked with the HTTP client that the server has anyhow: two requests do not carry a client library of Kubernetes, whose types alone are more to compile than this server.
 
+mod authorization;
+pub mod cluster;
 pub mod config;
 mod document;
+pub mod front_proxy;
 mod item;
 mod quantity;
 mod router;

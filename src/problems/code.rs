@@ -144,6 +144,7 @@ static TABLE: &[Row] = &[
     warning("sink_failing", "The last export to a sink failed.", "Check that it runs, its address and its credentials; the detail says why. Points wait in the spool where the sink has one."),
     warning("reload_failed", "A changed file (tokens, certificates, descriptors) cannot be used; its previous contents stay in force.", "Fix the file; it is read again within seconds."),
     warning("certificate_ending", "The server's TLS certificate ends within 14 days, or has ended.", "Renew the certificate; it is read again within seconds."),
+    warning("front_proxy_unknown", "Whose certificates the API server's front proxy has could not be read from the cluster: external metrics keep what was read before, or let nobody in.", "Give the service account the role extension-apiserver-authentication-reader in kube-system, or set METRICS_EXTERNAL_METRICS_CLIENT_CA_FILE; the detail says what failed."),
     warning("unauthorized_requests", "Requests without a valid token or certificate were rejected in the last 15 minutes.", "Give the peer in the detail a valid token, or find out who it is."),
     warning("log_lines_dropped", "Log lines were dropped because their reader does not read or has gone.", "Look at the log driver or the process that reads standard error."),
     warning("restart_required", "A setting changed in a descriptor file and takes effect only after a restart.", "Restart the server."),

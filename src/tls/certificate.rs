@@ -2,10 +2,13 @@
 
 use x509_cert::Certificate;
 use x509_cert::der::Decode;
+use x509_cert::der::asn1::ObjectIdentifier;
 use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
 
 use crate::base::clock::UnixSeconds;
+
+const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Validity {
@@ -33,6 +36,14 @@ impl Validity {
     pub fn days_left(&self, now: UnixSeconds) -> f64 {
         ((self.not_after - now) / 86_400.0).floor()
     }
+}
+
+/// The common name of a certificate's subject; `None` without one. Of several the last counts, as in the API server.
+pub(crate) fn common_name(der: &[u8]) -> Option<String> {
+    let subject = Certificate::from_der(der).ok()?.tbs_certificate.subject;
+    let parts = subject.0.iter().flat_map(|part| part.0.iter());
+    let name = parts.rev().find(|part| part.oid == COMMON_NAME)?;
+    String::from_utf8(name.value.value().to_vec()).ok()
 }
 
 fn dns_names(certificate: &Certificate) -> Vec<String> {

@@ -12,6 +12,7 @@ use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{Error, InconsistentKeys, ServerConfig};
 
 pub use super::certificate::Validity;
+pub(crate) use super::certificate::common_name;
 use super::file_error::{FileSetting, TlsFileError};
 use super::{pem, ring};
 use crate::base::files;
@@ -81,9 +82,28 @@ fn key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsFileError> {
 /// none.
 fn verifier(files: &TlsFiles, path: &Path) -> Result<Arc<dyn ClientCertVerifier>, TlsFileError> {
     let authorities = FileSetting { variable: files.client_ca_variable, accepted: "authorities' certificates in PEM" };
-    let roots = pem::roots(chain(authorities, path)?).map_err(|problem| authorities.invalid(path, problem))?;
+    let verifier = files::read(path).and_then(|pem| client_verifier(&pem));
+    verifier.map_err(|problem| authorities.invalid(path, problem))
+}
+
+/// The same from the authorities' certificates in PEM.
+///
+/// # Errors
+/// A short phrase.
+pub(crate) fn client_verifier(pem: &[u8]) -> Result<Arc<dyn ClientCertVerifier>, String> {
+    let roots = pem::roots(pem::certificates(pem)?)?;
     let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), ring()).allow_unauthenticated();
-    builder.build().map_err(|error| authorities.invalid(path, error.to_string()))
+    builder.build().map_err(|error| error.to_string())
+}
+
+/// A configuration with the certificate of another one that verifies clients by these authorities.
+///
+/// # Errors
+/// A short phrase.
+pub(crate) fn trusting(config: &ServerConfig, authorities: &[u8]) -> Result<Arc<ServerConfig>, String> {
+    let versions = ServerConfig::builder_with_provider(ring()).with_safe_default_protocol_versions();
+    let builder = versions.map_err(|error| error.to_string())?.with_client_cert_verifier(client_verifier(authorities)?);
+    Ok(Arc::new(hardened(builder.with_cert_resolver(Arc::clone(&config.cert_resolver)))))
 }
 
 fn identity(

@@ -3,6 +3,7 @@
 Without a cluster of Kubernetes, kubectl and Helm do what they can do alone, and what they would send is checked.
 """
 
+import json
 import re
 import shutil
 import subprocess
@@ -16,11 +17,59 @@ import yaml
 
 import chart
 import project
-from terminal import Terminal, blocks, free_port
+from browser import until
+from terminal import WRAPPER, Terminal, blocks, free_port
 
 REGION = "eu-west-1"
 KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": REGION}
 GATEWAY = {"GATEWAY_CONFIG_JSON": '{"tenant": "acme", "project": "chat"}'}
+
+
+class Cluster:
+    """What a cluster has around an extension: a certificate for it, a service account, an API server and its front proxy."""
+
+    KUBECTL = """#!/bin/sh
+case " $* " in
+  *" --raw "*) exec {program} --server http://127.0.0.1:{port} "$@" ;;
+  *" configmap "*) cat "$HOME/ca.pem" ;;
+  *" -f "*) for last; do :; done; test -d "$last" ;;
+esac
+"""
+
+    def __init__(self, folder):
+        self.folder, self.processes, self.programs = folder, [], project.ROOT / "tests/it/kubernetes"
+        key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes"
+        (folder / "names").write_text("subjectAltName=DNS:localhost\nbasicConstraints=CA:FALSE\n")
+        self.openssl(f"req -x509 {key} -days 2 -subj /CN=authority -keyout ca.key -out ca.pem")
+        self.openssl(f"req {key} -subj /CN=front-proxy-client -keyout tls.key -out tls.csr")
+        self.openssl("x509 -req -in tls.csr -CA ca.pem -CAkey ca.key -CAcreateserial -extfile names -days 2 -out tls.pem")
+        shutil.copy(folder / "ca.pem", folder / "ca.crt")
+        (folder / "token").write_text("hunter2")
+        published = {"requestheader-client-ca-file": (folder / "ca.pem").read_text(), "requestheader-allowed-names": '["front-proxy-client"]'}
+        (folder / "configmap.json").write_text(json.dumps(published))
+        port = self.start("api_server.py", "tls.pem", "tls.key", folder)
+        self.settings = {
+            "METRICS_EXTERNAL_METRICS_API_SERVER": f"https://localhost:{port}",
+            "METRICS_EXTERNAL_METRICS_SERVICE_ACCOUNT_DIR": folder,
+        }
+
+    def openssl(self, arguments):
+        subprocess.run(["openssl", *arguments.split()], cwd=self.folder, check=True, capture_output=True)
+
+    def start(self, program, *arguments):
+        port = free_port()
+        command = [sys.executable, self.programs / program, str(port), *arguments]
+        self.processes.append(subprocess.Popen([str(part) for part in command], cwd=self.folder))
+        project.eventually_listens(port)
+        return port
+
+    def front(self, extension):
+        return self.start("front_proxy.py", extension, "ca.pem", "tls.pem", "tls.key")
+
+    def close(self):
+        for process in self.processes:
+            process.kill()
+            process.wait()
 
 
 class Guides(unittest.TestCase):
@@ -56,6 +105,22 @@ class Guides(unittest.TestCase):
 
     def test_keda(self):
         self.terminal(8090, 9666).follow("keda.md")
+
+    def test_external_metrics(self):
+        terminal = self.terminal(6443, 8090)
+        cluster = Cluster(terminal.folder)
+        self.addCleanup(cluster.close)
+        terminal.install("kdcube-metrics", WRAPPER.format(program=project.PROGRAM).replace("curl -sf \"http:", "curl -skf \"https:"))
+        terminal.install("kubectl", cluster.KUBECTL.format(program=chart.BIN / "kubectl", port=cluster.front(terminal.ports["6443"])))
+        terminal.run("\n".join(f"export {name}={value}" for name, value in cluster.settings.items()))
+        start, register, ask, publish = (text for _, text in blocks("external-metrics.md"))
+        terminal.run(start)
+        terminal.run(register)
+        # The server learns from the cluster who may ask.
+        found = json.loads("".join(until("a value", lambda: terminal.run(f"( {ask} ) || true"))))
+        terminal.run(publish)
+        self.assertEqual((found["kind"], found["items"][0]["metricName"]), ("ExternalMetricValueList", "kdcube_proc_queue_pressure_ratio"))
+        self.assertEqual((terminal.folder / "front-proxy-ca.pem").read_text(), (terminal.folder / "ca.pem").read_text())
 
     def test_otlp(self):
         terminal = self.terminal(4317, 8090)

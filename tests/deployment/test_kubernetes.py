@@ -54,8 +54,8 @@ class Kubernetes(unittest.TestCase):
                     kubernetes_validate.validate(document, version, strict=True)
             checked.add(document["kind"])
         kinds = {"Deployment", "Service", "NetworkPolicy", "PodDisruptionBudget", "HorizontalPodAutoscaler"}
-        # Who may read external metrics, and where the API server asks for them.
-        kinds |= {"APIService", "ClusterRole", "ClusterRoleBinding"}
+        # Who may read external metrics, where the API server asks for them, and what their server may ask.
+        kinds |= {"APIService", "ClusterRole", "ClusterRoleBinding", "RoleBinding", "ServiceAccount"}
         self.assertEqual(checked, kinds)
 
     def test_a_field_that_does_not_exist_is_noticed(self):

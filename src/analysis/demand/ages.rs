@@ -1,6 +1,7 @@
 //! What processors say of their oldest work.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::analysis::state::{Cause, Fleet, InstanceAges, Process, ProcessorAges, Reading, Service};
 use crate::platform::facts::{Component, ProcessorReport};
@@ -9,8 +10,8 @@ use crate::platform::facts::{Component, ProcessorReport};
 pub(super) fn ages(fleet: &Fleet) -> ProcessorAges {
     let service = Service::of(Component::Proc);
     let running = fleet.running(&service);
-    let instances: BTreeMap<String, InstanceAges> =
-        running.filter_map(|(id, processes)| Some((id.to_owned(), of_instance(processes)?))).collect();
+    let instances: BTreeMap<Arc<str>, InstanceAges> =
+        running.filter_map(|(id, processes)| Some((id.clone(), of_instance(processes)?))).collect();
     let greatest = |read: fn(&InstanceAges) -> Option<f64>| {
         let greatest = instances.values().filter_map(read).reduce(f64::max);
         Reading::or_absent(greatest, || Cause::NotReported)

@@ -1,5 +1,7 @@
 //! How much the deployment can take, and where roles are turned away.
 
+use std::sync::Arc;
+
 use super::{Reading, Service};
 use crate::base::clock::UnixSeconds;
 use crate::platform::gateway::Limits;
@@ -29,7 +31,7 @@ pub struct CapacitySource {
     /// Requests at once, as the processes report it.
     pub reported: i64,
     /// Instances with a live process, sorted.
-    pub alive_instances: Vec<String>,
+    pub alive_instances: Vec<Arc<str>>,
     /// Tasks of the instance that the gateway configuration names (this server's own, unless a saved configuration names
     /// another); of one process if it runs none.
     pub base_per_instance: i64,

@@ -1,5 +1,7 @@
 //! Ingress and processor, each over all its instances.
 
+use std::sync::Arc;
+
 use super::{Reading, Status, StatusCounts};
 
 /// One component.
@@ -32,7 +34,7 @@ pub struct PoolEstimates {
 /// One instance of a component.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ComponentInstance {
-    pub instance_id: String,
+    pub instance_id: Arc<str>,
     pub capacity: i64,
     pub load: i64,
     /// Of its processes, by process id.

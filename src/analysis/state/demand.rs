@@ -1,6 +1,7 @@
 //! What the processors have to do, what they can do, and how fast it moves.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::{Cause, Reading};
 use crate::platform::facts::{PerRole, Role};
@@ -67,7 +68,7 @@ pub struct ProcessorAges {
     /// Since a processor last looked at the queue, the longest.
     pub queue_loop_lag: Reading<f64>,
     /// The same by instance, of those that say it.
-    pub instances: BTreeMap<String, InstanceAges>,
+    pub instances: BTreeMap<Arc<str>, InstanceAges>,
 }
 
 /// The greatest over the processes of one instance; `None` where none of them says it.

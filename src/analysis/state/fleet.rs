@@ -74,9 +74,9 @@ pub struct StatusCounts {
 
 impl Fleet {
     /// Instances that run the service, with its processes.
-    pub fn running<'a>(&'a self, service: &Service) -> impl Iterator<Item = (&'a str, &'a [Process])> {
+    pub fn running<'a>(&'a self, service: &Service) -> impl Iterator<Item = (&'a Arc<str>, &'a [Process])> {
         self.instances.iter().filter_map(move |(instance, services)| {
-            services.get(service).map(|processes| (&**instance, processes.as_slice()))
+            services.get(service).map(|processes| (instance, processes.as_slice()))
         })
     }
 
@@ -318,7 +318,7 @@ mod tests {
         let running = |service: &Service| {
             fleet
                 .running(service)
-                .map(|(instance, processes)| (instance.to_owned(), processes.len()))
+                .map(|(instance, processes)| (instance.to_string(), processes.len()))
                 .collect::<Vec<_>>()
         };
         assert_eq!(running(&proc), [("a".to_owned(), 3), ("b".to_owned(), 2)]);

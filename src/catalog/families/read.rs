@@ -121,7 +121,7 @@ pub(super) fn jobs(state: &SystemState, rows: &mut Rows<'_>) {
 
 /// An age of each processor instance; the greatest of those beyond the most under one name.
 fn processor_ages(state: &SystemState, read: fn(&InstanceAges) -> Option<f64>, rows: &mut Rows<'_>) {
-    let ages = state.demand.ages.instances.iter().filter_map(|(instance, ages)| Some((instance.as_str(), read(ages)?)));
+    let ages = state.demand.ages.instances.iter().filter_map(|(instance, ages)| Some((&**instance, read(ages)?)));
     let (mut named, mut other) = (0, None::<f64>);
     for (instance, age) in ages {
         if named < MOST_WRITERS && instance != OTHER {
@@ -403,8 +403,9 @@ mod tests {
     fn ages_of_many_processors_are_bounded_and_the_rest_is_one_series() {
         let mut state = SystemState::default();
         let ages = |seconds: u8| InstanceAges { max_idle: Some(f64::from(seconds)), ..InstanceAges::default() };
-        state.demand.ages.instances = (0..103).map(|number| (format!("proc-{number:03}"), ages(number))).collect();
-        state.demand.ages.instances.insert("other".to_owned(), ages(7));
+        state.demand.ages.instances =
+            (0..103).map(|number| (format!("proc-{number:03}").into(), ages(number))).collect();
+        state.demand.ages.instances.insert("other".into(), ages(7));
         let lines = lines(&state, "proc_processor_max_idle_seconds");
         assert_eq!(lines.len(), 101);
         let last = &lines[99..];

@@ -3,9 +3,13 @@
 //! A day of events may name a million sessions, so all texts share one buffer, and the table that finds one holds its
 //! number alone.
 
+use std::borrow::Cow;
 use std::hash::{BuildHasher, RandomState};
 
 use hashbrown::HashTable;
+
+use super::counts::Counts;
+use super::packed::{Form, pack, unpack};
 
 /// Dead bytes that are worth moving the living ones for.
 const WORTH_MOVING: usize = 64 * 1024;
@@ -16,88 +20,99 @@ pub(super) struct Names {
     table: HashTable<u32>,
     hasher: RandomState,
     places: Vec<Place>,
-    text: String,
+    /// How many events name each.
+    named: Counts,
+    bytes: Vec<u8>,
     /// Bytes of texts that nobody names.
     dead: usize,
     free: Vec<u32>,
+    /// The bytes of the text that is looked for.
+    sought: Vec<u8>,
 }
 
-/// Where a text is, and how many events name it.
+/// Where a text is.
 #[derive(Debug, Clone, Copy)]
 struct Place {
-    start: usize,
-    length: u32,
-    named: u32,
+    start: u32,
+    length: u16,
+    form: Form,
 }
 
 impl Names {
     /// The number of a text, which is named once more.
     pub(super) fn name(&mut self, text: &str) -> u32 {
-        let hash = self.hasher.hash_one(text);
-        let known = self.table.find(hash, |number| read(&self.places, &self.text, *number) == text).copied();
-        let number = known.unwrap_or_else(|| self.insert(hash, text));
-        self.places.get_mut(index(number)).into_iter().for_each(|place| place.named += 1);
+        let form = pack(text, &mut self.sought);
+        let hash = self.hasher.hash_one(self.sought.as_slice());
+        let is_same = |number: &u32| read(&self.places, &self.bytes, *number) == (form, self.sought.as_slice());
+        let known = self.table.find(hash, is_same).copied();
+        let number = known.unwrap_or_else(|| self.insert(hash, form));
+        self.named.set(number, self.named.get(number) + 1);
         number
     }
 
     /// Takes back one naming of a text.
     pub(super) fn release(&mut self, number: u32) {
-        let Some(place) = self.places.get_mut(index(number)) else { return };
-        place.named = place.named.saturating_sub(1);
-        if place.named == 0 {
+        let Some(left) = self.named.get(number).checked_sub(1) else { return };
+        self.named.set(number, left);
+        if left == 0 {
             self.remove(number);
         }
     }
 
     /// The text of a number that [`Self::name`] gave.
-    pub(super) fn text(&self, number: u32) -> &str {
-        read(&self.places, &self.text, number)
+    pub(super) fn text(&self, number: u32) -> Cow<'_, str> {
+        let (form, bytes) = read(&self.places, &self.bytes, number);
+        unpack(form, bytes)
     }
 
-    fn insert(&mut self, hash: u64, text: &str) -> u32 {
-        let place = Place { start: self.text.len(), length: u32::try_from(text.len()).unwrap_or(u32::MAX), named: 0 };
-        self.text.push_str(text);
+    fn insert(&mut self, hash: u64, form: Form) -> u32 {
+        let start = u32::try_from(self.bytes.len()).unwrap_or(u32::MAX);
+        let place = Place { start, length: u16::try_from(self.sought.len()).unwrap_or(u16::MAX), form };
+        self.bytes.extend_from_slice(&self.sought);
         let number = self.free.pop().unwrap_or_else(|| u32::try_from(self.places.len()).unwrap_or(u32::MAX));
         match self.places.get_mut(index(number)) {
             Some(free) => *free = place,
             None => self.places.push(place),
         }
-        let (places, text, hasher) = (&self.places, &self.text, &self.hasher);
-        self.table.insert_unique(hash, number, |number| hasher.hash_one(read(places, text, *number)));
+        let (places, bytes, hasher) = (&self.places, &self.bytes, &self.hasher);
+        self.table.insert_unique(hash, number, |number| hasher.hash_one(read(places, bytes, *number).1));
         number
     }
 
     fn remove(&mut self, number: u32) {
-        let text = read(&self.places, &self.text, number);
-        let (hash, length) = (self.hasher.hash_one(text), text.len());
+        let (_, bytes) = read(&self.places, &self.bytes, number);
+        let (hash, length) = (self.hasher.hash_one(bytes), bytes.len());
         if let Ok(entry) = self.table.find_entry(hash, |known| *known == number) {
             entry.remove();
         }
         self.free.push(number);
         self.dead += length;
-        if self.dead > WORTH_MOVING.max(self.text.len() / 2) {
+        if self.dead > WORTH_MOVING.max(self.bytes.len() / 2) {
             self.compact();
         }
     }
 
     /// Moves the texts together that are named.
     fn compact(&mut self) {
-        let mut kept = String::with_capacity(self.text.len() - self.dead);
-        for place in self.places.iter_mut().filter(|place| place.named > 0) {
-            let start = kept.len();
-            kept.push_str(slice(&self.text, *place));
-            place.start = start;
+        let mut kept = Vec::with_capacity(self.bytes.len() - self.dead);
+        for (number, place) in (0..).zip(&mut self.places) {
+            if self.named.get(number) > 0 {
+                let start = u32::try_from(kept.len()).unwrap_or(u32::MAX);
+                kept.extend_from_slice(slice(&self.bytes, *place));
+                place.start = start;
+            }
         }
-        (self.text, self.dead) = (kept, 0);
+        (self.bytes, self.dead) = (kept, 0);
     }
 }
 
-fn read<'a>(places: &[Place], text: &'a str, number: u32) -> &'a str {
-    places.get(index(number)).map_or("", |place| slice(text, *place))
+fn read<'a>(places: &[Place], bytes: &'a [u8], number: u32) -> (Form, &'a [u8]) {
+    places.get(index(number)).map_or_else(Default::default, |place| (place.form, slice(bytes, *place)))
 }
 
-fn slice(text: &str, place: Place) -> &str {
-    text.get(place.start..place.start + index(place.length)).unwrap_or_default()
+fn slice(bytes: &[u8], place: Place) -> &[u8] {
+    let start = index(place.start);
+    bytes.get(start..start + usize::from(place.length)).unwrap_or_default()
 }
 
 /// A number as an index.
@@ -117,11 +132,11 @@ mod tests {
     fn a_text_has_one_number_while_it_is_named() {
         let mut names = Names::default();
         let (first, second) = (names.name("first"), names.name("second"));
-        assert_eq!((names.name("first"), names.text(first), names.text(second)), (first, "first", "second"));
+        assert_eq!((names.name("first"), &*names.text(first), &*names.text(second)), (first, "first", "second"));
         names.release(first);
         assert_eq!(names.name("first"), first, "it is still named once");
         (0..2).for_each(|_| names.release(first));
-        assert_eq!((names.name("third"), names.text(first), names.text(second)), (first, "third", "second"));
+        assert_eq!((names.name("third"), &*names.text(first), &*names.text(second)), (first, "third", "second"));
     }
 
     #[test]
@@ -132,7 +147,7 @@ mod tests {
             let number = names.name(&format!("session-{round}"));
             names.release(number);
         }
-        assert!(names.text.capacity() < 4 * WORTH_MOVING && names.places.len() == 2, "{}", names.text.capacity());
+        assert!(names.bytes.capacity() < 4 * WORTH_MOVING && names.places.len() == 2, "{}", names.bytes.capacity());
         assert_eq!(names.text(kept), "kept");
     }
 
@@ -150,7 +165,7 @@ mod tests {
                 }
             }
             for (text, numbers) in named {
-                prop_assert!(numbers.iter().all(|number| names.text(*number) == text));
+                prop_assert!(numbers.iter().all(|number| names.text(*number) == text.as_str()));
             }
         }
     }

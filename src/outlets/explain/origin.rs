@@ -119,7 +119,7 @@ fn processes(component: Component, state: &SystemState, keys: &Keys) -> Vec<Expl
     let service = Service::of(component);
     let mut found: Vec<(&str, &Process)> = fleet
         .running(&service)
-        .flat_map(|(instance, processes)| processes.iter().map(move |process| (instance, process)))
+        .flat_map(|(instance, processes)| processes.iter().map(move |process| (&**instance, process)))
         .collect();
     found.sort_by_key(|(_, process)| std::cmp::Reverse(process.load));
     let source = |(instance, process): &(&str, &Process)| {

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 use super::auth::Tokens;
 use super::config::{AccessConfig, tokens};
-use super::gate::AccessRule;
+use super::gate::{AccessRule, AllowedNames};
 use crate::base::clock::{Clock, SystemClock, UnixSeconds};
 use crate::base::file_watch::FileWatcher;
 use crate::base::files;
@@ -49,6 +49,17 @@ impl AccessControl {
         self.rule.clone()
     }
 
+    /// Only for clients whose certificate has one of these names, and is of these authorities (PEM) instead of those of a file. Until there are any, nobody is let in.
+    pub fn for_clients(mut self, names: AllowedNames, authorities: Option<watch::Receiver<Option<Vec<u8>>>>) -> Self {
+        self.rule = self.rule.with_names(names);
+        if let Some((own, authorities)) = self.tls.clone().zip(authorities) {
+            let (sender, identity) = watch::channel(Arc::clone(&own.borrow()));
+            self.tls = Some(identity);
+            self._watchers.spawn(trust(own, authorities, sender));
+        }
+        self
+    }
+
     /// The configuration of the next handshake; `None` = plain HTTP.
     pub(super) fn tls(&self) -> Option<Arc<ServerConfig>> {
         self.tls.as_ref().map(|identity| Arc::clone(&identity.borrow()))
@@ -70,6 +81,29 @@ impl AccessControl {
     #[must_use]
     pub fn certificate_rule(&self) -> AccessRule {
         self.rule.without_tokens()
+    }
+}
+
+/// Sends a configuration of the certificate and the authorities of the day, until either no longer changes.
+async fn trust(
+    mut own: watch::Receiver<Arc<ServerConfig>>,
+    mut authorities: watch::Receiver<Option<Vec<u8>>>,
+    sender: watch::Sender<Arc<ServerConfig>>,
+) {
+    loop {
+        let config = Arc::clone(&own.borrow_and_update());
+        let trusting = authorities.borrow_and_update().as_deref().map(|pem| server::trusting(&config, pem));
+        match trusting.transpose() {
+            Ok(trusting) => drop(sender.send_replace(trusting.unwrap_or(config))),
+            Err(problem) => tracing::warn!(problem, "authorities of clients not used; the previous ones stay"),
+        }
+        let changed = tokio::select! {
+            changed = own.changed() => changed,
+            changed = authorities.changed() => changed,
+        };
+        if changed.is_err() {
+            return;
+        }
     }
 }
 

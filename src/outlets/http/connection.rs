@@ -20,7 +20,7 @@ use tower::ServiceExt;
 
 use super::access::AccessControl;
 use super::connections::ConnectionSlot;
-use super::gate::{ClientVerified, PeerAddress};
+use super::gate::{ClientName, PeerAddress};
 #[cfg(feature = "keda")]
 use super::http2;
 use super::limits::{HANDSHAKE_TIME, HEAD_TIME, MAX_BUFFER, MAX_HEAD, MAX_HEADERS};
@@ -70,7 +70,7 @@ impl ServerState {
         slot: &ConnectionSlot,
     ) -> Result<Response<Body>, Infallible> {
         let mut request = request.map(Body::new);
-        request.extensions_mut().insert(ClientVerified(client.verified));
+        request.extensions_mut().insert(ClientName(client.name.clone()));
         request.extensions_mut().insert(PeerAddress(slot.peer()));
         self.router.clone().oneshot(request).await
     }
@@ -108,8 +108,8 @@ pub(super) struct Accepted {
 /// The client of a connection, as far as TLS knows it.
 #[derive(Clone)]
 pub(super) struct ClientIdentity {
-    /// It presented a certificate that verified.
-    verified: bool,
+    /// The common name in its certificate, if it presented one that verified.
+    name: Option<Arc<str>>,
     /// The TLS configuration that it was accepted with.
     accepted: Option<Arc<ServerConfig>>,
 }
@@ -118,12 +118,12 @@ pub(super) struct ClientIdentity {
 pub(super) async fn serve_connection(stream: TcpStream, accepted: Accepted) {
     let server = Arc::clone(&accepted.server);
     let Some(config) = server.access.tls() else {
-        let client = ClientIdentity { verified: false, accepted: None };
+        let client = ClientIdentity { name: None, accepted: None };
         return speak(tls_accept::with_write_timeout(stream), client, accepted).await;
     };
     match handshake(stream, &server.protocol.offered(&config), &server).await {
-        Ok(TlsConnection { stream, verified }) => {
-            let client = ClientIdentity { verified, accepted: Some(config) };
+        Ok(TlsConnection { stream, name }) => {
+            let client = ClientIdentity { name, accepted: Some(config) };
             speak(stream, client, accepted).await;
         }
         // A probe of the port, or the server is stopping: neither is a failed handshake.

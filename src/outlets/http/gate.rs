@@ -7,6 +7,7 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use tokio::sync::watch;
 
 use super::auth::Tokens;
 use super::problem::HttpProblem;
@@ -21,9 +22,13 @@ const UNAUTHORIZED_REQUESTS: ProblemCode = code("unauthorized_requests");
 /// The label of requests to paths that are not routes: labelling with the path itself would be unbounded.
 const OTHER: &str = "other";
 
-/// Request extension: whether the connection's client presented a certificate that verified.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct ClientVerified(pub(super) bool);
+/// Request extension: the common name in the certificate of the connection's client, which verified; empty where it has
+/// none, `None` without a certificate.
+#[derive(Debug, Clone)]
+pub(super) struct ClientName(pub(super) Option<Arc<str>>);
+
+/// Common names that a client's certificate may have; none = any. They may change while the server runs.
+pub type AllowedNames = watch::Receiver<Arc<[String]>>;
 
 /// Request extension: the address at the other end of the connection, which may be a reverse proxy's.
 #[derive(Debug, Clone, Copy)]
@@ -34,12 +39,15 @@ pub(in crate::outlets) struct PeerAddress(pub(in crate::outlets) IpAddr);
 pub struct AccessRule {
     tokens: Tokens,
     needs_certificate: bool,
+    /// `None` = any.
+    names: Option<AllowedNames>,
 }
 
 /// Why a request is rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum AccessRejection {
     NoCertificate,
+    OtherName,
     NoToken,
     InvalidToken,
 }
@@ -48,7 +56,13 @@ impl AccessRule {
     /// Needs one of the tokens, if there are any, and where wanted a client certificate.
     #[must_use]
     pub const fn new(tokens: Tokens, needs_certificate: bool) -> Self {
-        Self { tokens, needs_certificate }
+        Self { tokens, needs_certificate, names: None }
+    }
+
+    /// The same rule, for clients whose certificate has one of these names.
+    #[must_use]
+    pub(super) fn with_names(self, names: AllowedNames) -> Self {
+        Self { names: Some(names), needs_certificate: true, ..self }
     }
 
     /// The cookie of a session for a browser that sent one of the tokens; `None` with any other text.
@@ -63,16 +77,25 @@ impl AccessRule {
     }
 
     fn check(&self, request: &Request, sessions: Sessions, now: UnixSeconds) -> Result<(), AccessRejection> {
-        let verified = request.extensions().get().is_some_and(|ClientVerified(verified)| *verified);
-        if self.needs_certificate && !verified {
-            return Err(AccessRejection::NoCertificate);
-        }
+        self.check_certificate(request.extensions().get().and_then(|ClientName(name)| name.as_deref()))?;
         // A browser sends its cookie along with whatever a page asks for: it is good for reading only.
         let reads = matches!(*request.method(), Method::GET | Method::HEAD) && sessions == Sessions::Accepted;
         if reads && self.tokens.admit_session(request.headers(), now) {
             return Ok(());
         }
         self.check_token(request.headers())
+    }
+
+    fn check_certificate(&self, name: Option<&str>) -> Result<(), AccessRejection> {
+        if !self.needs_certificate {
+            return Ok(());
+        }
+        let name = name.ok_or(AccessRejection::NoCertificate)?;
+        let is_allowed = self.names.as_ref().is_none_or(|names| {
+            let names = names.borrow();
+            names.is_empty() || names.iter().any(|allowed| allowed == name)
+        });
+        if is_allowed { Ok(()) } else { Err(AccessRejection::OtherName) }
     }
 
     fn check_token(&self, headers: &HeaderMap) -> Result<(), AccessRejection> {
@@ -87,7 +110,7 @@ impl AccessRule {
 impl AccessRejection {
     const fn status(self) -> StatusCode {
         match self {
-            Self::NoCertificate => StatusCode::FORBIDDEN,
+            Self::NoCertificate | Self::OtherName => StatusCode::FORBIDDEN,
             Self::NoToken | Self::InvalidToken => StatusCode::UNAUTHORIZED,
         }
     }
@@ -97,6 +120,7 @@ impl AccessRejection {
             Self::NoCertificate => {
                 "this route needs a client certificate of an authority in METRICS_TLS_CLIENT_CA_FILE"
             }
+            Self::OtherName => "this route needs a client certificate with another common name",
             Self::NoToken | Self::InvalidToken => {
                 "this route needs `Authorization: Bearer <token>` with a token of METRICS_AUTH_TOKEN"
             }
@@ -107,6 +131,7 @@ impl AccessRejection {
     const fn reason(self) -> &'static str {
         match self {
             Self::NoCertificate => "the last request came without a client certificate",
+            Self::OtherName => "the last request came with a client certificate of a name that is not allowed",
             Self::NoToken => "the last request came without a token",
             Self::InvalidToken => "the last request came with an invalid token",
         }
@@ -115,7 +140,7 @@ impl AccessRejection {
     /// RFC 6750 distinguishes an invalid token from none.
     const fn challenge(self) -> Option<&'static str> {
         match self {
-            Self::NoCertificate => None,
+            Self::NoCertificate | Self::OtherName => None,
             Self::NoToken => Some("Bearer realm=\"kdcube-metrics\""),
             Self::InvalidToken => Some("Bearer realm=\"kdcube-metrics\", error=\"invalid_token\""),
         }
@@ -223,7 +248,8 @@ mod tests {
         let router = router.layer(axum::middleware::from_fn_with_state(check, check_access));
         let mut request = Request::get("/").body(Body::empty()).unwrap();
         request.extensions_mut().insert(PeerAddress(PEER));
-        verified.map(|verified| request.extensions_mut().insert(ClientVerified(verified)));
+        let name = verified.map(|verified| ClientName(verified.then(|| "front".into())));
+        name.map(|name| request.extensions_mut().insert(name));
         if let Some(token) = token {
             request.headers_mut().insert(header::AUTHORIZATION, HeaderValue::from_str(token).unwrap());
         }
@@ -259,6 +285,22 @@ mod tests {
             let shown = response.headers().get(header::WWW_AUTHENTICATE).map(|shown| shown.to_str().unwrap());
             assert_eq!((response.status().as_u16(), shown), (status, challenge), "{rule:?} {verified:?} {given:?}");
             assert_eq!(reported.is_empty(), status == 200, "{reported:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_certificate_needs_an_allowed_name_and_the_names_may_change() {
+        let (sender, names) = watch::channel(Arc::from(["other".to_owned()]));
+        let rule = AccessRule::new(Vec::new().into(), false).with_names(names);
+        let status = async || {
+            [ask(&rule, Some(true), None).await, ask(&rule, None, None).await].map(|(it, _)| it.status().as_u16())
+        };
+        assert_eq!(status().await, [403, 403]);
+        let (_, reported) = ask(&rule, Some(true), None).await;
+        assert!(reported[0].1.contains("a name that is not allowed"), "{reported:?}");
+        for allowed in [["other", "front"].as_slice(), &[]] {
+            sender.send_replace(allowed.iter().map(|name| (*name).to_owned()).collect());
+            assert_eq!(status().await, [200, 403], "{allowed:?}");
         }
     }
 

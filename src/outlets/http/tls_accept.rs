@@ -15,6 +15,7 @@ use tokio_rustls::server::TlsStream;
 
 use super::limits::{HANDSHAKE_TIME, MAX_HEAD, WRITE_TIME};
 use super::problem::HttpProblem;
+use crate::tls::server::common_name;
 
 /// A socket with a limit for its writes.
 pub(super) type Socket = Pin<Box<TimeoutStream<TcpStream>>>;
@@ -24,8 +25,8 @@ const PLAIN_HTTP_TIME: Duration = Duration::from_secs(1);
 
 pub(super) struct TlsConnection {
     pub(super) stream: TlsStream<Socket>,
-    /// The client presented a certificate, and it verified.
-    pub(super) verified: bool,
+    /// The common name in the client's certificate, if it presented one that verified; empty where it has none.
+    pub(super) name: Option<Arc<str>>,
 }
 
 /// Why a socket did not become a TLS connection.
@@ -63,8 +64,9 @@ pub(super) async fn accept_tls(stream: TcpStream, config: Arc<ServerConfig>) -> 
     }
     let stream = TlsAcceptor::from(config).accept(with_write_timeout(stream)).await?;
     // rustls has verified the certificates of a connection that has some.
-    let verified = stream.get_ref().1.peer_certificates().is_some();
-    Ok(TlsConnection { stream, verified })
+    let certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+    let name = certificate.map(|certificate| common_name(certificate).unwrap_or_default().into());
+    Ok(TlsConnection { stream, name })
 }
 
 async fn respond_use_tls(mut stream: TcpStream) -> io::Result<()> {

@@ -11,7 +11,7 @@ use crate::catalog;
 use crate::outlets::names::Mapping;
 
 pub(super) const GROUP: &str = "external.metrics.k8s.io";
-const VERSION: &str = "v1beta1";
+pub(super) const VERSION: &str = "v1beta1";
 
 /// An error as every Kubernetes client reads it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,10 +4,13 @@ use std::sync::Arc;
 
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, Uri};
+use axum::middleware::from_fn_with_state;
 use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::Value;
 
+use super::authorization::authorize;
+use super::cluster::Cluster;
 use super::selector::Selector;
 use super::{document, item};
 use crate::engine::snapshot::SnapshotReader;
@@ -29,6 +32,8 @@ pub struct KubernetesState {
     pub telemetry: Arc<Telemetry>,
     /// What every request but those for health needs: the certificate of the API server.
     pub access: AccessRule,
+    /// The cluster that authorizes each request; `None` = the API server alone does.
+    pub authorizer: Option<Arc<Cluster>>,
 }
 
 /// The router.
@@ -36,11 +41,14 @@ pub fn router(state: KubernetesState) -> Router {
     let counter = RequestCounter::new(Arc::clone(&state.telemetry), Arc::from([GROUP, VERSION, METRIC]));
     let guarded = Router::new()
         .route("/apis", get(async || Json(document::groups())))
+        // As some clients ask.
+        .route("/apis/", get(async || Json(document::groups())))
         .route(GROUP, get(async || Json(document::api_group())))
         .route(VERSION, get(resources))
         .route(METRIC, get(metric))
         .route("/openapi/v2", get(async || Json(document::openapi())))
         .fallback(async || document::Status::new(StatusCode::NOT_FOUND, "NotFound", "there is no such path"));
+    let guarded = guarded.layer(from_fn_with_state(state.authorizer.clone(), authorize));
     let guarded = layers::limit(guarded, Budget::normal(std::time::Duration::ZERO));
     let guarded = layers::require_access(guarded, &state.access, Sessions::Ignored, state.telemetry.problems());
     let health = Router::new().route("/livez", get(live)).route("/readyz", get(ready)).route("/healthz", get(live));

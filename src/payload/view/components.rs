@@ -75,7 +75,7 @@ fn estimates(found: &ComponentState) -> PoolEstimates {
 
 fn instance(found: &InstanceState) -> ComponentInstance {
     ComponentInstance {
-        instance_id: found.instance_id.clone(),
+        instance_id: found.instance_id.to_string(),
         processes: count(found.statuses.len()),
         healthy_processes: count(found.statuses.iter().filter(|status| status.is_responsive()).count()),
         capacity: found.capacity,
@@ -146,7 +146,7 @@ mod tests {
     #[test]
     fn a_components_numbers_are_sums_of_its_instances() {
         let on = |id: &str, load, statuses: &[Status]| InstanceState {
-            instance_id: id.to_owned(),
+            instance_id: id.into(),
             capacity: 8,
             load,
             statuses: statuses.to_vec(),

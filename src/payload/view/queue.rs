@@ -46,7 +46,7 @@ fn context(state: &SystemState) -> CapacityContext {
     let limits = state.capacity.limits.get().unwrap_or_default();
     CapacityContext {
         base_capacity_per_instance: source.base_per_instance,
-        alive_instances: source.alive_instances.clone(),
+        alive_instances: source.alive_instances.iter().map(ToString::to_string).collect(),
         instance_count: count(source.alive_instances.len()).max(1),
         weighted_max_capacity: Some(source.total),
         pressure_ratio: state.queue.platform_pressure.get(),
@@ -205,7 +205,7 @@ mod tests {
     fn instances_are_at_least_one_and_the_thresholds_are_the_limits() {
         let mut state = state_with(Reading::Value(0));
         for (alive, expected) in [(vec![], 1), (vec!["a"], 1), (vec!["a", "b", "c"], 3)] {
-            let alive_instances = alive.into_iter().map(str::to_owned).collect();
+            let alive_instances = alive.into_iter().map(Into::into).collect();
             state.capacity.source = Reading::Value(CapacitySource {
                 alive_instances,
                 total: 42,

@@ -160,9 +160,12 @@ impl FleetReader {
     fn take_index(&mut self, keys: &Keys, service_type: &str, service_name: &str, replies: &mut Replies) {
         let members = replies.list(InputKind::Index, &keys.process_index(service_type, service_name));
         let mut has_new = false;
-        for member in members.iter().filter_map(text).filter(|member| keys.names_process(member)) {
-            self.is_indexed = true;
-            self.processes.name(member, |process| has_new |= !process.is_known);
+        for member in members.iter().filter_map(text) {
+            let is_known = self.processes.get(member).is_some_and(|process| process.is_known);
+            if !is_known && keys.names_process(member) {
+                self.processes.name(member, |_| has_new = true);
+            }
+            self.is_indexed |= is_known || has_new;
         }
         if has_new {
             self.unscored.insert((service_type.to_owned(), service_name.to_owned()));

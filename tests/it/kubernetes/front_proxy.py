@@ -1,5 +1,5 @@
 """The part of a Kubernetes API server that asks an extension: plain HTTP in front, TLS with its certificate behind, and who asks
-in headers.
+in headers. Everybody may be anybody: it takes the word of Impersonate-User.
 
 front_proxy.py PORT EXTENSION_PORT AUTHORITY [CERTIFICATE KEY]
 """
@@ -8,6 +8,8 @@ import http.client
 import ssl
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+CONTROLLER = "system:serviceaccount:kube-system:horizontal-pod-autoscaler"
 
 
 def main(port, extension, authority, *pair):
@@ -23,7 +25,8 @@ def main(port, extension, authority, *pair):
 
         def do_GET(self):
             connection = http.client.HTTPSConnection("localhost", int(extension), context=context, timeout=10)
-            headers = {"X-Remote-User": "system:serviceaccount:kube-system:horizontal-pod-autoscaler", "Accept": "application/json"}
+            user = self.headers.get("Impersonate-User", CONTROLLER)
+            headers = {"X-Remote-User": user, "X-Remote-Group": "system:authenticated", "Accept": "application/json"}
             connection.request("GET", self.path, headers=headers)
             answer = connection.getresponse()
             body = answer.read()
