@@ -20,11 +20,9 @@ fn what_the_page_says_is_printed_as_text_of_the_server_here_or_of_a_named_one() 
     let server = Server::ready(&[EMBEDDED, TOKEN]);
     let port = server.port().to_string();
     let url = format!("http://127.0.0.1:{port}");
-    let ways: [(&[(&str, &str)], &[&str]); 3] = [
-        (&[("METRICS_PORT", &port), TOKEN], &["--once"]),
-        (&[("METRICS_PORT", &port), TOKEN], &[]),
-        (&[], &["--server", &url, "--token", "hunter2"]),
-    ];
+    let here = [("METRICS_PORT", port.as_str()), TOKEN];
+    let named = ["--server", &url, "--token", "hunter2"];
+    let ways = [(&here[..], &["--once"][..]), (&here, &[]), (&[], &named)];
     for (variables, arguments) in ways {
         let (code, text, errors) = top(variables, arguments);
         assert_eq!((code, errors.as_str()), (Some(0), ""), "{arguments:?}");

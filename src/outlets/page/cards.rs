@@ -40,7 +40,7 @@ fn card(component: Component, title: &str, state: &SystemState, history: &Histor
                 }
             }
             p.why { (reasons(component, state)) }
-            @if has_replicas { p.steps { (steps(component, state)) } }
+            @if has_replicas { p.steps tabindex="0" { (steps(component, state)) } }
             (bars)
             @if has_replicas {
                 (Chart {
