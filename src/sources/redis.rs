@@ -2,10 +2,11 @@
 //!
 //! This file has the order of a tick. `address` is where Redis is; `link` keeps a `connection` to it (its `stream`, the
 //! `handshake`, the `sentinel`s), knows the `node` it leads to, and how much it can be asked for at a time (`strain`); `truncate`
-//! bounds values. `merge` and `strings` read many values by one command. `fleet` reads processes, `series` the series (each by
+//! bounds values. `merge`, `strings` and `absent` ask for many keys by one command. `fleet` reads processes, `series` the series (each by
 //! `tail`), `state` the small facts, `work` what waits, and `sse_watch` knows
 //! which SSE counts still hold.
 
+mod absent;
 pub mod address;
 pub mod config;
 mod connection;
@@ -152,9 +153,9 @@ impl RedisSource {
     }
 
     /// One round trip. An error that concerns the whole server is an error; that of one key is a reply.
-    async fn ask(&mut self, pipeline: &Pipeline, optional: Option<usize>) -> Result<Replies, SourceError> {
+    async fn ask(&mut self, pipeline: &Pipeline, optional: &[usize]) -> Result<Replies, SourceError> {
         let values = self.link.read(pipeline).await?;
-        self.accept(values, optional.as_slice()).map(Replies::new)
+        self.accept(values, optional).map(Replies::new)
     }
 
     /// The same, and the lease and Redis' clock are read last.
@@ -192,7 +193,7 @@ impl RedisSource {
     async fn load_series(&mut self, now: UnixSeconds) -> Result<(), SourceError> {
         let mut pipeline = Pipeline::new();
         let asked = self.series.ask(now, false, &mut pipeline);
-        let mut replies = self.ask(&pipeline, None).await?;
+        let mut replies = self.ask(&pipeline, &[]).await?;
         self.series.take(asked, now, &mut replies);
         if !self.series.is_behind() {
             self.prepared = if self.first { Prepared::Series } else { Prepared::All };
@@ -208,7 +209,7 @@ impl RedisSource {
         };
         let mut pipeline = Pipeline::new();
         self.fleet.ask(&self.keys, &round, &mut pipeline);
-        let mut replies = self.ask(&pipeline, round.scan_at()).await?;
+        let mut replies = self.ask(&pipeline, round.scan_at().as_slice()).await?;
         self.fleet.take_first_scan(&self.keys, &mut replies);
         Ok(())
     }
@@ -221,7 +222,8 @@ impl RedisSource {
         let mut small = Pipeline::new();
         state::ask(&self.keys, &mut small);
         self.strings.ask(&small, now, &mut pipeline);
-        let optional: Vec<usize> = self.work.ask(&self.keys, &mut pipeline).chain(round.scan_at()).collect();
+        let is_empty = |key: &str| self.strings.is_absent(key);
+        let optional: Vec<usize> = self.work.ask(&self.keys, is_empty, &mut pipeline).chain(round.scan_at()).collect();
         let is_alone = self.lease.as_ref().is_some_and(|lease| lease.is_held(now));
         let asked = self.series.ask(now, is_alone, &mut pipeline);
         if self.first {
@@ -240,14 +242,25 @@ impl RedisSource {
     }
 
     /// The second round trip: what the first one named or left open.
-    async fn second_round(&mut self, asked: &FleetQuery, signals: &mut Facts) -> Result<(), SourceError> {
+    async fn second_round(
+        &mut self,
+        now: UnixSeconds,
+        asked: &FleetQuery,
+        signals: &mut Facts,
+    ) -> Result<(), SourceError> {
         let next = self.fleet.next_round(&self.keys, asked);
         let mut pipeline = Pipeline::new();
         self.fleet.ask(&self.keys, &next, &mut pipeline);
         self.strings.ask_unsure(&mut pipeline);
-        let mut replies = self.ask(&pipeline, next.scan_at()).await?;
+        let appeared = self.strings.has_appeared();
+        let optional = if appeared { self.work.ask_empty(&self.keys, &mut pipeline) } else { 0..0 };
+        let optional: Vec<usize> = optional.chain(next.scan_at()).collect();
+        let mut replies = self.ask(&pipeline, &optional).await?;
         self.fleet.take(&self.keys, &next, &mut replies);
         let mut small = Replies::new(self.strings.conclude(&mut replies));
+        if appeared {
+            self.work.take_empty(&self.keys, now, &mut replies, signals);
+        }
         state::take(&self.keys, &mut small, signals);
         signals.malformed.append(&mut replies.malformed);
         signals.malformed.append(&mut small.malformed);
@@ -260,7 +273,7 @@ impl RedisSource {
         }
         let mut pipeline = Pipeline::new();
         self.fleet.ask(&self.keys, round, &mut pipeline);
-        let mut replies = self.ask(&pipeline, round.scan_at()).await?;
+        let mut replies = self.ask(&pipeline, round.scan_at().as_slice()).await?;
         self.fleet.take(&self.keys, round, &mut replies);
         signals.malformed.append(&mut replies.malformed);
         Ok(())
@@ -272,7 +285,7 @@ impl RedisSource {
         while self.series.is_behind() && began.elapsed() < self.limit / 2 {
             let mut pipeline = Pipeline::new();
             let asked = self.series.ask_behind(now, &mut pipeline);
-            let mut replies = self.ask(&pipeline, None).await?;
+            let mut replies = self.ask(&pipeline, &[]).await?;
             self.series.take(asked, now, &mut replies);
             signals.malformed.append(&mut replies.malformed);
         }
@@ -336,7 +349,7 @@ impl Source for RedisSource {
         self.link.reset_cost();
         let mut signals = Facts::default();
         let asked = self.first_round(now, &mut signals).await?;
-        self.second_round(&asked, &mut signals).await?;
+        self.second_round(now, &asked, &mut signals).await?;
         if self.first {
             self.follow_up(&mut signals).await?;
         }

@@ -249,6 +249,17 @@ async fn two_thousand_processes_take_three_round_trips_at_most() {
 }
 
 #[tokio::test]
+async fn the_first_process_of_a_service_is_read_a_tick_later_at_most() {
+    let server = RedisServer::start();
+    beat(&server, "proc-1", "proc", 51);
+    let mut source = source(&server.url());
+    assert_eq!(source.collect(NOW).await.unwrap().heartbeats.len(), 1);
+    beat(&server, "batch-1", "batch", 7);
+    source.collect(NOW + 1.0).await.unwrap();
+    assert_eq!(source.collect(NOW + 2.0).await.unwrap().heartbeats.len(), 2);
+}
+
+#[tokio::test]
 async fn an_index_of_made_up_services_does_not_make_ticks_expensive() {
     let server = RedisServer::start();
     beat(&server, "proc-1", "proc", 51);

@@ -1,8 +1,10 @@
 //! Processes: found through the platform's indexes, or by a slow, bounded SCAN where an older platform has none.
 //!
-//! `query` is what one round trip reads, `processes` what a tick finds of each, `large` follows long heartbeats, `workers` reads
-//! the SSE samples of ingress workers, `stopped` remembers processes whose keys are gone.
+//! `query` is what one round trip reads, `instances` when it reads which services there are, `processes` what a tick finds of each,
+//! `large` follows long heartbeats, `workers` reads the SSE samples of ingress workers, `stopped` remembers processes whose keys
+//! are gone.
 
+mod instances;
 mod large;
 mod processes;
 mod query;
@@ -14,6 +16,7 @@ use std::sync::Arc;
 
 use redis::{Pipeline, Value};
 
+use self::instances::{InstanceIndex, ReadInstances};
 use self::large::{LargeHeartbeats, NORMAL_BYTES};
 use self::processes::{Found, Parsed, Process, Processes};
 pub(super) use self::query::FleetQuery;
@@ -36,8 +39,6 @@ const SCAN_COUNT: usize = 500;
 const SCAN_COUNT_INDEXED: usize = 100;
 /// Most services that are read; a platform has two or three.
 const MOST_SERVICES: usize = 100;
-/// Seconds after which the index of instances is read again: it only tells which services there are.
-const INSTANCES_SECONDS: f64 = 30.0;
 /// Seconds by which an index member may be ahead: its writer's clock.
 const AHEAD_SECONDS: f64 = 2.0;
 /// Steps of the SCAN before the first tick: some 100,000 keys.
@@ -48,9 +49,9 @@ const FIRST_SCANS: usize = 200;
 pub(super) struct FleetReader {
     /// Service type and name.
     services: BTreeSet<(String, String)>,
-    /// When the tick began, and when the index of instances was read last.
+    /// When the tick began.
     began: UnixSeconds,
-    instances: Option<UnixSeconds>,
+    instances: InstanceIndex,
     /// Services whose index named a process that the last tick did not know.
     unscored: BTreeSet<(String, String)>,
     processes: Processes,
@@ -82,15 +83,13 @@ impl FleetReader {
     pub(super) fn begin(&mut self, now: UnixSeconds) -> FleetQuery {
         self.is_indexed = false;
         self.unscored.clear();
-        let is_recent = |read| (0.0..INSTANCES_SECONDS).contains(&(now - read));
-        let instances = !self.instances.is_some_and(is_recent);
         self.began = now;
         self.processes.begin();
         self.workers.begin();
         let known = self.processes.iter().filter(|process| !self.large.contains(&process.key));
         FleetQuery {
             services: self.services.iter().cloned().collect(),
-            instances,
+            instances: Some(self.instances.begin(now)),
             scored: Vec::new(),
             scan: self.scan_count(),
             heartbeats: known.map(|process| process.key.clone()).collect(),
@@ -137,8 +136,12 @@ impl FleetReader {
         for (service_type, service_name) in &query.services {
             self.take_index(keys, service_type, service_name, replies);
         }
-        if query.instances {
-            self.take_instances(keys, replies);
+        match query.instances {
+            Some(ReadInstances::Members) => self.take_instances(keys, replies),
+            Some(ReadInstances::Length) => {
+                self.instances.take_length(replies.integer(InputKind::Index, &keys.instance_index()));
+            }
+            None => {}
         }
         if query.scan.is_some() {
             let found = self.take_scan(keys, replies);
@@ -187,7 +190,7 @@ impl FleetReader {
         let room = MOST_SERVICES.saturating_sub(self.services.len());
         let new = new.into_iter().take(room).map(|(kind, name)| (kind.to_owned(), name.to_owned()));
         self.services.extend(new.collect::<Vec<_>>());
-        self.instances = Some(self.began);
+        self.instances.take_members(self.began, members.len());
     }
 
     /// Takes the heartbeats of the processes that are read together, which are in the order of all that are known.
@@ -240,7 +243,11 @@ impl FleetReader {
         let sse = self.workers.unread(keys, workers);
         let known = |service: &&(String, String)| !asked.services.contains(service);
         FleetQuery {
-            services: if asked.instances { self.services.iter().filter(known).cloned().collect() } else { Vec::new() },
+            services: if asked.instances.is_some() {
+                self.services.iter().filter(known).cloned().collect()
+            } else {
+                Vec::new()
+            },
             scored: std::mem::take(&mut self.unscored).into_iter().collect(),
             new: new.into_iter().collect(),
             sse,

@@ -2,12 +2,14 @@
 //!
 //! MGET does not tell a key that is gone from one of another type, and transfers a long value as a whole. So a value that was
 //! long, and a key of another type, is asked for apart; and a key that is newly gone is asked for once more, in the same tick.
-//! MGET also tells whether a key exists: an EXISTS after the reading of the same key is not sent.
+//! MGET also tells whether a key exists: an EXISTS after the reading of the same key is not sent. What counts the members of keys
+//! that were missing is replaced by one EXISTS of them all (`absent`), and sent in the same tick if one of them is there.
 
 use std::collections::HashSet;
 
 use redis::{Arg, Cmd, Pipeline, Value};
 
+use super::absent::{Absent, counted};
 use super::truncate::{TRUNCATED_BYTES, is_too_long};
 use super::values::ask_beginning;
 use crate::base::clock::UnixSeconds;
@@ -23,6 +25,9 @@ pub(super) struct Strings {
     /// Keys that are gone for sure.
     gone: HashSet<String>,
     looked: Option<UnixSeconds>,
+    absent: Absent,
+    /// One of the keys that were missing is there now.
+    appeared: bool,
     /// One for each command of the tick, in order.
     slots: Vec<Slot>,
 }
@@ -32,6 +37,10 @@ pub(super) struct Strings {
 enum Slot {
     /// The command itself.
     Own,
+    /// The command itself, which counts what is under this key.
+    Counted(String),
+    /// EXISTS of the keys that were missing.
+    Absent(String, Cmd),
     /// A GETRANGE of its own for this key.
     Apart(String),
     /// MGET.
@@ -61,6 +70,17 @@ impl Strings {
         if !keys.is_empty() {
             pipeline.cmd("MGET").arg(keys);
         }
+        Absent::ask(self.slots.iter().filter_map(Slot::absent), pipeline);
+    }
+
+    /// Whether this key was missing the last time, and is not asked for alone.
+    pub(super) fn is_absent(&self, key: &str) -> bool {
+        self.absent.contains(key)
+    }
+
+    /// Whether one of the keys that were missing is there now.
+    pub(super) const fn has_appeared(&self) -> bool {
+        self.appeared
     }
 
     /// Takes the replies to [`Self::ask`].
@@ -68,13 +88,20 @@ impl Strings {
         let mut slots = std::mem::take(&mut self.slots);
         for slot in slots.iter_mut().filter(|slot| !slot.is_of_list()) {
             let reply = replies.next().unwrap_or(Value::Nil);
-            if let Slot::Apart(key) = slot {
-                self.remember(key, &reply);
+            match slot {
+                Slot::Apart(key) => self.remember(key, &reply),
+                Slot::Counted(key) => self.absent.note(key, &reply),
+                _ => {}
             }
             *slot = Slot::Reply(reply);
         }
         if slots.iter().any(|slot| slot.together().is_some()) {
             self.take_list(&mut slots, list(replies.next()));
+        }
+        let mut absent = slots.iter_mut().filter(|slot| slot.absent().is_some()).peekable();
+        self.appeared = absent.peek().is_some() && replies.next() != Some(Value::Int(0));
+        if !self.appeared {
+            absent.for_each(|slot| *slot = Slot::Reply(Value::Int(0)));
         }
         self.slots = slots;
     }
@@ -89,7 +116,7 @@ impl Strings {
                     self.of_list(key, value)
                 }
                 Slot::Exists(_) => exists.map(|exists| Value::Int(i64::from(exists))),
-                Slot::Own | Slot::Apart(_) | Slot::Reply(_) => continue,
+                _ => continue,
             };
             if let Some(reply) = reply {
                 *slot = Slot::Reply(reply);
@@ -103,7 +130,8 @@ impl Strings {
             match slot {
                 Slot::Together(key) => ask_beginning(key, pipeline),
                 Slot::Exists(key) => drop(pipeline.cmd("EXISTS").arg(key)),
-                Slot::Own | Slot::Apart(_) | Slot::Reply(_) => {}
+                Slot::Absent(_, command) => drop(pipeline.add_command(command.clone())),
+                Slot::Own | Slot::Counted(_) | Slot::Apart(_) | Slot::Reply(_) => {}
             }
         }
     }
@@ -114,8 +142,13 @@ impl Strings {
         let slots = std::mem::take(&mut self.slots);
         let mut reply = |slot| match slot {
             Slot::Reply(reply) => reply,
-            Slot::Own => Value::Nil,
+            Slot::Own | Slot::Counted(_) => Value::Nil,
             Slot::Exists(_) => replies.next().unwrap_or(Value::Nil),
+            Slot::Absent(key, _) => {
+                let reply = replies.next().unwrap_or(Value::Nil);
+                self.absent.note(&key, &reply);
+                reply
+            }
             Slot::Apart(key) | Slot::Together(key) => {
                 let reply = replies.next().unwrap_or(Value::Nil);
                 self.remember(&key, &reply);
@@ -129,6 +162,14 @@ impl Strings {
         match beginning(command) {
             Some(key) if self.apart.contains(&key) => Slot::Apart(key),
             Some(key) => Slot::Together(key),
+            None => self.other_slot(command),
+        }
+    }
+
+    fn other_slot(&self, command: &Cmd) -> Slot {
+        match counted(command) {
+            Some(key) if self.absent.contains(&key) => Slot::Absent(key, command.clone()),
+            Some(key) => Slot::Counted(key),
             None => self.slots.last().and_then(|before| before.existence(command)).unwrap_or(Slot::Own),
         }
     }
@@ -173,9 +214,13 @@ impl Slot {
         if let Self::Together(key) = self { Some(key) } else { None }
     }
 
-    /// Whether MGET answers it.
+    const fn absent(&self) -> Option<&String> {
+        if let Self::Absent(key, _) = self { Some(key) } else { None }
+    }
+
+    /// Whether a command for many keys answers it.
     const fn is_of_list(&self) -> bool {
-        matches!(self, Self::Together(_) | Self::Exists(_))
+        matches!(self, Self::Together(_) | Self::Exists(_) | Self::Absent(..))
     }
 
     /// The slot of a command that asks whether the key that this one reads exists.
@@ -202,7 +247,7 @@ fn beginning(command: &Cmd) -> Option<String> {
     }
 }
 
-const fn word(argument: Arg<&[u8]>) -> Option<&[u8]> {
+pub(super) const fn word(argument: Arg<&[u8]>) -> Option<&[u8]> {
     match argument {
         Arg::Simple(word) => Some(word),
         _ => None,
@@ -238,8 +283,8 @@ mod tests {
                 Some(None) => redis::parse_redis_value(b"-WRONGTYPE of another type\r\n").unwrap(),
                 Some(Some(value)) => text(value),
             },
-            "EXISTS" => Value::Int(i64::from(value(&words[1]).is_some())),
-            _ => Value::Int(7),
+            "EXISTS" => Value::Int(words[1..].iter().map(|key| i64::from(value(key).is_some())).sum()),
+            _ => Value::Int(value(&words[1]).map_or(0, |_| 7)),
         }
     }
 
@@ -274,7 +319,7 @@ mod tests {
     #[test]
     fn one_command_reads_all_strings_and_a_key_that_is_newly_gone_is_looked_at_once() {
         let mut strings = Strings::default();
-        let mut redis: Redis = [("a", Some("1".to_owned())), ("b", Some("2".to_owned()))].into();
+        let mut redis: Redis = [("a", Some("1".to_owned())), ("b", Some("2".to_owned())), ("list", None)].into();
         let sent = |(_, first, then): (Vec<Value>, String, String)| (first, then);
         let both = |then: &str| ("LLEN MGET".to_owned(), then.to_owned());
         assert_eq!(sent(tick(&mut strings, &redis, 0.0)), both("GETRANGE EXISTS"));
@@ -291,12 +336,25 @@ mod tests {
     fn a_key_of_another_type_and_a_long_value_are_asked_for_apart_until_they_change() {
         let mut strings = Strings::default();
         let long = "x".repeat(TRUNCATED_BYTES);
-        let mut redis: Redis = [("a", None), ("b", Some(long)), ("c", Some("3".to_owned()))].into();
+        let mut redis: Redis = [("a", None), ("b", Some(long)), ("c", Some("3".to_owned())), ("list", None)].into();
         let apart = "GETRANGE GETRANGE LLEN MGET";
         assert_eq!(tick(&mut strings, &redis, 0.0).1, "LLEN MGET");
         assert_eq!(tick(&mut strings, &redis, 5.0).1, apart);
         redis.extend([("a", Some("1".to_owned())), ("b", Some("2".to_owned()))]);
         assert_eq!(tick(&mut strings, &redis, 10.0).1, apart);
+        assert_eq!(tick(&mut strings, &redis, 15.0).1, "LLEN MGET");
+    }
+
+    #[test]
+    fn what_was_missing_is_asked_for_by_one_command_until_one_of_it_is_there() {
+        let (mut strings, mut redis) = (Strings::default(), Redis::new());
+        assert_eq!(tick(&mut strings, &redis, 0.0).1, "LLEN MGET");
+        let (_, first, then) = tick(&mut strings, &redis, 5.0);
+        assert_eq!((first.as_str(), then.as_str(), strings.has_appeared()), ("MGET EXISTS", "", false));
+        redis.insert("list", None);
+        let (_, first, then) = tick(&mut strings, &redis, 10.0);
+        assert_eq!((first.as_str(), then.as_str(), strings.has_appeared()), ("MGET EXISTS", "LLEN", true));
+        assert!(!strings.is_absent("list"));
         assert_eq!(tick(&mut strings, &redis, 15.0).1, "LLEN MGET");
     }
 

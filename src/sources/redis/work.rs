@@ -36,20 +36,27 @@ pub(super) struct WorkReader {
     is_under_way: bool,
     /// Whose tasks the tick under way asked for.
     asked: Vec<Role>,
+    /// Whose queue was empty, and probably still is.
+    empty: Vec<Role>,
 }
 
 impl WorkReader {
-    /// Adds the commands; the places of those that may be refused. [`Self::take`] takes the replies in the same order.
-    pub(super) fn ask(&mut self, keys: &Keys, pipeline: &mut Pipeline) -> Range<usize> {
+    /// Adds the commands; the places of those that may be refused. [`Self::take`] takes the replies in the same order. Those of
+    /// queues that were empty are left to [`Self::ask_empty`].
+    pub(super) fn ask(
+        &mut self,
+        keys: &Keys,
+        is_empty: impl Fn(&str) -> bool,
+        pipeline: &mut Pipeline,
+    ) -> Range<usize> {
         let begin = pipeline.len();
         if std::mem::replace(&mut self.is_under_way, true) {
             self.note_failure();
         }
         self.rest = PerRole::from_fn(|role| self.rest.get(role).saturating_sub(1));
-        self.asked = Role::ALL.into_iter().filter(|role| *self.rest.get(*role) == 0).collect();
-        for role in &self.asked {
-            pipeline.cmd("LRANGE").arg(keys.queue(*role)).arg(-NEXT).arg(-1);
-        }
+        let awake = Role::ALL.into_iter().filter(|role| *self.rest.get(*role) == 0);
+        (self.empty, self.asked) = awake.partition(|role| is_empty(&keys.queue(*role)));
+        ask_next(keys, &self.asked, pipeline);
         for role in Role::WITH_JOBS {
             pipeline.cmd("XINFO").arg("GROUPS").arg(keys.jobs(role));
         }
@@ -76,14 +83,30 @@ impl WorkReader {
         }
         for role in Role::ALL {
             let key = keys.queue(role);
-            let front =
-                if asked.contains(&role) { self.front(role, &key, now, replies) } else { resting(&key, replies) };
-            *signals.queue_fronts.get_mut(role) = front;
+            *signals.queue_fronts.get_mut(role) = match role {
+                _ if asked.contains(&role) => self.front(role, &key, now, replies),
+                _ if self.empty.contains(&role) => Some(QueueFront::Empty),
+                _ => resting(&key, replies),
+            };
         }
         for role in Role::WITH_JOBS {
             let reply = replies.next();
             let backlog = replies.ok_or_note(InputKind::Jobs, &keys.jobs(role), backlog(reply));
             signals.jobs.extend(backlog.map(|backlog| (role, backlog)));
+        }
+    }
+
+    /// Adds the commands for the queues that were empty, one of which may not be any more; the same otherwise.
+    pub(super) fn ask_empty(&self, keys: &Keys, pipeline: &mut Pipeline) -> Range<usize> {
+        let begin = pipeline.len();
+        ask_next(keys, &self.empty, pipeline);
+        begin..pipeline.len()
+    }
+
+    /// Takes the replies to [`Self::ask_empty`].
+    pub(super) fn take_empty(&mut self, keys: &Keys, now: UnixSeconds, replies: &mut Replies, signals: &mut Facts) {
+        for role in std::mem::take(&mut self.empty) {
+            *signals.queue_fronts.get_mut(role) = self.front(role, &keys.queue(role), now, replies);
         }
     }
 
@@ -111,6 +134,12 @@ impl WorkReader {
             None if count == 0 => QueueFront::Empty,
             None => QueueFront::Unreadable,
         })
+    }
+}
+
+fn ask_next(keys: &Keys, roles: &[Role], pipeline: &mut Pipeline) {
+    for role in roles {
+        pipeline.cmd("LRANGE").arg(keys.queue(*role)).arg(-NEXT).arg(-1);
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use redis::Pipeline;
 
 use super::super::values::{Values, ask_up_to};
+use super::instances::ReadInstances;
 use super::large::NORMAL_BYTES;
 use crate::platform::keys::Keys;
 use crate::platform::parse::MAX_HEARTBEAT_BYTES;
@@ -17,7 +18,8 @@ const INDEX_MEMBERS: usize = 50_000;
 pub(in super::super) struct FleetQuery {
     /// Services whose index is read.
     pub(super) services: Vec<(String, String)>,
-    pub(super) instances: bool,
+    /// What is read of the index of instances.
+    pub(super) instances: Option<ReadInstances>,
     /// Services whose index is read with the scores: a process is new, and may be gone already.
     pub(super) scored: Vec<(String, String)>,
     /// The COUNT of a SCAN step, if there is one.
@@ -45,7 +47,7 @@ impl FleetQuery {
 
     /// The index of the SCAN's reply: a user may lack the permission for it.
     pub(in super::super) fn scan_at(&self) -> Option<usize> {
-        self.scan.map(|_| self.services.len() + usize::from(self.instances))
+        self.scan.map(|_| self.services.len() + usize::from(self.instances.is_some()))
     }
 
     /// Adds the commands. `cursor` is the SCAN's.
@@ -53,8 +55,10 @@ impl FleetQuery {
         for (service_type, service_name) in &self.services {
             ask_index(&keys.process_index(service_type, service_name), &[], pipeline);
         }
-        if self.instances {
-            ask_index(&keys.instance_index(), &[], pipeline);
+        match self.instances {
+            Some(ReadInstances::Members) => ask_index(&keys.instance_index(), &[], pipeline),
+            Some(ReadInstances::Length) => _ = pipeline.cmd("ZCARD").arg(keys.instance_index()),
+            None => {}
         }
         if let Some(count) = self.scan {
             let scan = pipeline.cmd("SCAN").arg(cursor).arg("MATCH").arg(keys.heartbeat_pattern());

@@ -27,7 +27,7 @@ fn group(name: &str, pending: i64, lag: Option<i64>) -> Value {
 /// A tick's facts where the paid queue and stream are answered so, and all others are empty; `None` where it fails.
 fn tick(reader: &mut WorkReader, answers: Option<(&Value, &Value)>) -> Option<(Facts, Vec<String>)> {
     let mut pipeline = Pipeline::new();
-    let asked = reader.ask(&keys(), &mut pipeline);
+    let asked = reader.ask(&keys(), |_| false, &mut pipeline);
     assert_eq!(asked, 0..pipeline.len());
     let (queue, stream) = answers?;
     let reply = |command: &redis::Cmd| {
@@ -129,4 +129,17 @@ fn ticks_that_fail_with_tasks_are_followed_by_some_without_unless_those_fail_too
     assert_eq!([true, true, false, false].map(&mut is_read), [None, None, Some(false), Some(true)]);
     // An outage is not the tasks' fault.
     assert_eq!([true, true, true, false].map(&mut is_read), [None, None, None, Some(true)]);
+}
+
+#[test]
+fn a_queue_that_was_empty_is_read_when_it_may_not_be_any_more() {
+    let (mut reader, mut pipeline) = (WorkReader::default(), Pipeline::new());
+    let others = reader.ask(&keys(), |key| key == keys().queue(Role::Paid), &mut pipeline);
+    let replies = others.map(|place| if place < 4 { Value::Array(Vec::new()) } else { error("ERR no such key") });
+    let (mut replies, mut facts) = (Replies::new(replies.collect()), Facts::default());
+    reader.take(&keys(), NOW, &mut replies, &mut facts);
+    assert_eq!((facts.queue_fronts.paid, replies.next()), (Some(QueueFront::Empty), None));
+    assert_eq!(reader.ask_empty(&keys(), &mut Pipeline::new()), 0..1);
+    reader.take_empty(&keys(), NOW, &mut Replies::new(vec![Value::Array(vec![task(NOW - 3.0)])]), &mut facts);
+    assert_eq!(facts.queue_fronts.paid, Some(QueueFront::Created(NOW - 3.0)));
 }
