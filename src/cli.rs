@@ -70,8 +70,16 @@ pub enum Action {
     Compare(CompareArgs),
     /// Explains a metric as the running server sees it: formula, sources, what was left out, names; with --at as it was.
     Explain(ExplainArgs),
-    /// Prints every exported metric.
+    /// Shows what the page shows in the terminal, until q is pressed; as text where standard output is no terminal.
+    Top(TopArgs),
+    /// Prints every exported metric, under the names that the settings give.
     Catalog(CatalogArgs),
+    /// Prints a Grafana dashboard, with the names that the settings give: deployment/grafana/kdcube-metrics.json.
+    Dashboard,
+    /// Prints a completion script for a shell.
+    Completions(CompletionsArgs),
+    /// Writes the manual pages, one of the program and one of each command.
+    Man(ManArgs),
     /// Prints every setting as Markdown: docs/configuration.md.
     Settings,
     /// Prints every code of a problem with its meaning and remedy as Markdown: docs/problems.md.
@@ -184,6 +192,16 @@ pub struct ExplainArgs {
     pub server: ServerArgs,
 }
 
+/// Options of `top`.
+#[derive(Debug, Args)]
+pub struct TopArgs {
+    /// Prints it once, as text.
+    #[arg(long)]
+    pub once: bool,
+    #[command(flatten)]
+    pub server: ServerArgs,
+}
+
 /// What `snapshot` prints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum SnapshotFormat {
@@ -223,6 +241,28 @@ pub struct ReplayArgs {
 pub struct CatalogArgs {
     #[arg(long, value_enum, default_value_t = CatalogFormat::Md)]
     pub format: CatalogFormat,
+}
+
+/// Options of `completions`.
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    pub shell: CompletionShell,
+}
+
+/// The shells that completions are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CompletionShell {
+    Bash,
+    Zsh,
+    Fish,
+}
+
+/// Options of `man`.
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// Where the pages go; made if it is missing.
+    #[arg(value_name = "FOLDER")]
+    pub folder: PathBuf,
 }
 
 /// What `catalog` prints.
@@ -328,6 +368,11 @@ impl Cli {
 /// The command line with the flags of settings.
 fn command() -> Command {
     setting_flags::add_to(Cli::command())
+}
+
+/// The same without what is hidden, for manuals and completions.
+pub(crate) fn documented() -> Command {
+    setting_flags::add_used_to(Cli::command())
 }
 
 #[cfg(test)]

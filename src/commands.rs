@@ -3,6 +3,8 @@
 mod catalog;
 mod check;
 mod compare;
+mod completions;
+mod dashboard;
 mod demo;
 mod environment;
 mod error;
@@ -12,6 +14,7 @@ mod healthcheck;
 mod once;
 mod own_server;
 mod problems;
+mod progress;
 mod record;
 mod replay;
 mod serve;
@@ -19,6 +22,7 @@ mod settings;
 mod signals;
 mod simulate;
 mod snapshot;
+mod top;
 mod whatif;
 
 use std::ffi::OsString;
@@ -29,6 +33,7 @@ use self::error::CommandError;
 pub use self::exit::Exit;
 use crate::cli::{Action, Cli, OnceArgs};
 use crate::config::{Config, Mode};
+use crate::outlets::names::Mapping;
 use crate::settings::{EnvFile, Layers, SettingError, Settings, Sources, Variables, read_env_file, table};
 use crate::telemetry::logging;
 
@@ -44,7 +49,8 @@ pub fn run(cli: Cli, environment: impl Iterator<Item = (OsString, OsString)>) ->
 
 fn run_command(cli: Cli, environment: impl Iterator<Item = (OsString, OsString)>) -> Result<Exit, CommandError> {
     match cli.command {
-        Some(Action::Catalog(arguments)) => return catalog::run(&arguments),
+        Some(Action::Completions(arguments)) => return completions::run(&arguments),
+        Some(Action::Man(arguments)) => return completions::man(&arguments),
         Some(Action::Settings) => return settings::run(),
         Some(Action::Problems) => return problems::run(),
         Some(Action::Whatif(arguments)) => return whatif::run(&arguments),
@@ -58,6 +64,9 @@ fn run_command(cli: Cli, environment: impl Iterator<Item = (OsString, OsString)>
         Action::Healthcheck => return healthcheck::run(settings),
         Action::Compare(arguments) => return compare::run(&arguments, settings),
         Action::Explain(arguments) => return explain::run(&arguments, settings),
+        Action::Top(arguments) => return top::run(&arguments, settings, has_colour(&sources)),
+        Action::Catalog(arguments) => return catalog::run(&arguments, settings),
+        Action::Dashboard => return dashboard::run(settings),
         Action::Demo(_) => demo::read_config(&mut settings),
         // The deployment's own settings are in the recording.
         Action::Replay(_) => Config::read_as(Mode::Embedded, &mut settings),
@@ -82,7 +91,7 @@ fn run_configured(
     origin: (Layers, Sources),
     warnings: &[String],
 ) -> Result<Exit, CommandError> {
-    init_logging(&config)?;
+    init_logging(&config, has_colour(&origin.1))?;
     for warning in warnings {
         tracing::warn!("{warning}");
     }
@@ -97,9 +106,14 @@ fn run_configured(
     }
 }
 
-/// Logs in colour on a terminal only.
-fn init_logging(config: &Config) -> Result<(), CommandError> {
-    let colour = std::io::stderr().is_terminal();
+/// Whether a terminal may be coloured, by the convention of <https://no-color.org>.
+fn has_colour(sources: &Sources) -> bool {
+    sources.environment.get("NO_COLOR").is_none_or(String::is_empty)
+}
+
+/// Logs in colour on a terminal only, and only where colours are wanted.
+fn init_logging(config: &Config, has_colour: bool) -> Result<(), CommandError> {
+    let colour = has_colour && std::io::stderr().is_terminal();
     logging::init(&config.log, colour)
         .map_err(|problem| CommandError::Configuration(vec![SettingError::Other(format!("RUST_LOG: {problem}"))]))
 }
@@ -125,6 +139,12 @@ fn variable((name, value): (OsString, OsString)) -> Option<Result<(String, Strin
         }
         Err(_) => None,
     }
+}
+
+/// The names of metrics that the settings give.
+fn names(mut settings: Settings) -> Result<Mapping, CommandError> {
+    let mapping = Mapping::read(&mut settings).filter(|_| settings.errors().is_empty());
+    mapping.ok_or_else(|| CommandError::Configuration(settings.into_errors()))
 }
 
 /// Prints the result of a command. A reader that closed the pipe (`| head`) is no failure.

@@ -1,5 +1,6 @@
 //! Everything that hands state out: the HTTP server and its routes, KEDA's scaler, pushes to sinks, and the names and text format they share.
 
+pub mod dashboard;
 pub mod explain;
 pub mod exposition;
 pub mod http;
@@ -7,6 +8,6 @@ pub(crate) mod human;
 pub mod keda;
 pub mod kubernetes;
 pub mod names;
-mod page;
+pub(crate) mod page;
 pub mod push;
 pub mod routes;

@@ -12,6 +12,13 @@ pub(super) fn add_to(command: Command) -> Command {
     COMMANDS.iter().fold(command, |command, (name, uses)| command.mut_subcommand(name, |sub| sub.args(flags(*uses))))
 }
 
+/// The command line with the flags that each command uses, and no others.
+pub(super) fn add_used_to(command: Command) -> Command {
+    let used = |uses: Uses| flags(uses).filter(|flag| !flag.is_hide_set());
+    let command = command.args(used(Uses::EVERYTHING));
+    COMMANDS.iter().fold(command, |command, (name, uses)| command.mut_subcommand(name, |sub| sub.args(used(*uses))))
+}
+
 /// A flag that the command does not use is there and hidden: [`given`] explains it.
 fn flags(uses: Uses) -> impl Iterator<Item = Arg> {
     table::all().iter().map(move |setting| flag(setting).hide(!uses.contains(setting)))

@@ -84,7 +84,9 @@ fn a_flag_that_a_command_does_not_use_is_a_usage_error_that_says_so() {
                 // What a command requires is checked first.
                 let required: &[&str] = match name {
                     "compare" => &["--with", "http://x"],
+                    "completions" => &["bash"],
                     "explain" => &["key"],
+                    "man" => &["folder"],
                     "replay" => &["file"],
                     "whatif" => &["--shape", "x", "--policy", "x"],
                     _ => &[],

@@ -57,8 +57,11 @@ const RUNNING_SERVER: Uses = Uses {
     except: &[CLIENT_EVENTS],
 };
 
+/// What decides on the names of metrics.
+const NAMES: Uses = Uses { groups: &[&[Group::Descriptors]], besides: &[MAPPING, PROM_NAMES], except: &[] };
+
 /// The commands by name.
-pub(super) const COMMANDS: [(&str, Uses); 15] = [
+pub(super) const COMMANDS: [(&str, Uses); 19] = [
     ("serve", Uses::EVERYTHING),
     ("check", Uses::EVERYTHING),
     ("demo", Uses { groups: &[NUMBERS, SINKS, SERVER], besides: &[], except: &[MODE, RUN_ONCE] }),
@@ -67,13 +70,17 @@ pub(super) const COMMANDS: [(&str, Uses); 15] = [
     ("healthcheck", Uses { groups: &[&[Group::Server]], besides: &[TLS_CERT_FILE], except: &[CLIENT_EVENTS] }),
     ("compare", RUNNING_SERVER),
     ("explain", RUNNING_SERVER),
+    ("top", RUNNING_SERVER),
     ("record", Uses::groups(&[&[Group::Core, Group::Descriptors, Group::Redis, Group::Gateway]])),
     (
         "replay",
         Uses { groups: &[&[Group::Core, Group::Scaling]], besides: &[MAPPING, PROM_NAMES], except: &[MODE, RUN_ONCE] },
     ),
     ("simulate", Uses::groups(&[&[Group::Descriptors, Group::Redis, Group::Gateway]])),
-    ("catalog", Uses::NOTHING),
+    ("catalog", NAMES),
+    ("dashboard", NAMES),
+    ("completions", Uses::NOTHING),
+    ("man", Uses::NOTHING),
     ("settings", Uses::NOTHING),
     ("problems", Uses::NOTHING),
     ("whatif", Uses::NOTHING),

@@ -4,10 +4,11 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-use super::{CommandError, Exit, print};
+use super::{CommandError, Exit, names, print};
 use crate::catalog::{Metric, all, own};
 use crate::cli::{CatalogArgs, CatalogFormat};
-use crate::outlets::names::{cloudwatch_name, cloudwatch_unit, platform_name, prometheus_name};
+use crate::outlets::names::{Mapping, platform_name, prometheus_name};
+use crate::settings::Settings;
 
 const HEAD: &str = "\
 # Metrics
@@ -75,22 +76,29 @@ and `kdcube_metrics_scope_found`, CloudWatch none. `METRICS_MAPPING_JSON` does n
 |---|---|---|---|---|---|
 ";
 
-pub(super) fn run(arguments: &CatalogArgs) -> Result<Exit, CommandError> {
+const MAPPED: &str = "\
+The names below are those that `METRICS_MAPPING_JSON` and `METRICS_PROM_NAMES` give here.
+
+";
+
+pub(super) fn run(arguments: &CatalogArgs, settings: Settings) -> Result<Exit, CommandError> {
+    let mapping = names(settings)?;
     print(&match arguments.format {
-        CatalogFormat::Md => markdown(),
-        CatalogFormat::Json => json(),
+        CatalogFormat::Md => markdown(&mapping),
+        CatalogFormat::Json => json(&mapping),
     })?;
     Ok(Exit::Success)
 }
 
-/// The page.
-fn markdown() -> String {
-    let mut page = [HEAD, SCALARS].concat();
+/// The page, with the names in force.
+fn markdown(mapping: &Mapping) -> String {
+    let mapped = if *mapping == Mapping::default() { "" } else { MAPPED };
+    let mut page = [HEAD, mapped, SCALARS].concat();
     for metric in all().filter(|metric| metric.is_scalar()) {
         let aliases =
-            if metric.aliases.is_empty() { String::new() } else { format!(" (also {})", names(metric.aliases)) };
+            if metric.aliases.is_empty() { String::new() } else { format!(" (also {})", quoted(metric.aliases)) };
         // Writing to a String cannot fail.
-        let _ = writeln!(page, "| `{}`{aliases} | `{}` {}", metric.key, prometheus_name(metric), rest_of_row(metric));
+        let _ = writeln!(page, "| `{}`{aliases} | {}", metric.key, named(metric, "", mapping));
     }
     page.push_str(SUGGESTED);
     page.push_str(PLATFORM_NAMES);
@@ -101,42 +109,50 @@ fn markdown() -> String {
     }
     page.push_str(FAMILIES);
     for metric in all().filter(|metric| !metric.is_scalar()) {
-        let _ = writeln!(page, "| `{}` | {} {}", prometheus_name(metric), names(metric.labels), rest_of_row(metric));
+        let labels = format!("| {} ", quoted(metric.labels));
+        let _ = writeln!(page, "| {}", named(metric, &labels, mapping));
     }
     page.push_str(OWN);
     for Metric { key, kind, labels, unit, help, absent, .. } in own::all() {
-        let (kind, labels, unit) = (kind.as_str(), names(labels), unit.word());
+        let (kind, labels, unit) = (kind.as_str(), quoted(labels), unit.word());
         let _ = writeln!(page, "| `{key}` | {kind} | {labels} | {unit} | {help} | {absent} |");
     }
     page
 }
 
-fn rest_of_row(metric: &Metric) -> String {
+/// A row from its names in Prometheus on.
+fn named(metric: &'static Metric, labels: &str, mapping: &Mapping) -> String {
     let Metric { unit, help, absent, .. } = metric;
-    format!("| `{}` | {} | {help} | {absent} |", cloudwatch_name(metric), unit.word())
+    let prometheus: Vec<&str> = mapping.prometheus_names(metric).collect();
+    let (cloudwatch, _) = mapping.cloudwatch(metric);
+    format!("{} {labels}| `{cloudwatch}` | {} | {help} | {absent} |", quoted(&prometheus), unit.word())
 }
 
-fn names(labels: &[&str]) -> String {
+fn quoted(labels: &[&str]) -> String {
     if labels.is_empty() { "–".to_owned() } else { format!("`{}`", labels.join("`, `")) }
 }
 
 /// The same as JSON, one object per metric.
-fn json() -> String {
-    let metrics: Vec<Value> = all().map(metric).collect();
+fn json(mapping: &Mapping) -> String {
+    let metrics: Vec<Value> = all().map(|row| metric(row, mapping)).collect();
     let own: Vec<Value> = own::all().map(own_metric).collect();
     let mut text = serde_json::to_string_pretty(&json!({"metrics": metrics, "own": own})).unwrap_or_default();
     text.push('\n');
     text
 }
 
-fn metric(metric: &'static Metric) -> Value {
+/// `prometheus` is the name in force, the first where there are two; `prometheus_platform` the platform's own service's.
+fn metric(metric: &'static Metric, mapping: &Mapping) -> Value {
+    let mut prometheus = mapping.prometheus_names(metric);
+    let (cloudwatch, cloudwatch_unit) = mapping.cloudwatch(metric);
     json!({
         "key": metric.key,
         "aliases": metric.aliases,
-        "prometheus": prometheus_name(metric),
+        "prometheus": prometheus.next(),
+        "prometheus_also": prometheus.next(),
         "prometheus_platform": platform_name(metric),
-        "cloudwatch": cloudwatch_name(metric),
-        "cloudwatch_unit": cloudwatch_unit(metric),
+        "cloudwatch": cloudwatch,
+        "cloudwatch_unit": cloudwatch_unit,
         "cloudwatch_default": metric.cloudwatch_default,
         "unit": metric.unit.word(),
         "kind": metric.kind.as_str(),
@@ -159,15 +175,31 @@ fn own_metric(metric: &'static Metric) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use crate::outlets::names::{Mapping, Naming};
+
     #[test]
     fn the_page_is_this_output() {
         let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/metrics.md")).unwrap();
-        assert!(page == super::markdown(), "run: cargo run -- catalog > docs/metrics.md");
+        assert!(page == super::markdown(&Mapping::default()), "run: cargo run -- catalog > docs/metrics.md");
+    }
+
+    #[test]
+    fn names_in_force_are_shown_in_both_formats() {
+        let mapping = Mapping::parse(r#"{"proc.queue.total": "my.queue"}"#, Naming::Both).unwrap();
+        let page = super::markdown(&mapping);
+        assert!(
+            page.contains("| `my_queue`, `kdcube_my_queue` | `my/queue` |") && page.contains(super::MAPPED),
+            "{page}"
+        );
+        let json: serde_json::Value = serde_json::from_str(&super::json(&mapping)).unwrap();
+        let queue =
+            json["metrics"].as_array().unwrap().iter().find(|metric| metric["key"] == "proc.queue.total").unwrap();
+        assert_eq!((&queue["prometheus"], &queue["prometheus_also"]), (&"my_queue".into(), &"kdcube_my_queue".into()));
     }
 
     #[test]
     fn the_json_names_every_metric() {
-        let json: serde_json::Value = serde_json::from_str(&super::json()).unwrap();
+        let json: serde_json::Value = serde_json::from_str(&super::json(&Mapping::default())).unwrap();
         assert_eq!(json["metrics"].as_array().unwrap().len(), super::all().count());
         assert_eq!(json["metrics"][0]["prometheus"], "kdcube_ingress_sse_total_connections");
         let exec =

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{CommandError, Exit, block_on, print};
+use super::{CommandError, Exit, block_on, print, progress};
 use crate::base::clock::{Clock, SystemClock};
 use crate::cli::SimulateArgs;
 use crate::commands::demo::stop_after;
@@ -47,7 +47,9 @@ async fn simulate(redis: RedisConfig, scope: Scope, arguments: &SimulateArgs) ->
     let (clock, place) = (SystemClock, redis.redacted());
     let mut simulation = Simulation::new(redis, &scope, shape, clock.now());
     simulation.write_unrelated(arguments.unrelated_keys).await?;
-    simulation.write_past(arguments.history, clock.now()).await?;
+    let bar = progress::bar(arguments.history, "samples of the last hour");
+    simulation.write_past(arguments.history, clock.now(), |written| bar.set_position(written as u64)).await?;
+    bar.finish_and_clear();
     // The first step shows whether Redis accepts writes.
     simulation.step(clock.now()).await?;
     let Scope { tenant, project } = &scope;

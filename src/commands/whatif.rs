@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use anyhow::anyhow;
+use indicatif::ProgressBar;
 
-use super::{CommandError, Exit, print};
+use super::{CommandError, Exit, print, progress};
 use crate::base::files;
 use crate::cli::{WhatifArgs, WhatifFormat};
 use crate::whatif::deployment::World;
@@ -25,7 +26,9 @@ pub(super) fn run(arguments: &WhatifArgs) -> Result<Exit, CommandError> {
             anyhow!("--format svg: shows one load, got {}; accepted: one --shape or --load", loads.len()).into()
         );
     }
-    let outcomes: Vec<Outcome> = loads.iter().flat_map(|load| of_load(load, &policies, arguments)).collect();
+    let bar = progress::bar(loads.len() * policies.len(), "loads under policies");
+    let outcomes: Vec<Outcome> = loads.iter().flat_map(|load| of_load(load, &policies, arguments, &bar)).collect();
+    bar.finish_and_clear();
     print(&match arguments.format {
         WhatifFormat::Table => report::table(&outcomes),
         WhatifFormat::Json => report::json(&outcomes),
@@ -34,7 +37,7 @@ pub(super) fn run(arguments: &WhatifArgs) -> Result<Exit, CommandError> {
     Ok(Exit::Success)
 }
 
-fn of_load(load: &Load, policies: &[Policy], arguments: &WhatifArgs) -> Vec<Outcome> {
+fn of_load(load: &Load, policies: &[Policy], arguments: &WhatifArgs, bar: &ProgressBar) -> Vec<Outcome> {
     let simulated = |policy: &Policy| {
         let usual = World::of(policy.component);
         let slots = arguments.slots.unwrap_or(usual.slots);
@@ -42,7 +45,7 @@ fn of_load(load: &Load, policies: &[Policy], arguments: &WhatifArgs) -> Vec<Outc
         let seeds = arguments.seed..=arguments.seed.saturating_add(u64::from(arguments.seeds - 1));
         Outcome::mean(seeds.map(|seed| outcome::simulate(&world, load, policy, seed)).collect())
     };
-    policies.iter().filter_map(simulated).collect()
+    policies.iter().filter_map(|policy| simulated(policy).inspect(|_| bar.inc(1))).collect()
 }
 
 fn loads(arguments: &WhatifArgs) -> Result<Vec<Load>, CommandError> {

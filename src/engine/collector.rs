@@ -32,6 +32,8 @@ pub struct Collector {
     run: RunId,
     ticks: u64,
     up: bool,
+    /// That a long history is being loaded has been logged.
+    is_loading: bool,
 }
 
 impl Collector {
@@ -58,6 +60,7 @@ impl Collector {
             run: RunId::random(),
             ticks: 0,
             up: false,
+            is_loading: false,
         }
     }
 
@@ -109,6 +112,9 @@ impl Collector {
     async fn prepare(&mut self, began: Instant) -> Result<bool, SourceError> {
         while !self.ticker.prepare(self.clock.now()).await? {
             if began.elapsed() >= self.interval {
+                if !std::mem::replace(&mut self.is_loading, true) {
+                    tracing::info!("loading the last hour; the first snapshot follows");
+                }
                 return Ok(false);
             }
         }

@@ -13,6 +13,7 @@ mod history;
 mod layout;
 pub(super) mod login;
 mod numbers;
+pub(crate) mod overview;
 mod problems;
 mod verdict;
 mod workers;

@@ -13,6 +13,7 @@ mod login;
 mod metrics;
 mod negotiate;
 mod openapi;
+mod overview;
 mod problems;
 mod recommendation;
 mod route;
@@ -50,6 +51,7 @@ const ROUTES: &[Route] = &[
     metrics::SCRAPE,
     signals::SIGNALS,
     problems::PROBLEMS,
+    overview::OVERVIEW,
     explain::EXPLAIN,
     recommendation::RECOMMENDATION,
     system::COMBINED,

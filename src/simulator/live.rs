@@ -48,19 +48,22 @@ impl Simulation {
         }
     }
 
-    /// Writes `samples` entries of each latency series, spread over the last hour.
+    /// Writes `samples` entries of each latency series, spread over the last hour; `written` is called with how many of them are.
     ///
     /// # Errors
     /// Redis cannot be reached or refuses the commands.
-    pub async fn write_past(&mut self, samples: usize, now: UnixSeconds) -> Result<(), SourceError> {
-        let mut written = 0;
-        while written < samples {
-            let batch = BATCH.min(samples - written);
-            let points: Vec<Point> =
-                (written..written + batch).map(|number| past_point(number, samples, now)).collect();
+    pub async fn write_past(
+        &mut self,
+        samples: usize,
+        now: UnixSeconds,
+        written: impl Fn(usize),
+    ) -> Result<(), SourceError> {
+        for start in (0..samples).step_by(BATCH) {
+            let end = samples.min(start + BATCH);
+            let points: Vec<Point> = (start..end).map(|number| past_point(number, samples, now)).collect();
             let latency = LatencySeries::ALL.map(|series| (series, points.clone())).into();
             self.send(&writer::commands(&self.keys, &Facts { latency, ..Facts::default() }, now)).await?;
-            written += batch;
+            written(end);
         }
         Ok(())
     }

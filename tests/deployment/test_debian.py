@@ -1,6 +1,7 @@
 """The Debian package: built from the binary that is there, inspected, linted, installed into a root of its own and removed."""
 
 import functools
+import gzip
 import os
 import re
 import shutil
@@ -25,6 +26,7 @@ def build():
     """Packages the debug binary, as the release workflow does the released one."""
     folder = tempfile.mkdtemp()
     unittest.addModuleCleanup(shutil.rmtree, folder)
+    subprocess.run([project.DEPLOYMENT / "debian/generate", project.ROOT / "target/debug/kdcube-metrics"], check=True)
     command = [TOOLS / "cargo-deb", "deb", "--no-build", "--profile", "dev", "--fast", "--strip", "--quiet", "-o", folder]
     result = subprocess.run(command, cwd=project.ROOT, capture_output=True, text=True, check=False)
     if result.returncode != 0:
@@ -67,6 +69,17 @@ class Package(unittest.TestCase):
         self.assertEqual(unit.read_text(), (project.DEPLOYMENT / f"systemd/{NAME}.service").read_text())
         self.assertIn(f"\nUser={NAME}\n", unit.read_text())
         self.assertIn("Apache-2.0", (self.tree / f"usr/share/doc/{NAME}/copyright").read_text())
+
+    def test_it_holds_manual_pages_and_completions_of_each_shell(self):
+        pages = {path.name for path in (self.tree / "usr/share/man/man1").iterdir()}
+        self.assertLessEqual({f"{NAME}.1.gz", f"{NAME}-check.1.gz", f"{NAME}-serve.1.gz"}, pages)
+        for page in sorted(pages):
+            text = gzip.decompress((self.tree / f"usr/share/man/man1/{page}").read_bytes()).decode()
+            self.assertIn(".SH NAME", text, page)
+        bash = self.tree / f"usr/share/bash-completion/completions/{NAME}"
+        self.assertEqual(output("bash", "-c", f"source {bash} && complete -p {NAME}").split()[-1], NAME)
+        for name in (f"zsh/vendor-completions/_{NAME}", f"fish/vendor_completions.d/{NAME}.fish"):
+            self.assertIn("--redis-url", (self.tree / "usr/share" / name).read_text().replace("-l redis-url", "--redis-url"))
 
     def test_its_configuration_is_the_administrators_and_not_for_everybody(self):
         self.assertEqual(output("dpkg-deb", "-I", self.package, "conffiles"), f"/etc/{NAME}.env\n")

@@ -1,6 +1,6 @@
 //! The commands: what they print, and their exit codes, which automation relies on.
 
-use std::process::Output;
+use std::process::{Command, Output, Stdio};
 
 use crate::support::{GATEWAY, RedisServer, free_port, program};
 
@@ -175,10 +175,70 @@ fn the_demo_tells_where_to_look() {
 }
 
 #[test]
-fn the_documents_are_what_the_program_prints() {
-    for (command, document) in
-        [("catalog", "docs/metrics.md"), ("settings", "docs/configuration.md"), ("problems", "docs/problems.md")]
+fn catalog_and_dashboard_use_the_names_in_force_and_refuse_a_mapping_that_the_server_would() {
+    let mapping = [("METRICS_MAPPING_JSON", r#"{"proc.queue.total": "my.queue"}"#)];
+    for command in ["catalog", "dashboard"] {
+        assert!(answer(&run(&mapping, &[command])).contains("my_queue"), "{command}");
+        let refused = run(&[("METRICS_MAPPING_JSON", r#"{"proc.queue.totl": "q"}"#)], &[command]);
+        assert_eq!(refused.status.code(), Some(78), "{command}: {}", errors(&refused));
+    }
+}
+
+#[test]
+fn completions_and_manual_pages_know_each_command_and_only_the_flags_that_it_uses() {
+    for (shell, part) in
+        [("bash", "complete -F"), ("zsh", "#compdef kdcube-metrics"), ("fish", "complete -c kdcube-metrics")]
     {
+        let script = answer(&run(&[], &["completions", shell]));
+        assert!(script.contains(part) && script.contains("redis-url") && script.contains("whatif"), "{shell}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let pages = folder.path().join("man");
+    assert!(run(&[], &["man", pages.to_str().unwrap()]).status.success());
+    let page = |name: &str| std::fs::read_to_string(pages.join(name)).unwrap();
+    assert!(page("kdcube-metrics.1").contains("redis\\-url") && page("kdcube-metrics-check.1").contains("redis\\-url"));
+    assert!(!page("kdcube-metrics-healthcheck.1").contains("redis\\-url"));
+    let refused = run(&[], &["man", "/proc/nowhere"]);
+    assert!(refused.status.code() == Some(1) && errors(&refused).contains("/proc/nowhere"), "{}", errors(&refused));
+}
+
+/// `kdcube-metrics catalog | head -1`: more is printed than a pipe holds, or read by nobody.
+#[test]
+fn a_reader_that_leaves_is_no_error() {
+    for arguments in
+        [&["catalog"][..], &["settings"], &["problems"], &["dashboard"], &["completions", "bash"], &["--help"]]
+    {
+        let mut child = program(&[], arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        assert_eq!((output.status.code(), errors(&output).as_str()), (Some(0), ""), "{arguments:?}");
+    }
+}
+
+/// Standard error is a terminal there, which `script` makes.
+#[test]
+fn logs_are_coloured_on_a_terminal_and_not_where_nobody_wants_it() {
+    let log = |no_color: &str| {
+        let command = format!("{} demo --for 1s", env!("CARGO_BIN_EXE_kdcube-metrics"));
+        let mut script = Command::new("script");
+        script.args(["--quiet", "--return", "--command", &command, "/dev/null"]).env("METRICS_PORT", "0");
+        let output = script.env("NO_COLOR", no_color).stdin(Stdio::null()).output().unwrap();
+        assert!(output.status.success());
+        answer(&output)
+    };
+    let (coloured, plain) = (log(""), log("1"));
+    assert!(coloured.contains("gateway configuration in force") && coloured.contains("\u{1b}[32m"), "{coloured:?}");
+    assert!(plain.contains("gateway configuration in force") && !plain.contains("\u{1b}[32m"), "{plain:?}");
+}
+
+#[test]
+fn the_documents_are_what_the_program_prints() {
+    for (command, document) in [
+        ("catalog", "docs/metrics.md"),
+        ("settings", "docs/configuration.md"),
+        ("problems", "docs/problems.md"),
+        ("dashboard", "deployment/grafana/kdcube-metrics.json"),
+    ] {
         let path = format!("{}/{document}", env!("CARGO_MANIFEST_DIR"));
         let printed = answer(&run(&[], &[command]));
         assert!(std::fs::read_to_string(path).unwrap() == printed, "run: cargo run -- {command} > {document}");

@@ -23,11 +23,12 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
 }
 
-/// Every document and deployment file that is text.
+/// Every document and deployment file that is text, with the quotes of JSON as they are meant.
 fn documents() -> Vec<(PathBuf, String)> {
     let folders = ["docs", "deployment"].map(|folder| files(&Path::new(ROOT).join(folder)));
     let paths = folders.into_iter().flatten().chain([Path::new(ROOT).join("README.md")]);
-    paths.filter_map(|path| Some((path.clone(), std::fs::read_to_string(path).ok()?))).collect()
+    let text = |path: &PathBuf| Some(std::fs::read_to_string(path).ok()?.replace("\\\"", "\""));
+    paths.filter_map(|path| Some((path.clone(), text(&path)?))).collect()
 }
 
 fn find(name: &str) -> Option<&'static Metric> {

@@ -72,4 +72,5 @@ mod start;
 mod statsd;
 mod support;
 mod tls;
+mod top;
 mod whatif;

@@ -166,6 +166,31 @@ fn the_adapters_queries_give_the_numbers_that_are_served() {
     assert_eq!(signals["proc"]["queue"]["wait"]["p95_ms"], asked("kdcube_proc_queue_wait_p95"));
 }
 
+/// Each panel's query, as Grafana sends it.
+fn dashboard_queries() -> Vec<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("deployment/grafana/kdcube-metrics.json");
+    let dashboard: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    let panels = dashboard["panels"].as_array().unwrap();
+    let targets = panels.iter().filter_map(|panel| panel["targets"].as_array()).flatten();
+    let query = |target: &Value| target["expr"].as_str().unwrap().replace("$job", "kdcube-metrics");
+    targets.map(|target| query(target).replace("$__rate_interval", "1m")).collect()
+}
+
+#[test]
+fn every_query_of_the_dashboard_runs_and_those_of_what_is_there_have_values() {
+    let server = Server::ready(&[("METRICS_MODE", "embedded"), ("METRICS_SAMPLE_INTERVAL_SEC", "1")]);
+    let prometheus = Prometheus::start(&server);
+    let queries = dashboard_queries();
+    assert!(queries.len() > 35, "{}", queries.len());
+    // Nothing is exported or refused, and nobody else writes.
+    let may_be_empty = |query: &str| query.contains("export") || query.contains("metrics_problem");
+    for query in queries {
+        assert!(prometheus.ask("query", "query", &query).is_some(), "{query}");
+        let what = format!("a value of {query}");
+        eventually(&what, SOON, || may_be_empty(&query) || !prometheus.query(&query).is_empty());
+    }
+}
+
 #[test]
 fn numbers_that_move_are_followed() {
     let server = Server::ready(&[("METRICS_MODE", "embedded"), ("METRICS_SAMPLE_INTERVAL_SEC", "1")]);

@@ -40,7 +40,7 @@ fn card(component: Component, title: &str, state: &SystemState, history: &Histor
                 }
             }
             p.why { (reasons(component, state)) }
-            @if has_replicas { p.steps { (steps(component, state)) } }
+            @if has_replicas { p.steps tabindex="0" { (steps(component, state)) } }
             (bars)
             @if has_replicas {
                 (Chart {
@@ -58,10 +58,15 @@ fn replicas(history: &History<'_>, current: &str, desired: &str) -> Vec<Line> {
     of(history, "now", current, 1.0).into_iter().chain(of(history, "wanted", desired, 1.0)).collect()
 }
 
-/// What the built-in hint says, and why.
 fn reasons(component: Component, state: &SystemState) -> Markup {
+    let (word, why) = hint(component, state);
+    html! { b { (word) } " " (why) }
+}
+
+/// What the built-in hint says, and why.
+pub(super) fn hint(component: Component, state: &SystemState) -> (&'static str, String) {
     let hint = match state.hint(component) {
-        Reading::Absent(reason) => return html! { "no recommendation: " (reason) },
+        Reading::Absent(reason) => return ("no recommendation:", reason.to_string()),
         Reading::Value(hint) => hint,
     };
     let decision = state.decision(component).get().unwrap_or(Decision::Hold);
@@ -70,13 +75,12 @@ fn reasons(component: Component, state: &SystemState) -> Markup {
         Decision::ScaleDown => "scale in",
         Decision::Hold => "hold",
     };
-    let reasons: Vec<String> = hint.reasons.iter().map(reason).collect();
-    let held = hint.decision != decision;
-    html! { b { (word) } " " (reasons.join("; ")) @if held { " (held: the numbers are not complete)" } }
+    let held = if hint.decision == decision { "" } else { " (held: the numbers are not complete)" };
+    (word, hint.reasons.iter().map(reason).collect::<Vec<_>>().join("; ") + held)
 }
 
 /// How the wanted number comes about, or why there is none.
-fn steps(component: Component, state: &SystemState) -> String {
+pub(super) fn steps(component: Component, state: &SystemState) -> String {
     let recommendation = state.recommendation(component);
     match recommendation.desired.reason() {
         Some(reason) => format!("no number of replicas: {reason}"),

@@ -32,7 +32,7 @@ pub(super) fn section(inputs: &PageInputs<'_>) -> Markup {
 }
 
 /// Which replica records and pushes, and since when.
-fn standing(inputs: &PageInputs<'_>) -> String {
+pub(super) fn standing(inputs: &PageInputs<'_>) -> String {
     let who = match inputs.standing {
         Standing::Alone => return "this server records and pushes".to_owned(),
         Standing::Leader => "this replica records and pushes",

@@ -28,6 +28,18 @@ pub(super) enum Level {
     Blind,
 }
 
+impl Level {
+    /// The class in the page, and the word in the API.
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Fine => "fine",
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+            Self::Blind => "blind",
+        }
+    }
+}
+
 /// The sentence.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Verdict {
@@ -65,17 +77,27 @@ impl Verdict {
         }
     }
 
+    /// As one line.
+    pub(super) fn text(&self) -> String {
+        let since = self.since.map(|since| format!(" since {}", human::time_of_day(since))).unwrap_or_default();
+        std::iter::once(format!("{}{since}", self.word))
+            .chain(self.facts.iter().cloned())
+            .collect::<Vec<_>>()
+            .join(" · ")
+    }
+
     pub(super) const fn word(&self) -> &'static str {
         self.word
     }
 
     /// Colour, shape and word.
     pub(super) fn bar(&self) -> Markup {
-        let (class, shape) = match self.level {
-            Level::Fine => ("fine", "●"),
-            Level::Warning => ("warning", "▲"),
-            Level::Critical => ("critical", "■"),
-            Level::Blind => ("blind", "◆"),
+        let class = self.level.as_str();
+        let shape = match self.level {
+            Level::Fine => "●",
+            Level::Warning => "▲",
+            Level::Critical => "■",
+            Level::Blind => "◆",
         };
         html! {
             header.verdict.(class) role="status" {

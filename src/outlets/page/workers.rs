@@ -5,6 +5,7 @@ use std::cmp::Reverse;
 use maud::{Markup, html};
 
 use super::chart::bullet;
+use super::overview::WorkerText;
 use crate::analysis::SystemState;
 use crate::analysis::state::{Process, Service, Status};
 use crate::base::number::float;
@@ -35,6 +36,28 @@ pub(super) fn section(state: &SystemState, all: bool) -> Markup {
             }
             @if workers.len() > shown { p { a href="/?workers=all" { (workers.len() - shown) " more, none worse than these" } } }
         }
+    }
+}
+
+/// The rows as text, and how many more there are.
+pub(super) fn texts(state: &SystemState, all: bool) -> (Vec<WorkerText>, usize) {
+    let workers = workers(state);
+    let shown = if all { workers.len() } else { workers.len().min(MOST) };
+    (workers.iter().take(shown).map(text).collect(), workers.len() - shown)
+}
+
+fn text(worker: &Worker<'_>) -> WorkerText {
+    let Worker { instance, service, process } = worker;
+    let (level, state) = condition(process);
+    let pid = process.pid.map_or_else(String::new, |pid| format!(" {pid}"));
+    WorkerText {
+        name: format!("{} {instance}{pid}", service.name),
+        level: level.to_owned(),
+        state,
+        heartbeat: human::seconds(process.age.max(0.0).round()),
+        load: process.load,
+        capacity: process.capacity,
+        pools: pools(process.pools.as_deref()),
     }
 }
 

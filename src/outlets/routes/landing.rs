@@ -46,9 +46,14 @@ pub(super) const SCRIPT: Route = Route {
 };
 
 async fn whole(State(state): State<RouteState>, uri: Uri) -> Markup {
+    with_inputs(&state, &uri, page::page)
+}
+
+/// What the page shows now, for the page and for what says the same.
+pub(super) fn with_inputs<T>(state: &RouteState, uri: &Uri, show: impl FnOnce(&PageInputs<'_>) -> T) -> T {
     let (snapshot, recent) = (state.reader.fresh(), state.reader.recent());
     let leadership = state.telemetry.leadership();
-    page::page(&PageInputs {
+    show(&PageInputs {
         now: SystemClock.now(),
         snapshot: snapshot.as_deref(),
         age: state.reader.latest().map(|snapshot| snapshot.age()),
@@ -60,7 +65,7 @@ async fn whole(State(state): State<RouteState>, uri: Uri) -> Markup {
         readers: &state.telemetry.readers(),
         standing: leadership.standing(),
         lease: leadership.record().as_ref(),
-        server: &server(&state),
+        server: &server(state),
         routes: &routes(),
         all_workers: uri.query().is_some_and(|query| query.split('&').any(|pair| pair == "workers=all")),
     })
