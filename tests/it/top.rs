@@ -45,7 +45,7 @@ fn problems_stand_with_their_remedies() {
     assert_eq!(server.get("/metrics").status, 401);
     let port = server.port().to_string();
     let (_, text, _) = top(&[("METRICS_PORT", &port), TOKEN], &[]);
-    assert!(text.contains("▲ DEGRADED since ") && text.contains("▲ unauthorized_requests 127.0.0.1"), "{text}");
+    assert!(text.contains("▲ unauthorized_requests 127.0.0.1 the last request came without a token"), "{text}");
     assert!(text.contains("  → Give the peer in the detail a valid token"), "{text}");
 }
 
