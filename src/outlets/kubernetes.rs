@@ -1,6 +1,7 @@
 //! `external.metrics.k8s.io`: what a Kubernetes API server asks for HPAs, over TLS on a port of its own.
 //!
-//! The cluster is asked with the HTTP client that the server has anyhow: two requests do not carry a client library of Kubernetes, whose types alone are more to compile than this server.
+//! The cluster is asked with the HTTP client that the server has anyhow: it is two requests, for which a client library of
+//! Kubernetes would be much to bring along.
 
 mod authorization;
 pub mod cluster;
