@@ -2,8 +2,8 @@
 
 use maud::{Markup, html};
 
+use super::PageInputs;
 use super::history::History;
-use super::{PageInputs, ServerFacts};
 use crate::analysis::SystemState;
 use crate::analysis::state::{Process, Quality, Service};
 use crate::base::clock::UnixSeconds;
@@ -125,7 +125,7 @@ fn blind(inputs: &PageInputs<'_>) -> Verdict {
         Some(age) => ("STALE", format!("the newest snapshot is {} old", human::seconds(age.as_secs_f64()))),
         None => ("NO DATA", "no snapshot has been taken yet".to_owned()),
     };
-    let mut facts = vec![place(inputs.server), age, "no number of the deployment is exported".to_owned()];
+    let mut facts = vec![inputs.server.place.clone(), age, "no number of the deployment is exported".to_owned()];
     facts.extend(problem.map(|problem| problem.detail.clone()));
     Verdict { level: Level::Blind, word, since: problem.map(|problem| problem.since), facts }
 }
@@ -184,7 +184,7 @@ fn summary(inputs: &PageInputs<'_>, state: &SystemState) -> Vec<String> {
     if !inputs.server.scope.is_empty() {
         facts.push(inputs.server.scope.clone());
     }
-    facts.push(place(inputs.server));
+    facts.push(inputs.server.place.clone());
     facts.extend(inputs.age.map(|age| format!("fresh {}", human::seconds(age.as_secs_f64().round()))));
     facts.extend(state.fleet.known().map(|fleet| {
         let live = fleet.processes().filter(|process| process.is_live()).count();
@@ -196,8 +196,4 @@ fn summary(inputs: &PageInputs<'_>, state: &SystemState) -> Vec<String> {
         facts.push(if failing == 0 { format!("{} sinks ok", count(all)) } else { format!("{ok} of {all} sinks ok") });
     }
     facts
-}
-
-fn place(server: &ServerFacts) -> String {
-    server.place.clone()
 }
