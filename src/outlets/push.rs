@@ -11,6 +11,8 @@ mod dropped;
 #[cfg(test)]
 mod fake_sink;
 pub mod otlp;
+#[cfg(any(feature = "cloudwatch", feature = "otlp"))]
+mod outbox;
 pub mod pushgateway;
 pub mod report;
 pub mod scheduler;

@@ -9,8 +9,7 @@ mod datum;
 mod error_codes;
 mod errors;
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 
@@ -18,26 +17,20 @@ use self::bisect::BatchBisector;
 use self::client::CloudWatchClient;
 use self::datum::DatumFormat;
 use super::config::{CloudWatchConfig, Include};
-use crate::base::number::count_u64;
 use crate::catalog::Sample;
 use crate::outlets::names::Mapping;
 use crate::outlets::push::batch::{ExportBatch, SnapshotSamples};
-use crate::outlets::push::dropped::DroppedPoints;
+use crate::outlets::push::outbox::Outbox;
 use crate::outlets::push::sink::{Preview, Sink, SinkError};
-use crate::outlets::push::spool::{Spool, SpooledPoint};
+use crate::outlets::push::spool::SpooledPoint;
 use crate::telemetry::PointCounts;
-
-/// Maximum points in the spool, whatever their age: at 200 bytes a point, tens of megabytes.
-const MAX_SPOOLED_POINTS: usize = 100_000;
 
 /// Pushes to one namespace in one region.
 pub struct CloudWatchSink {
     include: Include,
     format: DatumFormat,
     client: CloudWatchClient,
-    spool: Mutex<Spool>,
-    delivered: AtomicU64,
-    dropped: DroppedPoints,
+    outbox: Outbox,
 }
 
 impl CloudWatchSink {
@@ -59,20 +52,17 @@ impl CloudWatchSink {
             include,
             format: DatumFormat::new(mapping, &dimensions, high_resolution),
             client: CloudWatchClient::new(Box::new(loader), region, profile, namespace),
-            spool: Mutex::new(Spool::new(spool, MAX_SPOOLED_POINTS)),
-            delivered: AtomicU64::new(0),
-            dropped: DroppedPoints::of("cloudwatch"),
+            outbox: Outbox::new("cloudwatch", spool),
         }
     }
 
     /// Adds the batch's points to the spool, unless a previous attempt did, and expires old points.
     fn spool_batch(&self, batch: &ExportBatch) {
-        let late = self.spool().take(batch, |snapshot| {
+        self.outbox.take(batch, |snapshot| {
             let (points, invalid) = self.points(snapshot);
-            self.dropped.add("a value or label that CloudWatch does not accept", invalid);
+            self.outbox.count_dropped("a value or label that CloudWatch does not accept", invalid);
             points
         });
-        self.dropped.add("not delivered in time", late);
     }
 
     /// The included points, and the number of those that CloudWatch would not accept.
@@ -89,6 +79,7 @@ impl CloudWatchSink {
         let mut rejection = None;
         loop {
             let batch = self
+                .outbox
                 .spool()
                 .batch_within(bisector.limit(), datum::MAX_REQUEST_BYTES, |point| self.format.max_bytes(point));
             if batch.is_empty() {
@@ -97,25 +88,21 @@ impl CloudWatchSink {
             let data = batch.iter().map(|point| self.format.datum(point)).collect();
             match self.client.put(data).await {
                 Ok(()) => {
-                    self.spool().remove(batch.len());
+                    self.outbox.spool().remove(batch.len());
                     bisector.accepted();
-                    self.delivered.fetch_add(count_u64(batch.len()), Relaxed);
+                    self.outbox.count_delivered(batch.len());
                 }
                 Err(error @ SinkError::Invalid(_)) => {
                     // One invalid point fails the whole request: smaller requests isolate it, and the rest arrives.
                     if bisector.rejected(batch.len()) {
-                        self.spool().remove(batch.len());
-                        self.dropped.add("rejected by CloudWatch", batch.len());
+                        self.outbox.spool().remove(batch.len());
+                        self.outbox.count_dropped("rejected by CloudWatch", batch.len());
                     }
                     rejection = Some(error);
                 }
                 Err(error) => return Err(error),
             }
         }
-    }
-
-    fn spool(&self) -> MutexGuard<'_, Spool> {
-        self.spool.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -145,11 +132,7 @@ impl Sink for CloudWatchSink {
 
     /// Dropped points are those that CloudWatch would not accept, those it rejected, and those the spool evicted.
     fn point_counts(&self) -> PointCounts {
-        PointCounts {
-            delivered: self.delivered.load(Relaxed),
-            waiting: self.spool().len(),
-            dropped: self.dropped.total(),
-        }
+        self.outbox.counts()
     }
 
     /// Sends the spool once more: it is in memory only.

@@ -9,7 +9,6 @@ mod outcome;
 mod transport;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -20,30 +19,25 @@ use self::outcome::{Accepted, Failure};
 use self::transport::Transport;
 use super::config::OtlpConfig;
 use crate::base::clock::{Clock, SystemClock, UnixSeconds};
-use crate::base::number::count_u64;
 use crate::catalog::own;
 use crate::outlets::push::batch::{ExportBatch, SnapshotSamples};
 use crate::outlets::push::config::SinkContext;
-use crate::outlets::push::dropped::DroppedPoints;
+use crate::outlets::push::outbox::Outbox;
 use crate::outlets::push::sink::{Preview, Sink, SinkError};
-use crate::outlets::push::spool::{Spool, SpooledPoint};
+use crate::outlets::push::spool::SpooledPoint;
 use crate::telemetry::{Observed, PointCounts, Telemetry};
 
 /// Points in one message: a few hundred kilobytes before compression.
 const MAX_POINTS_PER_REQUEST: usize = 4000;
-/// Maximum points in the spool, whatever their age.
-const MAX_SPOOLED_POINTS: usize = 100_000;
 
 /// Pushes to one receiver.
 pub struct OtlpSink {
     transport: Transport,
     identity: Identity,
     telemetry: Arc<Telemetry>,
-    spool: Mutex<Spool>,
+    outbox: Outbox,
     /// Until then the receiver wants no request.
     closed_until: Mutex<Option<Instant>>,
-    delivered: AtomicU64,
-    dropped: DroppedPoints,
 }
 
 impl OtlpSink {
@@ -59,10 +53,8 @@ impl OtlpSink {
             transport: Transport::new(config).map_err(setup)?,
             identity: Identity { attributes: attributes(config, context), started },
             telemetry,
-            spool: Mutex::new(Spool::new(config.spool, MAX_SPOOLED_POINTS)),
+            outbox: Outbox::new("otlp", config.spool),
             closed_until: Mutex::default(),
-            delivered: AtomicU64::new(0),
-            dropped: DroppedPoints::of("otlp"),
         })
     }
 
@@ -83,15 +75,15 @@ impl OtlpSink {
     async fn drain(&self, own: &[SpooledPoint]) -> Result<(), SinkError> {
         let mut rejection = None;
         loop {
-            let points = self.spool().batch(MAX_POINTS_PER_REQUEST);
+            let points = self.outbox.spool().batch(MAX_POINTS_PER_REQUEST);
             if points.is_empty() {
                 break;
             }
             match self.send(&points).await {
-                Ok(()) => self.spool().remove(points.len()),
+                Ok(()) => self.outbox.spool().remove(points.len()),
                 Err(error @ SinkError::Invalid(_)) => {
-                    self.spool().remove(points.len());
-                    self.dropped.add("rejected by the OTLP receiver", points.len());
+                    self.outbox.spool().remove(points.len());
+                    self.outbox.count_dropped("rejected by the OTLP receiver", points.len());
                     rejection = Some(error);
                 }
                 Err(error) => return Err(error),
@@ -125,8 +117,8 @@ impl OtlpSink {
     /// What the receiver rejected of an accepted request is not sent again.
     fn record(&self, accepted: &Accepted, sent: usize) {
         let rejected = usize::try_from(accepted.rejected).unwrap_or(usize::MAX).min(sent);
-        self.delivered.fetch_add(count_u64(sent - rejected), Relaxed);
-        self.dropped.add("rejected by the OTLP receiver", rejected);
+        self.outbox.count_delivered(sent - rejected);
+        self.outbox.count_dropped("rejected by the OTLP receiver", rejected);
         if !accepted.message.is_empty() {
             tracing::debug!(sink = "otlp", rejected, message = accepted.message, "the receiver accepted a part");
         }
@@ -134,10 +126,6 @@ impl OtlpSink {
 
     fn closed_until(&self) -> MutexGuard<'_, Option<Instant>> {
         self.closed_until.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn spool(&self) -> MutexGuard<'_, Spool> {
-        self.spool.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -166,8 +154,7 @@ impl Sink for OtlpSink {
     }
 
     async fn export(&self, batch: &ExportBatch) -> Result<(), SinkError> {
-        let late = self.spool().take(batch, points);
-        self.dropped.add("not delivered in time", late);
+        self.outbox.take(batch, points);
         self.drain(&self.own(batch)).await
     }
 
@@ -192,11 +179,7 @@ impl Sink for OtlpSink {
     }
 
     fn point_counts(&self) -> PointCounts {
-        PointCounts {
-            delivered: self.delivered.load(Relaxed),
-            waiting: self.spool().len(),
-            dropped: self.dropped.total(),
-        }
+        self.outbox.counts()
     }
 
     /// Sends the spool once more: it is in memory only.
