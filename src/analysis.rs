@@ -127,7 +127,7 @@ impl<'a> Analysis<'a> {
         let max_connections = std::mem::take(&mut self.inputs.database_max_connections);
         let database = database::database(gateway.settings(), max_connections, &self.capacity.source);
         let offsets = std::mem::take(&mut self.writer_offsets);
-        let offsets = offsets.into_iter().map(|(instance, offset)| (instance, offset.seconds));
+        let offsets = offsets.into_iter().filter_map(|(instance, offset)| Some((instance, offset.seconds?)));
         let mut state = SystemState {
             scope: Some(Arc::new(gateway.scope().clone())),
             at: now,

@@ -236,7 +236,7 @@ impl History {
         self.last_good.sse(now)
     }
 
-    /// Instances whose clock is off for certain, by their heartbeats.
+    /// Instances whose clock is off, or may be, by their heartbeats.
     #[must_use]
     pub const fn writer_offsets(&self) -> &BTreeMap<String, WriterOffset> {
         self.writers.offsets()

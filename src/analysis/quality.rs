@@ -22,9 +22,9 @@ pub(super) fn quality(inputs: &Inputs<'_>, fleet: &Fleet, writer_offsets: &BTree
     if is_partial { Quality::Partial } else { Quality::Ok }
 }
 
-/// Whether a process counts as stale that was seen to write, with a clock that is behind.
+/// Whether a process counts as stale that was seen to write, with a clock that is behind or may be.
 fn is_stale_by_its_clock(fleet: &Fleet, writer_offsets: &BTreeMap<String, WriterOffset>) -> bool {
-    let behind = writer_offsets.iter().filter(|(_, offset)| offset.is_observed && offset.seconds < 0.0);
+    let behind = writer_offsets.iter().filter(|(_, offset)| offset.arrived.is_some_and(|seconds| seconds < 0.0));
     let mut processes =
         behind.filter_map(|(instance, _)| fleet.instances.get(instance.as_str())).flat_map(|of| of.values());
     processes.any(|processes| processes.iter().any(|process| !Process::is_live(process)))

@@ -29,21 +29,20 @@ type Process = (Arc<str>, Option<i64>, Arc<str>);
 #[derive(Debug, Clone, Copy)]
 struct Written {
     at: UnixSeconds,
-    /// By this heartbeat alone.
+    /// By this heartbeat alone: written between two ticks where it is observed, otherwise within the life of its key.
     latest: Between,
     /// And by the one before: a write that was delayed once is no clock that is off.
     offset: Between,
-    /// It was written between two ticks; otherwise within the life of its key.
     is_observed: bool,
 }
 
-/// How far an instance's clock is off for certain.
+/// By how much an instance's clock is off at least, seconds: ahead above 0, behind below.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct WriterOffset {
-    /// The least that it is off by, seconds: ahead above 0, behind below.
-    pub seconds: f64,
-    /// A heartbeat was seen to arrive; otherwise it is known from how long a key lives.
-    pub is_observed: bool,
+    /// For certain. `None` where only the last heartbeat says that it is off, whose write may have been delayed.
+    pub seconds: Option<f64>,
+    /// By the last heartbeat alone, where it was seen to arrive and says so.
+    pub arrived: Option<f64>,
 }
 
 /// Bounds of a writer's clock minus the clock that ticks go by, seconds.
@@ -75,7 +74,7 @@ impl WriterClocks {
         self.processes = processes;
     }
 
-    /// Instances whose clock is off for certain.
+    /// Instances whose clock is off, or may be.
     pub(super) const fn offsets(&self) -> &BTreeMap<String, WriterOffset> {
         &self.offsets
     }
@@ -90,7 +89,7 @@ fn offset(processes: &[(Process, Written)]) -> Option<(String, WriterOffset)> {
     let (((instance, ..), first), others) = processes.split_first()?;
     let mut written = *first;
     others.iter().for_each(|(_, other)| written.narrow(*other));
-    Some((instance.to_string(), written.certain()?))
+    Some((instance.to_string(), written.found()?))
 }
 
 impl Written {
@@ -103,24 +102,31 @@ impl Written {
     /// One that replaced another since the last tick.
     fn observed(at: UnixSeconds, before: Self, last_tick: UnixSeconds, now: UnixSeconds) -> Self {
         let latest = Between { least: at - now, most: at - last_tick };
-        let before = if before.is_observed { before.latest } else { latest };
+        let before = before.latest;
         let offset = Between { least: latest.least.min(before.least), most: latest.most.max(before.most) };
         Self { at, latest, offset, is_observed: true }
     }
 
     /// Adds what another process of the instance, which has the same clock, shows.
     fn narrow(&mut self, other: Self) {
-        self.offset.least = self.offset.least.max(other.offset.least);
-        self.offset.most = self.offset.most.min(other.offset.most);
+        self.offset.narrow(other.offset);
+        self.latest.narrow(other.latest);
         self.is_observed |= other.is_observed;
     }
 
-    fn certain(self) -> Option<WriterOffset> {
-        Some(WriterOffset { seconds: self.offset.least_offset()?, is_observed: self.is_observed })
+    fn found(self) -> Option<WriterOffset> {
+        let seconds = self.offset.least_offset();
+        let arrived = self.latest.least_offset().filter(|_| self.is_observed);
+        seconds.or(arrived).map(|_| WriterOffset { seconds, arrived })
     }
 }
 
 impl Between {
+    const fn narrow(&mut self, other: Self) {
+        self.least = self.least.max(other.least);
+        self.most = self.most.min(other.most);
+    }
+
     fn least_offset(self) -> Option<f64> {
         if self.least > TOLERANCE { Some(self.least) } else { Some(self.most).filter(|most| *most < -TOLERANCE) }
     }
@@ -151,29 +157,38 @@ mod tests {
     /// A tick's time, and its heartbeats: instance, process and time.
     type TickOf<'a> = (f64, &'a [(&'a str, i64, f64)]);
 
-    /// The offsets after these ticks.
-    fn after(ticks: &[TickOf<'_>]) -> Vec<(String, f64)> {
+    /// The offsets after these ticks: for certain, and by what arrived last.
+    fn after(ticks: &[TickOf<'_>]) -> Vec<(String, Option<f64>, Option<f64>)> {
         let mut clocks = WriterClocks::default();
         for (now, beats) in ticks {
             let heartbeats = beats.iter().map(|(instance, pid, at)| beat(instance, *pid, *at)).collect();
             clocks.absorb(&Facts { heartbeats, ..Facts::default() }, *now);
         }
-        clocks.offsets().iter().map(|(instance, offset)| (instance.clone(), offset.seconds)).collect()
+        clocks.offsets().iter().map(|(instance, offset)| (instance.clone(), offset.seconds, offset.arrived)).collect()
     }
 
     #[test]
-    fn a_clock_ahead_shows_at_once_and_one_behind_with_the_next_heartbeat() {
-        let behind = |by: f64| vec![("a".to_owned(), by)];
+    fn a_clock_ahead_shows_at_once_and_one_behind_with_the_second_heartbeat_that_arrives() {
+        let off = |seconds: Option<f64>, arrived: Option<f64>| vec![("a".to_owned(), seconds, arrived)];
         for (ticks, expected) in [
-            (&[(1000.0, &[("a", 1, 1060.0)][..])][..], behind(60.0)),
+            (&[(1000.0, &[("a", 1, 1060.0)][..])][..], off(Some(60.0), None)),
             (&[(1000.0, &[("a", 1, 1001.5)])], vec![]),
             // 60 s behind: after one look it could have written it up to 30 s before.
-            (&[(1000.0, &[("a", 1, 940.0)])], behind(-30.0)),
-            (&[(1000.0, &[("a", 1, 940.0)]), (1005.0, &[("a", 1, 944.0)])], behind(-56.0)),
+            (&[(1000.0, &[("a", 1, 940.0)])], off(Some(-30.0), None)),
+            (&[(1000.0, &[("a", 1, 940.0)]), (1005.0, &[("a", 1, 944.0)])], off(Some(-30.0), Some(-56.0))),
             (&[(1000.0, &[("a", 1, 980.0)])], vec![]),
-            (&[(1000.0, &[("a", 1, 980.0)]), (1005.0, &[("a", 1, 990.0)])], behind(-10.0)),
+            // Perhaps only delayed, as the next one shows or does not.
+            (&[(1000.0, &[("a", 1, 980.0)]), (1005.0, &[("a", 1, 990.0)])], off(None, Some(-10.0))),
+            (
+                &[(1000.0, &[("a", 1, 980.0)]), (1005.0, &[("a", 1, 990.0)]), (1010.0, &[("a", 1, 993.0)])],
+                off(Some(-10.0), Some(-12.0)),
+            ),
+            (&[(1000.0, &[("a", 1, 980.0)]), (1005.0, &[("a", 1, 990.0)]), (1010.0, &[("a", 1, 1009.0)])], vec![]),
             // Written late once.
-            (&[(1000.0, &[("a", 1, 999.0)]), (1005.0, &[("a", 1, 1004.0)]), (1010.0, &[("a", 1, 1000.0)])], vec![]),
+            (
+                &[(1000.0, &[("a", 1, 999.0)]), (1005.0, &[("a", 1, 1004.0)]), (1010.0, &[("a", 1, 1000.0)])],
+                off(None, Some(-5.0)),
+            ),
             // A process that stopped writing is old, not behind.
             (&[(1000.0, &[("a", 1, 995.0)]), (1005.0, &[("a", 1, 995.0)]), (1022.0, &[("a", 1, 995.0)])], vec![]),
             // A new process was perhaps written long before it was seen.
@@ -186,7 +201,8 @@ mod tests {
     #[test]
     fn the_processes_of_an_instance_narrow_it_down_and_a_good_clock_clears_it() {
         let two = after(&[(1000.0, &[("a", 1, 1003.0), ("a", 2, 1008.0), ("b", 1, 999.0)])]);
-        assert_eq!(two, [("a".to_owned(), 8.0)]);
-        assert_eq!(after(&[(1000.0, &[("a", 1, 1060.0)]), (1005.0, &[("a", 1, 1004.0)])]), []);
+        assert_eq!(two, [("a".to_owned(), Some(8.0), None)]);
+        let corrected = [(1000.0, &[("a", 1, 1060.0)][..]), (1005.0, &[("a", 1, 1004.0)])];
+        assert_eq!(after(&corrected), []);
     }
 }

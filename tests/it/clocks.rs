@@ -87,19 +87,20 @@ async fn a_worker_whose_clock_is_behind_is_named_and_no_hint_scales_on_its_stale
     deployment(&server);
     let mut ticker = ticker(&server.url());
     let mut offsets = Vec::new();
-    for second in 0..2 {
+    for look in 0..3 {
         beat_at(&server, "proc-2", "proc", 52, now() - 60.0);
         beat_at(&server, "proc-3", "proc", 53, now() + 20.0);
         let tick = ticker.tick(now(), RecordMode::No).await.unwrap();
         offsets.push(tick.state.writer_offsets.clone());
         let problems = tick.state.problems.iter().filter(|problem| problem.code.as_str() == "clock_skew_writer");
         assert_eq!(problems.map(|problem| problem.subject.as_str()).collect::<Vec<_>>(), ["proc-2", "proc-3"]);
-        assert_eq!(tick.state.quality == Quality::Partial, second == 1, "{second}");
+        assert_eq!(tick.state.quality == Quality::Partial, look > 0, "{look}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     let of = |look: usize, instance: &str| offsets[look][instance].round();
     assert_eq!((of(0, "proc-2"), of(0, "proc-3")), (-30.0, 20.0), "known from the life of the key alone");
-    assert_eq!((of(1, "proc-2"), of(1, "proc-3")), (-60.0, 20.0), "seen between two ticks");
+    assert_eq!((of(1, "proc-2"), of(1, "proc-3")), (-30.0, 20.0), "a write that was seen once may have been delayed");
+    assert_eq!((of(2, "proc-2"), of(2, "proc-3")), (-60.0, 20.0), "seen twice");
     assert_eq!(
         ticker.tick(now(), RecordMode::No).await.unwrap().state.decision(Component::Proc).get(),
         Some(Decision::Hold)

@@ -71,6 +71,8 @@ pub(super) struct World {
     /// Killed processes with their last heartbeat.
     pub(super) dead: BTreeMap<String, Heartbeat>,
     pub(super) killed_at: BTreeMap<String, f64>,
+    /// When processes were started again: they heartbeat at once.
+    restarted_at: BTreeMap<String, f64>,
     pub(super) draining: BTreeSet<String>,
     pub(super) saved: SavedGatewayConfig,
     pub(super) broken_queues: Until<Role>,
@@ -102,6 +104,7 @@ impl World {
             samples: BTreeMap::new(),
             dead: BTreeMap::new(),
             killed_at: BTreeMap::new(),
+            restarted_at: BTreeMap::new(),
             draining: BTreeSet::new(),
             saved: SavedGatewayConfig::Missing,
             broken_queues: BTreeMap::new(),
@@ -172,6 +175,8 @@ impl World {
         self.events.append(&mut facts.throttling_events);
         for beat in &mut facts.heartbeats {
             beat.draining = self.draining.contains(&*beat.instance_id);
+            let restarted = self.restarted_at.get(&*beat.instance_id);
+            restarted.into_iter().for_each(|at| beat.last_heartbeat = beat.last_heartbeat.max(*at));
         }
         for sample in facts.sse.drain(..).filter(|sample| !self.dead.contains_key(&*sample.worker.instance_id)) {
             let is_news = self.samples.get(&sample.worker).is_none_or(|(last, _)| last.count != sample.count);
@@ -215,9 +220,13 @@ impl World {
         }
     }
 
-    /// Under the same name; an ingress worker begins without streams of its predecessor and publishes at once.
+    /// Under the same name; it heartbeats at once, and an ingress worker begins without streams of its predecessor and
+    /// publishes at once.
     pub(super) fn restart(&mut self, instance: &str) {
         self.dead.remove(instance);
+        self.restarted_at.insert(instance.to_owned(), self.now);
+        let beats = self.written.heartbeats.iter_mut();
+        beats.filter(|beat| &*beat.instance_id == instance).for_each(|beat| beat.last_heartbeat = self.now);
         let own = self.samples.iter_mut().filter(|(worker, _)| &*worker.instance_id == instance);
         for (_, (sample, written)) in own {
             *sample = SseSample { count: 0, sessions: 0, at: Some(self.now), ..sample.clone() };
