@@ -50,7 +50,7 @@ fn capacity(tick: &Analysis<'_>, service: &Service, instances: &[ComponentInstan
 /// of processes that should be there, is the autoscaler's to decide.
 fn missing(tick: &Analysis<'_>, component: Component) -> i64 {
     let gateway = tick.inputs.gateway;
-    if tick.fleet.instances.is_empty() && gateway.component() == component {
+    if tick.fleet.groups.is_empty() && gateway.component() == component {
         gateway.settings().service_capacity.processes_per_instance.whole().max(1)
     } else {
         0

@@ -1,9 +1,9 @@
 //! Which processes run: heartbeats and recently stopped processes, grouped by instance and service, with status.
 
-use std::collections::BTreeMap;
+use std::cmp::Ordering;
 use std::sync::Arc;
 
-use super::state::{Fleet, Process, Service, Status};
+use super::state::{Fleet, Process, ProcessGroup, Service, Status};
 use crate::base::clock::UnixSeconds;
 use crate::base::number::count;
 use crate::platform::facts::{Departed, Facts, Heartbeat};
@@ -12,11 +12,21 @@ use crate::platform::facts::{Departed, Facts, Heartbeat};
 pub(super) fn fleet(facts: &Facts, now: UnixSeconds, limit: f64) -> Fleet {
     let beats = facts.heartbeats.iter().map(Seen::Beat);
     let mut seen: Vec<Seen<'_>> = beats.chain(facts.departed.iter().map(Seen::Departed)).collect();
-    // Both are in this order already, which costs little and needs no search.
-    seen.sort_by(|a, b| a.instance().cmp(b.instance()));
-    let of_instance = |seen: &[Seen<'_>]| Some((seen.first()?.instance().clone(), services(seen, now, limit)));
-    let instances = seen.chunk_by(|a, b| a.instance() == b.instance()).filter_map(of_instance).collect();
-    Fleet { instances, process_keys_found: count(facts.process_keys_found) }
+    // Both are nearly in this order already, which costs little.
+    seen.sort_by(|a, b| a.group(b).then_with(|| a.pid().cmp(&b.pid())));
+    let groups = seen.chunk_by(|a, b| a.group(b).is_eq()).filter_map(|seen| group(seen, now, limit)).collect();
+    Fleet { groups, process_keys_found: count(facts.process_keys_found) }
+}
+
+/// The processes of one service on one instance, in order.
+fn group(seen: &[Seen<'_>], now: UnixSeconds, limit: f64) -> Option<ProcessGroup> {
+    let first = seen.first()?;
+    let (kind, name) = first.service();
+    Some(ProcessGroup {
+        instance: first.instance().clone(),
+        service: Service { kind: kind.clone(), name: name.clone() },
+        processes: seen.iter().map(|seen| seen.process(now, limit)).collect(),
+    })
 }
 
 /// A process of the tick.
@@ -33,12 +43,23 @@ impl Seen<'_> {
         }
     }
 
-    fn service(&self) -> Service {
-        let (kind, name) = match self {
+    const fn service(&self) -> (&Arc<str>, &Arc<str>) {
+        match self {
             Self::Beat(beat) => (&beat.service_type, &beat.service_name),
             Self::Departed(gone) => (&gone.service_type, &gone.service_name),
-        };
-        Service { kind: kind.clone(), name: name.clone() }
+        }
+    }
+
+    const fn pid(&self) -> Option<i64> {
+        match self {
+            Self::Beat(beat) => beat.process_id,
+            Self::Departed(gone) => gone.process_id,
+        }
+    }
+
+    /// The order of the groups.
+    fn group(&self, other: &Self) -> Ordering {
+        self.instance().cmp(other.instance()).then_with(|| self.service().cmp(&other.service()))
     }
 
     fn process(&self, now: UnixSeconds, limit: f64) -> Process {
@@ -47,16 +68,6 @@ impl Seen<'_> {
             Self::Departed(gone) => departed(gone, now),
         }
     }
-}
-
-/// The services of one instance, each with its processes by process id.
-fn services(seen: &[Seen<'_>], now: UnixSeconds, limit: f64) -> BTreeMap<Service, Vec<Process>> {
-    let mut services: BTreeMap<Service, Vec<Process>> = BTreeMap::new();
-    for seen in seen {
-        services.entry(seen.service()).or_default().push(seen.process(now, limit));
-    }
-    services.values_mut().for_each(|processes| processes.sort_by_key(|process| process.pid));
-    services
 }
 
 fn heartbeating(beat: &Heartbeat, now: UnixSeconds, limit: f64) -> Process {

@@ -1,9 +1,6 @@
 //! What is wrong with the deployment as this tick found it, one problem a subject.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
-use super::state::{Fleet, Process, Quality, Service, Stall, SystemState};
+use super::state::{Fleet, Process, ProcessGroup, Quality, Service, Stall, SystemState};
 use crate::platform::facts::{Component, Facts, InputKind, Scope, SeriesFacts, SeriesId, Unreadable};
 use crate::platform::keys::Keys;
 use crate::problems::code::code;
@@ -61,8 +58,7 @@ fn workers(state: &SystemState) -> Vec<Problem> {
     if !fleet.processes().any(Process::is_live) {
         return vec![Problem::new(NO_WORKERS, "", "no process has a heartbeat that still counts")];
     }
-    let of_instance = |(instance, services): (&Arc<str>, _)| of_processes(instance, services);
-    let mut problems: Vec<Problem> = fleet.instances.iter().flat_map(of_instance).collect();
+    let mut problems: Vec<Problem> = fleet.groups.iter().flat_map(of_processes).collect();
     problems.extend(no_capacity(state));
     problems.extend(state.demand.stall.map(stalled));
     problems.extend(overloaded(state, fleet));
@@ -107,10 +103,9 @@ fn stalled(stall: Stall) -> Problem {
     Problem::new(STALLED, "", detail)
 }
 
-fn of_processes(instance: &str, services: &BTreeMap<Service, Vec<Process>>) -> Vec<Problem> {
-    let named =
-        services.iter().flat_map(|(service, processes)| processes.iter().map(move |process| (service, process)));
-    named.filter_map(|(service, process)| of_process(|| name(instance, service, process), process)).collect()
+fn of_processes(group: &ProcessGroup) -> impl Iterator<Item = Problem> {
+    let ProcessGroup { instance, service, processes } = group;
+    processes.iter().filter_map(|process| of_process(|| name(instance, service, process), process))
 }
 
 fn name(instance: &str, service: &Service, process: &Process) -> String {

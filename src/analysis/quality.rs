@@ -24,10 +24,9 @@ pub(super) fn quality(inputs: &Inputs<'_>, fleet: &Fleet, writer_offsets: &BTree
 
 /// Whether a process counts as stale that was seen to write, with a clock that is behind or may be.
 fn is_stale_by_its_clock(fleet: &Fleet, writer_offsets: &BTreeMap<String, WriterOffset>) -> bool {
-    let behind = writer_offsets.iter().filter(|(_, offset)| offset.arrived.is_some_and(|seconds| seconds < 0.0));
-    let mut processes =
-        behind.filter_map(|(instance, _)| fleet.instances.get(instance.as_str())).flat_map(|of| of.values());
-    processes.any(|processes| processes.iter().any(|process| !Process::is_live(process)))
+    let arrived = |instance: &str| writer_offsets.get(instance).and_then(|offset| offset.arrived);
+    let mut behind = fleet.groups.iter().filter(|group| arrived(&group.instance).is_some_and(|seconds| seconds < 0.0));
+    behind.any(|group| group.processes.iter().any(|process| !Process::is_live(process)))
 }
 
 fn is_decisive_unreadable(facts: &Facts) -> bool {

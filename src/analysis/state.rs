@@ -34,7 +34,7 @@ pub use components::{ComponentInstance, ComponentState, PoolEstimates};
 pub use database::{Database, DatabaseEstimate, DatabaseLimit, LimitOrigin};
 pub use demand::{Demand, Flow, InstanceAges, ProcessorAges, Slots, Stall};
 pub(crate) use fleet::live;
-pub use fleet::{Fleet, Process, Service, Status, StatusCounts};
+pub use fleet::{Fleet, Process, ProcessGroup, Service, Status, StatusCounts};
 pub use left_out::LeftOut;
 pub use pools::PoolTotals;
 pub use quality::Quality;

@@ -20,6 +20,7 @@ use crate::platform::gateway::SavedGatewayConfig;
 pub use super::scope::Scope;
 pub use circuit::{Circuit, CircuitFacts, CircuitState};
 pub use input::{DATED_AHEAD, InputKind, Malformed, OUTSIDE, Unreadable};
+pub(crate) use process::shared_name;
 pub use process::{Component, Departed, HealthWord, Heartbeat, Pool, PoolUse, Pools, ProcessorReport};
 pub use queue::{JobBacklog, PerRole, QueueAnalytics, QueueDepth, QueueFront, Role};
 pub use series::{LatencySeries, Point, RollingSeries, SeriesFacts, SeriesId};

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use fastrand::Rng;
 
 use crate::base::clock::UnixSeconds;
-use crate::platform::facts::{Component, HealthWord, Heartbeat, PoolUse, Pools, ProcessorReport, SseSample, WorkerId};
+use crate::platform::facts::{
+    Component, HealthWord, Heartbeat, PoolUse, Pools, ProcessorReport, SseSample, WorkerId, shared_name,
+};
 
 /// Interval of the workers' heartbeats; ages in the facts follow from it.
 pub(super) const BEAT_SECONDS: f64 = 10.0;
@@ -80,8 +82,8 @@ impl SimulatedFleet {
     fn heartbeat(&self, component: Component, instance_id: Arc<str>, pid: i64, load: i64, capacity: i64) -> Heartbeat {
         Heartbeat {
             instance_id,
-            service_type: "chat".into(),
-            service_name: component.service_name().into(),
+            service_type: shared_name("chat"),
+            service_name: shared_name(component.service_name()),
             process_id: Some(pid),
             port: (component == Component::Ingress).then_some(8010),
             load,

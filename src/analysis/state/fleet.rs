@@ -1,19 +1,27 @@
 //! The processes, grouped by instance and service.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::base::clock::UnixSeconds;
 use crate::base::number::count;
-use crate::platform::facts::{Component, HealthWord, Pools, ProcessorReport};
+use crate::platform::facts::{Component, HealthWord, Pools, ProcessorReport, shared_name};
 
 /// All processes, those that stopped recently included.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Fleet {
-    /// Instance id → service → processes by process id.
-    pub instances: BTreeMap<Arc<str>, BTreeMap<Service, Vec<Process>>>,
+    /// In the order of instance and service, each pair once.
+    pub groups: Vec<ProcessGroup>,
     /// Heartbeat keys that exist, readable or not.
     pub process_keys_found: i64,
+}
+
+/// The processes of one service on one instance.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ProcessGroup {
+    pub instance: Arc<str>,
+    pub service: Service,
+    /// By process id.
+    pub processes: Vec<Process>,
 }
 
 /// Names a service.
@@ -75,14 +83,18 @@ pub struct StatusCounts {
 impl Fleet {
     /// Instances that run the service, with its processes.
     pub fn running<'a>(&'a self, service: &Service) -> impl Iterator<Item = (&'a Arc<str>, &'a [Process])> {
-        self.instances.iter().filter_map(move |(instance, services)| {
-            services.get(service).map(|processes| (instance, processes.as_slice()))
-        })
+        let groups = self.groups.iter().filter(move |group| group.service == *service);
+        groups.map(|group| (&group.instance, group.processes.as_slice()))
+    }
+
+    /// The groups of each instance.
+    pub fn instances(&self) -> impl Iterator<Item = &[ProcessGroup]> {
+        self.groups.chunk_by(|one, other| one.instance == other.instance)
     }
 
     /// All processes of all services.
     pub fn processes(&self) -> impl Iterator<Item = &Process> {
-        self.instances.values().flat_map(BTreeMap::values).flatten()
+        self.groups.iter().flat_map(|group| &group.processes)
     }
 }
 
@@ -90,7 +102,7 @@ impl Service {
     /// A component's service.
     #[must_use]
     pub fn of(component: Component) -> Self {
-        Self { kind: "chat".into(), name: component.service_name().into() }
+        Self { kind: shared_name("chat"), name: shared_name(component.service_name()) }
     }
 }
 
@@ -309,12 +321,13 @@ mod tests {
         let (proc, rest) = (Service::of(Component::Proc), Service::of(Component::Ingress));
         let search = Service { kind: "kb".into(), name: proc.name.clone() };
         let of = |count| vec![process(Status::Healthy, 0, 1, false); count];
-        let instances = BTreeMap::from([
-            ("b".into(), BTreeMap::from([(proc.clone(), of(2)), (rest.clone(), of(1))])),
-            ("a".into(), BTreeMap::from([(proc.clone(), of(3))])),
-            ("c".into(), BTreeMap::from([(search, of(4))])),
-        ]);
-        let fleet = Fleet { instances, process_keys_found: 0 };
+        let groups = [("a", &proc, 3), ("b", &proc, 2), ("b", &rest, 1), ("c", &search, 4)];
+        let group = |(instance, service, count): (&str, &Service, usize)| ProcessGroup {
+            instance: instance.into(),
+            service: service.clone(),
+            processes: of(count),
+        };
+        let fleet = Fleet { groups: groups.map(group).into(), process_keys_found: 0 };
         let running = |service: &Service| {
             fleet
                 .running(service)
@@ -324,5 +337,6 @@ mod tests {
         assert_eq!(running(&proc), [("a".to_owned(), 3), ("b".to_owned(), 2)]);
         assert_eq!(running(&rest), [("b".to_owned(), 1)]);
         assert_eq!(fleet.processes().count(), 10);
+        assert_eq!(fleet.instances().map(<[ProcessGroup]>::len).collect::<Vec<_>>(), [1, 2, 1]);
     }
 }

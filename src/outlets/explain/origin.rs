@@ -183,6 +183,7 @@ fn gateway(state: &SystemState, keys: &Keys) -> Vec<ExplainedSource> {
 mod tests {
     use super::*;
     use crate::analysis::recorded::Case;
+    use crate::analysis::state::ProcessGroup;
 
     fn state(name: &str) -> SystemState {
         Case::all().into_iter().find(|case| case.name == name).unwrap().state()
@@ -207,10 +208,10 @@ mod tests {
     fn sources_are_bounded_and_say_how_many_there_are() {
         let mut state = state("one-each");
         let fleet = state.fleet.clone().value().unwrap();
-        let (_, services) =
-            fleet.instances.iter().find(|(_, services)| services.contains_key(&Service::of(Component::Proc))).unwrap();
-        let many = (0..200).map(|number| (format!("i{number}").into(), services.clone())).collect();
-        state.fleet = Reading::Value(crate::analysis::state::Fleet { instances: many, ..fleet });
+        let group = fleet.groups.iter().find(|group| group.service == Service::of(Component::Proc)).unwrap();
+        let group = |number: usize| ProcessGroup { instance: format!("i{number}").into(), ..group.clone() };
+        let groups = (0..200).map(group).collect();
+        state.fleet = Reading::Value(crate::analysis::state::Fleet { groups, ..fleet });
         let found = sources(&[Origin::Processors], &state);
         assert_eq!((found.len(), found[MOST].source.as_str()), (MOST + 1, "140 more"));
     }

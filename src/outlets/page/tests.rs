@@ -1,7 +1,5 @@
 //! The page for peace, storm, a wrong tenant, staleness and a large fleet, as text.
 
-use std::collections::BTreeMap;
-
 use tokio::time::Instant;
 
 use super::verdict::Level;
@@ -9,7 +7,7 @@ use super::*;
 use crate::analysis::SystemState;
 use crate::analysis::recorded::Case;
 use crate::analysis::state::{
-    Fleet, PerWindow, Process, Quality, Reading, Service, Status, ThrottledWindow, Throttling,
+    Fleet, PerWindow, Process, ProcessGroup, Quality, Reading, Service, Status, ThrottledWindow, Throttling,
 };
 use crate::engine::recent::MarkKind;
 use crate::engine::snapshot::RunId;
@@ -146,10 +144,13 @@ fn fleet(workers: usize, of: impl Fn(usize) -> (Status, i64)) -> Fleet {
             report: None,
             pools: Some(Arc::default()),
         };
-        let services = BTreeMap::from([(Service::of(Component::Proc), vec![process])]);
-        (format!("proc-{number:04}").into(), services)
+        ProcessGroup {
+            instance: format!("proc-{number:04}").into(),
+            service: Service::of(Component::Proc),
+            processes: vec![process],
+        }
     };
-    Fleet { instances: (0..workers).map(process).collect(), process_keys_found: 0 }
+    Fleet { groups: (0..workers).map(process).collect(), process_keys_found: 0 }
 }
 
 #[tokio::test]
@@ -228,9 +229,9 @@ async fn the_cards_show_each_step_of_the_arithmetic_and_the_outlets_who_leads() 
 async fn names_from_outside_are_text_and_never_markup() {
     let hostile = "</table><script>alert(1)</script>\" onload=\"x";
     let mut state = peace();
-    let instances =
-        fleet(1, |_| (Status::Healthy, 1)).instances.into_values().map(|services| (hostile.into(), services));
-    state.fleet = Reading::Value(Fleet { instances: instances.collect(), process_keys_found: 0 });
+    let mut fleet = fleet(1, |_| (Status::Healthy, 1));
+    fleet.groups[0].instance = hostile.into();
+    state.fleet = Reading::Value(fleet);
     state.scope = Some(Arc::new(Scope { tenant: hostile.to_owned(), project: "b".to_owned() }));
     let mut scene = Scene::of(state).with_problem("malformed_input", hostile, hostile);
     (scene.server.scope, scene.server.place) = (hostile.to_owned(), hostile.to_owned());

@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use super::chart::bullet;
 use super::overview::WorkerText;
 use crate::analysis::SystemState;
-use crate::analysis::state::{Process, Service, Status};
+use crate::analysis::state::{Process, ProcessGroup, Service, Status};
 use crate::base::number::float;
 use crate::outlets::human;
 use crate::platform::facts::{PoolUse, Pools};
@@ -63,18 +63,14 @@ fn text(worker: &Worker<'_>) -> WorkerText {
 
 fn workers(state: &SystemState) -> Vec<Worker<'_>> {
     let Some(fleet) = state.fleet.known() else { return Vec::new() };
-    let mut workers: Vec<Worker<'_>> = fleet
-        .instances
-        .iter()
-        .flat_map(|(instance, services)| {
-            services.iter().map(move |(service, processes)| (instance, service, processes))
-        })
-        .flat_map(|(instance, service, processes)| {
-            processes.iter().map(move |process| Worker { instance, service, process })
-        })
-        .collect();
+    let mut workers: Vec<Worker<'_>> = fleet.groups.iter().flat_map(of_group).collect();
     workers.sort_by_cached_key(|worker| Reverse(badness(worker.process)));
     workers
+}
+
+fn of_group(group: &ProcessGroup) -> impl Iterator<Item = Worker<'_>> {
+    let ProcessGroup { instance, service, processes } = group;
+    processes.iter().map(move |process| Worker { instance, service, process })
 }
 
 /// Silent ones first, then those that say that they are unwell, then the fullest.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::analysis::state::{Process, Service, Status, StatusCounts, SystemState};
+use crate::analysis::state::{Process, ProcessGroup, Service, Status, StatusCounts, SystemState};
 use crate::base::number::{count, percent, sum};
 use crate::payload::shapes::{GlobalStats, ServiceStats, StatusBreakdown};
 use crate::platform::facts::Component;
@@ -14,16 +14,15 @@ pub(super) type Instances = BTreeMap<String, BTreeMap<String, ServiceStats>>;
 /// the configured processes of the gateway component, all missing.
 pub(super) fn instances(state: &SystemState) -> Instances {
     let Some(fleet) = state.fleet.known() else { return Instances::default() };
-    if fleet.instances.is_empty() {
+    if fleet.groups.is_empty() {
         return expected(state);
     }
-    let services = |services: &BTreeMap<Service, Vec<Process>>| {
-        services
-            .iter()
-            .map(|(service, processes)| (key(service), service_stats(service, processes, count(processes.len()))))
-            .collect()
-    };
-    fleet.instances.iter().map(|(instance, found)| (instance.to_string(), services(found))).collect()
+    let mut instances = Instances::default();
+    for ProcessGroup { instance, service, processes } in &fleet.groups {
+        let stats = service_stats(service, processes, count(processes.len()));
+        instances.entry(instance.to_string()).or_default().insert(key(service), stats);
+    }
+    instances
 }
 
 fn expected(state: &SystemState) -> Instances {

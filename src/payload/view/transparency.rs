@@ -90,7 +90,7 @@ fn ratios(settings: &GatewaySettings) -> ThresholdRatios {
 }
 
 fn scaling(fleet: &Fleet, source: &CapacitySource, total: i64, settings: &GatewaySettings) -> InstanceScaling {
-    let instances = count(fleet.instances.len());
+    let instances = count(fleet.instances().count());
     let configured = settings.service_capacity.processes_per_instance.whole().saturating_mul(instances);
     let (actual, live) = (count(fleet.processes().count()), count(fleet.processes().filter(is_live).count()));
     let capacity = settings.capacity(source.live);

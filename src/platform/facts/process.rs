@@ -1,6 +1,6 @@
 //! Processes: the heartbeats of those that run, with their connection pools, and those that stopped recently.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +34,12 @@ impl Component {
             Self::Proc => "proc",
         }
     }
+}
+
+/// The name of a service or its type: what nearly every process has is there once, and compared at a glance.
+pub(crate) fn shared_name(name: &str) -> Arc<str> {
+    static NAMES: LazyLock<[Arc<str>; 3]> = LazyLock::new(|| ["chat", "rest", "proc"].map(Arc::from));
+    NAMES.iter().find(|shared| &***shared == name).map_or_else(|| name.into(), Arc::clone)
 }
 
 /// A process's own health status, as the word it wrote.

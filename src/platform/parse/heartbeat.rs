@@ -8,7 +8,7 @@ use serde::de::MapAccess;
 
 use super::fields::{Fields, Object, Scalar, skip};
 use super::{MAX_HEARTBEAT_BYTES, ParseError, amount, condensed_length, fields, integer, is_possible, whole_amount};
-use crate::platform::facts::{HealthWord, Heartbeat, PoolUse, Pools, ProcessorReport};
+use crate::platform::facts::{HealthWord, Heartbeat, PoolUse, Pools, ProcessorReport, shared_name};
 
 /// The fields that are read.
 #[derive(Default)]
@@ -207,7 +207,7 @@ pub fn heartbeat(bytes: &[u8]) -> Result<Heartbeat, ParseError> {
 
 fn required_text(value: Option<Scalar<'_>>, field: &'static str) -> Result<Arc<str>, ParseError> {
     match value {
-        Some(Scalar::Text(text)) if !text.is_empty() => Ok(text.into()),
+        Some(Scalar::Text(text)) if !text.is_empty() => Ok(shared_name(&text)),
         Some(_) => Err(ParseError::BadField { field, expected: "a non-empty text" }),
         None => Err(ParseError::MissingField(field)),
     }

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::replies::Replies;
 use super::sse_watch::{Kept, Life, SseWatch};
 use crate::base::clock::UnixSeconds;
+use crate::base::ordered::set_all;
 use crate::platform::facts::{Facts, InputKind, WorkerId};
 use crate::platform::keys::Keys;
 use crate::platform::parse::{self, ParseError};
@@ -140,11 +141,11 @@ impl SseCountCache {
     }
 
     fn save(&mut self) {
-        for (worker, value) in std::mem::take(&mut self.sent) {
-            match value {
-                Some(value) => drop(self.saved.insert(worker, value)),
-                None => drop(self.saved.remove(&worker)),
-            }
+        let sent = std::mem::take(&mut self.sent);
+        let changed = sent.iter().filter_map(|(worker, value)| Some((worker, value.clone()?)));
+        set_all(&mut self.saved, changed);
+        for (worker, _) in sent.iter().filter(|(_, value)| value.is_none()) {
+            self.saved.remove(worker);
         }
     }
 
