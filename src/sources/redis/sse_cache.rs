@@ -128,7 +128,7 @@ impl SseCountCache {
         let mut before = self.saved.iter().peekable();
         let mut changed = Vec::new();
         for (worker, kept) in &self.watch.kept {
-            while let Some((gone, _)) = before.next_if(|(known, _)| *known < worker) {
+            while let Some((gone, _)) = before.next_if(|(known, _)| *known != worker && *known < worker) {
                 changed.push((gone.clone(), None));
             }
             let (value, known) = (saved(kept), before.next_if(|(known, _)| *known == worker));

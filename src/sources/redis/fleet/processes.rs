@@ -16,6 +16,7 @@ pub(super) type Parsed = Result<Arc<Heartbeat>, ParseError>;
 #[derive(Debug, Default)]
 pub(super) struct Processes {
     numbers: HashMap<Arc<str>, usize>,
+    /// The known ones in the order of the facts, which costs no sorting then; those that this tick named behind them.
     all: Vec<Process>,
 }
 
@@ -64,10 +65,28 @@ impl Process {
     }
 
     fn parse(&mut self, bytes: Vec<u8>) -> Parsed {
-        let beat = parse::heartbeat(&bytes).map(Arc::new);
+        let beat = parse::heartbeat(&bytes).map(|beat| Arc::new(self.named_as_before(beat)));
         // Longer ones would be kept for little: they change with every task.
         self.last = (bytes.len() <= NORMAL_BYTES).then(|| (bytes, beat.clone()));
         beat
+    }
+
+    /// The name of an instance is there once, however often its processes heartbeat.
+    fn named_as_before(&self, mut beat: Heartbeat) -> Heartbeat {
+        if let Some((_, Ok(before))) = &self.last
+            && before.instance_id == beat.instance_id
+        {
+            beat.instance_id = before.instance_id.clone();
+        }
+        beat
+    }
+
+    /// The order of the facts; of what has no heartbeat first.
+    fn place(&self) -> Option<(&Arc<str>, Option<i64>)> {
+        match &self.found {
+            Found::Beat(Ok(beat)) => Some((&beat.instance_id, beat.process_id)),
+            _ => None,
+        }
     }
 }
 
@@ -82,18 +101,29 @@ impl Processes {
 
     /// Ends a tick: the next one reads those that have a heartbeat.
     pub(super) fn end(&mut self) {
+        let mut has_new = false;
         for process in &mut self.all {
-            process.is_known = matches!(process.found, Found::Beat(_));
+            let is_there = matches!(process.found, Found::Beat(_));
+            has_new |= is_there && !process.is_known;
+            process.is_known = is_there;
         }
         self.keep(|process| process.is_known);
+        if has_new {
+            self.all.sort_by(|one, other| one.place().cmp(&other.place()));
+            self.number();
+        }
     }
 
     fn keep(&mut self, is_kept: impl Fn(&Process) -> bool) {
         let before = self.all.len();
         self.all.retain(is_kept);
         if self.all.len() < before {
-            self.numbers = self.all.iter().enumerate().map(|(number, process)| (process.key.clone(), number)).collect();
+            self.number();
         }
+    }
+
+    fn number(&mut self) {
+        self.numbers = self.all.iter().enumerate().map(|(number, process)| (process.key.clone(), number)).collect();
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Process> {
@@ -143,17 +173,44 @@ mod tests {
 
     #[test]
     fn what_changed_is_parsed_and_what_did_not_says_the_same() {
-        let mut process = Process::new("key");
+        let (mut process, mut names) = (Process::new("key"), Vec::new());
         for bytes in [json(1, 0), json(1, 0), json(2, 0), json(1, 0), b"{nope".into(), b"{nope".into(), Vec::new()] {
             let before = process.last.clone();
             process.read(bytes.clone());
             let expected = parse::heartbeat(&bytes).map(Arc::new);
             assert_eq!(process.found, Found::Beat(expected));
+            names.extend(process.place().map(|(instance, _)| instance.clone()));
             let shared = before.filter(|(known, _)| *known == bytes).and_then(|(_, beat)| beat.ok());
             if let (Some(before), Found::Beat(Ok(beat))) = (shared, &process.found) {
                 assert!(Arc::ptr_eq(&before, beat));
             }
         }
+        let shared = names.windows(2).filter(|names| Arc::ptr_eq(&names[0], &names[1])).count();
+        assert_eq!((names.len(), shared), (4, 3), "the name of an instance is there once");
+    }
+
+    #[test]
+    fn what_is_known_is_in_the_order_of_the_facts_however_it_was_found() {
+        let mut processes = Processes::default();
+        let beat = |instance: &str, pid: i64| {
+            let text = String::from_utf8(json(1, 0)).unwrap();
+            text.replace(r#""a""#, &format!(r#""{instance}","process_id":{pid}"#)).into_bytes()
+        };
+        let known = |processes: &Processes| processes.iter().map(|process| process.key.to_string()).collect::<Vec<_>>();
+        for (key, bytes) in [("1", beat("b", 2)), ("2", beat("b", 1)), ("3", b"{nope".into()), ("4", beat("a", 9))] {
+            processes.name(key, |process| process.read(bytes));
+        }
+        processes.end();
+        processes.begin();
+        assert_eq!(known(&processes), ["3", "4", "2", "1"]);
+        for (key, bytes) in [("1", beat("b", 2)), ("2", beat("b", 1)), ("3", beat("c", 1)), ("4", beat("a", 9))] {
+            processes.name(key, |process| process.read(bytes));
+        }
+        processes.name("5", |process| process.read(beat("aa", 3)));
+        processes.end();
+        assert_eq!(known(&processes), ["4", "5", "2", "1", "3"]);
+        let is_found = |key: &String| processes.get(key).is_some_and(|process| *process.key == **key);
+        assert!(known(&processes).iter().all(is_found));
     }
 
     #[test]
