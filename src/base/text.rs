@@ -8,6 +8,11 @@ pub(crate) fn quoted(text: &str) -> String {
     text.chars().take(MAX_QUOTED).map(|c| if c.is_control() { '?' } else { c }).collect()
 }
 
+/// A text with foreign parts as one line.
+pub(crate) fn one_line(text: &str) -> String {
+    text.replace(char::is_control, "\u{fffd}")
+}
+
 /// The known name that is most like another one; `None` where none is like it.
 pub(crate) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     const SIMILAR: f64 = 0.6;
@@ -26,6 +31,11 @@ mod tests {
         assert_eq!(near("proc.queue.totl"), Some("proc.queue.total"));
         assert_eq!(near("proc_queue_pressure_ratio"), Some("proc.queue.pressure_ratio"));
         assert_eq!((near("zzz"), near("")), (None, None));
+    }
+
+    #[test]
+    fn control_characters_end_no_line() {
+        assert_eq!(one_line("a\nb\r\u{1b}[31m\0 é"), "a\u{fffd}b\u{fffd}\u{fffd}[31m\u{fffd} é");
     }
 
     #[test]

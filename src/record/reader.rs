@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 
 use super::{FORMAT, Header, RecordedTick};
 use crate::base::clock::UnixSeconds;
+use crate::base::text::one_line;
 
 /// Longest line: the first tick of a deployment with millions of samples.
 const LONGEST_LINE: u64 = 512 * 1024 * 1024;
@@ -102,7 +103,8 @@ fn parsed<T: DeserializeOwned>(text: &[u8]) -> Result<T, String> {
         let text = inner.to_string();
         let expected = text.rsplit_once(", expected ").map(|(_, expected)| format!("is not {expected}"));
         let problem = expected.unwrap_or(text);
-        format!("{path}: {}", problem.split(" at line ").next().unwrap_or_default())
+        // The names in it may hold anything.
+        one_line(&format!("{path}: {}", problem.split(" at line ").next().unwrap_or_default()))
     })?;
     json.end().map_err(|error| format!("is not JSON (column {})", error.column()))?;
     Ok(value)

@@ -22,6 +22,7 @@ use self::find::Found;
 use self::locate::{Location, Locations};
 use self::table::{COMPONENT, File, Precedence, ROWS, Row};
 use self::value::Reading;
+use crate::base::text::one_line;
 use crate::platform::gateway;
 use crate::settings::Setting;
 
@@ -59,7 +60,7 @@ pub(crate) struct DescriptorWarning {
 impl fmt::Display for DescriptorWarning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // A path may hold anything; a warning is one line.
-        let file = self.file.display().to_string().replace(char::is_control, "\u{fffd}");
+        let file = one_line(&self.file.display().to_string());
         write!(f, "{file}: {}", self.detail)
     }
 }

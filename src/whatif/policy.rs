@@ -95,7 +95,17 @@ mod tests {
             ("ScalingPolicies: []\nScalableTarget: {MinCapacity: 1, MaxCapacity: 2}", "p.yaml: reads no metric; "),
         ] {
             let error = error(text);
-            assert!(error.starts_with(expected) && !error.contains('\n'), "{error}");
+            assert!(error.starts_with(expected) && !error.contains(char::is_control), "{error}");
         }
+    }
+
+    #[test]
+    fn names_in_a_file_end_no_line() {
+        let step = "{\"a\\tb\\n\\0\": 1, ScalingAdjustment: 1}";
+        let steps = format!("{{AdjustmentType: ChangeInCapacity, Cooldown: 1, StepAdjustments: [{step}]}}");
+        let policies = format!("[{{PolicyType: StepScaling, StepScalingPolicyConfiguration: {steps}}}]");
+        let policy = format!("{{ScalableTarget: {{MinCapacity: 1, MaxCapacity: 2}}, ScalingPolicies: {policies}}}");
+        let error = error(&policy);
+        assert!(error.contains("a\u{fffd}b") && !error.contains(char::is_control), "{error}");
     }
 }

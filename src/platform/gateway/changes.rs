@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::{Amount, GatewayConfig, GatewaySettings};
+use crate::base::text::one_line;
 use crate::platform::facts::Component;
 
 /// A figure with two values; `None` where a configuration does not set it.
@@ -106,7 +107,6 @@ impl Figures {
 
     /// Names of roles and sources may hold anything; a figure is part of one line.
     fn add(&mut self, name: &str, value: impl fmt::Display) {
-        let one_line = |text: &str| text.replace(char::is_control, "\u{fffd}");
         self.0.insert(one_line(name), one_line(&value.to_string()));
     }
 }

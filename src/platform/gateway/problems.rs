@@ -1,5 +1,6 @@
 //! What is wrong with a gateway configuration: every problem at once, each naming its path.
 
+use crate::base::text::one_line;
 use std::cell::RefCell;
 
 use serde_json::Value;
@@ -67,7 +68,7 @@ impl GatewayErrors {
 
 fn add_once(lines: &RefCell<Vec<String>>, path: &str, problem: &str) {
     // Names in a document may hold anything; a problem is one line.
-    let line = format!("{path}: {problem}").replace(char::is_control, "\u{fffd}");
+    let line = one_line(&format!("{path}: {problem}"));
     let mut lines = lines.borrow_mut();
     if !lines.contains(&line) {
         lines.push(line);

@@ -5,6 +5,7 @@
 use serde::Deserialize;
 
 use super::{Arrival, Arrivals, Load, ended};
+use crate::base::text::one_line;
 use crate::platform::facts::Role;
 use crate::record::{Recording, RecordingError};
 
@@ -90,7 +91,8 @@ fn arrival(line: &str) -> Result<Arrival, String> {
     // Without serde's own position: a line of JSON has one line.
     let Line { at, seconds, role } = serde_json::from_str(line).map_err(|error| {
         let text = error.to_string();
-        text.rsplit_once(" at line ").map_or(text.clone(), |(problem, _)| problem.to_owned())
+        // The names in it may hold anything.
+        one_line(text.rsplit_once(" at line ").map_or(text.as_str(), |(problem, _)| problem))
     })?;
     match () {
         () if !at.is_finite() => Err("at: is not a finite number".to_owned()),
@@ -131,6 +133,7 @@ mod tests {
                 "f: line 1: unknown variant `x`, expected one of `anonymous`",
             ),
             ("{\"at\": 1, \"seconds\": 1, \"rolle\": \"x\"}", "f: line 1: unknown field `rolle`, expected one of "),
+            ("{\"at\": 1, \"\\u0000\\n\": 1}", "f: line 1: unknown field `\u{fffd}\u{fffd}`, expected one of "),
             ("at,seconds", "f: line 1: expected value; "),
             ("[1, 2", "f: line 1: "),
             ("{\"recording\": 9}", "f: line 1: "),
@@ -140,7 +143,7 @@ mod tests {
             ),
         ] {
             let error = Load::from_jsonl(text, "f").unwrap_err().to_string();
-            assert!(error.starts_with(expected) && !error.contains('\n'), "{error}");
+            assert!(error.starts_with(expected) && !error.contains(char::is_control), "{error}");
         }
     }
 }

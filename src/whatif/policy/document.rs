@@ -4,6 +4,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::ACCEPTED;
+use crate::base::text::one_line;
 use crate::whatif::signals::Signal;
 
 /// One line: file, field, problem, and what is accepted.
@@ -70,8 +71,9 @@ impl<'a> PolicyDocument<'a> {
         let before = |mark: &str, text: &str| if text.is_empty() { String::new() } else { format!("{mark}{text}") };
         PolicyError {
             file: self.file.to_owned(),
-            place: if field.is_empty() { String::new() } else { format!("{field}: ") },
-            problem: problem.replace('\n', " "),
+            // The names in a document may hold anything.
+            place: if field.is_empty() { String::new() } else { format!("{}: ", one_line(field)) },
+            problem: one_line(problem),
             accepted: before("; accepted: ", accepted),
         }
     }
