@@ -302,7 +302,7 @@ async fn an_overview_lists_the_worst_workers_as_the_page_does_and_counts_the_oth
     let mut state = peace();
     state.fleet = Reading::Value(fleet(201, |number| (Status::Healthy, if number == 7 { 3 } else { 2 })));
     let scene = Scene::of(state);
-    let rows = |all| scene.inputs(all, |inputs| overview::Overview::of(inputs));
+    let rows = |all| scene.inputs(all, overview::Overview::of);
     let (some, all) = (rows(false), rows(true));
     assert_eq!((some.workers.len(), some.more_workers, all.workers.len(), all.more_workers), (200, 1, 201, 0));
     let first = &some.workers[0];
