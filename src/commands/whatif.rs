@@ -77,3 +77,27 @@ fn read(path: &Path, longest: u64) -> Result<String, CommandError> {
     let text = std::str::from_utf8(files::without_mark(&bytes)).map(str::to_owned);
     Ok(text.map_err(|error| anyhow!("{}: is not UTF-8 (byte {})", path.display(), error.valid_up_to()))?)
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::{Action, Cli};
+
+    #[test]
+    fn the_bar_moves_a_step_with_each_policy_of_each_load_whatever_the_number_of_seeds() {
+        let policies = ["hpa-pressure-and-wait", "hpa-replicas-desired"].map(|name| {
+            policy(Path::new(&format!("{}/deployment/policies/{name}.yaml", env!("CARGO_MANIFEST_DIR")))).ok().unwrap()
+        });
+        let line = ["kdcube-metrics", "whatif", "--load", "a", "--policy", "b", "--seeds", "2"];
+        let Some(Action::Whatif(arguments)) = Cli::try_parse_from(line).unwrap().command else { panic!("{line:?}") };
+        let load = Load::from_jsonl(r#"{"at": 0, "seconds": 20}"#, "a").unwrap();
+        let bar = ProgressBar::hidden();
+        for steps in [2, 4] {
+            let outcomes = of_load(&load, &policies, &arguments, &bar);
+            let names: Vec<&str> = outcomes.iter().map(|outcome| outcome.policy.as_str()).collect();
+            assert_eq!((names, bar.position()), (vec!["hpa-pressure-and-wait", "hpa-replicas-desired"], steps));
+        }
+    }
+}

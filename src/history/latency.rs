@@ -389,4 +389,19 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn after_all_was_dropped_only_what_comes_then_counts_and_nothing_is_missing() {
+        let mut series = LatencySamples::new(3);
+        let points: Vec<Point> = (0..5_u8).map(|i| Point { at: 100.0 + f64::from(i), value: f64::from(i) }).collect();
+        series.extend(points);
+        series.advance(110.0);
+        assert!(series.fill(Window::OneHour) < 1.0);
+        series.clear();
+        let new = vec![Point { at: 108.0, value: 9.0 }, Point { at: 106.0, value: 7.0 }];
+        series.extend(new.clone());
+        series.advance(110.0);
+        assert_all(&series, &new, 110.0);
+        assert_eq!((series.newest(), series.fill(Window::OneHour)), (Some(108.0), 1.0));
+    }
 }

@@ -204,4 +204,49 @@ mod tests {
         }
         assert_eq!(disturbance.longest, 10.0);
     }
+
+    fn policy() -> Policy {
+        Policy::parse(include_str!("../../deployment/policies/hpa-pressure-and-wait.yaml"), "p.yaml", "p").unwrap()
+    }
+
+    #[test]
+    fn the_first_replicas_bear_the_beginning_and_none_of_them_is_too_many() {
+        let policy = policy();
+        let (world, (min, max)) = (World::of(policy.component), policy.bounds());
+        for shape in super::super::load::shapes::ALL {
+            let load = shape.load(1.0);
+            let needed = load.initial_concurrency(world.stay_seconds);
+            let first = first_replicas(&world, &load, &policy);
+            let bears = |replicas: u32| f64::from(replicas * world.slots) * FIRST_UTILIZATION >= needed;
+            assert!((min..=max).contains(&first), "{}", load.name);
+            assert!(first == max || bears(first), "{}: {first} for {needed}", load.name);
+            assert!(first == min || !bears(first - 1), "{}: {first} for {needed}", load.name);
+        }
+    }
+
+    #[test]
+    fn every_user_is_in_one_tick_and_a_burst_disturbs_and_scales() {
+        let policy = policy();
+        let line = |at: u32| format!("{{\"at\": {at}, \"seconds\": 60}}\n");
+        // One user, a burst, and one long after it.
+        let times = std::iter::once(0).chain(std::iter::repeat_n(100, 150)).chain([1000]);
+        let load = Load::from_jsonl(&times.map(line).collect::<String>(), "l").unwrap();
+        let world = World::of(policy.component);
+        let outcome = simulate(&world, &load, &policy, 1);
+        assert_eq!(outcome, simulate(&world, &load, &policy, 1), "the same seed");
+        let arrived: u64 = outcome.ticks.iter().map(|tick| u64::from(tick.arrived)).sum();
+        assert_eq!((outcome.arrived, arrived), (152, 152));
+        assert!(outcome.ticks.windows(2).all(|pair| pair[1].at - pair[0].at == SAMPLE_SECONDS));
+        let last = outcome.ticks.last().unwrap().at;
+        assert!(last >= load.seconds && last < load.seconds + SAMPLE_SECONDS, "{last} of {}", load.seconds);
+        let ready = || outcome.ticks.iter().map(|tick| tick.ready);
+        assert!(ready().max() > ready().next() && outcome.actions > 0, "{} actions", outcome.actions);
+        let late = outcome.ticks.iter().filter(|tick| tick.oldest_wait > TARGET_WAIT_SECONDS).count();
+        assert!(late > 0 && outcome.recovery_seconds >= SAMPLE_SECONDS, "{late}, {}", outcome.recovery_seconds);
+        let [half, most, nearly_all] = outcome.waits.unwrap();
+        assert!(half < most && most <= nearly_all, "{half}, {most}, {nearly_all}");
+        let hours = last / 3600.0;
+        let bounds = policy.bounds();
+        assert!((f64::from(bounds.0) * hours..=f64::from(bounds.1) * hours).contains(&outcome.replica_hours));
+    }
 }

@@ -229,3 +229,52 @@ fn the_same_tasks_beside_free_slots_are_a_stall_after_half_a_minute() {
     };
     assert_eq!(after(30.0, unknown), (None, false));
 }
+
+#[test]
+fn turned_away_are_the_sessions_refused_for_want_of_room_in_the_last_minute_each_once() {
+    use crate::platform::facts::{ThrottlingDetail, ThrottlingEvent};
+    let event = |(ago, status, session): (f64, i64, &str)| {
+        let shown = Some(serde_json::json!({"http_status": status, "session_id": session}));
+        let detail =
+            ThrottlingDetail { reason: None, http_status: Some(status), session_id: Some(session.into()), shown };
+        ThrottlingEvent { at: NOW - ago, detail: Some(detail) }
+    };
+    let events = [(5.0, 429, "d"), (10.0, 503, "a"), (20.0, 503, "a"), (60.0, 503, "b"), (61.0, 503, "c")].map(event);
+    let mut facts = Facts { throttling_events: events.into(), ..facts() };
+    assert_eq!(of(facts.clone()).turned_away.get(), Some(2));
+    facts.unreadable.insert(Unreadable::Throttling);
+    assert_eq!(of(facts).turned_away.get(), None);
+}
+
+#[test]
+fn a_rate_is_absent_while_reading_is_behind() {
+    let rate = |lag| {
+        let mut facts = exec(&[(50.0, 1000.0), (1.0, 4000.0), (2.0, 1.0)]);
+        facts
+            .series
+            .entry(crate::platform::facts::SeriesId::Latency(LatencySeries::TaskExec))
+            .or_default()
+            .lag_seconds = lag;
+        let ended = of(facts).flow.ended_per_second;
+        (ended.get(), ended.reason().map(|reason| reason.cause))
+    };
+    for (lag, expected) in
+        [(None, (Some(0.05), None)), (Some(0.0), (Some(0.05), None)), (Some(0.5), (None, Some(Cause::Incomplete)))]
+    {
+        assert_eq!(rate(lag), expected, "{lag:?}");
+    }
+}
+
+#[test]
+fn jobs_that_nobody_took_and_jobs_in_work_both_wait() {
+    let mut facts = facts();
+    facts.jobs.insert(Role::Paid, JobBacklog { lag: Some(2), pending: 3 });
+    assert_eq!(of(facts).waiting_jobs.get(), Some(5));
+}
+
+#[test]
+fn a_processor_that_reports_fewer_slots_than_configured_may_work_on_as_many_as_configured() {
+    let mut facts = facts();
+    (facts.heartbeats[0].load, facts.heartbeats[0].capacity) = (4, 2);
+    assert_eq!(of(facts).active.get(), Some(7));
+}

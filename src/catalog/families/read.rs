@@ -412,4 +412,22 @@ mod tests {
         assert_eq!(last, ["proc-099 99", "other 102"]);
         assert!(self::lines(&state, "proc_processor_oldest_active_seconds").is_empty());
     }
+
+    #[test]
+    fn waits_jobs_and_ages_are_under_the_name_of_their_role_or_instance() {
+        let mut state = SystemState::default();
+        state.demand.oldest_wait.paid = Reading::Value(12.5);
+        state.demand.jobs.insert(crate::platform::facts::Role::Registered, Reading::Value(3));
+        let ages = InstanceAges { oldest_active: Some(30.0), max_idle: None, queue_loop_lag: Some(0.5) };
+        state.demand.ages.instances.insert("a".into(), ages);
+        for (family, expected) in [
+            ("proc_queue_role_oldest_wait_seconds", vec!["paid 12.5"]),
+            ("proc_queue_role_jobs_waiting", vec!["registered 3"]),
+            ("proc_processor_oldest_active_seconds", vec!["a 30"]),
+            ("proc_processor_max_idle_seconds", vec![]),
+            ("proc_processor_queue_loop_lag_seconds", vec!["a 0.5"]),
+        ] {
+            assert_eq!(lines(&state, family), expected, "{family}");
+        }
+    }
 }

@@ -92,4 +92,35 @@ mod tests {
             assert_eq!((found.outcome, found.detail.as_str()), (outcome, detail));
         }
     }
+
+    #[test]
+    fn what_a_client_needs_is_said_and_an_open_server_is_a_warning_unless_only_this_machine_reaches_it() {
+        let access = |tokens: &[&str], file: Option<&str>, ca: Option<&str>| AccessConfig {
+            tokens: tokens.iter().map(|token| (*token).into()).collect(),
+            token_file: file.map(Into::into),
+            tls: ca.map(|ca| TlsFiles {
+                certificate: "c".into(),
+                key: "k".into(),
+                client_ca: Some(ca.into()),
+                client_ca_variable: "A",
+            }),
+        };
+        for (config, loopback, status, detail) in [
+            (access(&[], None, None), true, FindingStatus::Ok, "open, but only to this machine"),
+            (access(&["a"], None, None), false, FindingStatus::Ok, "requires a token"),
+            (access(&[], None, Some("ca")), false, FindingStatus::Ok, "requires a client certificate"),
+            (access(&["a"], None, Some("ca")), true, FindingStatus::Ok, "requires a client certificate and a token"),
+            (
+                access(&["a", "b"], Some("/t"), None),
+                true,
+                FindingStatus::Ok,
+                "requires one of 2 tokens of /t, reloaded when it changes",
+            ),
+        ] {
+            let found = credentials(&config, loopback);
+            assert_eq!((found.outcome, found.detail.as_str()), (status, detail));
+        }
+        let open = credentials(&access(&[], None, None), false);
+        assert!(open.outcome == FindingStatus::Warning && open.detail.starts_with("open to every client"));
+    }
 }

@@ -125,4 +125,43 @@ mod tests {
         state.quality = Quality::ScopeNotFound;
         assert_eq!(lines(&state).count(), 0);
     }
+
+    #[test]
+    fn a_hundred_problems_are_listed_and_the_others_counted() {
+        for (count, lines, last) in [(0, 0, None), (100, 100, Some("bad")), (103, 101, Some("3 more"))] {
+            let problems: Vec<Problem> = (0..count).map(|_| Problem::new(code("malformed_input"), "", "bad")).collect();
+            let found = of_problems(&problems);
+            assert_eq!((found.len(), found.last().map(|line| line.detail.as_str())), (lines, last));
+        }
+    }
+
+    #[test]
+    fn workers_are_the_processes_that_heartbeat_and_without_any_there_is_no_line() {
+        use crate::analysis::state::{Fleet, ProcessGroup, Reading, Status};
+        let line = |proc: &[Status], ingress: &[Status]| {
+            let process = |status: &Status| Process {
+                pid: None,
+                port: None,
+                load: 0,
+                capacity: 5,
+                last_heartbeat: 0.0,
+                age: 1.0,
+                status: *status,
+                draining: false,
+                report: None,
+                pools: None,
+            };
+            let group = |component, statuses: &[Status]| ProcessGroup {
+                instance: "a".into(),
+                service: Service::of(component),
+                processes: statuses.iter().map(process).collect(),
+            };
+            let groups = vec![group(Component::Ingress, ingress), group(Component::Proc, proc)];
+            let fleet = Reading::Value(Fleet { groups, process_keys_found: 0 });
+            workers(&SystemState { fleet, ..SystemState::default() }).map(|line| line.detail)
+        };
+        let some = line(&[Status::Healthy, Status::Stale, Status::Unhealthy], &[Status::Stale]);
+        assert_eq!(some.as_deref(), Some("processes that heartbeat: 0 of ingress, 2 of proc"));
+        assert_eq!(line(&[Status::Stale], &[]), None);
+    }
 }

@@ -224,4 +224,59 @@ mod tests {
         let printed = super::text(&overview, 80);
         assert!(!printed.contains(['\u{1b}', '\u{7}']) && printed.contains("● OK ?[2J ?bell"), "{printed:?}");
     }
+
+    /// An answer of so many problems, and of so many workers beside the two that it lists.
+    fn crowd(problems: usize, more_workers: usize) -> String {
+        let problem = |number| ProblemText { code: format!("code-{number}"), ..ProblemText::default() };
+        let worker = |name: &str| WorkerText { name: name.to_owned(), ..WorkerText::default() };
+        let overview = Overview {
+            problems: (0..problems).map(problem).collect(),
+            workers: vec![worker("proc a 1"), worker("proc b 2")],
+            more_workers,
+            standing: "this server records".to_owned(),
+            ..Overview::default()
+        };
+        super::text(&overview, 80)
+    }
+
+    #[test]
+    fn what_is_not_listed_is_counted() {
+        for (problems, listed, more) in [(0, 0, None), (3, 3, None), (4, 3, Some("1 more")), (9, 3, Some("6 more"))] {
+            let text = crowd(problems, 0);
+            let line = more.map(|more| format!("  {more} problems: /api/v1/problems"));
+            assert_eq!(text.matches("code-").count(), listed, "{text}");
+            assert_eq!(text.lines().find(|line| line.contains("more problems")), line.as_deref());
+        }
+        let all = crowd(0, 0);
+        assert!(all.contains("workers: 2\n") && !all.contains("none worse"), "{all}");
+        assert!(all.contains("proc a 1") && all.contains("proc b 2"), "{all}");
+        assert!(crowd(0, 5).contains("workers: 7\n") && crowd(0, 5).contains("  5 more, none worse than these\n"));
+        assert!(all.ends_with("\nthis server records\n"), "{all}");
+    }
+
+    #[test]
+    fn the_last_line_says_how_to_quit_however_much_there_is_to_show() {
+        for (answer, height) in [(None, 10), (Some(Ok(storm())), 6)] {
+            let screen = shown(answer.as_ref(), (80, height));
+            let lines: Vec<&str> = screen.lines().collect();
+            assert_eq!(lines.len(), usize::from(height));
+            assert!(lines[usize::from(height) - 1].contains("q quits"), "{screen}");
+        }
+    }
+
+    #[test]
+    fn texts_are_cut_and_broken_at_the_width_and_not_before_it() {
+        for (text, width, expected) in
+            [("abc", 3, "abc"), ("abcd", 3, "ab…"), ("größer", 5, "größ…"), ("a\tb", 3, "a?b"), ("", 0, "")]
+        {
+            assert_eq!(cut(text, width), expected);
+        }
+        for (text, width, expected) in [
+            ("ab cd ef", 5, vec!["ab cd", "ef"]),
+            ("ab cd", 4, vec!["ab", "cd"]),
+            ("abcdefgh x", 3, vec!["abcdefgh", "x"]),
+        ] {
+            assert_eq!(wrapped(text, width), expected, "{width}");
+        }
+    }
 }

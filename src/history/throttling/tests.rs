@@ -130,3 +130,11 @@ proptest! {
         prop_assert!(sessions.len() <= events.len());
     }
 }
+
+#[test]
+fn a_window_lacks_what_was_dropped_and_has_what_lies_on_its_ends() {
+    let mut throttling = Throttling::new(2);
+    throttling.absorb(vec![event(40.0, "a"), event(40.0, "b"), event(100.0, "c")], 100.0);
+    assert_eq!(throttling.fill(Window::OneMinute, 100.0), 2.0 / 3.0);
+    assert_eq!(throttling.fill(Window::OneMinute, 101.0), 1.0, "what was dropped is out of its reach");
+}

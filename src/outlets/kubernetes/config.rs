@@ -146,4 +146,11 @@ mod tests {
         let plain = errors(&[on[0], on[1], file, ("METRICS_EXTERNAL_METRICS_API_SERVER", "http://kubernetes")]);
         assert!(plain[0].contains("is not an https URL"), "{plain:?}");
     }
+
+    #[test]
+    fn allowed_names_are_a_list_and_without_one_any_name_is_allowed() {
+        let list = |text| names(&mut Settings::from_environment([("METRICS_EXTERNAL_METRICS_ALLOWED_NAMES", text)]));
+        assert_eq!(list(" front-proxy , ,b,"), Some(vec!["front-proxy".to_owned(), "b".to_owned()]));
+        assert_eq!(names(&mut Settings::from_environment([("A", "b")])), None);
+    }
 }

@@ -149,4 +149,17 @@ mod tests {
         let (status, message) = ask("kdcube_proc_queue_totl", "").unwrap_err().parts();
         assert!(status == 404 && message.contains("did you mean kdcube_proc_queue_total?"), "{message}");
     }
+
+    #[test]
+    fn a_value_of_a_window_says_how_long_it_is_and_a_value_of_now_says_nothing() {
+        let of = |key: &str, labels| {
+            let metric = catalog::find(key).unwrap();
+            window(&Sample { metric, labels, part: catalog::Part::Whole, value: 1.0, scope: None })
+        };
+        assert_eq!(of("throttling.rate_limit_429.1m", Vec::new()), Some(60));
+        assert_eq!(of("proc.queue.total", Vec::new()), None);
+        let labelled =
+            ["1m", "15m", "1h", "day"].map(|label| of("proc.queue.total", vec![("window", label.to_owned())]));
+        assert_eq!(labelled, [Some(60), Some(900), Some(3600), None]);
+    }
 }

@@ -87,3 +87,20 @@ async fn live(State(state): State<KubernetesState>) -> StatusCode {
 async fn ready(State(state): State<KubernetesState>) -> StatusCode {
     if state.reader.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_selector_is_the_first_of_that_name_decoded() {
+        for (query, expected) in [
+            ("", ""),
+            ("?limit=5", ""),
+            ("?limit=5&labelSelector=role%3Dpaid%2Ctenant%3Da", "role=paid,tenant=a"),
+            ("?labelSelector=a&labelSelector=b", "a"),
+        ] {
+            assert_eq!(label_selector(&format!("/x{query}").parse().unwrap()), expected);
+        }
+    }
+}

@@ -296,3 +296,31 @@ async fn the_problem_list_is_bounded_and_says_how_many_there_are() {
     let html = scene.html();
     assert!(html.contains("Problems: 60") && html.contains("the other 10"), "{html}");
 }
+
+#[tokio::test]
+async fn an_overview_lists_the_worst_workers_as_the_page_does_and_counts_the_others() {
+    let mut state = peace();
+    state.fleet = Reading::Value(fleet(201, |number| (Status::Healthy, if number == 7 { 3 } else { 2 })));
+    let scene = Scene::of(state);
+    let rows = |all| scene.inputs(all, overview::Overview::of);
+    let (some, all) = (rows(false), rows(true));
+    assert_eq!((some.workers.len(), some.more_workers, all.workers.len(), all.more_workers), (200, 1, 201, 0));
+    let first = &some.workers[0];
+    let texts = [&first.name, &first.level, &first.state, &first.heartbeat].map(String::as_str);
+    assert_eq!(texts, ["proc proc-0007 41", "fine", "● healthy", "3 s"]);
+    assert_eq!((first.load, first.capacity, first.pools.as_str()), (3, 5, ""));
+}
+
+#[tokio::test]
+async fn sinks_say_how_many_work_and_what_each_sent_last() {
+    let mut scene = Scene::of(peace());
+    let id = scene.ticks[3].id.to_string();
+    let sink =
+        |name, last_snapshot| SinkStats { name, last_success: Some(NOW - 7.0), last_snapshot, ..SinkStats::default() };
+    scene.sinks = vec![sink("one", Some(id.clone())), sink("two", None)];
+    assert!(scene.verdict().1.ends_with(" · 2 sinks ok"), "{}", scene.verdict().1);
+    let html = scene.html();
+    assert!(html.contains("sent 7 s ago: ") && html.contains(&format!("<small>{id}</small>")), "{html}");
+    let scene = scene.with_problem("sink_failing", "two", "refused");
+    assert!(scene.verdict().1.ends_with(" · 1 of 2 sinks ok"), "{}", scene.verdict().1);
+}
