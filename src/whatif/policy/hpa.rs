@@ -118,17 +118,16 @@ fn one(document: &PolicyDocument<'_>, index: usize, metric: &Metric) -> Result<(
     Ok((if target.kind == "Value" { Target::Value(value) } else { Target::AverageValue(value) }, signal))
 }
 
+/// The suffixes of Kubernetes' quantities that a signal can have.
+const UNITS: [(&str, f64); 3] = [("m", 1e-3), ("k", 1e3), ("M", 1e6)];
+
 /// A Kubernetes quantity: a number, or a text such as `400m`, `5k` or `0.4`.
 pub(super) fn quantity(document: &PolicyDocument<'_>, field: &str, value: Option<&Value>) -> Result<f64, PolicyError> {
     let number = match value {
         Some(Value::Number(number)) => number.as_f64(),
         Some(Value::String(text)) => {
-            let (digits, factor) = match text.trim().split_at(text.trim().len().saturating_sub(1)) {
-                (digits, "m") => (digits, 1e-3),
-                (digits, "k") => (digits, 1e3),
-                (digits, "M") => (digits, 1e6),
-                _ => (text.trim(), 1.0),
-            };
+            let scaled = |(unit, factor)| Some((text.trim().strip_suffix(unit)?, factor));
+            let (digits, factor) = UNITS.into_iter().find_map(scaled).unwrap_or((text.trim(), 1.0));
             digits.parse::<f64>().ok().map(|number| number * factor)
         }
         _ => None,
@@ -278,6 +277,9 @@ spec:
         {
             let value: Value = serde_json::from_str(text).unwrap();
             assert_eq!(quantity(&document, "f", Some(&value)), Ok(expected), "{text}");
+        }
+        for text in ["", "m", "700mé", "é", "5 k", "1e999", "400mm"] {
+            assert!(quantity(&document, "f", Some(&Value::from(text))).is_err(), "{text:?}");
         }
     }
 }
