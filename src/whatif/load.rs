@@ -66,6 +66,9 @@ impl Load {
             Arrivals::Shape(shape) => shape.rate(0.0) * (shape.mean_seconds() + stay_seconds),
             Arrivals::Recorded(arrivals) => {
                 let first = self.seconds.min(BEGINNING_SECONDS);
+                if first <= 0.0 {
+                    return 0.0;
+                }
                 let stays = |arrival: &Arrival| (arrival.seconds + stay_seconds).min((first - arrival.at).max(0.0));
                 arrivals.iter().map(stays).sum::<f64>() / first
             }

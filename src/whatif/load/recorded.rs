@@ -122,6 +122,12 @@ mod tests {
     }
 
     #[test]
+    fn a_load_that_is_over_at_once_begins_with_nothing() {
+        let load = Load::from_jsonl("{\"at\": 5, \"seconds\": 0}\n{\"at\": 5, \"seconds\": -0.0}", "f").unwrap();
+        assert_eq!((load.seconds, load.initial_concurrency(0.0), load.initial_concurrency(1.0)), (0.0, 0.0, 0.0));
+    }
+
+    #[test]
     fn a_broken_file_is_one_line_that_names_the_place() {
         for (text, expected) in [
             ("", "f: holds no arrival; accepted: the output of `kdcube-metrics record`, or lines {"),
