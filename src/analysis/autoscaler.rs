@@ -89,6 +89,10 @@ mod tests {
             (Some(0), Some(0.0), 85.0, 2, Decision::Hold),
             (Some(0), Some(0.0), 29.9, 2, Decision::ScaleDown),
             (Some(0), Some(0.0), 29.9, 1, Decision::Hold),
+            // The bounds of scaling in are outside of what scales in.
+            (Some(0), Some(0.0), 30.0, 2, Decision::Hold),
+            (Some(0), Some(0.3), 0.0, 2, Decision::Hold),
+            (Some(0), Some(0.29), 0.0, 2, Decision::ScaleDown),
             (Some(1), Some(0.0), 0.0, 2, Decision::Hold),
             (None, None, 0.0, 2, Decision::Hold),
             (None, None, 100.0, 2, Decision::Hold),
@@ -107,6 +111,7 @@ mod tests {
             (80, 100, 0.0, 1, Decision::ScaleUp),
             (79, 100, 0.0, 2, Decision::Hold),
             (29, 100, 29.0, 2, Decision::ScaleDown),
+            (30, 100, 0.0, 2, Decision::Hold),
             (29, 100, 30.0, 2, Decision::Hold),
             (29, 100, 0.0, 1, Decision::Hold),
             (500, 0, 0.0, 2, Decision::Hold),

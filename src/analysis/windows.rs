@@ -120,3 +120,38 @@ fn percentiles(stats: LatencyStats, empty: &Reason) -> LatencyWindow {
         mean: over(stats.mean),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::platform::facts::SeriesFacts;
+
+    const WAIT: SeriesId = SeriesId::Latency(LatencySeries::QueueWait);
+
+    /// How full the windows of the queue wait are, where reading is this far behind.
+    fn fill_behind(lag_seconds: Option<f64>) -> [Option<f64>; 3] {
+        let series = [(WAIT, SeriesFacts { lag_seconds, ..SeriesFacts::default() })].into();
+        let facts = Facts { series, ..Facts::default() };
+        let filled = fill(&facts, &History::new(10), 1000.0);
+        Window::ALL.map(|window| filled.get(&(WAIT, window)).copied())
+    }
+
+    #[test]
+    fn what_reading_is_behind_is_missing_from_a_window() {
+        assert_eq!(fill_behind(None), [Some(1.0); 3]);
+        assert_eq!(fill_behind(Some(45.0)), [Some(0.25), Some(0.95), Some(0.9875)]);
+        assert_eq!(fill_behind(Some(1800.0)), [Some(0.0), Some(0.0), Some(0.5)], "never below 0");
+    }
+
+    #[test]
+    fn of_a_series_that_cannot_be_read_nobody_knows_how_full_its_windows_are() {
+        let unreadable = [Unreadable::Latency(LatencySeries::QueueWait), Unreadable::Throttling].into();
+        let facts = Facts { unreadable, ..Facts::default() };
+        let filled = fill(&facts, &History::new(10), 1000.0);
+        let known = |series: SeriesId| filled.keys().filter(|(known, _)| *known == series).count();
+        assert_eq!((known(WAIT), known(SeriesId::Throttling)), (0, 0));
+        assert_eq!(known(SeriesId::Latency(LatencySeries::TaskExec)), Window::ALL.len());
+        // Points of our own are in the history, whatever can be read now.
+        assert_eq!(known(SeriesId::Rolling(RollingSeries::QueueDepth)), Window::ALL.len());
+    }
+}
