@@ -1,9 +1,13 @@
 //! Walks over what is in order: where most keys of one collection are in another, a step beside it costs less than a search.
-//! Whether two keys are the same is asked first: of names that are shared their place says so.
 
 use std::collections::BTreeMap;
 use std::iter::Peekable;
 use std::slice::Iter;
+
+/// Whether a key comes before another one. That they are the same is asked first: of names that are shared their place says so.
+pub(crate) fn is_before<K: Ord>(one: &K, other: &K) -> bool {
+    one != other && one < other
+}
 
 /// Sets the values of these keys. Any order is right; that of the keys is quick.
 pub(crate) fn set_all<'a, K: Ord + Clone + 'a, V>(
@@ -13,7 +17,7 @@ pub(crate) fn set_all<'a, K: Ord + Clone + 'a, V>(
     let mut others = Vec::new();
     let mut known = map.iter_mut().peekable();
     for (key, value) in values {
-        while known.next_if(|(before, _)| *before != key && *before < key).is_some() {}
+        while known.next_if(|(before, _)| is_before(*before, key)).is_some() {}
         match known.next_if(|(same, _)| *same == key) {
             Some((_, known)) => *known = value,
             None => others.push((key.clone(), value)),
@@ -35,7 +39,7 @@ impl<'a, K: Ord, V> Walk<'a, K, V> {
 
     /// The value of a key, which is not less than the one before; of a key that is there twice the last.
     pub(crate) fn find(&mut self, key: &K) -> Option<&'a V> {
-        while self.left.next_if(|(before, _)| before != key && before < key).is_some() {}
+        while self.left.next_if(|(before, _)| is_before(before, key)).is_some() {}
         let same = self.left.clone().take_while(|(same, _)| same == key);
         same.last().map(|(_, value)| value)
     }

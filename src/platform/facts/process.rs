@@ -38,7 +38,8 @@ impl Component {
 
 /// The name of a service or its type: what nearly every process has is there once, and compared at a glance.
 pub(crate) fn shared_name(name: &str) -> Arc<str> {
-    static NAMES: LazyLock<[Arc<str>; 3]> = LazyLock::new(|| ["chat", "rest", "proc"].map(Arc::from));
+    static NAMES: LazyLock<[Arc<str>; 3]> =
+        LazyLock::new(|| ["chat", Component::Ingress.service_name(), Component::Proc.service_name()].map(Arc::from));
     NAMES.iter().find(|shared| &***shared == name).map_or_else(|| name.into(), Arc::clone)
 }
 

@@ -1,9 +1,10 @@
 //! What is wrong with a gateway configuration: every problem at once, each naming its path.
 
-use crate::base::text::one_line;
 use std::cell::RefCell;
 
 use serde_json::Value;
+
+use crate::base::text::one_line;
 
 /// A gateway configuration that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -2,7 +2,7 @@
 //!
 //! Most of what a tick reads: it is not built as a tree, and its texts are copied once.
 
-use std::sync::Arc;
+use std::borrow::Cow;
 
 use serde::de::MapAccess;
 
@@ -189,9 +189,9 @@ pub fn heartbeat(bytes: &[u8]) -> Result<Heartbeat, ParseError> {
     let metadata = beat.metadata.and_then(|metadata| metadata.0).unwrap_or_default();
     let processor = metadata.processor.and_then(|processor| processor.0);
     Ok(Heartbeat {
-        instance_id: required_text(beat.instance_id, "instance_id")?,
-        service_type: required_text(beat.service_type, "service_type")?,
-        service_name: required_text(beat.service_name, "service_name")?,
+        instance_id: required_text(beat.instance_id, "instance_id")?.into(),
+        service_type: shared_name(&required_text(beat.service_type, "service_type")?),
+        service_name: shared_name(&required_text(beat.service_name, "service_name")?),
         process_id: integer(beat.process_id.as_ref(), "process_id")?,
         port: integer(beat.port.as_ref(), "port")?,
         load: whole_amount(beat.current_load.as_ref(), "current_load")?.unwrap_or(0),
@@ -205,9 +205,9 @@ pub fn heartbeat(bytes: &[u8]) -> Result<Heartbeat, ParseError> {
     })
 }
 
-fn required_text(value: Option<Scalar<'_>>, field: &'static str) -> Result<Arc<str>, ParseError> {
+fn required_text<'a>(value: Option<Scalar<'a>>, field: &'static str) -> Result<Cow<'a, str>, ParseError> {
     match value {
-        Some(Scalar::Text(text)) if !text.is_empty() => Ok(shared_name(&text)),
+        Some(Scalar::Text(text)) if !text.is_empty() => Ok(text),
         Some(_) => Err(ParseError::BadField { field, expected: "a non-empty text" }),
         None => Err(ParseError::MissingField(field)),
     }

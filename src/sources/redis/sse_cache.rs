@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::replies::Replies;
 use super::sse_watch::{Kept, Life, SseWatch};
 use crate::base::clock::UnixSeconds;
-use crate::base::ordered::set_all;
+use crate::base::ordered::{is_before, set_all};
 use crate::platform::facts::{Facts, InputKind, WorkerId};
 use crate::platform::keys::Keys;
 use crate::platform::parse::{self, ParseError};
@@ -44,7 +44,7 @@ pub(super) struct SseCountCache {
 }
 
 /// The value of a field.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 struct Saved {
     count: i64,
     sessions: i64,
@@ -128,7 +128,7 @@ impl SseCountCache {
         let mut before = self.saved.iter().peekable();
         let mut changed = Vec::new();
         for (worker, kept) in &self.watch.kept {
-            while let Some((gone, _)) = before.next_if(|(known, _)| *known != worker && *known < worker) {
+            while let Some((gone, _)) = before.next_if(|(known, _)| is_before(*known, worker)) {
                 changed.push((gone.clone(), None));
             }
             let (value, known) = (saved(kept), before.next_if(|(known, _)| *known == worker));
@@ -142,7 +142,7 @@ impl SseCountCache {
 
     fn save(&mut self) {
         let sent = std::mem::take(&mut self.sent);
-        let changed = sent.iter().filter_map(|(worker, value)| Some((worker, value.clone()?)));
+        let changed = sent.iter().filter_map(|(worker, value)| Some((worker, (*value)?)));
         set_all(&mut self.saved, changed);
         for (worker, _) in sent.iter().filter(|(_, value)| value.is_none()) {
             self.saved.remove(worker);

@@ -126,8 +126,9 @@ pub(super) fn quantity(document: &PolicyDocument<'_>, field: &str, value: Option
     let number = match value {
         Some(Value::Number(number)) => number.as_f64(),
         Some(Value::String(text)) => {
-            let scaled = |(unit, factor)| Some((text.trim().strip_suffix(unit)?, factor));
-            let (digits, factor) = UNITS.into_iter().find_map(scaled).unwrap_or((text.trim(), 1.0));
+            let text = text.trim();
+            let scaled = |(unit, factor)| Some((text.strip_suffix(unit)?, factor));
+            let (digits, factor) = UNITS.into_iter().find_map(scaled).unwrap_or((text, 1.0));
             digits.parse::<f64>().ok().map(|number| number * factor)
         }
         _ => None,

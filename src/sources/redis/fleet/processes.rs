@@ -93,7 +93,9 @@ impl Process {
 impl Processes {
     /// Begins a tick: of what an unfinished one named nothing is known.
     pub(super) fn begin(&mut self) {
-        self.keep(|process| process.is_known);
+        if self.keep_known() {
+            self.number();
+        }
         for process in &mut self.all {
             (process.found, process.score) = (Found::Unread, None);
         }
@@ -107,19 +109,20 @@ impl Processes {
             has_new |= is_there && !process.is_known;
             process.is_known = is_there;
         }
-        self.keep(|process| process.is_known);
+        let is_smaller = self.keep_known();
         if has_new {
             self.all.sort_by(|one, other| one.place().cmp(&other.place()));
+        }
+        if has_new || is_smaller {
             self.number();
         }
     }
 
-    fn keep(&mut self, is_kept: impl Fn(&Process) -> bool) {
+    /// Whether that made them fewer; their numbers are old then.
+    fn keep_known(&mut self) -> bool {
         let before = self.all.len();
-        self.all.retain(is_kept);
-        if self.all.len() < before {
-            self.number();
-        }
+        self.all.retain(|process| process.is_known);
+        self.all.len() < before
     }
 
     fn number(&mut self) {
