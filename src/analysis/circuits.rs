@@ -106,4 +106,52 @@ mod tests {
         let facts = CircuitFacts { stats: stats.as_object().cloned(), ..CircuitFacts::default() };
         assert_eq!(breaker(&facts).stats, BreakerStats::default());
     }
+
+    #[test]
+    fn the_statistics_are_shown_field_by_field_and_the_window_as_it_is_now() {
+        let stats = serde_json::json!({
+            "failure_count": 1, "success_count": 2, "last_failure_time": 3.5, "last_success_time": 4,
+            "total_requests": 5, "total_failures": 6, "opened_at": 7.25, "last_state_change": 8,
+            "consecutive_failures": 9, "consecutive_successes": 10,
+            "current_window_failures": 99, "half_open_calls": 99,
+        });
+        let facts = CircuitFacts {
+            stats: stats.as_object().cloned(),
+            window_failures: 11,
+            half_open_calls: Some(12),
+            ..CircuitFacts::default()
+        };
+        let expected = BreakerStats {
+            failure_count: 1,
+            success_count: 2,
+            last_failure_time: Some(3.5),
+            last_success_time: Some(4.0),
+            total_requests: 5,
+            total_failures: 6,
+            opened_at: Some(7.25),
+            last_state_change: Some(8.0),
+            consecutive_failures: 9,
+            consecutive_successes: 10,
+            current_window_failures: 11,
+            half_open_calls: 12,
+        };
+        assert_eq!(breaker(&facts).stats, expected);
+    }
+
+    #[test]
+    fn every_circuit_is_there_and_one_that_left_nothing_is_closed() {
+        let keys = Keys::new(&Scope { tenant: "a".to_owned(), project: "b".to_owned() });
+        let open = CircuitFacts { state: Some(CircuitState::Open), ..CircuitFacts::default() };
+        let facts = Facts { circuits: [(Circuit::Backpressure, open)].into(), ..Facts::default() };
+        let breakers = breakers(&facts, &keys);
+        assert_eq!(breakers.keys().copied().collect::<Vec<_>>(), {
+            let mut all = Circuit::ALL.to_vec();
+            all.sort();
+            all
+        });
+        for (circuit, breaker) in breakers {
+            let expected = if circuit == Circuit::Backpressure { CircuitState::Open } else { CircuitState::Closed };
+            assert_eq!((breaker.state.get(), breaker.shown), (Some(expected), Some(expected)), "{circuit:?}");
+        }
+    }
 }

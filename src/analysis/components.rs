@@ -87,3 +87,107 @@ fn estimates(settings: &GatewaySettings, instances: i64) -> PoolEstimates {
 fn product(left: Option<i64>, right: Option<i64>) -> Option<i64> {
     left.zip(right).filter(|(left, right)| *left != 0 && *right != 0).map(|(left, right)| left.saturating_mul(right))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::analysis::tests::{analysis, beat, departed, gateway_of};
+    use crate::history::History;
+    use crate::platform::facts::{Facts, HealthWord};
+    use crate::platform::gateway::GatewayConfig;
+
+    fn configured(fields: &str) -> Arc<GatewayConfig> {
+        Arc::new(gateway_of(&format!(r#"{{"tenant": "a", "project": "b", {fields}}}"#)))
+    }
+
+    fn proc(facts: &Facts, gateway: &Arc<GatewayConfig>) -> ComponentState {
+        component(&analysis(facts, &History::new(10), gateway), Component::Proc)
+    }
+
+    fn two_instances() -> Facts {
+        let beats = ["a", "b"].map(|instance| beat(instance, "proc", 1, 1.0, HealthWord::Healthy));
+        Facts { heartbeats: beats.into(), ..Facts::default() }
+    }
+
+    #[test]
+    fn pools_can_amount_to_their_size_for_each_process_of_each_instance() {
+        let capacity = r#""service_capacity": {"concurrent_requests_per_process": 5, "processes_per_instance": 2}"#;
+        let table = [
+            // The configured pools; size, by instance, in total.
+            (r#""pools": {"pg_pool_max_size": 7, "redis_max_connections": 9}"#, (Some(7), Some(14), Some(28), Some(9))),
+            // A worker without a pool size has one connection for each request.
+            (r#""pools": {}"#, (Some(5), Some(10), Some(20), None)),
+            // A pool of no connection amounts to nothing that could be told.
+            (r#""pools": {"pg_pool_max_size": 0}"#, (Some(0), None, None, None)),
+        ];
+        for (pools, expected) in table {
+            let found = proc(&two_instances(), &configured(&format!("{capacity}, {pools}"))).pool_estimates;
+            let found =
+                (found.postgres_size, found.postgres_per_instance, found.postgres_total, found.redis_connections);
+            assert_eq!(found, expected, "{pools}");
+        }
+    }
+
+    #[test]
+    fn without_concurrency_and_pool_size_nothing_is_estimated() {
+        let gateway = configured(r#""service_capacity": {"concurrent_requests_per_process": 0}"#);
+        assert_eq!(proc(&two_instances(), &gateway).pool_estimates, PoolEstimates::default());
+    }
+
+    #[test]
+    fn without_instances_only_their_sum_is_unknown() {
+        let gateway =
+            configured(r#""pools": {"pg_pool_max_size": 7}, "service_capacity": {"processes_per_instance": 2}"#);
+        let found = proc(&Facts::default(), &gateway).pool_estimates;
+        assert_eq!((found.postgres_per_instance, found.postgres_total), (Some(14), None));
+    }
+
+    #[test]
+    fn processes_are_missing_only_where_there_is_none_at_all() {
+        let missing = |facts: &Facts, processes: i64, component: Component| {
+            let gateway = configured(&format!(r#""service_capacity": {{"processes_per_instance": {processes}}}"#));
+            let history = History::new(10);
+            let state = super::component(&analysis(facts, &history, &gateway), component);
+            state.processes.get().map(|counts| counts.missing)
+        };
+        assert_eq!(missing(&Facts::default(), 3, Component::Proc), Some(3));
+        assert_eq!(missing(&Facts::default(), 0, Component::Proc), Some(1), "one is missing at the least");
+        assert_eq!(missing(&Facts::default(), 3, Component::Ingress), Some(0), "not the gateway's own component");
+        assert_eq!(missing(&two_instances(), 3, Component::Proc), Some(0));
+    }
+
+    #[test]
+    fn an_instance_is_as_old_as_its_oldest_process_and_drains_when_all_of_them_stopped_of_late() {
+        let table = [
+            // Ages of two processes; the instance's age, draining, live.
+            ([1.0, 3.0], (3.0, false, true)),
+            ([50.0, 3.0], (50.0, false, true)),
+            ([50.0, 60.0], (60.0, true, false)),
+            ([50.0, 90.0], (90.0, true, false)),
+            ([50.0, 90.5], (90.5, false, false)),
+        ];
+        for (ages, expected) in table {
+            let beats = [1, 2].map(|pid| beat("a", "proc", pid, ages[pid as usize - 1], HealthWord::Healthy));
+            let facts = Facts { heartbeats: beats.into(), ..Facts::default() };
+            let state = proc(&facts, &configured(r#""redis_url": null"#));
+            let found = &state.instances[0];
+            assert_eq!((found.max_age_seconds, found.draining, found.is_live()), expected, "{ages:?}");
+        }
+    }
+
+    #[test]
+    fn load_and_capacity_are_sums_and_those_of_another_service_are_not_in_them() {
+        let mut facts = two_instances();
+        facts.heartbeats.push(beat("b", "proc", 2, 1.0, HealthWord::Degraded));
+        facts.heartbeats.push(beat("b", "rest", 3, 1.0, HealthWord::Healthy));
+        facts.departed.push(departed("c", 31.0));
+        let state = proc(&facts, &configured(r#""redis_url": null"#));
+        assert_eq!((state.load.get(), state.capacity.get(), state.instance_count.get()), (Some(15), Some(15), Some(3)));
+        let by_instance: Vec<_> =
+            state.instances.iter().map(|one| (&*one.instance_id, one.load, one.capacity)).collect();
+        assert_eq!(by_instance, [("a", 5, 5), ("b", 10, 10), ("c", 0, 0)]);
+        assert_eq!((state.actual(), state.responsive()), (4, 3));
+    }
+}

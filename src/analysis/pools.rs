@@ -74,7 +74,12 @@ pub(super) fn points(pools: &BTreeMap<(Component, Pool), PoolTotals>) -> impl It
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::analysis::fleet::fleet;
+    use crate::analysis::tests::{NOW, beat};
+    use crate::platform::facts::{Facts, HealthWord, Heartbeat};
 
     fn report(max: Option<f64>, size: Option<f64>, in_use: Option<f64>) -> Pools {
         Pools { postgres: Some(PoolUse { max, size, available: None, in_use }), ..Pools::default() }
@@ -124,5 +129,47 @@ mod tests {
         assert_eq!(points(&report(Some(0.0), None, Some(0.0))), [(in_use, 0.0)]);
         let percent = RollingSeries::PoolUtilization(Component::Proc, Pool::Postgres);
         assert_eq!(points(&report(Some(3.0), None, Some(1.0))), [(percent, 33.3), (in_use, 1.0)]);
+    }
+
+    #[test]
+    fn totals_are_sums_over_the_processes_that_report_and_negative_numbers_say_nothing() {
+        let full = |available| PoolUse { max: Some(8.0), size: Some(4.0), available, in_use: Some(2.0) };
+        let reports = [
+            Pools { postgres: Some(full(Some(2.0))), ..Pools::default() },
+            Pools { postgres: Some(full(None)), ..Pools::default() },
+            Pools { postgres: Some(PoolUse { in_use: Some(-3.0), ..full(Some(-1.0)) }), ..Pools::default() },
+            Pools::default(),
+        ];
+        let found = postgres(&reports.iter().collect::<Vec<_>>());
+        let numbers = [&found.max, &found.size, &found.available, &found.in_use].map(Reading::get);
+        assert_eq!(numbers, [Some(24.0), Some(12.0), Some(2.0), Some(4.0)]);
+        assert_eq!((found.reported, found.utilization.get()), (3, Some(4.0 / 24.0)));
+    }
+
+    #[test]
+    fn each_pool_of_each_component_has_totals_of_its_own() {
+        let used = |in_use| Some(PoolUse { max: Some(10.0), in_use: Some(in_use), ..PoolUse::default() });
+        let pools = |first: f64| Pools {
+            postgres: used(first),
+            redis_async: used(first + 1.0),
+            redis_async_decode: used(first + 2.0),
+            redis_sync: used(first + 3.0),
+        };
+        let facts = Facts {
+            heartbeats: [("rest", 1.0), ("proc", 5.0)]
+                .map(|(name, first)| Heartbeat {
+                    pools: Arc::new(pools(first)),
+                    ..beat("i", name, 1, 1.0, HealthWord::Healthy)
+                })
+                .into(),
+            ..Facts::default()
+        };
+        let totals = totals(&fleet(&facts, NOW, 45.0));
+        let of = |component| {
+            let pools = [Pool::Postgres, Pool::RedisAsync, Pool::RedisAsyncDecode, Pool::RedisSync];
+            pools.map(|pool| totals[&(component, pool)].in_use.get())
+        };
+        assert_eq!(of(Component::Ingress), [Some(1.0), Some(2.0), Some(3.0), Some(4.0)]);
+        assert_eq!(of(Component::Proc), [Some(5.0), Some(6.0), Some(7.0), Some(8.0)]);
     }
 }

@@ -18,7 +18,7 @@ use crate::platform::gateway::{GatewayConfig, GatewayContext};
 
 static UTC: jiff::tz::TimeZone = jiff::tz::TimeZone::UTC;
 
-const NOW: f64 = 1_767_225_600.0;
+pub(super) const NOW: f64 = 1_767_225_600.0;
 
 pub(super) fn gateway_of(text: &str) -> GatewayConfig {
     let context =
@@ -30,7 +30,7 @@ fn gateway() -> GatewayConfig {
     gateway_of(r#"{"tenant": "a", "project": "b", "redis_url": "redis://:secret@h", "data_bus": {"url": "secret"}}"#)
 }
 
-fn beat(instance: &str, name: &str, pid: i64, age: f64, health: HealthWord) -> Heartbeat {
+pub(super) fn beat(instance: &str, name: &str, pid: i64, age: f64, health: HealthWord) -> Heartbeat {
     Heartbeat {
         instance_id: instance.into(),
         service_type: "chat".into(),
@@ -47,7 +47,7 @@ fn beat(instance: &str, name: &str, pid: i64, age: f64, health: HealthWord) -> H
     }
 }
 
-fn departed(instance: &str, age: f64) -> Departed {
+pub(super) fn departed(instance: &str, age: f64) -> Departed {
     Departed {
         instance_id: instance.into(),
         service_type: "chat".into(),
@@ -62,7 +62,7 @@ fn queues(ready: i64) -> PerRole<Option<QueueDepth>> {
     PerRole { anonymous: depth, external: depth, registered: depth, paid: depth, privileged: depth }
 }
 
-fn analysis<'a>(facts: &'a Facts, history: &History, gateway: &'a Arc<GatewayConfig>) -> Analysis<'a> {
+pub(super) fn analysis<'a>(facts: &'a Facts, history: &History, gateway: &'a Arc<GatewayConfig>) -> Analysis<'a> {
     let database_max_connections = Reading::default();
     let inputs = Inputs {
         zone: &UTC,

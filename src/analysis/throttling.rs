@@ -231,6 +231,28 @@ mod tests {
     }
 
     #[test]
+    fn an_hour_begins_with_its_first_moment_and_ends_before_the_next() {
+        let name = |at: f64| hour_name(at, &TimeZone::UTC).unwrap();
+        // 2026-01-01 01:00:00 UTC.
+        let hour = 1_767_229_200.0;
+        assert_eq!(
+            [hour - 0.1, hour, hour + 0.9, hour + 3599.9].map(name),
+            ["2026-01-01_00", "2026-01-01_01", "2026-01-01_01", "2026-01-01_01"]
+        );
+        assert_eq!(name(-0.5), "1969-12-31_23");
+    }
+
+    #[test]
+    fn a_single_request_is_attempted_and_fewer_than_none_are_none() {
+        let attempted = |requests: i64| {
+            let requests = [("2026-01-01_00".to_owned(), requests)].into();
+            let periods = per(&kept(vec![event(1.0, None, None)]), &requests);
+            (periods[0].attempted.get(), periods[0].rate.get())
+        };
+        assert_eq!([1, 2, -3].map(attempted), [(Some(1), Some(1.0)), (Some(2), Some(0.5)), (Some(0), Some(0.0))]);
+    }
+
+    #[test]
     fn hours_out_of_range_have_no_name() {
         assert_eq!(hour_name(0.0, &TimeZone::UTC).unwrap(), "1970-01-01_00");
         assert_eq!(hour_name(f64::MAX, &TimeZone::UTC), None);

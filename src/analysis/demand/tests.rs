@@ -8,6 +8,7 @@ use crate::analysis::tests::gateway_of;
 use crate::platform::facts::{
     Facts, HealthWord, Heartbeat, InputKind, LatencySeries, Malformed, Point, ProcessorReport,
 };
+use crate::platform::gateway::GatewayConfig;
 
 const NOW: f64 = 1_767_225_600.0;
 
@@ -47,12 +48,16 @@ fn facts() -> Facts {
 
 /// What the last of some ticks finds.
 fn ticks(ticks: impl IntoIterator<Item = (f64, Facts)>) -> SystemState {
-    let gateway = Arc::new(gateway_of(
-        r#"{"tenant": "a", "project": "b", "service_capacity": {"concurrent_requests_per_process": 5, "processes_per_instance": 2}}"#,
-    ));
+    let capacity = r#"{"concurrent_requests_per_process": 5, "processes_per_instance": 2}"#;
+    let gateway = gateway_of(&format!(r#"{{"tenant": "a", "project": "b", "service_capacity": {capacity}}}"#));
+    ticks_of(gateway, ticks)
+}
+
+fn ticks_of(gateway: GatewayConfig, ticks: impl IntoIterator<Item = (f64, Facts)>) -> SystemState {
+    let gateway = Arc::new(gateway);
     let (mut history, mut state) = (History::new(1000), SystemState::default());
     for (now, mut facts) in ticks {
-        facts.heartbeats.iter_mut().for_each(|beat| beat.last_heartbeat = now - 1.0);
+        facts.heartbeats.iter_mut().for_each(|beat| beat.last_heartbeat += now - NOW);
         history.absorb(&mut facts, now);
         let inputs = Inputs {
             facts: &facts,
@@ -78,6 +83,12 @@ fn of(facts: Facts) -> Demand {
 fn exec(times: &[(f64, f64)]) -> Facts {
     let points = times.iter().map(|(ago, value)| Point { at: NOW - ago, value: *value }).collect();
     Facts { latency: [(LatencySeries::TaskExec, points)].into(), ..facts() }
+}
+
+/// No slot is free.
+fn busy(mut facts: Facts) -> Facts {
+    facts.heartbeats.iter_mut().for_each(|beat| beat.load = 5);
+    facts
 }
 
 #[test]
@@ -197,8 +208,7 @@ fn a_shrinking_backlog_is_no_negative_arrival() {
 #[test]
 fn tasks_that_wait_while_none_ends_are_a_stall_after_twice_their_time() {
     let late = |seconds: f64, ended: f64, mean: f64| {
-        let mut facts = exec(&[(ended, mean * 1000.0)]);
-        facts.heartbeats.iter_mut().for_each(|beat| beat.load = 5);
+        let facts = busy(exec(&[(ended, mean * 1000.0)]));
         let begin = Facts { latency: Default::default(), ..facts.clone() };
         ticks([(NOW - seconds, begin), (NOW, facts)]).demand
     };
@@ -277,4 +287,82 @@ fn a_processor_that_reports_fewer_slots_than_configured_may_work_on_as_many_as_c
     let mut facts = facts();
     (facts.heartbeats[0].load, facts.heartbeats[0].capacity) = (4, 2);
     assert_eq!(of(facts).active.get(), Some(7));
+}
+
+#[test]
+fn a_stale_processor_works_on_nothing_has_no_slot_and_its_report_is_of_the_past() {
+    let with_stale = |stale: &[usize]| {
+        let mut facts = facts();
+        let report = ProcessorReport { oldest_active_seconds: Some(900.0), ..ProcessorReport::default() };
+        facts.heartbeats[1].processor = Some(report);
+        stale.iter().for_each(|at| facts.heartbeats[*at].last_heartbeat = NOW - 45.5);
+        let Demand { active, slots, ages, .. } = of(facts);
+        (active.get(), slots.total.get(), slots.replicas.get(), ages.oldest_active.get())
+    };
+    assert_eq!(with_stale(&[]), (Some(8), Some(20), Some(2), Some(900.0)));
+    assert_eq!(with_stale(&[1]), (Some(5), Some(15), Some(2), None));
+    assert_eq!(with_stale(&[0, 1]), (Some(0), Some(10), Some(1), None));
+}
+
+#[test]
+fn a_replica_has_the_median_of_its_instances_slots_else_the_configured_ones_else_nobody_knows() {
+    let per_replica = |capacities: [i64; 4], fields: &str| {
+        let mut facts = facts();
+        facts.heartbeats.iter_mut().zip(capacities).for_each(|(beat, capacity)| beat.capacity = capacity);
+        let gateway = gateway_of(&format!(r#"{{"tenant": "a", "project": "b", "service_capacity": {{{fields}}}}}"#));
+        let slots = ticks_of(gateway, [(NOW, facts)]).demand.slots;
+        (slots.per_replica.get(), slots.per_replica.reason().map(|reason| reason.cause))
+    };
+    let configured = r#""concurrent_requests_per_process": 5, "processes_per_instance": 3"#;
+    assert_eq!(per_replica([4, 4, 1, 1], configured), (Some(5.0), None));
+    assert_eq!(per_replica([1, 0, 0, 0], configured), (Some(0.5), None), "half a slot is one");
+    assert_eq!(per_replica([0; 4], configured), (Some(15.0), None));
+    let one = r#""concurrent_requests_per_process": 1, "processes_per_instance": 0"#;
+    assert_eq!(per_replica([0; 4], one), (Some(1.0), None), "an instance runs one process at the least");
+    let none = r#""concurrent_requests_per_process": 0"#;
+    assert_eq!(per_replica([0; 4], none), (None, Some(Cause::NoCapacity)));
+}
+
+#[test]
+fn one_slot_is_enough_for_a_load_ratio() {
+    let mut facts = facts();
+    facts.heartbeats.truncate(1);
+    facts.heartbeats[0].capacity = 1;
+    facts.heartbeats[0].load = 1;
+    assert_eq!(of(facts).slots.load_ratio.get(), Some(8.0));
+}
+
+#[test]
+fn without_waiting_tasks_that_nothing_ends_is_no_stall() {
+    let facts = busy(exec(&[(400.0, 1000.0)]));
+    let idle = |facts: &Facts| Facts { queues: PerRole::from_fn(|_| Some(QueueDepth::default())), ..facts.clone() };
+    assert_eq!(ticks([(NOW - 500.0, facts.clone()), (NOW, idle(&facts))]).demand.stall, None);
+    let begin = Facts { latency: Default::default(), ..facts.clone() };
+    assert_eq!(ticks([(NOW - 500.0, begin), (NOW, facts)]).demand.stall, Some(Stall::NothingEnds(400.0)));
+}
+
+#[test]
+fn nothing_ends_only_after_longer_than_twice_a_tasks_time() {
+    let stall = |seconds: f64| {
+        let facts = busy(exec(&[(seconds, 100_000.0)]));
+        let begin = Facts { latency: Default::default(), ..facts.clone() };
+        ticks([(NOW - 500.0, begin), (NOW, facts)]).demand.stall
+    };
+    assert_eq!(stall(200.0), None);
+    assert_eq!(stall(200.5), Some(Stall::NothingEnds(200.5)));
+}
+
+#[test]
+fn where_no_task_was_ever_seen_to_end_a_stall_takes_an_hour() {
+    let stall = |seconds: f64| ticks([(NOW - seconds, busy(facts())), (NOW, busy(facts()))]).demand.stall;
+    assert_eq!(stall(3600.0), None);
+    assert_eq!(stall(3601.0), Some(Stall::NothingEnds(3601.0)));
+}
+
+#[test]
+fn where_the_ends_of_tasks_cannot_be_read_nobody_knows_whether_any_ended() {
+    let mut facts = busy(facts());
+    facts.unreadable.insert(Unreadable::Latency(LatencySeries::TaskExec));
+    let demand = ticks([(NOW - 4000.0, facts.clone()), (NOW, facts)]).demand;
+    assert_eq!((demand.stall, demand.flow.ended_per_second.get()), (None, None));
 }
