@@ -8,7 +8,7 @@ use crate::analysis::state::{
     ComponentState, DatabaseLimit, PerWindow, RollingWindows, SseTotals, StatusCounts, ThrottledWindow, Throttling,
 };
 use crate::outlets::names::{Mapping, Naming};
-use crate::platform::facts::{QueueDepth, RollingSeries};
+use crate::platform::facts::{PerRole, QueueDepth, RollingSeries};
 use crate::platform::gateway::Limits;
 
 /// Where the payload has a scalar that is in no case's list of scalars; `None` for one that is newer than the recording.
@@ -246,4 +246,82 @@ fn numbers_without_labels_come_from_their_own_facts() {
     state.database.limit = Reading::Value(DatabaseLimit { connections: 44, origin: None });
     let families = ["capacity_tasks", "db_connections_estimated", "db_connections_max"];
     assert_eq!(families.map(|family| lines(&state, family).concat()), [" 42", " 43", " 44"]);
+}
+
+/// A state in which every number that a scalar reads is another one.
+fn distinct() -> SystemState {
+    let mut state = SystemState::default();
+    let whole = Reading::Value::<i64>;
+    let real = Reading::Value::<f64>;
+    state.queue.average_wait = PerRole {
+        anonymous: real(1.5),
+        registered: real(2.5),
+        paid: real(3.5),
+        privileged: real(4.5),
+        ..PerRole::default()
+    };
+    state.demand.waiting = whole(10);
+    state.demand.oldest_wait = PerRole { paid: real(11.5), ..PerRole::from_fn(|_| real(0.0)) };
+    (state.demand.active, state.demand.waiting_jobs) = (whole(12), whole(16));
+    let slots = &mut state.demand.slots;
+    (slots.total, slots.free, slots.load_ratio) = (whole(13), whole(14), real(15.5));
+    let ages = &mut state.demand.ages;
+    (ages.oldest_active, ages.max_idle, ages.queue_loop_lag) = (real(17.5), real(18.5), real(19.5));
+    let flow = &mut state.demand.flow;
+    (flow.ended_per_second, flow.arrivals_per_second) = (real(20.5), real(21.5));
+    (flow.drain_seconds, flow.requests_per_second) = (real(22.5), real(23.5));
+    (state.scaling.proc.desired, state.scaling.proc.current) = (whole(30), whole(25));
+    (state.scaling.ingress.desired, state.scaling.ingress.current) = (whole(40), whole(47));
+    let window = |rate_limit, backpressure| ThrottledWindow {
+        rate_limit: whole(rate_limit),
+        backpressure: whole(backpressure),
+        ..ThrottledWindow::default()
+    };
+    let windows = PerWindow { one_minute: window(50, 51), fifteen_minutes: window(52, 53), one_hour: window(54, 55) };
+    state.throttling = Reading::Value(Throttling { windows, ..Throttling::default() });
+    state
+}
+
+#[test]
+fn each_scalar_that_is_newer_than_the_recordings_reads_its_own_fact() {
+    let state = distinct();
+    for (key, expected) in [
+        ("proc.queue.avg_wait_seconds.anonymous", 1.5),
+        ("proc.queue.avg_wait_seconds.registered", 2.5),
+        ("proc.queue.avg_wait_seconds.paid", 3.5),
+        ("proc.queue.avg_wait_seconds.privileged", 4.5),
+        ("proc.queue.waiting", 10.0),
+        ("proc.queue.oldest_wait_seconds", 11.5),
+        ("proc.tasks.active", 12.0),
+        ("proc.slots", 13.0),
+        ("proc.slots.free", 14.0),
+        ("proc.load_ratio", 15.5),
+        ("proc.jobs.waiting", 16.0),
+        ("proc.tasks.oldest_active_seconds", 17.5),
+        ("proc.tasks.max_idle_seconds", 18.5),
+        ("proc.queue_loop_lag_seconds", 19.5),
+        ("proc.throughput_per_second", 20.5),
+        ("proc.arrivals_per_second", 21.5),
+        ("proc.drain_seconds", 22.5),
+        ("ingress.rest.requests_per_second", 23.5),
+        ("proc.replicas.desired", 30.0),
+        ("proc.replicas.current", 25.0),
+        ("proc.replicas.missing", 5.0),
+        ("ingress.replicas.desired", 40.0),
+        ("ingress.replicas.current", 47.0),
+        ("ingress.replicas.missing", -7.0),
+        ("throttling.rate_limit_429.1m", 50.0),
+        ("throttling.backpressure_503.1m", 51.0),
+        ("throttling.rate_limit_429", 54.0),
+        ("throttling.backpressure_503", 55.0),
+    ] {
+        assert_eq!(scalar(key, &state), Some(expected), "{key}");
+    }
+}
+
+#[test]
+fn a_longest_wait_is_known_only_where_all_waits_are() {
+    let mut state = distinct();
+    state.demand.oldest_wait.external = Reading::absent(crate::analysis::state::Cause::Unreadable);
+    assert_eq!(scalar("proc.queue.oldest_wait_seconds", &state), None);
 }
