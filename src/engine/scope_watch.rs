@@ -50,7 +50,10 @@ fn kinds(facts: &Facts) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::platform::facts::Role;
+    use crate::platform::facts::{
+        Circuit, CircuitFacts, Departed, InputKind, LatencySeries, PerRole, Point, Role, RollingSeries, SseSample,
+        ThrottlingEvent, Unreadable, WorkerId,
+    };
 
     fn with(processes: usize, ready: i64) -> Facts {
         let mut facts = Facts { process_keys_found: processes, ..Facts::default() };
@@ -75,6 +78,61 @@ mod tests {
         let mut watch = ScopeWatch::default();
         for (tick, ((processes, ready), found)) in ticks.into_iter().enumerate() {
             assert_eq!(watch.observe(&with(processes, ready)), found, "tick {tick}");
+        }
+    }
+
+    #[test]
+    fn a_key_of_any_kind_is_a_sign_of_the_deployment_and_points_of_our_own_are_none() {
+        let depth = |change: fn(&mut QueueDepth)| {
+            let mut depth = QueueDepth::default();
+            change(&mut depth);
+            Facts { queues: PerRole { external: Some(depth), ..PerRole::default() }, ..Facts::default() }
+        };
+        let worker = WorkerId { instance_id: "i".into(), process_id: 1 };
+        let departed = Departed {
+            instance_id: "i".into(),
+            service_type: "chat".into(),
+            service_name: "proc".into(),
+            process_id: None,
+            last_seen: 0.0,
+        };
+        let point = vec![Point { at: 1.0, value: 1.0 }];
+        let nothing = Facts::default;
+        for (what, facts, expected) in [
+            ("nothing", nothing(), false),
+            ("a process", with(1, 0), true),
+            ("a process that stopped", Facts { departed: vec![departed], ..nothing() }, true),
+            (
+                "an SSE sample",
+                Facts { sse: vec![SseSample { worker, count: 0, sessions: 0, max: 0, at: None }], ..nothing() },
+                true,
+            ),
+            ("a queue that is empty", depth(|_| {}), false),
+            ("a task", depth(|depth| depth.ready = 1), true),
+            ("a claimed task", depth(|depth| depth.inflight = 1), true),
+            ("a latency", Facts { latency: [(LatencySeries::TaskExec, point.clone())].into(), ..nothing() }, true),
+            ("no latency", Facts { latency: [(LatencySeries::TaskExec, vec![])].into(), ..nothing() }, false),
+            (
+                "a throttled request",
+                Facts { throttling_events: vec![ThrottlingEvent { at: 1.0, detail: None }], ..nothing() },
+                true,
+            ),
+            ("counted requests", Facts { hourly_requests: [("h".to_owned(), 1)].into(), ..nothing() }, true),
+            (
+                "a circuit",
+                Facts { circuits: [(Circuit::Backpressure, CircuitFacts::default())].into(), ..nothing() },
+                true,
+            ),
+            (
+                "a configuration",
+                Facts { saved_gateway_config: SavedGatewayConfig::Text(String::new()), ..nothing() },
+                true,
+            ),
+            ("what cannot be read", Facts { unreadable: [Unreadable::Throttling].into(), ..nothing() }, true),
+            ("what is not listed", Facts { malformed_unlisted: [(InputKind::Index, 1)].into(), ..nothing() }, true),
+            ("our own point", Facts { rolling: [(RollingSeries::QueueDepth, point)].into(), ..nothing() }, false),
+        ] {
+            assert_eq!(ScopeWatch::default().observe(&facts), expected, "{what}");
         }
     }
 }

@@ -26,6 +26,8 @@ mod replies;
 pub mod scopes;
 mod sentinel;
 mod series;
+#[cfg(test)]
+mod series_tests;
 mod server_time;
 mod sse_cache;
 mod sse_watch;

@@ -12,10 +12,10 @@ const HOUR: f64 = 3600.0;
 
 /// A sorted set that answers the commands of a tail as Redis does.
 #[derive(Debug, Clone, Default)]
-struct SortedSet(BTreeMap<Vec<u8>, f64>);
+pub(super) struct SortedSet(BTreeMap<Vec<u8>, f64>);
 
 impl SortedSet {
-    fn add(&mut self, name: impl ToString, score: f64) {
+    pub(super) fn add(&mut self, name: impl ToString, score: f64) {
         self.0.insert(name.to_string().into_bytes(), score);
     }
 
@@ -26,7 +26,7 @@ impl SortedSet {
         members
     }
 
-    fn answer(&self, command: &Cmd) -> Value {
+    pub(super) fn answer(&self, command: &Cmd) -> Value {
         let words: Vec<String> = words(command);
         let within = |score: f64| is_above(&words[2], score) && is_below(&words[3], score);
         let found = self.ordered().into_iter().filter(|(_, score)| within(*score));
@@ -56,7 +56,7 @@ fn is_below(bound: &str, score: f64) -> bool {
     }
 }
 
-fn words(command: &Cmd) -> Vec<String> {
+pub(super) fn words(command: &Cmd) -> Vec<String> {
     let word = |word| match word {
         redis::Arg::Simple(bytes) => String::from_utf8_lossy(bytes).into_owned(),
         _ => String::new(),
