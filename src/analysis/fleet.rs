@@ -106,3 +106,57 @@ fn departed(gone: &Departed, now: UnixSeconds) -> Process {
 pub(super) fn grace(limit: f64) -> f64 {
     (limit * 2.0).max(limit + 10.0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::tests::{NOW, beat, departed};
+    use crate::platform::facts::HealthWord::Healthy;
+
+    fn of(heartbeats: Vec<Heartbeat>, departed: Vec<Departed>) -> Fleet {
+        fleet(&Facts { process_keys_found: heartbeats.len(), heartbeats, departed, ..Facts::default() }, NOW, 45.0)
+    }
+
+    #[test]
+    fn each_service_of_each_instance_is_one_group_whatever_the_order_of_the_facts() {
+        let beats = [("b", "proc", 2), ("a", "rest", 9), ("b", "proc", 1), ("a", "proc", 4), ("b", "rest", 3)];
+        let beats = beats.map(|(instance, name, pid)| beat(instance, name, pid, 1.0, Healthy));
+        let found = of(beats.into(), vec![departed("b", 60.0), departed("c", 60.0)]);
+        let group = |group: &ProcessGroup| {
+            let pids = group.processes.iter().map(|process| process.pid.unwrap_or(0)).collect::<Vec<_>>();
+            (group.instance.to_string(), group.service.name.to_string(), pids)
+        };
+        let groups: Vec<_> = found.groups.iter().map(group).collect();
+        let expected = [
+            ("a", "proc", vec![4]),
+            ("a", "rest", vec![9]),
+            // The one that stopped is among those that run.
+            ("b", "proc", vec![1, 2, 7]),
+            ("b", "rest", vec![3]),
+            ("c", "proc", vec![7]),
+        ];
+        assert_eq!(groups, expected.map(|(instance, name, pids)| (instance.to_owned(), name.to_owned(), pids)));
+        assert_eq!(found.process_keys_found, 5, "keys, not processes");
+    }
+
+    #[test]
+    fn a_process_that_stopped_has_nothing_but_its_age() {
+        let found = of(Vec::new(), vec![departed("a", 60.0)]);
+        let process = &found.groups[0].processes[0];
+        assert_eq!((process.load, process.capacity, process.age, process.status), (0, 0, 60.0, Status::Stale));
+        assert_eq!((process.pools.is_none(), process.report.is_none(), process.draining), (true, true, false));
+    }
+
+    #[test]
+    fn a_heartbeat_that_says_less_than_nothing_takes_nothing_from_the_others() {
+        let negative = Heartbeat { load: -4, capacity: -2, ..beat("a", "proc", 1, 1.0, Healthy) };
+        let found = of(vec![negative, beat("a", "proc", 2, 1.0, Healthy)], Vec::new());
+        let numbers: Vec<_> = found.processes().map(|process| (process.load, process.capacity)).collect();
+        assert_eq!(numbers, [(0, 0), (5, 5)]);
+    }
+
+    #[test]
+    fn the_grace_is_twice_the_limit_and_at_least_ten_seconds_more() {
+        assert_eq!([0.0, 5.0, 10.0, 11.0, 45.0].map(grace), [10.0, 15.0, 20.0, 22.0, 90.0]);
+    }
+}

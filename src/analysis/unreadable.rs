@@ -52,4 +52,52 @@ mod tests {
         assert_eq!(text(["a", "b"]), "it cannot be read: b (WRONGTYPE)");
         assert_eq!(text(["a", "c"]), "it cannot be read: a");
     }
+
+    fn note(kind: InputKind, key: &str) -> Malformed {
+        Malformed { kind, key: key.into(), problem: "is odd".into() }
+    }
+
+    #[test]
+    fn one_of_a_kind_that_counts_is_the_reason_and_one_that_is_not_listed_counts() {
+        let malformed = vec![
+            note(InputKind::QueueDepth, "other kind"),
+            note(InputKind::SseSample, "held"),
+            note(InputKind::SseSample, "lost"),
+        ];
+        let facts = Facts { malformed, ..Facts::default() };
+        let reason = |facts: &Facts, counts: fn(&str) -> bool| {
+            of_kind(facts, InputKind::SseSample, counts).map(|reason| reason.to_string())
+        };
+        assert_eq!(reason(&facts, |key| key != "held").as_deref(), Some("it cannot be read: lost (is odd)"));
+        assert_eq!(reason(&facts, |_| false), None);
+        let unlisted = Facts { malformed_unlisted: [(InputKind::SseSample, 1)].into(), ..facts.clone() };
+        assert_eq!(reason(&unlisted, |_| false).as_deref(), Some("it cannot be read"));
+        let other = Facts { malformed_unlisted: [(InputKind::Circuit, 1)].into(), ..facts };
+        assert_eq!(reason(&other, |_| false), None);
+    }
+
+    #[test]
+    fn a_heartbeat_is_that_of_the_component_in_its_key() {
+        let key = |name: &str| format!("a:b:kdcube:heartbeat:process:proc:rest:chat:{name}:1");
+        for (name, ingress, proc) in [("rest", true, false), ("proc", false, true), ("other", false, false)] {
+            let facts = Facts { malformed: vec![note(InputKind::Heartbeat, &key(name))], ..Facts::default() };
+            let found = [Component::Ingress, Component::Proc].map(|component| heartbeat(&facts, component).is_some());
+            assert_eq!(found, [ingress, proc], "{name}");
+        }
+    }
+
+    #[test]
+    fn a_long_heartbeat_names_the_one_that_was_noted_and_concerns_its_service_alone() {
+        let key = "a:b:kdcube:heartbeat:process:i:chat:proc:1";
+        let unreadable = [Unreadable::Heartbeat(Component::Proc)].into();
+        let facts = Facts { malformed: vec![note(InputKind::Heartbeat, key)], unreadable, ..Facts::default() };
+        let text = |facts: &Facts, service| long_heartbeat(facts, &service).map(|reason| reason.to_string());
+        let proc = || Service::of(Component::Proc);
+        assert_eq!(text(&facts, proc()), Some(format!("it cannot be read: {key} (is odd)")));
+        assert_eq!(text(&facts, Service::of(Component::Ingress)), None);
+        assert_eq!(text(&facts, Service { name: "other".into(), ..proc() }), None);
+        let without_note = Facts { malformed: Vec::new(), ..facts };
+        assert_eq!(text(&without_note, proc()).as_deref(), Some("it cannot be read"));
+        assert_eq!(text(&Facts { unreadable: [].into(), ..without_note }, proc()), None);
+    }
 }
