@@ -44,6 +44,8 @@ def described():
     for line in (FOLDER / "values.yaml").read_text().splitlines():
         if found := re.fullmatch(r" *# -- (.+)", line):
             text = found.group(1)
+        elif text and (found := re.fullmatch(r" *# (.+)", line)):
+            text += f" {found.group(1)}"
         elif found := re.match(r"( *)(\w+):", line):
             path[len(found.group(1)) // 2:] = [found.group(2)]
             if text is None:

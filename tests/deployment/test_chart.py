@@ -52,7 +52,7 @@ class Chart(unittest.TestCase):
         cls.cases = {name: chart.case(name) for name in NAMES}
 
     def test_every_way_to_deploy_is_rendered(self):
-        wanted = {"minimal", "hpa", "keda", "servicemonitor", "proxy", "tls", "cloudwatch"}
+        wanted = {"minimal", "hpa", "keda", "servicemonitor", "proxy", "tls", "cloudwatch", "external-metrics"}
         self.assertLessEqual(wanted, set(NAMES))
 
     def test_helm_lints_every_case(self):
@@ -78,6 +78,7 @@ class Chart(unittest.TestCase):
             "tls": {"ServiceMonitor", "ScaledObject"},
             "proxy": set(),
             "cloudwatch": set(),
+            "external-metrics": {"HorizontalPodAutoscaler", "APIService", "ClusterRole", "ClusterRoleBinding", "RoleBinding"},
         }
         for name, documents in self.cases.items():
             self.assertEqual({kind for kind, _ in documents}, BASE | more[name], name)
@@ -171,7 +172,43 @@ class Chart(unittest.TestCase):
 
         self.assertEqual(ports("minimal"), [6379, 26379])
         self.assertEqual(ports("proxy"), [8443])
-        self.assertEqual(ports("cloudwatch"), [6379, 26379, 443, 9091, 5433])
+        self.assertEqual(ports("cloudwatch"), [6379, 26379, 443, 4317, 4318, 9091, 5433, 8125])
+        self.assertEqual(ports("external-metrics"), [6379, 26379, 443, 6443])
+        rules = only(self.cases["cloudwatch"], "NetworkPolicy")["spec"]["egress"]
+        self.assertIn({"ports": [{"port": 8125, "protocol": "UDP"}]}, rules)
+
+    def test_the_provider_of_external_metrics_is_that_of_the_plain_documents(self):
+        documents, fullname = self.cases["external-metrics"], "kdcube-metrics"
+        found, plainly = only(documents, "APIService"), plain("external-metrics/apiservice.yaml")
+        self.assertEqual((found["metadata"]["name"], found["spec"]), (plainly["metadata"]["name"], plainly["spec"]))
+        self.assertEqual(only(documents, "ClusterRole")["rules"], plain("external-metrics/clusterrole.yaml")["rules"])
+        for kind, suffix, file in (
+            ("ClusterRoleBinding", "", "clusterrolebinding"),
+            ("ClusterRoleBinding", "-auth-delegator", "auth-delegator"),
+            ("RoleBinding", "-authentication-reader", "authentication-reader"),
+        ):
+            binding, plainly = documents[kind, f"{fullname}-external-metrics{suffix}"], plain(f"external-metrics/{file}.yaml")
+            self.assertEqual(binding["subjects"], plainly["subjects"], file)
+            self.assertEqual(binding["metadata"].get("namespace"), plainly["metadata"].get("namespace"), file)
+            if suffix:
+                self.assertEqual(binding["roleRef"], plainly["roleRef"], file)
+            else:
+                self.assertEqual(binding["roleRef"]["name"], only(documents, "ClusterRole")["metadata"]["name"])
+
+    def test_the_api_server_reaches_the_provider_and_the_provider_the_api_server(self):
+        documents = self.cases["external-metrics"]
+        (port,) = (port for port in only(documents, "Service")["spec"]["ports"] if port["name"] == "external")
+        self.assertEqual(only(documents, "APIService")["spec"]["service"], {"namespace": "kdcube", "name": "kdcube-metrics", "port": port["port"]})
+        listened = {port["name"]: port["containerPort"] for port in container(documents)["ports"]}
+        self.assertEqual((port["targetPort"], listened["external"]), ("external", 6443))
+        sent = variables(documents)
+        self.assertEqual((sent["METRICS_EXTERNAL_METRICS"], sent["METRICS_EXTERNAL_METRICS_PORT"]), ("true", "6443"))
+        self.assertIn({"ports": [{"port": "external", "protocol": "TCP"}]}, only(documents, "NetworkPolicy")["spec"]["ingress"])
+        # It needs its token; nobody else does.
+        mounted = {name: pod(documents)["automountServiceAccountToken"] for name, documents in self.cases.items()}
+        self.assertEqual([name for name, is_mounted in mounted.items() if is_mounted], ["external-metrics"])
+        without = chart.render("-f", chart.CASES / "external-metrics.yaml", "--set", "externalMetrics.authorize=null")
+        self.assertNotIn(("ClusterRoleBinding", "kdcube-metrics-external-metrics-auth-delegator"), without)
 
     def test_a_value_of_an_administrator_arrives(self):
         documents = self.cases["cloudwatch"]
@@ -250,6 +287,11 @@ class Values(unittest.TestCase):
         self.assertIn("proxy.ingressBaseUrl", self.rejected("--set", "mode=proxy"))
         self.assertIn("enable one", self.rejected("--set", "hpa.enabled=true,keda.enabled=true"))
         self.assertIn("tls.existingSecret", self.rejected("--set", "tls.enabled=true"))
+        provider = "externalMetrics.enabled=true"
+        self.assertIn("set tls.enabled", self.rejected("--set", provider))
+        served = f"{provider},tls.enabled=true,tls.existingSecret=x"
+        self.assertIn("externalMetrics.caBundle", self.rejected("--set", served))
+        self.assertIn("enable one", self.rejected("--set", f"{served},externalMetrics.caBundle=Q0E=,keda.enabled=true"))
 
     def test_a_name_or_a_type_that_does_not_exist_is_rejected(self):
         for wrong in ("replica=2", "log.fromat=json", "replicas=many", "mode=reddis", "settings.metrics_port=1", "autoscaling.proc.max=3"):

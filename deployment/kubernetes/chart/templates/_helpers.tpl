@@ -123,6 +123,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if $v.postgres.ca.existingSecret }}
 {{- $_ := set $all "METRICS_POSTGRES_CA_FILE" (printf "/run/postgres-ca/%s" $v.postgres.ca.key) }}
 {{- end }}
+{{- if $v.externalMetrics.enabled }}
+{{- $_ := set $all "METRICS_EXTERNAL_METRICS" true }}
+{{- $_ := set $all "METRICS_EXTERNAL_METRICS_PORT" $v.externalMetrics.port }}
+{{- $_ := set $all "METRICS_EXTERNAL_METRICS_AUTHORIZE" $v.externalMetrics.authorize }}
+{{- end }}
 {{- range $name, $value := $v.settings }}{{- $_ := set $all $name $value }}{{ end }}
 {{- range $name, $value := $all }}
 {{- if not (or (kindIs "invalid" $value) (has (toJson $value) (list "\"\"" "{}" "[]"))) }}
@@ -169,5 +174,16 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 {{- if and .Values.hpa.enabled .Values.keda.enabled }}
 {{- fail "hpa.enabled and keda.enabled: enable one, because a cluster has one provider of external.metrics.k8s.io" }}
+{{- end }}
+{{- with .Values.externalMetrics }}
+{{- if and .enabled $.Values.keda.enabled }}
+{{- fail "externalMetrics.enabled and keda.enabled: enable one, because a cluster has one provider of external.metrics.k8s.io" }}
+{{- end }}
+{{- if and .enabled (not $.Values.tls.enabled) }}
+{{- fail "externalMetrics.enabled: the API server speaks TLS only; set tls.enabled and tls.existingSecret" }}
+{{- end }}
+{{- if and .enabled (not .caBundle) (not .annotations) }}
+{{- fail "externalMetrics.caBundle: the API server must know who signed the certificate; set this, or externalMetrics.annotations for cert-manager" }}
+{{- end }}
 {{- end }}
 {{- end }}
