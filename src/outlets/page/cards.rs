@@ -181,12 +181,9 @@ mod tests {
 
     #[test]
     fn the_bars_mark_where_replicas_are_added_and_roles_are_refused() {
-        let mut state = SystemState::default();
-        state.proc = Reading::Value(ComponentState {
-            load: Reading::Value(3),
-            capacity: Reading::Value(10),
-            ..ComponentState::default()
-        });
+        let (load_now, slots) = (Reading::Value(3), Reading::Value(10));
+        let proc = Reading::Value(ComponentState { load: load_now, capacity: slots, ..ComponentState::default() });
+        let mut state = SystemState { proc, ..SystemState::default() };
         state.queue.total = Reading::Value(5);
         state.capacity.total = Reading::Value(40);
         state.capacity.limits = Reading::Value(Limits { anonymous: 24, registered: 32, paid: 36, hard: 40 });

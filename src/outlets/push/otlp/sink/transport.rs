@@ -274,7 +274,7 @@ mod tests {
             let (parts, body) = request.into_parts();
             let body = to_bytes(body, 1_000_000).await.unwrap().to_vec();
             seen.lock().unwrap().push((parts.headers, body));
-            Response::builder().status(status).body(Body::from(answer)).unwrap()
+            Response::builder().status(status).header("location", "/elsewhere").body(Body::from(answer)).unwrap()
         };
         tokio::spawn(async move {
             axum::serve(listener, Router::new().route("/v1/metrics", axum::routing::post(respond))).await
