@@ -46,4 +46,4 @@ pub(crate) fn ring() -> Arc<CryptoProvider> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

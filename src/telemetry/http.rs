@@ -240,4 +240,27 @@ mod tests {
         let requests = telemetry.own_state(Observed::default()).http.requests;
         assert_eq!(requests, BTreeMap::from([(("/metrics", 200), 2), (("/metrics", 401), 1)]));
     }
+
+    #[test]
+    fn open_connections_are_those_that_were_not_closed_and_never_fewer_than_none() {
+        let telemetry = Telemetry::default();
+        let open = || telemetry.own_state(Observed::default()).http.open_connections;
+        telemetry.connection_opened();
+        telemetry.connection_opened();
+        telemetry.connection_closed();
+        assert_eq!(open(), 1);
+        telemetry.connection_closed();
+        telemetry.connection_closed();
+        assert_eq!(open(), 0);
+    }
+
+    #[test]
+    fn a_peer_that_reads_two_routes_is_two_readers_and_the_newest_is_first() {
+        let (telemetry, peer) = (Telemetry::default(), IpAddr::from([10, 0, 0, 1]));
+        for (route, now) in [("/metrics", 1.0), ("/api/v1/signals", 2.0), ("/metrics", 3.0), ("/livez", 4.0)] {
+            telemetry.has_read(route, peer, now);
+        }
+        let readers = telemetry.readers().into_iter().map(|reader| (reader.route, reader.last, reader.requests));
+        assert_eq!(readers.collect::<Vec<_>>(), [("/metrics", 3.0, 2), ("/api/v1/signals", 2.0, 1)]);
+    }
 }

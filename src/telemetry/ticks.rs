@@ -69,4 +69,17 @@ mod tests {
         let ticks = telemetry.own_state(Observed::default()).ticks;
         assert_eq!((ticks.round_trips, ticks.commands), (2, 17));
     }
+
+    #[test]
+    fn points_that_are_not_written_are_counted_and_a_problem_until_some_are() {
+        let telemetry = Telemetry::default();
+        let errors = || telemetry.own_state(Observed::default()).ticks.record_errors;
+        telemetry.points_recorded(None, 1.0);
+        assert_eq!((errors(), telemetry.problems().active().len()), (0, 0));
+        telemetry.points_recorded(Some(&"READONLY"), 2.0);
+        let active = telemetry.problems().active();
+        assert_eq!((errors(), active[0].code, active[0].detail.as_str()), (1, RECORD_FAILED, "READONLY"));
+        telemetry.points_recorded(None, 3.0);
+        assert_eq!((errors(), telemetry.problems().active().len()), (1, 0));
+    }
 }

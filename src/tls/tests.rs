@@ -67,6 +67,11 @@ impl Folder {
     }
 }
 
+/// The certificate of a new authority, in PEM.
+pub(crate) fn authority() -> Vec<u8> {
+    std::fs::read(Folder::new().path("ca.pem")).unwrap()
+}
+
 fn der(path: &Path) -> Vec<u8> {
     pem::certificates(&std::fs::read(path).unwrap()).unwrap().remove(0).to_vec()
 }

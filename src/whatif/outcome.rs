@@ -249,4 +249,29 @@ mod tests {
         let bounds = policy.bounds();
         assert!((f64::from(bounds.0) * hours..=f64::from(bounds.1) * hours).contains(&outcome.replica_hours));
     }
+
+    #[test]
+    fn only_a_change_of_direction_oscillates_and_ten_minutes_are_still_within_it() {
+        for (changes, oscillations) in [
+            ([(0.0, true), (600.0, false)], 1),
+            ([(0.0, false), (600.0, true)], 1),
+            ([(0.0, true), (600.1, false)], 0),
+            ([(0.0, true), (15.0, true)], 0),
+            ([(0.0, false), (15.0, false)], 0),
+        ] {
+            let mut actions = Actions::default();
+            changes.iter().for_each(|(now, is_up)| actions.note(*now, *is_up));
+            assert_eq!((actions.count, actions.oscillations), (2, oscillations), "{changes:?}");
+        }
+    }
+
+    #[test]
+    fn a_load_that_the_first_replicas_bear_disturbs_nobody() {
+        let policy = policy();
+        let lines: String = (0..40).map(|user| format!("{{\"at\": {}, \"seconds\": 5}}\n", user * 15)).collect();
+        let load = Load::from_jsonl(&lines, "l").unwrap();
+        let outcome = simulate(&World::of(policy.component), &load, &policy, 1);
+        assert_eq!((outcome.arrived, outcome.refused, outcome.gave_up, outcome.oscillations), (40, 0, 0, 0));
+        assert_eq!(outcome.recovery_seconds, 0.0);
+    }
 }

@@ -85,6 +85,8 @@ mod tests {
         for (day, outcome, detail) in [
             (0.5, FindingStatus::Failed, "the certificate of localhost is not valid before 1970-01-02"),
             (1.0, FindingStatus::Ok, "the certificate of localhost is valid until 1970-04-11, 99 days"),
+            (86.0, FindingStatus::Ok, "the certificate of localhost is valid until 1970-04-11, 14 days"),
+            (86.1, FindingStatus::Warning, "the certificate of localhost is valid until 1970-04-11, 13 days"),
             (90.5, FindingStatus::Warning, "the certificate of localhost is valid until 1970-04-11, 9 days"),
             (100.0, FindingStatus::Failed, "the certificate of localhost expired on 1970-04-11"),
         ] {

@@ -163,5 +163,7 @@ mod tests {
         let some = line(&[Status::Healthy, Status::Stale, Status::Unhealthy], &[Status::Stale]);
         assert_eq!(some.as_deref(), Some("processes that heartbeat: 0 of ingress, 2 of proc"));
         assert_eq!(line(&[Status::Stale], &[]), None);
+        let one = line(&[Status::Stale], &[Status::Degraded]);
+        assert_eq!(one.as_deref(), Some("processes that heartbeat: 1 of ingress, 0 of proc"), "one is enough");
     }
 }

@@ -53,10 +53,12 @@ mod tests {
         let refused = LeaseReading::Unreadable("NOPERM".to_owned());
         for (reading, is_on, now, expected) in [
             (&held, true, 1_767_225_662.0, "held by metrics-1 since 2026-01-01T00:00:00Z (fence 3), renewed 2 s ago"),
+            (&held, true, 1_767_225_675.0, "held by metrics-1 since 2026-01-01T00:00:00Z (fence 3), renewed 15 s ago"),
+            (&held, true, 1_767_225_659.0, "held by metrics-1 since 2026-01-01T00:00:00Z (fence 3), renewed 0 s ago"),
             (
                 &held,
                 true,
-                1_767_225_700.0,
+                1_767_225_675.1,
                 "held by nobody; metrics-1 held it from 2026-01-01T00:00:00Z to 2026-01-01T00:01:00Z (fence 3)",
             ),
             (&held, false, 1_767_225_662.0, "off: each replica records and pushes"),
@@ -66,5 +68,6 @@ mod tests {
             assert_eq!(line(reading, is_on, now).detail, expected);
         }
         assert_eq!(line(&refused, true, 0.0).outcome, FindingStatus::Warning);
+        assert_eq!(line(&refused, false, 0.0).outcome, FindingStatus::Ok, "it is off");
     }
 }

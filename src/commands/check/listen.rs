@@ -53,3 +53,54 @@ async fn begins_with(mut response: Response, expected: &[u8]) -> bool {
     }
     body.starts_with(expected)
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::body::Body;
+    use axum::http;
+
+    use super::*;
+    use crate::settings::Settings;
+
+    /// A configuration whose address another server has, which answers this.
+    async fn taken(status: u16, header: (&'static str, &'static str), body: &'static str) -> Config {
+        let mut settings = Settings::from_environment([("METRICS_MODE", "embedded"), ("METRICS_BIND", "127.0.0.1")]);
+        let mut config = Config::read(&mut settings).unwrap();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        config.address = listener.local_addr().unwrap();
+        let answer = move |request: http::Request<Body>| async move {
+            assert_eq!(request.uri().path(), "/api/v1/problems");
+            assert!(!request.headers().contains_key("authorization"), "it is asked without a token");
+            http::Response::builder().status(status).header(header.0, header.1).body(Body::from(body)).unwrap()
+        };
+        tokio::spawn(async move { axum::serve(listener, Router::new().fallback(answer)).await });
+        config
+    }
+
+    #[tokio::test]
+    async fn a_server_of_ours_is_known_by_its_problems_or_its_challenge_and_any_other_is_not_ours() {
+        let (json, ours, basic) = (
+            ("content-type", "application/json"),
+            ("www-authenticate", "Bearer realm=\"kdcube-metrics\""),
+            ("www-authenticate", "Basic realm=\"nginx\""),
+        );
+        for (status, header, body, expected) in [
+            (200, json, "{\"problems\":[]}", true),
+            (200, json, "{\"problem\":[]}", false),
+            (200, json, "{", false),
+            (200, ours, "<html>", false),
+            (401, ours, "", true),
+            (401, basic, "{\"problems\":[]}", false),
+            (401, json, "", false),
+            (403, ("content-type", "application/problem+json"), "{}", false),
+            (404, ours, "{\"problems\":[]}", false),
+        ] {
+            let config = taken(status, header, body).await;
+            assert_eq!(is_ours(&config).await, expected, "{status} {header:?} {body}");
+            let found = address(&config).await;
+            let outcome = if expected { FindingStatus::Ok } else { FindingStatus::Failed };
+            assert_eq!((found.outcome, found.what.as_str()), (outcome, "listen"), "{}", found.detail);
+        }
+    }
+}

@@ -279,4 +279,36 @@ mod tests {
             assert_eq!(wrapped(text, width), expected, "{width}");
         }
     }
+
+    #[test]
+    fn a_screen_shows_as_many_lines_as_there_are_above_its_last() {
+        let overview = Overview { standing: "this server records".to_owned(), ..Overview::default() };
+        // The verdict, the heading of the workers, and the standing.
+        for (height, fits) in [(5, true), (4, true), (3, false)] {
+            let screen = shown(Some(&Ok(overview.clone())), (80, height));
+            assert_eq!((screen.contains("this server records"), screen.contains("q quits")), (fits, true), "{screen}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_four_a_line_in_columns_of_one_width() {
+        let number =
+            |label: &str| NumberText { label: label.to_owned(), text: "1,204".to_owned(), ..NumberText::default() };
+        let numbers = ["a", "bcd", "much too long", "e", "f"].map(number);
+        let overview = Overview { numbers: numbers.into(), ..Overview::default() };
+        let text = super::text(&overview, 40);
+        assert_eq!(
+            text.lines().skip(1).take(2).collect::<Vec<_>>(),
+            ["a 1,204   bcd 1,204 much too …e 1,204", "f 1,204"]
+        );
+    }
+
+    #[test]
+    fn no_line_is_longer_than_the_width() {
+        for width in [60_u16, 80, 100] {
+            let text = super::text(&storm(), width);
+            let longest = text.lines().map(|line| line.chars().count()).max();
+            assert!(longest.is_some_and(|longest| longest <= usize::from(width)), "{longest:?} of {width} in\n{text}");
+        }
+    }
 }

@@ -43,6 +43,12 @@ impl AccessControl {
         Ok(Self { rule: AccessRule::new(tokens, config.needs_certificate()), tls, _watchers: watchers })
     }
 
+    /// Open to everybody, with this TLS configuration.
+    #[cfg(test)]
+    pub(super) fn with_tls(tls: Option<watch::Receiver<Arc<ServerConfig>>>) -> Self {
+        Self { rule: AccessRule::new(Vec::new().into(), false), tls, _watchers: JoinSet::new() }
+    }
+
     /// What a request needs; its tokens follow the file.
     #[must_use]
     pub fn rule(&self) -> AccessRule {
@@ -161,4 +167,95 @@ fn watch_identity(
 /// Name and end of the certificate, as far as they can be read.
 fn certificate(identity: &Identity) -> Option<(String, UnixSeconds)> {
     identity.certificate.as_ref().map(|certificate| (certificate.name.clone(), certificate.not_after))
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::time::Duration;
+
+    use rustls::server::ResolvesServerCertUsingSni;
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::tls::ring;
+    use crate::tls::tests::authority;
+
+    /// A configuration of no certificate.
+    pub(in crate::outlets::http) fn tls() -> Arc<ServerConfig> {
+        let builder = ServerConfig::builder_with_provider(ring()).with_safe_default_protocol_versions().unwrap();
+        Arc::new(builder.with_no_client_auth().with_cert_resolver(Arc::new(ResolvesServerCertUsingSni::new())))
+    }
+
+    /// Whether another configuration comes into use.
+    async fn changes(control: &mut AccessControl) -> bool {
+        timeout(Duration::from_secs(1), control.tls.as_mut().unwrap().changed()).await.is_ok()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn authorities_are_trusted_from_their_publication_on_and_invalid_ones_change_nothing() {
+        let (first, renewed) = (tls(), tls());
+        let (own, identity) = watch::channel(Arc::clone(&first));
+        let (publish, authorities) = watch::channel(None);
+        let names = watch::channel(Arc::from([])).1;
+        let mut control = AccessControl::with_tls(Some(identity)).for_clients(names, Some(authorities));
+        let is = |control: &AccessControl, config| Arc::ptr_eq(&control.tls().unwrap(), config);
+        assert!(changes(&mut control).await && is(&control, &first), "nobody is known yet");
+
+        publish.send_replace(Some(authority()));
+        assert!(changes(&mut control).await && !is(&control, &first));
+        let trusting = control.tls().unwrap();
+        publish.send_replace(Some(b"garbage".to_vec()));
+        assert!(!changes(&mut control).await && is(&control, &trusting), "the previous ones stay");
+
+        publish.send_replace(Some(authority()));
+        own.send_replace(Arc::clone(&renewed));
+        assert!(changes(&mut control).await && !is(&control, &trusting) && !is(&control, &renewed));
+        publish.send_replace(None);
+        assert!(changes(&mut control).await && is(&control, &renewed));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_published_authorities_those_of_the_files_stay_and_a_certificate_is_needed_all_the_same() {
+        let (_own, identity) = watch::channel(tls());
+        let control = AccessControl::with_tls(Some(identity));
+        assert!(!format!("{:?}", control.rule()).contains("needs_certificate: true"));
+        let before = control.tls().unwrap();
+        let control = control.for_clients(watch::channel(Arc::from([])).1, None);
+        assert!(format!("{:?}", control.rule()).contains("needs_certificate: true"));
+        assert!(Arc::ptr_eq(&control.tls().unwrap(), &before));
+    }
+
+    #[cfg(feature = "keda")]
+    #[tokio::test(start_paused = true)]
+    async fn a_configuration_is_replaced_by_another_one_and_without_tls_never() {
+        let (first, second) = (tls(), tls());
+        let (own, identity) = watch::channel(Arc::clone(&first));
+        let control = AccessControl::with_tls(Some(identity));
+        let replaced = async |config| timeout(Duration::from_secs(60), control.replaced(config)).await.is_ok();
+        assert!(!replaced(&first).await && replaced(&second).await);
+        own.send_replace(Arc::clone(&first));
+        assert!(!replaced(&first).await, "the same again");
+        own.send_replace(Arc::clone(&second));
+        assert!(replaced(&first).await);
+        drop(own);
+        let plain = AccessControl::with_tls(None);
+        assert!(timeout(Duration::from_secs(60), plain.replaced(&first)).await.is_err());
+    }
+
+    #[test]
+    fn a_token_file_may_begin_with_a_byte_order_mark_and_its_errors_name_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("tokens");
+        std::fs::write(&file, b"\xef\xbb\xbfhunter2\nhunter3\n").unwrap();
+        let tokens: Tokens = read_tokens(&file).unwrap().into();
+        let admits = |token: &str| {
+            let value = format!("Bearer {token}").parse().unwrap();
+            tokens.admit(&axum::http::HeaderMap::from_iter([(axum::http::header::AUTHORIZATION, value)]))
+        };
+        assert!(admits("hunter2") && admits("hunter3") && !admits("hunter4"));
+        std::fs::write(&file, b"hunter\xff").unwrap();
+        let errors = read_tokens(&file).unwrap_err();
+        assert!(errors[0].starts_with("METRICS_AUTH_TOKEN_FILE ") && errors[0].ends_with("is not UTF-8"), "{errors:?}");
+        assert!(!errors[0].contains("hunter"), "{errors:?}");
+    }
 }

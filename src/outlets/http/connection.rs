@@ -197,3 +197,56 @@ impl ClientIdentity {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::outlets::http::access::tests::tls;
+
+    #[test]
+    fn a_client_is_outdated_once_its_tls_configuration_is_replaced() {
+        let (first, second) = (tls(), tls());
+        let (own, identity) = watch::channel(Arc::clone(&first));
+        let (secured, plain) = (AccessControl::with_tls(Some(identity)), AccessControl::with_tls(None));
+        let of = |accepted: Option<&Arc<ServerConfig>>| ClientIdentity { name: None, accepted: accepted.cloned() };
+        assert!(!of(Some(&first)).is_outdated(&secured) && of(Some(&second)).is_outdated(&secured));
+        own.send_replace(second);
+        assert!(of(Some(&first)).is_outdated(&secured));
+        assert!(!of(None).is_outdated(&secured) && !of(None).is_outdated(&plain));
+        assert!(!of(Some(&first)).is_outdated(&plain));
+    }
+
+    #[test]
+    fn each_protocol_is_negotiated_alone() {
+        let config = tls();
+        assert!(Arc::ptr_eq(&Protocol::Http1.offered(&config), &config));
+        #[cfg(feature = "keda")]
+        assert_eq!(Protocol::Http2.offered(&config).alpn_protocols, [b"h2"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_for_the_end_of_the_server_waits_until_it_is_closed_and_no_longer() {
+        let access = Arc::new(AccessControl::with_tls(None));
+        let server = ServerState::new(Protocol::Http1, Router::new(), access, Arc::default());
+        assert!(timeout(Duration::from_secs(60), server.closing()).await.is_err());
+        server.close();
+        assert!(timeout(Duration::from_secs(1), server.closing()).await.is_ok(), "who asks later too");
+    }
+
+    #[cfg(feature = "keda")]
+    #[tokio::test(start_paused = true)]
+    async fn a_client_without_tls_is_never_told_to_reconnect_and_one_with_it_once_it_is_outdated() {
+        let (own, identity) = watch::channel(tls());
+        let accepted = Some(Arc::clone(&own.borrow()));
+        let access = Arc::new(AccessControl::with_tls(Some(identity)));
+        let server = ServerState::new(Protocol::Http2, Router::new(), access, Arc::default());
+        let (plain, secured) = (ClientIdentity { name: None, accepted: None }, ClientIdentity { name: None, accepted });
+        let outdated =
+            async |client: &ClientIdentity| timeout(Duration::from_secs(60), client.outdated(&server)).await.is_ok();
+        assert!(!outdated(&plain).await && !outdated(&secured).await);
+        own.send_replace(tls());
+        assert!(!outdated(&plain).await && outdated(&secured).await);
+    }
+}

@@ -344,4 +344,66 @@ mod tests {
             assert_eq!(counted(), Some(before + 1), "{path}");
         }
     }
+
+    #[tokio::test]
+    async fn only_a_person_without_a_token_is_asked_for_one_and_is_nothing_to_report() {
+        let rule = AccessRule::new(Tokens::from(vec!["hunter2".into()]), false);
+        for (method, accept, token, is_asked) in [
+            ("GET", "text/html,application/xml;q=0.9", None, true),
+            ("GET", "text/html", Some("Bearer hunter3"), false),
+            ("POST", "text/html", None, false),
+            ("HEAD", "text/html", None, false),
+            ("GET", "application/json", None, false),
+            ("GET", "*/*", None, false),
+        ] {
+            let problems = Arc::new(ProblemRegistry::new("a/b"));
+            let (rule, reported) = (rule.clone(), Arc::clone(&problems));
+            let check = AccessCheck { rule, sessions: Sessions::Accepted, problems };
+            let router = Router::new().fallback(async || "served");
+            let router = router.layer(axum::middleware::from_fn_with_state(check, check_access));
+            let request = Request::builder().method(method).uri("/x?y=1").header(header::ACCEPT, accept);
+            let request = token.into_iter().fold(request, |request, token| request.header("authorization", token));
+            let response = router.oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+            let is_form = response.headers()[header::CONTENT_TYPE].to_str().unwrap().starts_with("text/html");
+            assert_eq!((response.status().as_u16(), is_form), (401, is_asked), "{method} {accept} {token:?}");
+            assert_eq!(reported.active().is_empty(), is_asked, "{method} {accept} {token:?}");
+        }
+    }
+
+    #[test]
+    fn a_session_is_for_reading_where_sessions_count_and_no_certificate() {
+        let rule = |needs_certificate| AccessRule::new(Tokens::from(vec!["hunter2".into()]), needs_certificate);
+        let cookie = rule(false).session("hunter2", 1000.0, false).unwrap();
+        let check = |rule: &AccessRule, method: &str, sessions, now| {
+            let request = Request::builder().method(method).header(header::COOKIE, cookie.split(';').next().unwrap());
+            rule.check(&request.body(Body::empty()).unwrap(), sessions, now).err()
+        };
+        for (method, sessions, now, expected) in [
+            ("GET", Sessions::Accepted, 1000.0, None),
+            ("HEAD", Sessions::Accepted, 1000.0, None),
+            ("POST", Sessions::Accepted, 1000.0, Some(AccessRejection::NoToken)),
+            ("GET", Sessions::Ignored, 1000.0, Some(AccessRejection::NoToken)),
+            ("GET", Sessions::Accepted, 1e6, Some(AccessRejection::NoToken)),
+        ] {
+            assert_eq!(check(&rule(false), method, sessions, now), expected, "{method} {sessions:?} {now}");
+        }
+        let rejected = check(&rule(true), "GET", Sessions::Accepted, 1000.0);
+        assert_eq!(rejected, Some(AccessRejection::NoCertificate));
+    }
+
+    #[tokio::test]
+    async fn a_reader_is_who_got_an_answer_and_not_who_was_refused() {
+        let telemetry = Arc::new(Telemetry::default());
+        let counter = RequestCounter::new(Arc::clone(&telemetry), Arc::from(["/metrics"]));
+        let router = Router::new().route("/metrics", get(async || "served").post(async || StatusCode::NOT_FOUND));
+        let router = router.layer(axum::middleware::from_fn_with_state(counter, count));
+        for (method, peer, readers) in [("POST", Some(PEER), 0), ("GET", None, 0), ("GET", Some(PEER), 1)] {
+            let mut request = Request::builder().method(method).uri("/metrics").body(Body::empty()).unwrap();
+            peer.map(|peer| request.extensions_mut().insert(PeerAddress(peer)));
+            router.clone().oneshot(request).await.unwrap();
+            let found = telemetry.readers();
+            assert_eq!(found.len(), readers, "{method} {peer:?}");
+            assert!(found.iter().all(|reader| (reader.peer, reader.requests) == (PEER, 1)), "{found:?}");
+        }
+    }
 }

@@ -122,3 +122,90 @@ async fn read(mut response: reqwest::Response) -> Result<Value, String> {
 fn cause(error: reqwest::Error) -> String {
     error_chain::innermost(&error.without_url()).to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use axum::Router;
+    use axum::body::Body;
+    use axum::http::{Request, Response};
+    use serde_json::json;
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::tls::tests::authority;
+
+    /// What a server was asked: method, path and `Authorization`.
+    type Asked = Arc<Mutex<Vec<[String; 3]>>>;
+
+    /// A client of an API server that answers everything like this, the account, and what it was asked.
+    async fn cluster(status: u16, body: &str) -> (Cluster, TempDir, Asked) {
+        let (account, asked, body) = (tempfile::tempdir().unwrap(), Asked::default(), body.to_owned());
+        std::fs::write(account.path().join("token"), "first\n").unwrap();
+        std::fs::write(account.path().join("ca.crt"), authority()).unwrap();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let server = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+        let seen = Arc::clone(&asked);
+        let answer = move |request: Request<Body>| async move {
+            let token = request.headers().get("authorization").map(|token| token.to_str().unwrap().to_owned());
+            let path = request.uri().path().to_owned();
+            seen.lock().unwrap().push([request.method().to_string(), path, token.unwrap_or_default()]);
+            let response = Response::builder().status(status).header("location", "/elsewhere");
+            response.body(Body::from(body)).unwrap()
+        };
+        tokio::spawn(async move { axum::serve(listener, Router::new().fallback(answer)).await });
+        let config = ClusterConfig { server, account: account.path().to_owned() };
+        (Cluster::new(config, "A").unwrap(), account, asked)
+    }
+
+    #[tokio::test]
+    async fn a_review_allows_by_its_result_and_without_one_nothing_is_known() {
+        let answer = |allowed| json!({"status": {"allowed": allowed}}).to_string();
+        for (status, body, expected) in [
+            (201, answer(json!(true)), Ok(true)),
+            (201, answer(json!(false)), Ok(false)),
+            (201, answer(json!("true")), Err("without a result")),
+            (201, "{}".to_owned(), Err("without a result")),
+            (200, answer(json!(true)), Err("answers 200")),
+            (403, answer(json!(true)), Err("needs the cluster role system:auth-delegator")),
+            (401, String::new(), Err("needs the cluster role system:auth-delegator")),
+            (307, String::new(), Err("answers 307")),
+            (500, String::new(), Err("answers 500")),
+            (201, "allowed".to_owned(), Err("is not JSON")),
+        ] {
+            let (cluster, _account, asked) = cluster(status, &body).await;
+            let found = cluster.allows(&json!({})).await;
+            match (found, expected) {
+                (Err(found), Err(part)) => assert!(found.contains(part), "{part} in {found}"),
+                (found, expected) => assert_eq!(found, expected.map_err(str::to_owned), "{status} {body}"),
+            }
+            let once = [["POST", REVIEWS, "Bearer first"].map(str::to_owned)];
+            assert_eq!(*asked.lock().unwrap(), once, "a redirect is not followed");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_config_map_is_read_with_the_token_of_the_moment_and_its_errors_name_the_role() {
+        let (cluster, account, asked) = cluster(403, "").await;
+        let denied = cluster.front_proxy().await.unwrap_err();
+        assert!(denied.contains("extension-apiserver-authentication-reader"), "{denied}");
+        std::fs::write(account.path().join("token"), " second ").unwrap();
+        let _ = cluster.front_proxy().await;
+        std::fs::remove_file(account.path().join("token")).unwrap();
+        let missing = cluster.front_proxy().await.unwrap_err();
+        assert!(missing.contains("the token "), "{missing}");
+        let asked = asked.lock().unwrap().clone();
+        let expected = ["Bearer first", "Bearer second"].map(|token| ["GET", CONFIG_MAP, token].map(str::to_owned));
+        assert_eq!(asked, expected);
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_read_up_to_its_longest() {
+        let data = |length: usize| format!("{{\"a\":\"{}\"}}", "x".repeat(length - 8));
+        for (length, part) in [(LONGEST, "has no requestheader-client-ca-file"), (LONGEST + 1, "is too long")] {
+            let found = cluster(200, &data(length)).await.0.front_proxy().await.unwrap_err();
+            assert!(found.contains(part), "{length}: {found}");
+        }
+    }
+}

@@ -81,9 +81,32 @@ mod tests {
         for (data, expected) in [
             (json!({}), "has no requestheader-client-ca-file"),
             (json!({"requestheader-client-ca-file": "x"}), "holds no certificate"),
+            (json!({"requestheader-client-ca-file": " \n"}), "has no requestheader-client-ca-file"),
+            (json!({"requestheader-client-ca-file": pem()}), "has no requestheader-allowed-names"),
+            (published("front"), "requestheader-allowed-names of extension-apiserver-authentication is no list"),
+            (published("[1]"), "requestheader-allowed-names of extension-apiserver-authentication is no list"),
         ] {
             let error = FrontProxy::parse(&json!({"data": data})).unwrap_err();
             assert!(error.contains(expected), "{error}");
+        }
+    }
+
+    fn pem() -> String {
+        String::from_utf8(crate::tls::tests::authority()).unwrap()
+    }
+
+    /// What a cluster publishes, with these names.
+    fn published(names: &str) -> Value {
+        json!({"requestheader-client-ca-file": pem(), "requestheader-allowed-names": names})
+    }
+
+    #[test]
+    fn names_are_those_that_the_cluster_publishes_and_none_are_any() {
+        for (text, names) in [("[]", &[][..]), ("[\"front\", \"b\"]", &["front", "b"])] {
+            let data = published(text);
+            let found = FrontProxy::parse(&json!({"data": data})).unwrap();
+            assert_eq!(found.names, names);
+            assert_eq!(Some(found.authorities.as_str()), data["requestheader-client-ca-file"].as_str());
         }
     }
 }

@@ -90,7 +90,15 @@ async fn ready(State(state): State<KubernetesState>) -> StatusCode {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use axum::body::{Body, to_bytes};
+    use axum::http::Request;
+    use tokio::time::Instant;
+    use tower::ServiceExt;
+
     use super::*;
+    use crate::engine::snapshot;
 
     #[test]
     fn the_selector_is_the_first_of_that_name_decoded() {
@@ -102,5 +110,63 @@ mod tests {
         ] {
             assert_eq!(label_selector(&format!("/x{query}").parse().unwrap()), expected);
         }
+    }
+
+    /// A router of a server whose interval is a second and whose snapshots are stale after ten.
+    fn serve(access: AccessRule) -> (Router, snapshot::Publisher) {
+        let (publisher, reader) = snapshot::channel(Duration::from_secs(1), Duration::from_secs(10));
+        let state =
+            KubernetesState { reader, mapping: Arc::default(), telemetry: Arc::default(), access, authorizer: None };
+        (router(state), publisher)
+    }
+
+    /// Status and body of an answer.
+    async fn ask(router: &Router, path: &str) -> (u16, Value) {
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        let response = router.clone().oneshot(request).await.unwrap();
+        let status = response.status().as_u16();
+        let body = to_bytes(response.into_body(), 1_000_000).await.unwrap();
+        (status, serde_json::from_slice(&body).unwrap_or_default())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn health_needs_no_certificate_and_follows_ticks_and_snapshots() {
+        let (router, publisher) = serve(AccessRule::new(Vec::new().into(), true));
+        let began = Instant::now();
+        for (millis, live, ready) in
+            [(3000, 200, 503), (3001, 503, 503), (4000, 503, 200), (14_000, 503, 200), (14_001, 503, 503)]
+        {
+            tokio::time::sleep_until(began + Duration::from_millis(millis)).await;
+            if millis == 4000 {
+                let (id, taken) = (snapshot::RunId::random().snapshot(1), Instant::now());
+                publisher.publish(Arc::new(snapshot::Snapshot { id, taken_at: 1.0, taken, state: Arc::default() }));
+            }
+            let mut found = Vec::new();
+            for path in ["/livez", "/healthz", "/readyz"] {
+                found.push(ask(&router, path).await.0);
+            }
+            assert_eq!(found, [live, live, ready], "{millis}");
+        }
+        for path in ["/apis", GROUP, VERSION, "/openapi/v2", "/nowhere"] {
+            assert_eq!(ask(&router, path).await.0, 403, "{path}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn every_error_is_a_status_of_kubernetes_and_the_metric_is_looked_at_before_the_snapshot() {
+        let (router, _publisher) = serve(AccessRule::new(Vec::new().into(), false));
+        let metric = |rest: &str| format!("{VERSION}/namespaces/kdcube/{rest}");
+        for (path, status, reason, message) in [
+            ("/nowhere".to_owned(), 404, "NotFound", "there is no such path"),
+            (metric("kdcube_nothing"), 404, "NotFound", "there is no metric"),
+            (metric("kdcube_proc_queue_total?labelSelector=%21%21"), 400, "BadRequest", ""),
+            (metric("kdcube_proc_queue_total"), 503, "ServiceUnavailable", "there is no fresh snapshot"),
+        ] {
+            let (found, body) = ask(&router, &path).await;
+            assert_eq!((found, &body["kind"], &body["code"]), (status, &"Status".into(), &status.into()), "{path}");
+            assert_eq!(body["reason"], reason, "{path}");
+            assert!(body["message"].as_str().unwrap().contains(message), "{body}");
+        }
+        assert_eq!(ask(&router, "/apis/").await, ask(&router, "/apis").await);
     }
 }

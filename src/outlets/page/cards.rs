@@ -145,3 +145,73 @@ fn sse(state: &SystemState) -> Markup {
 fn latency(state: &SystemState) -> Markup {
     bar("REST p95", "ingress.rest.latency.p95", state, None)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::state::{Cause, ComponentState, Hint, Quality, SseTotals};
+    use crate::outlets::page::tests::peace;
+    use crate::platform::gateway::Limits;
+
+    fn hinting(hint: Reading<Hint>, quality: Quality) -> (&'static str, String) {
+        hint_of(SystemState { proc_hint: hint, quality, ..SystemState::default() })
+    }
+
+    fn hint_of(state: SystemState) -> (&'static str, String) {
+        hint(Component::Proc, &state)
+    }
+
+    #[test]
+    fn a_hint_is_a_word_with_its_reasons_and_is_held_while_the_numbers_are_not_complete() {
+        let of = |decision, reasons| Reading::Value(Hint { decision, reasons });
+        let busy = || of(Decision::ScaleUp, vec![HintReason::QueuePressure(0.853), HintReason::BusyWithQueue(81.0)]);
+        let idle = || of(Decision::ScaleDown, vec![HintReason::IdleQueue]);
+        let held = "nothing is queued and little is worked on (held: the numbers are not complete)";
+        for (hint, quality, word, why) in [
+            (busy(), Quality::Ok, "scale out", "queue pressure 0.853; busy (81 %) and something is queued"),
+            (idle(), Quality::Ok, "scale in", "nothing is queued and little is worked on"),
+            (idle(), Quality::Partial, "hold", held),
+            (of(Decision::Hold, Vec::new()), Quality::Partial, "hold", ""),
+        ] {
+            assert_eq!(hinting(hint, quality), (word, why.to_owned()));
+        }
+        let (word, why) = hinting(Reading::absent(Cause::UnknownWorkers), Quality::Ok);
+        assert!(word == "no recommendation:" && !why.is_empty(), "{word} {why}");
+    }
+
+    #[test]
+    fn the_bars_mark_where_replicas_are_added_and_roles_are_refused() {
+        let (load_now, slots) = (Reading::Value(3), Reading::Value(10));
+        let proc = Reading::Value(ComponentState { load: load_now, capacity: slots, ..ComponentState::default() });
+        let mut state = SystemState { proc, ..SystemState::default() };
+        state.queue.total = Reading::Value(5);
+        state.capacity.total = Reading::Value(40);
+        state.capacity.limits = Reading::Value(Limits { anonymous: 24, registered: 32, paid: 36, hard: 40 });
+        let (connections, max) = (Reading::Value(9), Reading::Value(50));
+        state.sse = Reading::Value(SseTotals { connections, max, workers: 1, ..SseTotals::default() });
+        for (bar, whole, places) in [
+            (load(&state), "3 of 10", &["target 8<"][..]),
+            (
+                queue(&state),
+                "5 of 40",
+                &["anonymous from 24<", "registered from 32<", "paid from 36<", "everybody from 40<"],
+            ),
+            (sse(&state), "9 of 50", &["target 35<", "refuses from 50<"]),
+        ] {
+            let bar = bar.into_string();
+            let found = bar.matches("class=\"place\"").count();
+            assert!(bar.contains(whole) && found == places.len(), "{bar}");
+            assert!(places.iter().all(|place| bar.contains(place)), "{bar}");
+        }
+    }
+
+    #[test]
+    fn a_bar_without_its_numbers_is_not_drawn() {
+        let nothing = SystemState::default();
+        for bar in [load(&nothing), queue(&nothing), sse(&nothing), latency(&nothing)] {
+            let bar = bar.into_string();
+            assert!(!bar.contains("<svg") && bar.contains('–'), "{bar}");
+        }
+        assert!(load(&peace()).into_string().contains("<svg"));
+    }
+}

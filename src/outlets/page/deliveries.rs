@@ -69,3 +69,46 @@ fn sent(id: &str, inputs: &PageInputs<'_>) -> String {
 fn ago(at: Option<f64>, now: f64) -> String {
     at.map_or_else(|| "never".to_owned(), |at| format!("{} ago", human::seconds((now - at).max(0.0).round())))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+    use crate::outlets::page::tests::{NOW, Scene, peace, storm};
+    use crate::telemetry::http::ReaderCount;
+
+    #[tokio::test]
+    async fn nobody_is_said_where_nobody_is_and_readers_are_listed_with_when_and_how_often() {
+        let scene = Scene::of(peace());
+        let alone = scene.inputs(false, |inputs| section(inputs).into_string());
+        assert!(alone.contains("No sink is enabled.") && alone.contains("Nobody has read"), "{alone}");
+        let reader =
+            ReaderCount { peer: Ipv4Addr::new(10, 0, 0, 9).into(), route: "/metrics", last: NOW - 14.6, requests: 7 };
+        let html = scene.inputs(false, |inputs| {
+            section(&PageInputs { readers: std::slice::from_ref(&reader), ..*inputs }).into_string()
+        });
+        assert!(html.contains("10.0.0.9") && html.contains("read 15 s ago, 7×"), "{html}");
+        assert!(!html.contains("Nobody has read"), "{html}");
+    }
+
+    #[tokio::test]
+    async fn a_sink_shows_the_signals_that_it_sent_and_its_last_error_with_its_time() {
+        let scene = Scene::of(storm());
+        let row = |sink: SinkStats| scene.inputs(false, |inputs| sink_row(&sink, inputs).into_string());
+        let sent = |id: &str| SinkStats { last_snapshot: Some(id.to_owned()), ..SinkStats::default() };
+        let known = row(sent(&scene.ticks[7].id.to_string()));
+        assert!(known.contains("proc.queue.pressure_ratio 2.12") && known.contains("no error"), "{known}");
+        let gone = row(sent("0-0"));
+        assert!(gone.contains(": ") && !gone.contains("proc.queue.pressure_ratio"), "older than an hour: {gone}");
+        let (last_error, last_error_at) = (Some("refused".to_owned()), Some(NOW - 90.0));
+        let failing = row(SinkStats { last_error, last_error_at, ..SinkStats::default() });
+        assert!(failing.contains("sent never") && failing.contains("▲ 90 s ago: refused"), "{failing}");
+    }
+
+    #[test]
+    fn a_time_that_is_ahead_of_the_clock_is_now() {
+        let shown = [Some(NOW - 60.4), Some(NOW), Some(NOW + 5.0), None].map(|at| ago(at, NOW));
+        assert_eq!(shown, ["60 s ago", "0 s ago", "0 s ago", "never"]);
+    }
+}

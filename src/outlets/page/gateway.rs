@@ -35,3 +35,37 @@ fn capacity(state: &SystemState) -> Option<String> {
     let is_it = sum.ends_with(&format!(" = {total}"));
     Some(if is_it { sum } else { human::digits(float(total)) })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::state::Reading;
+    use crate::outlets::page::tests::{NOW, peace};
+
+    #[test]
+    fn the_capacity_is_that_of_the_workers_which_take_work_or_a_number_where_the_sum_is_another() {
+        let mut state = peace();
+        let total = state.capacity.total.get().unwrap();
+        assert_eq!(capacity(&state), Some(format!("1 × {total} = {total}")));
+        state.capacity.total = Reading::Value(total * 1000);
+        assert_eq!(capacity(&state), Some(human::digits(float(total * 1000))));
+        state.capacity.total = Reading::Value(0);
+        let Reading::Value(fleet) = &mut state.fleet else { panic!("no fleet") };
+        fleet.groups.iter_mut().flat_map(|group| &mut group.processes).for_each(|process| process.draining = true);
+        assert_eq!(capacity(&state), Some(format!("0 × {total} = 0")), "nobody takes work");
+    }
+
+    #[test]
+    fn changes_are_listed_the_newest_first_and_other_marks_are_not() {
+        let mark = |at, kind, detail: &str| Mark { at, kind, detail: detail.to_owned() };
+        let marks = [
+            mark(NOW - 120.0, MarkKind::ConfigurationChanged, "first"),
+            mark(NOW - 60.0, MarkKind::SourceLost, "lost"),
+            mark(NOW, MarkKind::ConfigurationChanged, "second"),
+        ];
+        let html = section(&peace(), &marks).into_string();
+        let places = ["00:00:00: second", "23:58:00: first"].map(|text| html.find(text));
+        assert!(places[0].is_some() && places.is_sorted() && !html.contains("lost"), "{html}");
+        assert_eq!(section(&SystemState::default(), &marks).into_string(), "");
+    }
+}

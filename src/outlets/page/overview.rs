@@ -166,3 +166,62 @@ fn text(key: &str, state: &SystemState) -> String {
     let value = metric.and_then(|metric| Some((metric.scalar(state)?.value()?, metric.unit)));
     value.map_or_else(|| "–".to_owned(), |(value, unit)| human::value(value, unit))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::recommendation::Recommendation;
+    use crate::analysis::state::{Cause, Decision, Hint, HintReason, Reading};
+    use crate::outlets::page::tests::{NOW, Scene, peace, storm};
+
+    fn overview(scene: &Scene) -> Overview {
+        scene.inputs(false, Overview::of)
+    }
+
+    #[tokio::test]
+    async fn without_a_fresh_snapshot_there_are_problems_and_no_numbers() {
+        let mut scene = Scene::of(storm()).with_problem("source_unreachable", "redis", "refused");
+        assert_eq!(overview(&scene).snapshot, scene.snapshot.as_ref().map(|snapshot| snapshot.id.to_string()));
+        scene.snapshot = None;
+        let Overview { verdict, snapshot, problems, decisions, numbers, workers, more_workers, standing } =
+            overview(&scene);
+        assert_eq!((verdict.level.as_str(), snapshot, more_workers), ("blind", None, 0));
+        assert!(decisions.is_empty() && numbers.is_empty() && workers.is_empty());
+        assert_eq!(standing, "this server records and pushes");
+        let [ProblemText { code, severity, subject, since, detail, remedy }] = &problems[..] else {
+            panic!("{problems:?}")
+        };
+        assert_eq!([code, severity, subject, detail], ["source_unreachable", "critical", "redis", "refused"]);
+        assert!(*since == NOW - 42.0 && !remedy.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_number_has_its_unit_and_an_absent_one_is_a_dash() {
+        let mut state = storm();
+        state.demand.waiting = Reading::absent(Cause::UnknownWorkers);
+        state.demand.active = Reading::Value(1204);
+        let numbers = overview(&Scene::of(state)).numbers;
+        let text = |key: &str| numbers.iter().find(|number| number.key == key).map(|number| number.text.as_str());
+        assert_eq!(numbers.len(), NUMBERS.len());
+        assert_eq!(
+            ["proc.queue.total", "proc.tasks.active", "proc.queue.waiting"].map(text),
+            [Some("89"), Some("1,204"), Some("–")]
+        );
+    }
+
+    #[tokio::test]
+    async fn a_decision_says_what_there_is_what_is_wanted_and_why_and_what_is_unknown_is_a_dash() {
+        let mut state = peace();
+        let replicas = |desired, current| Recommendation { desired, current, ..Recommendation::default() };
+        state.scaling.proc = replicas(Reading::Value(4), Reading::Value(2));
+        state.scaling.ingress = replicas(Reading::absent(Cause::UnknownWorkers), Reading::Value(1));
+        let reasons = vec![HintReason::QueuePressure(2.123), HintReason::IdleSse];
+        state.proc_hint = Reading::Value(Hint { decision: Decision::ScaleUp, reasons });
+        let decisions = overview(&Scene::of(state)).decisions;
+        let of = |component: &str| decisions.iter().find(|decision| decision.component == component).unwrap();
+        assert_eq!((of("proc").current.as_str(), of("proc").desired.as_str()), ("2", "4"));
+        assert_eq!(of("proc").hint, "scale out queue pressure 2.12; few SSE connections and little load");
+        assert_eq!((of("ingress").current.as_str(), of("ingress").desired.as_str()), ("1", "–"));
+        assert!(of("ingress").steps.starts_with("no number of replicas: "), "{:?}", of("ingress"));
+    }
+}

@@ -15,24 +15,24 @@ use crate::platform::facts::{Component, Scope};
 use crate::problems::code::code;
 use crate::problems::{Problem, ProblemRegistry};
 
-const NOW: f64 = 1_767_225_600.0;
+pub(super) const NOW: f64 = 1_767_225_600.0;
 
 /// What a page is made of, owned.
-struct Scene {
-    snapshot: Option<Snapshot>,
+pub(super) struct Scene {
+    pub(super) snapshot: Option<Snapshot>,
     age: Duration,
     problems: Vec<ActiveProblem>,
-    ticks: Vec<Arc<TickRecord>>,
-    marks: Vec<Mark>,
-    sinks: Vec<SinkStats>,
+    pub(super) ticks: Vec<Arc<TickRecord>>,
+    pub(super) marks: Vec<Mark>,
+    pub(super) sinks: Vec<SinkStats>,
     standing: Standing,
     lease: Option<LeaseRecord>,
-    server: ServerFacts,
+    pub(super) server: ServerFacts,
 }
 
 impl Scene {
     /// A server that showed this state for ten minutes.
-    fn of(state: SystemState) -> Self {
+    pub(super) fn of(state: SystemState) -> Self {
         let state = Arc::new(state);
         let tick = |number: u32| Snapshot {
             id: RunId::random().snapshot(u64::from(number)),
@@ -61,7 +61,7 @@ impl Scene {
         }
     }
 
-    fn with_problem(mut self, name: &'static str, subject: &str, detail: &str) -> Self {
+    pub(super) fn with_problem(mut self, name: &'static str, subject: &str, detail: &str) -> Self {
         let registry = ProblemRegistry::new("acme/chat");
         let known = crate::problems::code::all().find(|code| code.as_str() == name).unwrap();
         registry.report("tick", vec![Problem::new(known, subject, detail)], NOW - 42.0);
@@ -69,7 +69,7 @@ impl Scene {
         self
     }
 
-    fn inputs<T>(&self, all_workers: bool, read: impl FnOnce(&PageInputs<'_>) -> T) -> T {
+    pub(super) fn inputs<T>(&self, all_workers: bool, read: impl FnOnce(&PageInputs<'_>) -> T) -> T {
         read(&PageInputs {
             now: NOW,
             snapshot: self.snapshot.as_ref(),
@@ -88,11 +88,11 @@ impl Scene {
         })
     }
 
-    fn html(&self) -> String {
+    pub(super) fn html(&self) -> String {
         self.inputs(false, |inputs| page(inputs).into_string())
     }
 
-    fn verdict(&self) -> (Level, String) {
+    pub(super) fn verdict(&self) -> (Level, String) {
         self.inputs(false, |inputs| {
             let verdict = Verdict::of(inputs, &History::of(inputs.ticks, inputs.marks, inputs.gap));
             let text = verdict.bar().into_string();
@@ -106,14 +106,14 @@ fn case(name: &str) -> SystemState {
     Case::all().into_iter().find(|case| case.name == name).unwrap().state()
 }
 
-fn peace() -> SystemState {
+pub(super) fn peace() -> SystemState {
     let mut state = case("one-each");
     state.quality = Quality::Ok;
     state
 }
 
 /// Far more queued than the processors take, and requests are refused.
-fn storm() -> SystemState {
+pub(super) fn storm() -> SystemState {
     let mut state = peace();
     state.queue.total = Reading::Value(89);
     state.capacity.total = Reading::Value(42);
@@ -129,7 +129,7 @@ fn storm() -> SystemState {
     state
 }
 
-fn fleet(workers: usize, of: impl Fn(usize) -> (Status, i64)) -> Fleet {
+pub(super) fn fleet(workers: usize, of: impl Fn(usize) -> (Status, i64)) -> Fleet {
     let process = |number| {
         let (status, load) = of(number);
         let process = Process {

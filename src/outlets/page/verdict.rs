@@ -197,3 +197,128 @@ fn summary(inputs: &PageInputs<'_>, state: &SystemState) -> Vec<String> {
     }
     facts
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::analysis::state::{Reading, SseTotals, Status, ThrottledWindow};
+    use crate::engine::snapshot::{RunId, Snapshot};
+    use crate::outlets::page::tests::{Scene, fleet, peace, storm};
+
+    /// A state with these alone: pressure, SSE connections of a hundred, and requests refused in the last minute.
+    fn state(pressure: f64, connections: i64, refused: i64) -> SystemState {
+        let (connections, max) = (Reading::Value(connections), Reading::Value(100));
+        let mut state = SystemState {
+            sse: Reading::Value(SseTotals { connections, max, workers: 1, ..SseTotals::default() }),
+            ..peace()
+        };
+        state.queue.pressure = Reading::Value(pressure);
+        let mut throttling = state.throttling.known().cloned().unwrap_or_default();
+        throttling.windows.one_minute =
+            ThrottledWindow { backpressure: Reading::Value(refused), ..ThrottledWindow::default() };
+        state.throttling = Reading::Value(throttling);
+        state
+    }
+
+    #[tokio::test]
+    async fn each_bound_by_itself_is_an_overload_exactly_from_its_value_on() {
+        for (pressure, connections, refused, expected) in [
+            (0.849, 79, 0, false),
+            (0.85, 0, 0, true),
+            (0.0, 80, 0, true),
+            (0.0, 79, 0, false),
+            (0.0, 0, 1, true),
+            (0.0, 0, 0, false),
+        ] {
+            let (id, state) = (RunId::random().snapshot(1), Arc::new(state(pressure, connections, refused)));
+            let tick = TickRecord::of(&Snapshot { id, taken_at: 1.0, taken: Instant::now(), state });
+            assert_eq!(is_overloaded(Some(&tick)), expected, "{pressure}, {connections}, {refused}");
+        }
+        assert!(!is_overloaded(None));
+    }
+
+    #[tokio::test]
+    async fn an_overload_names_what_is_beyond_its_bound_and_nothing_else() {
+        let text = |pressure, connections, refused| Scene::of(state(pressure, connections, refused)).verdict().1;
+        let busy = text(0.9, 79, 0);
+        assert!(busy.contains("pressure 0.9") && !busy.contains("SSE") && !busy.contains("refused"), "{busy}");
+        let full = text(0.5, 80, 2);
+        assert!(full.contains("SSE 80 % of the limit") && full.contains("2 requests refused"), "{full}");
+    }
+
+    #[tokio::test]
+    async fn an_overload_lasts_since_the_first_tick_of_its_unbroken_end() {
+        let (mut scene, calm) = (Scene::of(storm()), Scene::of(peace()));
+        scene.ticks[10..100].clone_from_slice(&calm.ticks[10..100]);
+        assert!(scene.verdict().1.starts_with("OVERLOADED since 23:58:20 "), "{}", scene.verdict().1);
+    }
+
+    #[tokio::test]
+    async fn what_stops_the_work_comes_before_an_overload_and_the_worst_of_it_first() {
+        let mut scene = Scene::of(storm());
+        for (code, word) in [("stalled", "STALLED"), ("no_capacity", "NO CAPACITY"), ("no_workers", "NO WORKERS")] {
+            scene = scene.with_problem(code, "", "why");
+            let text = scene.verdict().1;
+            assert!(text.starts_with(&format!("{word} since 23:59:18 · why · 89 tasks queued")), "{text}");
+        }
+        let mut idle = storm();
+        idle.queue.total = Reading::Value(0);
+        let text = Scene::of(idle).with_problem("no_workers", "", "why").verdict().1;
+        assert!(text.ends_with("· why"), "no queue to tell of: {text}");
+    }
+
+    #[tokio::test]
+    async fn a_problem_is_as_loud_as_its_severity_and_information_is_none() {
+        for (code, word, level) in [
+            ("queue_unreadable", "BROKEN since 23:59:18 · queue_unreadable · ", Level::Critical),
+            ("worker_silent", "DEGRADED since 23:59:18 · worker_silent · ", Level::Warning),
+            ("gateway_config_changed", "OK · acme/chat · ", Level::Fine),
+        ] {
+            let (found, text) = Scene::of(peace()).with_problem(code, "", "why").verdict();
+            assert_eq!((found, text.starts_with(word)), (level, true), "{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn without_any_snapshot_there_is_no_age_and_the_source_is_a_better_cause_than_staleness() {
+        let mut scene = Scene::of(peace()).with_problem("snapshot_stale", "", "old");
+        scene.snapshot = None;
+        let stale = scene.inputs(false, |inputs| blind(inputs).text());
+        assert!(stale.starts_with("STALE since 23:59:18 · ") && stale.ends_with(" · old"), "{stale}");
+        let scene = scene.with_problem("source_unreachable", "", "refused");
+        let text = scene.inputs(false, |inputs| blind(&PageInputs { age: None, ..*inputs }).text());
+        let expected = "NO DATA since 23:59:18 · Redis 10.0.0.5:6379/0 · no snapshot has been taken yet · no number of \
+                        the deployment is exported · refused";
+        assert_eq!(text, expected);
+    }
+
+    #[tokio::test]
+    async fn a_processor_is_full_at_its_capacity_and_a_silent_one_is_neither_full_nor_live() {
+        let of = |workers: &[(Status, i64)]| SystemState {
+            fleet: Reading::Value(fleet(workers.len(), |number| workers[number])),
+            ..peace()
+        };
+        let (healthy, silent) = (Status::Healthy, Status::Stale);
+        let some = of(&[(healthy, 4), (healthy, 5), (healthy, 6), (silent, 5)]);
+        assert_eq!(full(&some).as_deref(), Some("2 of 3 processors full"));
+        assert_eq!(full(&of(&[(silent, 5)])), None);
+        assert!(Scene::of(some).verdict().1.contains(" · 3 of 4 workers"));
+    }
+
+    #[tokio::test]
+    async fn a_server_of_no_scope_names_its_place_alone_and_each_level_has_its_shape() {
+        let mut scene = Scene::of(peace());
+        scene.server.scope.clear();
+        assert!(scene.verdict().1.starts_with("OK · Redis 10.0.0.5:6379/0 · fresh 2 s · "), "{}", scene.verdict().1);
+        for (level, shape) in [(Level::Fine, "●"), (Level::Warning, "▲"), (Level::Critical, "■"), (Level::Blind, "◆")]
+        {
+            let bar = Verdict { level, word: "WORD", since: None, facts: Vec::new() }.bar().into_string();
+            assert!(bar.contains(&format!("verdict {}\"", level.as_str())) && bar.contains(shape), "{bar}");
+            assert!(!bar.contains("since"), "{bar}");
+        }
+    }
+}

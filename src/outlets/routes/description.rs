@@ -180,3 +180,73 @@ pub(super) fn texts(values: &[&str]) -> Object {
 pub(super) fn unix_seconds() -> Object {
     Object::builder().schema_type(utoipa::openapi::Type::Number).minimum(Some(0.0)).build()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn shown(description: Description) -> Value {
+        serde_json::to_value(description.into_parts("what").0).unwrap()
+    }
+
+    fn statuses(operation: &Value) -> Vec<&str> {
+        operation["responses"].as_object().unwrap().keys().map(String::as_str).collect()
+    }
+
+    #[test]
+    fn the_first_description_of_a_status_counts_and_its_content_types_add_up() {
+        let both = Description::new(false).body(StatusCode::OK, TEXT, "first").body(StatusCode::OK, HTML, "second");
+        let operation = shown(both.empty(StatusCode::OK, "third").empty(StatusCode::NO_CONTENT, "nothing"));
+        let answer = &operation["responses"]["200"];
+        assert_eq!(answer["description"], "first");
+        assert!(answer["content"][TEXT].is_object() && answer["content"][HTML].is_object(), "{answer}");
+        assert_eq!(operation["responses"]["204"]["content"], Value::Null);
+        assert_eq!(operation["summary"], "what");
+    }
+
+    #[test]
+    fn what_is_computed_and_what_upstreams_answer_differ_by_mode() {
+        let platform = |is_proxy| shown(Description::new(is_proxy).json_of_platform::<ProblemDetails>("computed"));
+        assert_eq!(
+            (statuses(&platform(false)), statuses(&platform(true))),
+            (vec!["200"], vec!["200", "400", "404", "502"])
+        );
+        let schema = |operation: Value| operation["responses"]["200"]["content"][JSON]["schema"]["$ref"].clone();
+        assert_eq!(schema(platform(false)), "#/components/schemas/ProblemDetails");
+        assert_eq!(schema(platform(true)), Value::Null, "its shape is the upstream's");
+        let by_mode = |is_proxy| shown(Description::new(is_proxy).json_by_mode::<ProblemDetails, Value>("both"));
+        assert_eq!((statuses(&by_mode(false)), statuses(&by_mode(true))), (vec!["200"], vec!["200", "502"]));
+        assert_ne!(schema(by_mode(false)), schema(by_mode(true)));
+    }
+
+    #[test]
+    fn a_class_adds_its_access_and_what_every_route_may_answer() {
+        for (class, security) in [
+            (RouteClass::Health, Value::Null),
+            (RouteClass::ClientEvents, Value::Null),
+            (RouteClass::Login, Value::Null),
+            (RouteClass::Export, json!([{"bearer": []}])),
+            (RouteClass::Normal, json!([{"bearer": []}, {"session": []}])),
+        ] {
+            let operation = shown(Description::new(false).of_class(class));
+            assert_eq!(operation["security"], security, "{class:?}");
+            let denied = if security.is_null() { &[][..] } else { &["401", "403"] };
+            assert_eq!(statuses(&operation), [denied, &["413", "500", "503"]].concat(), "{class:?}");
+        }
+    }
+
+    #[test]
+    fn parameters_of_the_path_are_required_and_those_of_the_query_are_not() {
+        let both = Description::new(false).path("metric", "a.b", "which").query("at", unix_seconds(), "when");
+        let operation = shown(both.query("format", texts(&["json", "text"]), "how"));
+        let parameter = |index: usize| &operation["parameters"][index];
+        let places = [0, 1, 2].map(|index| (parameter(index)["in"].as_str(), parameter(index)["required"].as_bool()));
+        assert_eq!(places, [(Some("path"), Some(true)), (Some("query"), Some(false)), (Some("query"), Some(false))]);
+        assert_eq!(parameter(0)["example"], "a.b");
+        assert_eq!(parameter(1)["schema"]["minimum"], 0.0);
+        assert_eq!(parameter(2)["schema"]["enum"], json!(["json", "text"]));
+        assert_eq!(parameter(0)["schema"].get("enum"), None);
+    }
+}

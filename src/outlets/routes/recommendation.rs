@@ -140,3 +140,66 @@ fn listed<const N: usize>(numbers: [(&str, Reading<f64>); N], replicas: &Replica
     shown.insert("is_draining".to_owned(), replicas.is_draining.into());
     shown
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::recommendation::ConnectionBudget;
+    use crate::analysis::state::Cause;
+
+    #[test]
+    fn a_recommendation_has_what_is_missing_and_an_absent_one_the_reason_instead() {
+        let (desired, current) = (Reading::Value(2), Reading::Value(5));
+        let held_by = Some(Hold::Draining);
+        let found = component(&Recommendation { desired, current, held_by, ..Recommendation::default() }, Map::new());
+        assert_eq!((found.desired, found.current, found.missing), (Some(2), Some(5), Some(-3)));
+        assert_eq!((found.reason, found.limited_by, found.held_by), (None, None, Some("draining")));
+        let absent = Reading::absent(Cause::UnknownWorkers);
+        let expected = absent.reason().map(ToString::to_string);
+        let current = Reading::Value(5);
+        let found = component(&Recommendation { desired: absent, current, ..Recommendation::default() }, Map::new());
+        assert_eq!((found.desired, found.current, found.missing), (None, Some(5), None));
+        assert!(found.reason.is_some() && found.reason == expected, "{:?}", found.reason);
+    }
+
+    #[test]
+    fn each_operand_of_the_processors_is_its_number_or_why_there_is_none() {
+        let database = Reading::Value(ConnectionBudget { max: 100, per_replica: 8, others: 20 });
+        let operands = ProcOperands {
+            replicas: ReplicaOperands { database, is_draining: true, ..ReplicaOperands::default() },
+            active: Reading::Value(1),
+            waiting: Reading::Value(2),
+            waiting_jobs: Reading::Value(3),
+            turned_away: Reading::Value(4),
+            slots_per_replica: Reading::Value(2.5),
+            free_slots: Reading::Value(0),
+            is_claiming: Reading::Value(false),
+            arrivals_per_second: Reading::Value(0.25),
+            mean_exec_seconds: Reading::absent(Cause::UnknownWorkers),
+        };
+        let reason = operands.mean_exec_seconds.reason().map(ToString::to_string);
+        let expected = json!({
+            "active": 1,
+            "waiting": 2,
+            "waiting_jobs": 3,
+            "turned_away": 4,
+            "slots_per_replica": 2.5,
+            "free_slots": 0,
+            "arrivals_per_second": 0.25,
+            "mean_exec_seconds": {"absent": reason},
+            "database": {"max_connections": 100, "per_replica": 8, "others": 20},
+            "is_draining": true,
+            "is_claiming": false,
+        });
+        assert_eq!(Value::Object(proc(&operands)), expected);
+        assert_eq!(proc(&ProcOperands::default())["is_claiming"], Value::Null);
+    }
+
+    #[test]
+    fn the_ingress_has_its_connections_and_their_limit() {
+        let (connections, limit_per_replica) = (Reading::Value(40), Reading::Value(25.0));
+        let shown = ingress(&IngressOperands { connections, limit_per_replica, ..IngressOperands::default() });
+        assert_eq!((&shown["connections"], &shown["limit_per_replica"]), (&json!(40), &json!(25)));
+        assert!(shown["database"]["absent"].is_string() && shown["is_draining"] == false, "{shown:?}");
+    }
+}

@@ -214,4 +214,13 @@ mod tests {
         queue.flush(soon());
         assert_eq!(queue.dropped(), 2);
     }
+
+    #[test]
+    fn a_line_of_all_the_bytes_that_may_wait_is_taken_and_one_more_byte_is_not() {
+        let (queue, _allow, _) = queue();
+        queue.push(&vec![b'x'; MOST_BYTES]);
+        assert_eq!(queue.dropped(), 0);
+        queue.push(&vec![b'x'; MOST_BYTES + 1]);
+        assert_eq!(queue.dropped(), 1);
+    }
 }

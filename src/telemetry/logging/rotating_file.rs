@@ -146,4 +146,11 @@ mod tests {
         file.write_all(b"9").unwrap();
         assert_eq!(fs::read_to_string(folder.path().join("logs/metrics.log")).unwrap(), "9");
     }
+
+    #[test]
+    fn each_backup_is_older_than_the_one_before_it() {
+        let lines = ["line 1\n", "line 2\n", "line 3\n", "line 4\n", "line 5\n"];
+        let texts: Vec<String> = after(&lines, 3).into_iter().map(|(_, text)| text).collect();
+        assert_eq!(texts, ["line 5\n", "line 4\n", "line 3\n", "line 2\n"]);
+    }
 }

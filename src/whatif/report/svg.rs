@@ -187,4 +187,55 @@ mod tests {
         let points = [(0.0, 1.0), (1.0, 1.0), (2.0, 1.0), (3.0, 2.04)];
         assert_eq!(path(points.into_iter()), "M0 1L2 1L3 2");
     }
+
+    /// The marks of an axis of so many hours: the number of hours of each, and its place.
+    fn marks(hours: f64) -> Vec<(f64, f64)> {
+        let mut text = String::new();
+        super::hours(&mut text, hours * 3600.0, 0.0);
+        let mark = |line: &str| {
+            let x = line.split('"').nth(1)?.parse().ok()?;
+            Some((line.strip_suffix(" h</text>")?.rsplit('>').next()?.parse().ok()?, x))
+        };
+        text.lines().map(|line| mark(line).unwrap()).collect()
+    }
+
+    #[test]
+    fn an_axis_has_at_most_twelve_marks_of_whole_steps_and_one_at_its_end() {
+        assert_eq!(marks(1.0), [(0.25, 222.5), (0.5, 385.0), (0.75, 547.5), (1.0, 710.0)]);
+        for (hours, count, step, last) in [
+            (3.0, 12, 0.25, 3.0),
+            (3.01, 6, 0.5, 3.0),
+            (6.0, 12, 0.5, 6.0),
+            (12.0, 12, 1.0, 12.0),
+            (12.5, 6, 2.0, 12.0),
+            (48.0, 12, 4.0, 48.0),
+            (288.0, 12, 24.0, 288.0),
+            (400.0, 2, 168.0, 336.0),
+        ] {
+            let marks = marks(hours);
+            assert_eq!((marks.len(), marks[0].0, marks[count - 1].0), (count, step, last), "{hours}");
+        }
+        assert_eq!(marks(0.2), []);
+    }
+
+    #[test]
+    fn many_ticks_share_a_column_with_the_mean_of_arrivals_and_the_greatest_wait_at_its_last_time() {
+        let tick = |n: u32| TickPoint { at: f64::from(n), arrived: 10 * n, ready: 1, oldest_wait: f64::from(n % 2) };
+        let ticks: Vec<TickPoint> = (1..=480).map(tick).collect();
+        assert_eq!(points(&ticks[..240], &OLDEST).len(), 240);
+        assert_eq!(points(&ticks[..241], &OLDEST).len(), 121);
+        assert_eq!(points(&ticks, &ARRIVALS)[..2], [(2.0, 3.0), (4.0, 7.0)]);
+        assert_eq!(points(&ticks, &OLDEST)[..2], [(2.0, 1.0), (4.0, 1.0)]);
+    }
+
+    #[test]
+    fn a_legend_has_two_columns_and_a_row_more_for_an_odd_entry() {
+        assert_eq!([0, 1, 2, 3, 4].map(rows), [0.0, 1.0, 1.0, 2.0, 2.0]);
+        assert_eq!([0, 1, 2, 3].map(column), [0.0, 1.0, 0.0, 1.0]);
+        let text = svg(&["x", "y", "z"].map(|policy| outcome("a", policy)));
+        // The first row is at 496, and rows are 18 apart.
+        for place in ["M60 496h18", "M390 496h18", "M60 514h18"] {
+            assert_eq!(text.matches(place).count(), 1, "{place} in {text}");
+        }
+    }
 }

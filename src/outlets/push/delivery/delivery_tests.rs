@@ -199,3 +199,33 @@ async fn a_failing_sink_is_a_problem_until_it_delivers_and_having_nothing_to_pus
         assert_eq!(found.collect::<Vec<_>>(), expected);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_delivery_counts_its_own_samples_and_time_and_the_last_snapshot_is_that_of_the_last_success() {
+    let sink = Fake::new(&[Act::Take, Act::Take, Act::Deny, Act::Hang]);
+    let exports = exports(&[&sink]);
+    for (id, samples, duration_ms, last) in [("a", 2, 0, "a"), ("b", 2, 0, "b"), ("c", 0, 0, "b"), ("d", 0, 1000, "b")]
+    {
+        let delivery = exports.deliver(batch(id), SECOND).await.sinks.remove(0);
+        assert_eq!((delivery.samples, delivery.duration_ms), (samples, duration_ms), "{id}");
+        let stats = exports.stats().remove(0);
+        assert_eq!((stats.last_samples, stats.last_duration_ms), (samples, duration_ms), "{id}");
+        assert_eq!(stats.last_snapshot.as_deref(), Some(last), "{id}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_export_on_request_is_shared_for_less_than_a_second() {
+    let sink = Fake::new(&[Act::Take]);
+    let exports = exports(&[&sink]);
+    let (_publisher, reader) = snapshot::channel(SECOND, SECOND);
+    let first = exports.on_demand(&reader, SECOND).await;
+    for (pause, attempts) in [(999, 1), (1, 2), (1000, 3)] {
+        tokio::time::advance(Duration::from_millis(pause)).await;
+        let report = exports.on_demand(&reader, SECOND).await;
+        assert_eq!((sink.attempts(), report.status), (attempts, first.status), "{pause}");
+    }
+    let nothing = Exports::new(Vec::new(), &Arc::default(), Arc::new(FixedClock(NOW)), ATTEMPT);
+    let report = Arc::new(nothing).on_demand(&reader, SECOND).await;
+    assert!(report.sinks.is_empty() && report.detail.is_some() && first.detail.is_none(), "{report:?}");
+}

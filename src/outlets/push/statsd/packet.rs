@@ -107,4 +107,25 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn a_datagram_is_filled_to_its_last_byte_and_a_line_of_more_is_left_out() {
+        let lines = |lengths: &[usize]| datagrams(lengths.iter().map(|length| "x".repeat(*length))).len();
+        assert_eq!((lines(&[716, MAX_DATAGRAM - 717]), lines(&[716, MAX_DATAGRAM - 716])), (1, 2));
+        assert_eq!((lines(&[]), lines(&[1, 1, 1])), (0, 1));
+        let of_role = |length| {
+            let role = sample("proc_queue_depth", vec![("role", "x".repeat(length))], 1.0);
+            line(&role, &config(Dialect::Dogstatsd)).map(|line| line.len())
+        };
+        let fits = MAX_DATAGRAM - of_role(0).unwrap();
+        assert_eq!((of_role(fits), of_role(fits + 1)), (Some(MAX_DATAGRAM), None));
+    }
+
+    #[test]
+    fn only_a_whole_gauge_has_a_line_and_zero_is_one() {
+        let whole = sample("proc.queue.total", vec![], 0.0);
+        assert!(line(&whole, &config(Dialect::Statsd)).is_some());
+        let sum = Sample { part: Part::Sum, ..whole };
+        assert_eq!(line(&sum, &config(Dialect::Statsd)), None);
+    }
 }

@@ -209,3 +209,134 @@ impl Service<http::Request<tonic::body::Body>> for HttpService {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::io::Read;
+    use std::sync::{Arc, Mutex};
+    use std::time::Duration;
+
+    use axum::Router;
+    use axum::body::{Body, to_bytes};
+    use axum::http::{Request, Response};
+    use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsPartialSuccess;
+    use opentelemetry_proto::tonic::metrics::v1::ResourceMetrics;
+    use reqwest::header::{AUTHORIZATION, HeaderValue};
+
+    use super::*;
+    use crate::base::endpoint::Endpoint;
+
+    fn config(endpoint: &str, protocol: Protocol, gzip: bool) -> OtlpConfig {
+        OtlpConfig {
+            protocol,
+            endpoint: Endpoint::parse(endpoint).unwrap(),
+            headers: HeaderMap::new(),
+            timeout: Duration::from_secs(10),
+            gzip,
+            authorities: None,
+            attributes: BTreeMap::new(),
+            spool: Duration::ZERO,
+        }
+    }
+
+    #[test]
+    fn the_path_of_the_signal_is_added_for_http_unless_it_is_there() {
+        for (endpoint, protocol, expected) in [
+            ("http://x:4318", Protocol::Http, "http://x:4318/v1/metrics"),
+            ("http://x:4318/otlp/", Protocol::Http, "http://x:4318/otlp/v1/metrics"),
+            ("http://x:4318/v1/metrics", Protocol::Http, "http://x:4318/v1/metrics"),
+            ("http://x:4318/v1/metrics/", Protocol::Http, "http://x:4318/v1/metrics/"),
+            ("http://x:4317/", Protocol::Grpc, "http://x:4317/"),
+        ] {
+            assert_eq!(url(&config(endpoint, protocol, false)).as_str(), expected);
+        }
+    }
+
+    #[test]
+    fn the_user_of_the_url_authenticates_unless_a_header_does_and_never_prints() {
+        let mut config = config("http://me:hunter2@x:4318", Protocol::Http, false);
+        let found = headers(&config);
+        assert_eq!(found[AUTHORIZATION], "Basic bWU6aHVudGVyMg==");
+        assert!(found[AUTHORIZATION].is_sensitive());
+        config.headers.insert(AUTHORIZATION, HeaderValue::from_static("Bearer own"));
+        assert_eq!(headers(&config)[AUTHORIZATION], "Bearer own");
+        assert!(headers(&self::config("http://x:4318", Protocol::Http, false)).is_empty());
+    }
+
+    /// A receiver that answers everything like this, and the headers and bodies that it got.
+    async fn receiver(status: u16, answer: Vec<u8>) -> (String, Arc<Mutex<Vec<(HeaderMap, Vec<u8>)>>>) {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let place = format!("http://{}", listener.local_addr().unwrap());
+        let got = Arc::<Mutex<Vec<(HeaderMap, Vec<u8>)>>>::default();
+        let seen = Arc::clone(&got);
+        let respond = move |request: Request<Body>| async move {
+            let (parts, body) = request.into_parts();
+            let body = to_bytes(body, 1_000_000).await.unwrap().to_vec();
+            seen.lock().unwrap().push((parts.headers, body));
+            Response::builder().status(status).header("location", "/elsewhere").body(Body::from(answer)).unwrap()
+        };
+        tokio::spawn(async move {
+            axum::serve(listener, Router::new().route("/v1/metrics", axum::routing::post(respond))).await
+        });
+        (place, got)
+    }
+
+    fn message() -> ExportMetricsServiceRequest {
+        let schema_url = "x".repeat(1000);
+        ExportMetricsServiceRequest {
+            resource_metrics: vec![ResourceMetrics { schema_url, ..ResourceMetrics::default() }],
+        }
+    }
+
+    #[tokio::test]
+    async fn a_message_arrives_whole_compressed_or_not() {
+        for gzip in [true, false] {
+            let (place, got) = receiver(200, Vec::new()).await;
+            let transport = Transport::new(&config(&place, Protocol::Http, gzip)).unwrap();
+            assert_eq!(transport.send(message()).await.unwrap(), Accepted::default());
+            let (headers, body) = got.lock().unwrap().remove(0);
+            assert_eq!(headers[CONTENT_TYPE], "application/x-protobuf");
+            assert_eq!(headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding == "gzip"), gzip);
+            let mut plain = Vec::new();
+            match gzip {
+                true => drop(flate2::read::GzDecoder::new(&body[..]).read_to_end(&mut plain).unwrap()),
+                false => plain.clone_from(&body),
+            }
+            assert_eq!(ExportMetricsServiceRequest::decode(&plain[..]).unwrap(), message());
+            assert_eq!(body.len() < 500, gzip);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_receiver_accepts_in_part_or_answers_in_json_is_accepted_and_a_status_is_not() {
+        let partial = |rejected_data_points| {
+            let error_message = "too\nold".to_owned();
+            let partial_success = Some(ExportMetricsPartialSuccess { rejected_data_points, error_message });
+            ExportMetricsServiceResponse { partial_success }.encode_to_vec()
+        };
+        for (answer, rejected, said) in
+            [(partial(3), 3, "too old"), (partial(-1), 0, "too old"), (b"{\"partialSuccess\":{}}".to_vec(), 0, "")]
+        {
+            let (place, _) = receiver(200, answer).await;
+            let transport = Transport::new(&config(&place, Protocol::Http, false)).unwrap();
+            assert_eq!(transport.send(message()).await.unwrap(), Accepted { rejected, message: said.to_owned() });
+        }
+        for (status, may_retry) in [(503, true), (400, false), (307, false)] {
+            let (place, got) = receiver(status, b"why".to_vec()).await;
+            let transport = Transport::new(&config(&place, Protocol::Http, false)).unwrap();
+            let failure = transport.send(message()).await.unwrap_err();
+            assert_eq!((failure.error.may_retry(), got.lock().unwrap().len()), (may_retry, 1), "{failure:?}");
+            assert!(failure.error.to_string().contains("why"), "{failure:?}");
+        }
+    }
+
+    #[test]
+    fn who_cannot_be_reached_is_tried_again_and_who_is_not_trusted_is_not() {
+        let transport = Transport::new(&config("https://x:4318", Protocol::Http, false)).unwrap();
+        let away = transport.unreachable("Connection refused");
+        assert!(away.may_retry() && away.to_string().ends_with("(Connection refused); is it running?"), "{away}");
+        let stranger = transport.unreachable("invalid peer certificate: UnknownIssuer");
+        assert!(!stranger.may_retry() && stranger.to_string().contains("set METRICS_OTLP_CA_FILE"), "{stranger}");
+    }
+}
