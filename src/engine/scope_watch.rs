@@ -81,58 +81,45 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_key_of_any_kind_is_a_sign_of_the_deployment_and_points_of_our_own_are_none() {
-        let depth = |change: fn(&mut QueueDepth)| {
-            let mut depth = QueueDepth::default();
-            change(&mut depth);
-            Facts { queues: PerRole { external: Some(depth), ..PerRole::default() }, ..Facts::default() }
-        };
-        let worker = WorkerId { instance_id: "i".into(), process_id: 1 };
-        let departed = Departed {
-            instance_id: "i".into(),
-            service_type: "chat".into(),
-            service_name: "proc".into(),
-            process_id: None,
-            last_seen: 0.0,
-        };
-        let point = vec![Point { at: 1.0, value: 1.0 }];
+    /// One fact each that only a deployment leaves.
+    fn signs() -> [(&'static str, Facts); 11] {
         let nothing = Facts::default;
-        for (what, facts, expected) in [
-            ("nothing", nothing(), false),
-            ("a process", with(1, 0), true),
-            ("a process that stopped", Facts { departed: vec![departed], ..nothing() }, true),
-            (
-                "an SSE sample",
-                Facts { sse: vec![SseSample { worker, count: 0, sessions: 0, max: 0, at: None }], ..nothing() },
-                true,
-            ),
-            ("a queue that is empty", depth(|_| {}), false),
-            ("a task", depth(|depth| depth.ready = 1), true),
-            ("a claimed task", depth(|depth| depth.inflight = 1), true),
-            ("a latency", Facts { latency: [(LatencySeries::TaskExec, point.clone())].into(), ..nothing() }, true),
-            ("no latency", Facts { latency: [(LatencySeries::TaskExec, vec![])].into(), ..nothing() }, false),
-            (
-                "a throttled request",
-                Facts { throttling_events: vec![ThrottlingEvent { at: 1.0, detail: None }], ..nothing() },
-                true,
-            ),
-            ("counted requests", Facts { hourly_requests: [("h".to_owned(), 1)].into(), ..nothing() }, true),
-            (
-                "a circuit",
-                Facts { circuits: [(Circuit::Backpressure, CircuitFacts::default())].into(), ..nothing() },
-                true,
-            ),
-            (
-                "a configuration",
-                Facts { saved_gateway_config: SavedGatewayConfig::Text(String::new()), ..nothing() },
-                true,
-            ),
-            ("what cannot be read", Facts { unreadable: [Unreadable::Throttling].into(), ..nothing() }, true),
-            ("what is not listed", Facts { malformed_unlisted: [(InputKind::Index, 1)].into(), ..nothing() }, true),
-            ("our own point", Facts { rolling: [(RollingSeries::QueueDepth, point)].into(), ..nothing() }, false),
-        ] {
-            assert_eq!(ScopeWatch::default().observe(&facts), expected, "{what}");
+        let queued = |depth| Facts { queues: PerRole { external: Some(depth), ..PerRole::default() }, ..nothing() };
+        let worker = WorkerId { instance_id: "i".into(), process_id: 1 };
+        let sample = SseSample { worker, count: 0, sessions: 0, max: 0, at: None };
+        let point = vec![Point { at: 1.0, value: 1.0 }];
+        let throttled = vec![ThrottlingEvent { at: 1.0, detail: None }];
+        let circuits = [(Circuit::Backpressure, CircuitFacts::default())].into();
+        [
+            ("a process", with(1, 0)),
+            ("an SSE sample", Facts { sse: vec![sample], ..nothing() }),
+            ("a task", queued(QueueDepth { ready: 1, ..QueueDepth::default() })),
+            ("a claimed task", queued(QueueDepth { inflight: 1, ..QueueDepth::default() })),
+            ("a latency", Facts { latency: [(LatencySeries::TaskExec, point)].into(), ..nothing() }),
+            ("a throttled request", Facts { throttling_events: throttled, ..nothing() }),
+            ("counted requests", Facts { hourly_requests: [("h".to_owned(), 1)].into(), ..nothing() }),
+            ("a circuit", Facts { circuits, ..nothing() }),
+            ("a configuration", Facts { saved_gateway_config: SavedGatewayConfig::Text(String::new()), ..nothing() }),
+            ("what cannot be read", Facts { unreadable: [Unreadable::Throttling].into(), ..nothing() }),
+            ("what is not listed", Facts { malformed_unlisted: [(InputKind::Index, 1)].into(), ..nothing() }),
+        ]
+    }
+
+    #[test]
+    fn a_key_of_any_kind_is_a_sign_of_the_deployment() {
+        for (what, facts) in signs() {
+            assert!(ScopeWatch::default().observe(&facts), "{what}");
         }
+        let (instance_id, service_type, service_name) = ("i".into(), "chat".into(), "proc".into());
+        let gone = Departed { instance_id, service_type, service_name, process_id: None, last_seen: 0.0 };
+        assert!(ScopeWatch::default().observe(&Facts { departed: vec![gone], ..Facts::default() }));
+    }
+
+    #[test]
+    fn what_is_empty_and_points_of_our_own_are_no_sign() {
+        let empty = Facts { latency: [(LatencySeries::TaskExec, Vec::new())].into(), ..with(0, 0) };
+        let point = vec![Point { at: 1.0, value: 1.0 }];
+        let own = Facts { rolling: [(RollingSeries::QueueDepth, point)].into(), ..Facts::default() };
+        assert_eq!([Facts::default(), empty, own].map(|facts| ScopeWatch::default().observe(&facts)), [false; 3]);
     }
 }

@@ -212,23 +212,30 @@ pub(crate) fn live(processes: &[Process]) -> i64 {
 }
 
 #[cfg(test)]
+impl Process {
+    /// One of five slots that has nothing to do, for tests.
+    pub(crate) const fn sample(status: Status) -> Self {
+        Self {
+            pid: None,
+            port: None,
+            load: 0,
+            capacity: 5,
+            last_heartbeat: 0.0,
+            age: 1.0,
+            status,
+            draining: false,
+            report: None,
+            pools: None,
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
     fn process(status: Status, load: i64, capacity: i64, draining: bool) -> Process {
-        let (last_heartbeat, age) = (0.0, 0.0);
-        Process {
-            pid: None,
-            port: None,
-            load,
-            capacity,
-            last_heartbeat,
-            age,
-            status,
-            draining,
-            report: None,
-            pools: None,
-        }
+        Process { load, capacity, draining, ..Process::sample(status) }
     }
 
     #[test]

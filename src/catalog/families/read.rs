@@ -311,6 +311,15 @@ mod tests {
         assert_eq!(lines(&state, "latency_samples"), counts);
     }
 
+    /// The families of windows.
+    const WINDOWS: [&str; 5] = [
+        "ingress_sse_connections_window",
+        "proc_queue_depth_window",
+        "proc_queue_pressure_window",
+        "pool_utilization_ratio_window",
+        "pool_in_use_connections_window",
+    ];
+
     #[test]
     fn each_window_has_a_mean_and_a_maximum_of_its_own() {
         let values = RollingWindows {
@@ -348,14 +357,11 @@ mod tests {
             let mut state = SystemState::default();
             state.rolling.insert(series, Reading::Value(values.clone()));
             assert_eq!(lines(&state, family), expected(before, scale), "{family}");
-            let all = [
-                "ingress_sse_connections_window",
-                "proc_queue_depth_window",
-                "proc_queue_pressure_window",
-                "pool_utilization_ratio_window",
-                "pool_in_use_connections_window",
-            ];
-            assert_eq!(all.iter().map(|family| lines(&state, family).len()).sum::<usize>(), 6, "{family} and no other");
+            assert_eq!(
+                WINDOWS.iter().map(|family| lines(&state, family).len()).sum::<usize>(),
+                6,
+                "{family} and no other"
+            );
         }
     }
 

@@ -139,22 +139,10 @@ mod tests {
     fn workers_are_the_processes_that_heartbeat_and_without_any_there_is_no_line() {
         use crate::analysis::state::{Fleet, ProcessGroup, Reading, Status};
         let line = |proc: &[Status], ingress: &[Status]| {
-            let process = |status: &Status| Process {
-                pid: None,
-                port: None,
-                load: 0,
-                capacity: 5,
-                last_heartbeat: 0.0,
-                age: 1.0,
-                status: *status,
-                draining: false,
-                report: None,
-                pools: None,
-            };
             let group = |component, statuses: &[Status]| ProcessGroup {
                 instance: "a".into(),
                 service: Service::of(component),
-                processes: statuses.iter().map(process).collect(),
+                processes: statuses.iter().map(|status| Process::sample(*status)).collect(),
             };
             let groups = vec![group(Component::Ingress, ingress), group(Component::Proc, proc)];
             let fleet = Reading::Value(Fleet { groups, process_keys_found: 0 });

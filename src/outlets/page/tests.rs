@@ -132,18 +132,8 @@ pub(super) fn storm() -> SystemState {
 pub(super) fn fleet(workers: usize, of: impl Fn(usize) -> (Status, i64)) -> Fleet {
     let process = |number| {
         let (status, load) = of(number);
-        let process = Process {
-            pid: Some(41),
-            port: None,
-            load,
-            capacity: 5,
-            last_heartbeat: NOW,
-            age: 3.0,
-            status,
-            draining: false,
-            report: None,
-            pools: Some(Arc::default()),
-        };
+        let pools = Some(Arc::default());
+        let process = Process { pid: Some(41), load, last_heartbeat: NOW, age: 3.0, pools, ..Process::sample(status) };
         ProcessGroup {
             instance: format!("proc-{number:04}").into(),
             service: Service::of(Component::Proc),

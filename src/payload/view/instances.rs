@@ -113,18 +113,8 @@ mod tests {
     use super::*;
 
     fn process(status: Status, port: i64) -> Process {
-        Process {
-            pid: Some(port + 1),
-            port: Some(port),
-            load: 2,
-            capacity: 5,
-            last_heartbeat: 9.5,
-            age: 0.0,
-            status,
-            draining: false,
-            report: None,
-            pools: None,
-        }
+        let (pid, port) = (Some(port + 1), Some(port));
+        Process { pid, port, load: 2, last_heartbeat: 9.5, age: 0.0, ..Process::sample(status) }
     }
 
     fn stats(component: Component, statuses: &[Status], expected: i64) -> ServiceStats {

@@ -101,47 +101,50 @@ mod tests {
         [found.assembly.display().to_string(), found.secrets.display().to_string(), gateway]
     }
 
+    /// Variables, and where the three files are then: the last with what named it.
+    const FOUND: [(&[(&str, &str)], [&str; 3]); 8] = [
+        (&[], ["/config/assembly.yaml", "/config/secrets.yaml", ""]),
+        (
+            &[("PLATFORM_DESCRIPTORS_DIR", " /d ")],
+            ["/d/assembly.yaml", "/d/secrets.yaml", "\"/d/gateway.yaml\" PLATFORM_DESCRIPTORS_DIR"],
+        ),
+        (
+            &[("PLATFORM_DESCRIPTORS_DIR", "  "), ("BUNDLES_YAML_DESCRIPTOR_PATH", "/c/bundles.yaml")],
+            ["/c/assembly.yaml", "/c/secrets.yaml", "\"/c/gateway.yaml\" BUNDLES_YAML_DESCRIPTOR_PATH"],
+        ),
+        (
+            &[("GLOBAL_SECRETS_YAML", "file:///run/my%20secrets/s.yaml"), ("GATEWAY_YAML_PATH", "/g/own.yaml")],
+            ["/run/my secrets/assembly.yaml", "/run/my secrets/s.yaml", "\"/g/own.yaml\" GATEWAY_YAML_PATH"],
+        ),
+        (
+            &[("GLOBAL_SECRETS_YAML", "{\"a\": 1}"), ("BUNDLE_SECRETS_YAML", " [1]")],
+            ["/config/assembly.yaml", "/config/secrets.yaml", ""],
+        ),
+        (
+            &[("ASSEMBLY_YAML_DESCRIPTOR_PATH", "/a/one.yaml"), ("PLATFORM_DESCRIPTORS_DIR", "/d")],
+            ["/a/one.yaml", "/d/secrets.yaml", "\"/d/gateway.yaml\" PLATFORM_DESCRIPTORS_DIR"],
+        ),
+        (
+            &[("PLATFORM_DESCRIPTORS_DIR", "~/kdcube"), ("HOME", "/home/appuser")],
+            [
+                "/home/appuser/kdcube/assembly.yaml",
+                "/home/appuser/kdcube/secrets.yaml",
+                "\"/home/appuser/kdcube/gateway.yaml\" PLATFORM_DESCRIPTORS_DIR",
+            ],
+        ),
+        (
+            &[("PLATFORM_DESCRIPTORS_DIR", "file://etc/kdcube")],
+            [
+                "etc/kdcube/assembly.yaml",
+                "etc/kdcube/secrets.yaml",
+                "\"etc/kdcube/gateway.yaml\" PLATFORM_DESCRIPTORS_DIR",
+            ],
+        ),
+    ];
+
     #[test]
     fn files_are_found_as_the_platform_finds_them() {
-        for (variables, expected) in [
-            (&[][..], ["/config/assembly.yaml", "/config/secrets.yaml", ""]),
-            (
-                &[("PLATFORM_DESCRIPTORS_DIR", " /d ")],
-                ["/d/assembly.yaml", "/d/secrets.yaml", "\"/d/gateway.yaml\" PLATFORM_DESCRIPTORS_DIR"],
-            ),
-            (
-                &[("PLATFORM_DESCRIPTORS_DIR", "  "), ("BUNDLES_YAML_DESCRIPTOR_PATH", "/c/bundles.yaml")],
-                ["/c/assembly.yaml", "/c/secrets.yaml", "\"/c/gateway.yaml\" BUNDLES_YAML_DESCRIPTOR_PATH"],
-            ),
-            (
-                &[("GLOBAL_SECRETS_YAML", "file:///run/my%20secrets/s.yaml"), ("GATEWAY_YAML_PATH", "/g/own.yaml")],
-                ["/run/my secrets/assembly.yaml", "/run/my secrets/s.yaml", "\"/g/own.yaml\" GATEWAY_YAML_PATH"],
-            ),
-            (
-                &[("GLOBAL_SECRETS_YAML", "{\"a\": 1}"), ("BUNDLE_SECRETS_YAML", " [1]")],
-                ["/config/assembly.yaml", "/config/secrets.yaml", ""],
-            ),
-            (
-                &[("ASSEMBLY_YAML_DESCRIPTOR_PATH", "/a/one.yaml"), ("PLATFORM_DESCRIPTORS_DIR", "/d")],
-                ["/a/one.yaml", "/d/secrets.yaml", "\"/d/gateway.yaml\" PLATFORM_DESCRIPTORS_DIR"],
-            ),
-            (
-                &[("PLATFORM_DESCRIPTORS_DIR", "~/kdcube"), ("HOME", "/home/appuser")],
-                [
-                    "/home/appuser/kdcube/assembly.yaml",
-                    "/home/appuser/kdcube/secrets.yaml",
-                    "\"/home/appuser/kdcube/gateway.yaml\" PLATFORM_DESCRIPTORS_DIR",
-                ],
-            ),
-            (
-                &[("PLATFORM_DESCRIPTORS_DIR", "file://etc/kdcube")],
-                [
-                    "etc/kdcube/assembly.yaml",
-                    "etc/kdcube/secrets.yaml",
-                    "\"etc/kdcube/gateway.yaml\" PLATFORM_DESCRIPTORS_DIR",
-                ],
-            ),
-        ] {
+        for (variables, expected) in FOUND {
             assert_eq!(located(variables), expected, "{variables:?}");
         }
     }

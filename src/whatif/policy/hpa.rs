@@ -216,54 +216,45 @@ spec:
         assert_eq!(hpa.behavior.down, down);
     }
 
+    /// What is replaced by what in the manifest, and the beginning of the error.
+    const WRONG: [(&str, &str, &str); 12] = [
+        ("maxReplicas: 50", "maxReplicas: 1", "spec.minReplicas and maxReplicas: 2 and 1; accepted: a maximum of 1"),
+        ("maxReplicas: 50", "maxReplicas: many", "spec.maxReplicas: invalid type: string \"many\", expected u32"),
+        ("  maxReplicas: 50\n", "", "spec: missing field `maxReplicas`"),
+        ("minReplicas", "minReplica", "spec.minReplica: unknown field `minReplica`, expected one of `scaleTargetRef`"),
+        (
+            "queue_pressure_ratio",
+            "cpu",
+            "spec.metrics[0].external.metric.name: no signal is called \"kdcube_proc_cpu\"; accepted",
+        ),
+        (
+            "value: 400m",
+            "value: much",
+            "spec.metrics[0].external.target.value: \"much\" is no quantity; accepted: a quantity",
+        ),
+        (
+            "value: 400m",
+            "value: 0",
+            "spec.metrics[0].external.target.value: 0 is not above 0; accepted: a number above 0",
+        ),
+        (", value: 400m", "", "spec.metrics[0].external.target.value: is missing; accepted: a quantity"),
+        (
+            "type: Value",
+            "type: Utilization",
+            "spec.metrics[0].external.target.type: Utilization; accepted: Value or AverageValue",
+        ),
+        ("type: External\n", "type: Resource\n", "spec.metrics[0].type: Resource is not simulated; accepted: External"),
+        ("selectPolicy: Min", "selectPolicy: Most", "spec.behavior.scaleDown.selectPolicy: unknown variant `Most`"),
+        (
+            "kdcube_proc_replicas_desired",
+            "kdcube_ingress_replicas_desired",
+            "reads proc.queue.pressure_ratio and ingress.replicas.desired, which",
+        ),
+    ];
+
     #[test]
     fn what_is_wrong_is_named_with_its_field() {
-        for (from, to, expected) in [
-            (
-                "maxReplicas: 50",
-                "maxReplicas: 1",
-                "spec.minReplicas and maxReplicas: 2 and 1; accepted: a maximum of 1",
-            ),
-            ("maxReplicas: 50", "maxReplicas: many", "spec.maxReplicas: invalid type: string \"many\", expected u32"),
-            ("  maxReplicas: 50\n", "", "spec: missing field `maxReplicas`"),
-            (
-                "minReplicas",
-                "minReplica",
-                "spec.minReplica: unknown field `minReplica`, expected one of `scaleTargetRef`",
-            ),
-            (
-                "queue_pressure_ratio",
-                "cpu",
-                "spec.metrics[0].external.metric.name: no signal is called \"kdcube_proc_cpu\"; accepted",
-            ),
-            (
-                "value: 400m",
-                "value: much",
-                "spec.metrics[0].external.target.value: \"much\" is no quantity; accepted: a quantity",
-            ),
-            (
-                "value: 400m",
-                "value: 0",
-                "spec.metrics[0].external.target.value: 0 is not above 0; accepted: a number above 0",
-            ),
-            (", value: 400m", "", "spec.metrics[0].external.target.value: is missing; accepted: a quantity"),
-            (
-                "type: Value",
-                "type: Utilization",
-                "spec.metrics[0].external.target.type: Utilization; accepted: Value or AverageValue",
-            ),
-            (
-                "type: External\n",
-                "type: Resource\n",
-                "spec.metrics[0].type: Resource is not simulated; accepted: External",
-            ),
-            ("selectPolicy: Min", "selectPolicy: Most", "spec.behavior.scaleDown.selectPolicy: unknown variant `Most`"),
-            (
-                "kdcube_proc_replicas_desired",
-                "kdcube_ingress_replicas_desired",
-                "reads proc.queue.pressure_ratio and ingress.replicas.desired, which",
-            ),
-        ] {
+        for (from, to, expected) in WRONG {
             assert!(MANIFEST.contains(from), "{from}");
             let error = Policy::parse(&MANIFEST.replacen(from, to, 1), "p.yaml", "p").unwrap_err().to_string();
             assert!(error.starts_with(&format!("p.yaml: {expected}")) && !error.contains('\n'), "{error}");

@@ -10,6 +10,9 @@ use crate::base::lease::Leadership;
 /// What an attempt in progress still gets at shutdown; the rest of the time is for the final flush.
 const GRACE: Duration = Duration::from_secs(2);
 
+/// What a retry has at the least: one that the deadline cuts short may have arrived, and would be sent once more.
+const LEAST: Duration = Duration::from_secs(1);
+
 /// The limits of one delivery.
 pub(super) struct AttemptBudget {
     /// Time limit of one attempt.
@@ -31,7 +34,8 @@ impl AttemptBudget {
     /// Waits before a retry; false if there is no time for one, or the server is shutting down.
     pub(super) async fn backoff(&mut self, pause: Duration) -> bool {
         let retry_at = Instant::now() + pause;
-        retry_at < self.deadline && timeout_at(retry_at, self.stopping.wait_for(|stopping| *stopping)).await.is_err()
+        retry_at + LEAST <= self.deadline
+            && timeout_at(retry_at, self.stopping.wait_for(|stopping| *stopping)).await.is_err()
     }
 
     /// Whether another replica may be delivering by now: this process may have been paused before any attempt.
@@ -72,11 +76,13 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_retry_waits_unless_it_would_begin_at_the_deadline_or_the_server_stops() {
+    async fn a_retry_waits_unless_the_deadline_would_cut_it_short_or_the_server_stops() {
         let (stop, mut budget) = budget(None);
         let began = Instant::now();
-        for (pause, retries, elapsed) in [(3, true, 3), (7, false, 3), (8, false, 3), (6, true, 9)] {
-            assert_eq!(budget.backoff(pause * SECOND).await, retries, "{pause}");
+        for (pause, retries, elapsed) in
+            [(3.0, true, 3), (8.0, false, 3), (6.1, false, 3), (6.0, true, 9), (0.0, true, 9), (0.1, false, 9)]
+        {
+            assert_eq!(budget.backoff(SECOND.mul_f64(pause)).await, retries, "{pause}");
             assert_eq!(began.elapsed(), elapsed * SECOND, "without time for a retry nothing is waited for");
         }
         let (stop_later, mut other) = self::budget(None);

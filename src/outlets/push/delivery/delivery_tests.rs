@@ -140,8 +140,15 @@ async fn shutdown_interrupts_what_hangs_retries_nothing_and_ends_in_time() {
 #[tokio::test(start_paused = true)]
 async fn a_retry_that_the_deadline_cuts_short_does_not_hide_why_the_attempt_before_it_failed() {
     let sink = Fake::new(&[Act::Fail, Act::Hang]);
-    let report = exports(&[&sink]).deliver(batch("a"), SECOND).await;
+    let report = exports(&[&sink]).deliver(batch("a"), 2 * SECOND).await;
     assert_eq!((error(&report, 0).contains("away"), sink.attempts()), (true, 2), "{report:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_retry_begins_that_would_have_less_than_a_second() {
+    let sink = Fake::new(&[Act::Fail, Act::Take]);
+    let report = exports(&[&sink]).deliver(batch("a"), SECOND).await;
+    assert_eq!((report.status, sink.attempts()), (ExportOutcome::Failed, 1), "what is cut short may have arrived");
 }
 
 #[tokio::test(start_paused = true)]

@@ -243,43 +243,46 @@ mod tests {
         );
     }
 
+    /// Addresses, and the beginning of what is wrong with each.
+    const REFUSED: [(&str, &str); 30] = [
+        ("hunter2", "has no scheme"),
+        ("http://u:hunter2@x", "has an unknown scheme"),
+        ("redis://u:hunter2@:x/notadb", "is not a Redis address"),
+        ("redis://", "names no host"),
+        ("redis://:hunter2@h/notadb", "has a database that is not a number"),
+        ("redis://h?db=hunter2", "has the option db, which is not a whole number"),
+        ("redis://h?max_conections=1", "has the unknown option \"max_conections\""),
+        ("redis://u:1?hunter2=@h", "has an unknown option after ?"),
+        ("redis://u:1?hunter2=1@h", "has an unknown option after ?"),
+        ("redis://h?encoding=utf-16", "has the option encoding, which is not utf-8"),
+        ("redis://h?decode_responses=perhaps", "has the option decode_responses, which is neither true nor false"),
+        ("redis://h?socket_timeout=0", "has the option socket_timeout, which is not a number of seconds above 0"),
+        ("redis://h?protocol=4", "has the option protocol, which is neither 2 nor 3"),
+        ("redis://h?client_name=a%20b", "has the option client_name, which has characters that Redis refuses"),
+        ("redis://h?ssl_ca_certs=x", "has the option ssl_ca_certs, which needs rediss://"),
+        ("rediss://h?ssl_keyfile=x", "has the option ssl_keyfile, which needs ssl_certfile"),
+        (
+            "rediss://h?ssl_cert_reqs=hunter2",
+            "has the option ssl_cert_reqs, which is none of: none, optional, required",
+        ),
+        ("rediss://h?ssl_ca_path=/x", "has the option ssl_ca_path, which is not supported; give"),
+        ("rediss://h?ssl_password=hunter2", "has the option ssl_password, which is not supported: the key"),
+        ("rediss://h?ssl_validate_ocsp=true", "has the option ssl_validate_ocsp, which is not supported"),
+        ("redis://h?sentinel_password=hunter2", "has the option sentinel_password, which needs redis+sentinel://"),
+        ("redis+sentinel://u:hunter2@x", "names no primary"),
+        ("redis+sentinel://u:hunter2@x//0", "names no primary"),
+        ("redis+sentinel://a:hunter2/m", "has a sentinel that is not host:port"),
+        ("unix://host/s", "names a host, and a Unix socket has none"),
+        ("unix:", "names no socket"),
+        ("redis://h/0#hunter2", "has a #"),
+        ("redis://h\r/0", "has a control character, such as a line break, as its character 10"),
+        ("redis+sentinel://a/m%0Ax", "has a control character in the name of its primary"),
+        ("unix:/a%0d", "has a control character in the path of its socket"),
+    ];
+
     #[test]
     fn what_cannot_be_followed_is_named_and_nothing_is_quoted() {
-        for (url, problem) in [
-            ("hunter2", "has no scheme"),
-            ("http://u:hunter2@x", "has an unknown scheme"),
-            ("redis://u:hunter2@:x/notadb", "is not a Redis address"),
-            ("redis://", "names no host"),
-            ("redis://:hunter2@h/notadb", "has a database that is not a number"),
-            ("redis://h?db=hunter2", "has the option db, which is not a whole number"),
-            ("redis://h?max_conections=1", "has the unknown option \"max_conections\""),
-            ("redis://u:1?hunter2=@h", "has an unknown option after ?"),
-            ("redis://u:1?hunter2=1@h", "has an unknown option after ?"),
-            ("redis://h?encoding=utf-16", "has the option encoding, which is not utf-8"),
-            ("redis://h?decode_responses=perhaps", "has the option decode_responses, which is neither true nor false"),
-            ("redis://h?socket_timeout=0", "has the option socket_timeout, which is not a number of seconds above 0"),
-            ("redis://h?protocol=4", "has the option protocol, which is neither 2 nor 3"),
-            ("redis://h?client_name=a%20b", "has the option client_name, which has characters that Redis refuses"),
-            ("redis://h?ssl_ca_certs=x", "has the option ssl_ca_certs, which needs rediss://"),
-            ("rediss://h?ssl_keyfile=x", "has the option ssl_keyfile, which needs ssl_certfile"),
-            (
-                "rediss://h?ssl_cert_reqs=hunter2",
-                "has the option ssl_cert_reqs, which is none of: none, optional, required",
-            ),
-            ("rediss://h?ssl_ca_path=/x", "has the option ssl_ca_path, which is not supported; give"),
-            ("rediss://h?ssl_password=hunter2", "has the option ssl_password, which is not supported: the key"),
-            ("rediss://h?ssl_validate_ocsp=true", "has the option ssl_validate_ocsp, which is not supported"),
-            ("redis://h?sentinel_password=hunter2", "has the option sentinel_password, which needs redis+sentinel://"),
-            ("redis+sentinel://u:hunter2@x", "names no primary"),
-            ("redis+sentinel://u:hunter2@x//0", "names no primary"),
-            ("redis+sentinel://a:hunter2/m", "has a sentinel that is not host:port"),
-            ("unix://host/s", "names a host, and a Unix socket has none"),
-            ("unix:", "names no socket"),
-            ("redis://h/0#hunter2", "has a #"),
-            ("redis://h\r/0", "has a control character, such as a line break, as its character 10"),
-            ("redis+sentinel://a/m%0Ax", "has a control character in the name of its primary"),
-            ("unix:/a%0d", "has a control character in the path of its socket"),
-        ] {
+        for (url, problem) in REFUSED {
             let found = address(url).map(|address| address.to_string()).unwrap_err();
             assert!(found.starts_with(problem), "{url}: {found}");
             assert!(!found.contains("hunter2"), "{url}: {found}");
