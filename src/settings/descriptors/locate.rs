@@ -101,8 +101,10 @@ mod tests {
         [found.assembly.display().to_string(), found.secrets.display().to_string(), gateway]
     }
 
+    type Variables = &'static [(&'static str, &'static str)];
+
     /// Variables, and where the three files are then: the last with what named it.
-    const FOUND: [(&[(&str, &str)], [&str; 3]); 8] = [
+    const FOUND: [(Variables, [&str; 3]); 8] = [
         (&[], ["/config/assembly.yaml", "/config/secrets.yaml", ""]),
         (
             &[("PLATFORM_DESCRIPTORS_DIR", " /d ")],
