@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::aws_server::{AwsServer, KEY, REGION, SECRET};
 use crate::fault::Fault;
-use crate::pushgateway::{EMBEDDED, OFTEN, PUSH, Pushgateway, SCHEDULED};
+use crate::pushgateway::{EMBEDDED, OFTEN, PUSH, Pushgateway, SCHEDULED, WITH_RETRIES};
 use crate::support::{RedisServer, Server, eventually};
 
 const SOON: Duration = Duration::from_secs(20);
@@ -87,7 +87,7 @@ async fn whatever_cloudwatch_answers_a_batch_is_delivered_whole_and_once() {
         Fault::Answer(400, "AccessDenied"),
         Fault::Answer(503, "ServiceUnavailable"),
     ]);
-    let server = Server::ready(&[&cloudwatch(&url)[..], &FROZEN, &[EMBEDDED, SCHEDULED, STEADY]].concat());
+    let server = Server::ready(&[&cloudwatch(&url)[..], &FROZEN, &[EMBEDDED, SCHEDULED, WITH_RETRIES]].concat());
     eventually("batches after the faults", SOON, || {
         count(&server, "cloudwatch", "ok") >= 2 && count(&server, "cloudwatch", "waiting") == 0
     });

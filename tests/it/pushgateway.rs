@@ -79,6 +79,8 @@ impl Pushgateway {
 pub(crate) const PUSH: (&str, &str) = ("METRICS_EXPORT_PROMETHEUS_PUSH", "1");
 pub(crate) const SCHEDULED: (&str, &str) = ("METRICS_SCHEDULER_ENABLED", "1");
 pub(crate) const OFTEN: (&str, &str) = ("METRICS_EXPORT_INTERVAL_SEC", "0.5");
+/// Long enough for a retry, which needs a second.
+pub(crate) const WITH_RETRIES: (&str, &str) = ("METRICS_EXPORT_INTERVAL_SEC", "2");
 pub(crate) const EMBEDDED: (&str, &str) = ("METRICS_MODE", "embedded");
 
 #[test]
@@ -304,7 +306,8 @@ async fn pushes_recover_from_every_answer_of_a_proxy() {
         Fault::Hang,
         Fault::Answer(503, ""),
     ]);
-    let server = Server::ready(&[EMBEDDED, PUSH, SCHEDULED, OFTEN, ("METRICS_PROM_PUSHGATEWAY_URL", &proxy.url())]);
+    let url = proxy.url();
+    let server = Server::ready(&[EMBEDDED, PUSH, SCHEDULED, WITH_RETRIES, ("METRICS_PROM_PUSHGATEWAY_URL", &url)]);
     let stats = || server.get("/api/v1/exports").json()["sinks"][0].clone();
     eventually("a push", Duration::from_secs(15), || stats()["ok"].as_u64() > Some(0));
     assert!(!gateway.lines("kdcube_proc_queue_total").is_empty());
