@@ -248,7 +248,9 @@ class Program(unittest.TestCase):
         command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=localhost"]
         subprocess.run([*command, "-keyout", pair / "tls.key", "-out", pair / "tls.crt"], capture_output=True, check=True)
         (pair / "ca.crt").write_bytes((pair / "tls.crt").read_bytes())
-        for name in ("tls", "proxy-tls", "postgres-ca"):
+        # What the kubelet mounts where a pod wants the token.
+        (pair / "token").write_text("token")
+        for name in ("tls", "proxy-tls", "postgres-ca", "serviceaccount"):
             (cls.run_folder / name).symlink_to(pair)
         (cls.run_folder / "gateway").mkdir()
         (cls.run_folder / "gateway/gateway.yaml").write_text("gateway: {tenant: acme, project: chat}\n")
@@ -262,6 +264,8 @@ class Program(unittest.TestCase):
         """`check` ends with 78 for bad configuration only; no dependency can be reached here."""
         sent = {name: value.replace(RUN, f"{self.run_folder}/") for name, value in variables(documents).items()}
         sent |= {"METRICS_REQUEST_TIMEOUT_SEC": "1", "AWS_EC2_METADATA_DISABLED": "true"}
+        if pod(documents)["automountServiceAccountToken"]:
+            sent["METRICS_EXTERNAL_METRICS_SERVICE_ACCOUNT_DIR"] = str(self.run_folder / "serviceaccount")
         return subprocess.run([project.PROGRAM, "check"], env=sent, capture_output=True, text=True, check=False)
 
     def test_every_variable_is_a_setting_and_every_setting_is_taken(self):
