@@ -126,8 +126,7 @@ impl<'a> Analysis<'a> {
         let Inputs { facts, gateway, zone, now, .. } = self.inputs;
         let max_connections = std::mem::take(&mut self.inputs.database_max_connections);
         let database = database::database(gateway.settings(), max_connections, &self.capacity.source);
-        let offsets = std::mem::take(&mut self.writer_offsets);
-        let offsets = offsets.into_iter().filter_map(|(instance, offset)| Some((instance, offset.seconds?)));
+        let offsets = std::mem::take(&mut self.writer_offsets).into_iter();
         let mut state = SystemState {
             scope: Some(Arc::new(gateway.scope().clone())),
             at: now,
@@ -152,7 +151,7 @@ impl<'a> Analysis<'a> {
             pools: self.pools,
             gateway: Reading::Value(Arc::clone(gateway)),
             quality: self.quality,
-            writer_offsets: offsets.collect(),
+            writer_offsets: offsets.filter_map(|(instance, offset)| Some((instance, offset.seconds?))).collect(),
             scaling: Recommendations::default(),
             problems: Vec::new(),
         };

@@ -335,24 +335,16 @@ mod tests {
             let line = |(label, value): (&str, f64)| format!("{before}{label} {}", value / scale);
             labels.into_iter().zip([1.0, 2.0, 3.0, 4.0, 5.0, 6.0]).map(line).collect::<Vec<_>>()
         };
-        let pool = (Component::Proc, Pool::RedisAsyncDecode);
+        let utilization = RollingSeries::PoolUtilization(Component::Proc, Pool::RedisAsyncDecode);
+        let in_use = RollingSeries::PoolInUse(Component::Proc, Pool::RedisAsyncDecode);
+        let pool = "proc,redis_async_decode,";
         for (series, family, before, scale) in [
             (RollingSeries::SseConnections, "ingress_sse_connections_window", "", 1.0),
             (RollingSeries::QueueDepth, "proc_queue_depth_window", "", 1.0),
             (RollingSeries::QueuePressure, "proc_queue_pressure_window", "", 1.0),
             // Percent in the series, a ratio in the family.
-            (
-                RollingSeries::PoolUtilization(pool.0, pool.1),
-                "pool_utilization_ratio_window",
-                "proc,redis_async_decode,",
-                100.0,
-            ),
-            (
-                RollingSeries::PoolInUse(pool.0, pool.1),
-                "pool_in_use_connections_window",
-                "proc,redis_async_decode,",
-                1.0,
-            ),
+            (utilization, "pool_utilization_ratio_window", pool, 100.0),
+            (in_use, "pool_in_use_connections_window", pool, 1.0),
         ] {
             let mut state = SystemState::default();
             state.rolling.insert(series, Reading::Value(values.clone()));
