@@ -126,7 +126,6 @@ impl<'a> Analysis<'a> {
         let Inputs { facts, gateway, zone, now, .. } = self.inputs;
         let max_connections = std::mem::take(&mut self.inputs.database_max_connections);
         let database = database::database(gateway.settings(), max_connections, &self.capacity.source);
-        let offsets = std::mem::take(&mut self.writer_offsets).into_iter();
         let mut state = SystemState {
             scope: Some(Arc::new(gateway.scope().clone())),
             at: now,
@@ -151,11 +150,16 @@ impl<'a> Analysis<'a> {
             pools: self.pools,
             gateway: Reading::Value(Arc::clone(gateway)),
             quality: self.quality,
-            writer_offsets: offsets.filter_map(|(instance, offset)| Some((instance, offset.seconds?))).collect(),
+            writer_offsets: known_offsets(self.writer_offsets),
             scaling: Recommendations::default(),
             problems: Vec::new(),
         };
         state.problems = problems::problems(&state, facts, &self.keys);
         state
     }
+}
+
+/// Of the instances whose clock is known to be off.
+fn known_offsets(offsets: BTreeMap<String, WriterOffset>) -> BTreeMap<String, f64> {
+    offsets.into_iter().filter_map(|(instance, offset)| Some((instance, offset.seconds?))).collect()
 }

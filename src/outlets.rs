@@ -3,6 +3,8 @@
 pub mod dashboard;
 pub mod explain;
 pub mod exposition;
+#[cfg(test)]
+pub(crate) mod fake_server;
 pub mod http;
 pub(crate) mod human;
 pub mod keda;

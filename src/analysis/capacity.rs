@@ -61,7 +61,7 @@ mod tests {
 
     use super::*;
     use crate::analysis::state::Cause;
-    use crate::analysis::tests::{NOW, analysis, beat, departed, gateway_of};
+    use crate::analysis::tests::{NOW, analysis, beat, departed, gateway_with};
     use crate::history::History;
     use crate::platform::facts::{Component, Facts, HealthWord, Heartbeat, Unreadable};
 
@@ -69,7 +69,7 @@ mod tests {
     const ONE: i64 = 14;
 
     fn of(facts: &Facts) -> Capacity {
-        let gateway = Arc::new(gateway_of(r#"{"tenant": "a", "project": "b"}"#));
+        let gateway = Arc::new(gateway_with(""));
         let history = History::new(10);
         let tick = analysis(facts, &history, &gateway);
         capacity(&tick.inputs, &tick.fleet, 45.0)

@@ -59,8 +59,9 @@ fn breaker(facts: &CircuitFacts) -> Breaker {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
-    use crate::platform::facts::Scope;
 
     #[test]
     fn the_state_decides_and_the_payload_shows_the_statistics() {
@@ -81,8 +82,7 @@ mod tests {
 
     #[test]
     fn a_malformed_state_is_absent_and_the_payload_keeps_what_the_platform_shows() {
-        let (keys, circuit) =
-            (Keys::new(&Scope { tenant: "a".to_owned(), project: "b".to_owned() }), Circuit::Backpressure);
+        let (keys, circuit) = (Keys::sample(), Circuit::Backpressure);
         let open = serde_json::json!({"state": "open"}).as_object().cloned();
         let table = [
             (Unreadable::CircuitState(circuit), open.clone(), Some(CircuitState::Open)),
@@ -140,15 +140,11 @@ mod tests {
 
     #[test]
     fn every_circuit_is_there_and_one_that_left_nothing_is_closed() {
-        let keys = Keys::new(&Scope { tenant: "a".to_owned(), project: "b".to_owned() });
+        let keys = Keys::sample();
         let open = CircuitFacts { state: Some(CircuitState::Open), ..CircuitFacts::default() };
         let facts = Facts { circuits: [(Circuit::Backpressure, open)].into(), ..Facts::default() };
         let breakers = breakers(&facts, &keys);
-        assert_eq!(breakers.keys().copied().collect::<Vec<_>>(), {
-            let mut all = Circuit::ALL.to_vec();
-            all.sort();
-            all
-        });
+        assert!(breakers.keys().eq(&BTreeSet::from(Circuit::ALL)), "{breakers:?}");
         for (circuit, breaker) in breakers {
             let expected = if circuit == Circuit::Backpressure { CircuitState::Open } else { CircuitState::Closed };
             assert_eq!((breaker.state.get(), breaker.shown), (Some(expected), Some(expected)), "{circuit:?}");

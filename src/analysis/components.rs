@@ -93,13 +93,13 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::analysis::tests::{analysis, beat, departed, gateway_of};
+    use crate::analysis::tests::{analysis, beat, departed, gateway_with};
     use crate::history::History;
     use crate::platform::facts::{Facts, HealthWord};
     use crate::platform::gateway::GatewayConfig;
 
     fn configured(fields: &str) -> Arc<GatewayConfig> {
-        Arc::new(gateway_of(&format!(r#"{{"tenant": "a", "project": "b", {fields}}}"#)))
+        Arc::new(gateway_with(fields))
     }
 
     fn proc(facts: &Facts, gateway: &Arc<GatewayConfig>) -> ComponentState {
@@ -171,7 +171,7 @@ mod tests {
         for (ages, expected) in table {
             let beats = [1, 2].map(|pid| beat("a", "proc", pid, ages[pid as usize - 1], HealthWord::Healthy));
             let facts = Facts { heartbeats: beats.into(), ..Facts::default() };
-            let state = proc(&facts, &configured(r#""redis_url": null"#));
+            let state = proc(&facts, &configured(""));
             let found = &state.instances[0];
             assert_eq!((found.max_age_seconds, found.draining, found.is_live()), expected, "{ages:?}");
         }
@@ -183,7 +183,7 @@ mod tests {
         facts.heartbeats.push(beat("b", "proc", 2, 1.0, HealthWord::Degraded));
         facts.heartbeats.push(beat("b", "rest", 3, 1.0, HealthWord::Healthy));
         facts.departed.push(departed("c", 31.0));
-        let state = proc(&facts, &configured(r#""redis_url": null"#));
+        let state = proc(&facts, &configured(""));
         assert_eq!((state.load.get(), state.capacity.get(), state.instance_count.get()), (Some(15), Some(15), Some(3)));
         let by_instance: Vec<_> =
             state.instances.iter().map(|one| (&*one.instance_id, one.load, one.capacity)).collect();

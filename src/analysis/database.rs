@@ -40,11 +40,11 @@ fn estimate(settings: &GatewaySettings, instance_count: i64) -> DatabaseEstimate
 mod tests {
     use super::super::state::Cause;
     use super::*;
-    use crate::analysis::tests::gateway_of;
+    use crate::analysis::tests::gateway_with;
     use crate::platform::facts::Component;
 
     fn of(fields: &str, queried: Option<i64>, instances: Option<usize>) -> Database {
-        let gateway = gateway_of(&format!(r#"{{"tenant": "a", "project": "b", {fields}}}"#));
+        let gateway = gateway_with(fields);
         let alive_instances = |instances| (0..instances).map(|n| format!("i{n}").into()).collect();
         let source = instances.map(|instances| CapacitySource {
             alive_instances: alive_instances(instances),

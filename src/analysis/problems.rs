@@ -207,7 +207,7 @@ mod tests {
 
     #[test]
     fn a_window_that_lost_more_than_a_tenth_is_a_problem_unless_reading_is_behind() {
-        let keys = Keys::new(&Scope { tenant: "a".into(), project: "b".into() });
+        let keys = Keys::sample();
         let id = SeriesId::Throttling;
         let window_fill = [(Window::OneMinute, 1.0), (Window::FifteenMinutes, 0.9), (Window::OneHour, 0.25)]
             .map(|(window, fill)| ((id, window), fill));

@@ -41,7 +41,7 @@ mod tests {
 
     use super::*;
     use crate::analysis::state::Reading;
-    use crate::analysis::tests::gateway_of;
+    use crate::analysis::tests::gateway_with;
     use crate::platform::facts::Malformed;
 
     #[test]
@@ -63,7 +63,7 @@ mod tests {
 
     #[test]
     fn a_scope_that_is_not_there_outweighs_what_cannot_be_read() {
-        let gateway = Arc::new(gateway_of(r#"{"tenant": "a", "project": "b"}"#));
+        let gateway = Arc::new(gateway_with(""));
         for (is_scope_found, is_gateway_uncertain, expected) in [
             (true, false, Quality::Ok),
             (true, true, Quality::Partial),

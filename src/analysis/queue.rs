@@ -79,11 +79,11 @@ mod tests {
 
     use super::*;
     use crate::analysis::state::CapacitySource;
-    use crate::analysis::tests::gateway_of;
-    use crate::platform::facts::{InputKind, Malformed, Scope};
+    use crate::analysis::tests::gateway_with;
+    use crate::platform::facts::{InputKind, Malformed};
 
     fn keys() -> Keys {
-        Keys::new(&Scope { tenant: "a".into(), project: "b".into() })
+        Keys::sample()
     }
 
     fn of_tasks(total: i64) -> Capacity {
@@ -96,9 +96,8 @@ mod tests {
     }
 
     fn measured_with(facts: &Facts, history: &History, capacity: i64, analytics: bool) -> Queue {
-        let text =
-            format!(r#"{{"tenant": "a", "project": "b", "monitoring": {{"queue_analytics_enabled": {analytics}}}}}"#);
-        let gateway = Arc::new(gateway_of(&text));
+        let monitoring = format!(r#""monitoring": {{"queue_analytics_enabled": {analytics}}}"#);
+        let gateway = Arc::new(gateway_with(&monitoring));
         let inputs = Inputs {
             zone: &jiff::tz::TimeZone::UTC,
             facts,

@@ -26,8 +26,14 @@ pub(super) fn gateway_of(text: &str) -> GatewayConfig {
     GatewayConfig::from_env_json(text, &context).unwrap()
 }
 
+/// Of the deployment `a`/`b`, with further fields of the document.
+pub(super) fn gateway_with(fields: &str) -> GatewayConfig {
+    let separator = if fields.is_empty() { "" } else { ", " };
+    gateway_of(&format!(r#"{{"tenant": "a", "project": "b"{separator}{fields}}}"#))
+}
+
 fn gateway() -> GatewayConfig {
-    gateway_of(r#"{"tenant": "a", "project": "b", "redis_url": "redis://:secret@h", "data_bus": {"url": "secret"}}"#)
+    gateway_with(r#""redis_url": "redis://:secret@h", "data_bus": {"url": "secret"}"#)
 }
 
 pub(super) fn beat(instance: &str, name: &str, pid: i64, age: f64, health: HealthWord) -> Heartbeat {
@@ -379,7 +385,7 @@ fn the_databases_limit_comes_through_unless_one_is_configured() {
     assert_eq!(limit(gateway(), Reading::Value(100)).get(), found(100, LimitOrigin::Query));
     let silent = limit(gateway(), Reading::absent(Cause::NoAnswer));
     assert_eq!(silent.reason().map(|reason| reason.cause), Some(Cause::NoAnswer));
-    let configured = gateway_of(r#"{"tenant": "a", "project": "b", "pools": {"pg_max_connections": 50}}"#);
+    let configured = gateway_with(r#""pools": {"pg_max_connections": 50}"#);
     assert_eq!(limit(configured, Reading::Value(100)).get(), found(50, LimitOrigin::Config));
 }
 

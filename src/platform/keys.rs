@@ -210,6 +210,14 @@ impl Keys {
 }
 
 #[cfg(test)]
+impl Keys {
+    /// Of the deployment `a`/`b`, for tests.
+    pub(crate) fn sample() -> Self {
+        Self::new(&Scope { tenant: "a".to_owned(), project: "b".to_owned() })
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::platform::facts::{Component, Pool};

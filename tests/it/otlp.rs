@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use self::receiver::{Arrived, Receiver};
 use crate::authority::Authority;
+use crate::pushgateway::WITH_RETRIES;
 use crate::support::{Server, eventually, free_port};
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -90,8 +91,7 @@ fn an_outage_loses_nothing_and_doubles_nothing() {
     for protocol in PROTOCOLS {
         let port = free_port();
         // An attempt has as long: one that is cut short may have arrived, and is made again.
-        let interval = [("METRICS_EXPORT_INTERVAL_SEC", "2")];
-        let server = server(protocol, &format!("http://127.0.0.1:{port}"), &interval);
+        let server = server(protocol, &format!("http://127.0.0.1:{port}"), &[WITH_RETRIES]);
         eventually("failures", LIMIT, || stats(&server)["failed"].as_u64() >= Some(2));
         let waiting = stats(&server)["waiting"].as_u64().unwrap();
         assert!(waiting > 100, "{waiting}");

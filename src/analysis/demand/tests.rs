@@ -4,34 +4,19 @@ use std::sync::Arc;
 
 use super::*;
 use crate::analysis::SystemState;
-use crate::analysis::tests::gateway_of;
+use crate::analysis::tests::{NOW, beat, gateway_with};
 use crate::platform::facts::{
     Facts, HealthWord, Heartbeat, InputKind, LatencySeries, Malformed, Point, ProcessorReport,
 };
 use crate::platform::gateway::GatewayConfig;
 
-const NOW: f64 = 1_767_225_600.0;
-
-fn proc(instance: &str, pid: i64, load: i64, capacity: i64) -> Heartbeat {
-    Heartbeat {
-        instance_id: instance.into(),
-        service_type: "chat".into(),
-        service_name: "proc".into(),
-        process_id: Some(pid),
-        port: None,
-        load,
-        capacity,
-        last_heartbeat: NOW - 1.0,
-        health: HealthWord::Healthy,
-        draining: false,
-        processor: None,
-        pools: Arc::default(),
-    }
+fn proc(instance: &str, pid: i64, load: i64) -> Heartbeat {
+    Heartbeat { load, ..beat(instance, "proc", pid, 1.0, HealthWord::Healthy) }
 }
 
 /// Two instances of two processes of five slots, 8 tasks active and 7 waiting; no job.
 fn facts() -> Facts {
-    let heartbeats = [("a", 1, 5), ("a", 2, 3), ("b", 1, 0), ("b", 2, 0)].map(|(id, pid, load)| proc(id, pid, load, 5));
+    let heartbeats = [("a", 1, 5), ("a", 2, 3), ("b", 1, 0), ("b", 2, 0)].map(|(id, pid, load)| proc(id, pid, load));
     let depth = |ready, continuations| Some(QueueDepth { ready, inflight: 8, continuations });
     Facts {
         process_keys_found: 4,
@@ -49,7 +34,7 @@ fn facts() -> Facts {
 /// What the last of some ticks finds.
 fn ticks(ticks: impl IntoIterator<Item = (f64, Facts)>) -> SystemState {
     let capacity = r#"{"concurrent_requests_per_process": 5, "processes_per_instance": 2}"#;
-    let gateway = gateway_of(&format!(r#"{{"tenant": "a", "project": "b", "service_capacity": {capacity}}}"#));
+    let gateway = gateway_with(&format!(r#""service_capacity": {capacity}"#));
     ticks_of(gateway, ticks)
 }
 
@@ -127,7 +112,7 @@ fn without_slots_the_ratio_is_absent_and_a_replica_is_as_it_is_configured() {
 
 #[test]
 fn what_cannot_be_read_is_absent_with_its_reason_and_the_rest_is_not() {
-    let keys = Keys::new(&crate::platform::facts::Scope { tenant: "a".into(), project: "b".into() });
+    let keys = Keys::sample();
     let mut facts = facts();
     facts.queue_fronts.registered = Some(QueueFront::Unreadable);
     facts.queues.registered = Some(QueueDepth { ready: 1, inflight: 0, continuations: 0 });
@@ -309,7 +294,7 @@ fn a_replica_has_the_median_of_its_instances_slots_else_the_configured_ones_else
     let per_replica = |capacities: [i64; 4], fields: &str| {
         let mut facts = facts();
         facts.heartbeats.iter_mut().zip(capacities).for_each(|(beat, capacity)| beat.capacity = capacity);
-        let gateway = gateway_of(&format!(r#"{{"tenant": "a", "project": "b", "service_capacity": {{{fields}}}}}"#));
+        let gateway = gateway_with(&format!(r#""service_capacity": {{{fields}}}"#));
         let slots = ticks_of(gateway, [(NOW, facts)]).demand.slots;
         (slots.per_replica.get(), slots.per_replica.reason().map(|reason| reason.cause))
     };

@@ -61,20 +61,19 @@ mod tests {
     use axum::http;
 
     use super::*;
+    use crate::outlets::fake_server::serve;
     use crate::settings::Settings;
 
     /// A configuration whose address another server has, which answers this.
     async fn taken(status: u16, header: (&'static str, &'static str), body: &'static str) -> Config {
         let mut settings = Settings::from_environment([("METRICS_MODE", "embedded"), ("METRICS_BIND", "127.0.0.1")]);
         let mut config = Config::read(&mut settings).unwrap();
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        config.address = listener.local_addr().unwrap();
         let answer = move |request: http::Request<Body>| async move {
             assert_eq!(request.uri().path(), "/api/v1/problems");
             assert!(!request.headers().contains_key("authorization"), "it is asked without a token");
             http::Response::builder().status(status).header(header.0, header.1).body(Body::from(body)).unwrap()
         };
-        tokio::spawn(async move { axum::serve(listener, Router::new().fallback(answer)).await });
+        config.address = serve(Router::new().fallback(answer)).await;
         config
     }
 

@@ -134,6 +134,7 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
+    use crate::outlets::fake_server::serve;
     use crate::tls::tests::authority;
 
     /// What a server was asked: method, path and `Authorization`.
@@ -144,8 +145,6 @@ mod tests {
         let (account, asked, body) = (tempfile::tempdir().unwrap(), Asked::default(), body.to_owned());
         std::fs::write(account.path().join("token"), "first\n").unwrap();
         std::fs::write(account.path().join("ca.crt"), authority()).unwrap();
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let server = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
         let seen = Arc::clone(&asked);
         let answer = move |request: Request<Body>| async move {
             let token = request.headers().get("authorization").map(|token| token.to_str().unwrap().to_owned());
@@ -154,7 +153,7 @@ mod tests {
             let response = Response::builder().status(status).header("location", "/elsewhere");
             response.body(Body::from(body)).unwrap()
         };
-        tokio::spawn(async move { axum::serve(listener, Router::new().fallback(answer)).await });
+        let server = format!("http://{}", serve(Router::new().fallback(answer)).await).parse().unwrap();
         let config = ClusterConfig { server, account: account.path().to_owned() };
         (Cluster::new(config, "A").unwrap(), account, asked)
     }

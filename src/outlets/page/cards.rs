@@ -154,11 +154,7 @@ mod tests {
     use crate::platform::gateway::Limits;
 
     fn hinting(hint: Reading<Hint>, quality: Quality) -> (&'static str, String) {
-        hint_of(SystemState { proc_hint: hint, quality, ..SystemState::default() })
-    }
-
-    fn hint_of(state: SystemState) -> (&'static str, String) {
-        hint(Component::Proc, &state)
+        super::hint(Component::Proc, &SystemState { proc_hint: hint, quality, ..SystemState::default() })
     }
 
     #[test]

@@ -61,11 +61,10 @@ impl PointWriter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::platform::facts::Scope;
 
     #[test]
     fn a_series_is_trimmed_and_expires_from_its_first_point_on_and_once_a_minute() {
-        let keys = Keys::new(&Scope { tenant: "a".into(), project: "b".into() });
+        let keys = Keys::sample();
         let mut writer = PointWriter::default();
         let (depth, pressure) = ((RollingSeries::QueueDepth, 1.0), (RollingSeries::QueuePressure, 0.5));
         let mut commands = |now, points: &[_]| writer.append(&keys, now, points).len();

@@ -8,7 +8,7 @@ use super::replies::Replies;
 use super::series::{SeriesQuery, SeriesReader};
 use super::tail_tests::{SortedSet, words};
 use crate::history::throttling::SHOWN;
-use crate::platform::facts::{Facts, InputKind, LatencySeries, RollingSeries, Scope, SeriesId, Unreadable};
+use crate::platform::facts::{Facts, InputKind, LatencySeries, RollingSeries, SeriesId, Unreadable};
 use crate::platform::keys::Keys;
 
 const NOW: f64 = 1_767_225_600.0;
@@ -16,7 +16,7 @@ const WAIT: LatencySeries = LatencySeries::QueueWait;
 const DEPTH: RollingSeries = RollingSeries::QueueDepth;
 
 fn keys() -> Keys {
-    Keys::new(&Scope { tenant: "a".to_owned(), project: "b".to_owned() })
+    Keys::sample()
 }
 
 /// The sorted sets of a Redis, and the keys that are of another type.
@@ -47,6 +47,22 @@ fn reader(most: usize) -> SeriesReader {
     SeriesReader::new(&keys(), most)
 }
 
+/// One read of all series; the keys that it asked for.
+fn read(reader: &mut SeriesReader, store: &Store, now: f64, is_alone: bool) -> Vec<String> {
+    let mut pipeline = Pipeline::new();
+    let query = reader.ask(now, is_alone, &mut pipeline);
+    take(reader, query, store, &pipeline, now);
+    asked_keys(&pipeline)
+}
+
+/// One more of those that are behind; the same.
+fn read_behind(reader: &mut SeriesReader, store: &Store, now: f64) -> Vec<String> {
+    let mut pipeline = Pipeline::new();
+    let query = reader.ask_behind(now, &mut pipeline);
+    take(reader, query, store, &pipeline, now);
+    asked_keys(&pipeline)
+}
+
 fn asked_keys(pipeline: &Pipeline) -> Vec<String> {
     let mut keys: Vec<String> = pipeline.cmd_iter().map(|command| words(command).swap_remove(1)).collect();
     keys.dedup();
@@ -61,14 +77,9 @@ fn take(reader: &mut SeriesReader, query: SeriesQuery, store: &Store, pipeline: 
 
 /// One tick: its facts, and the keys that its first read asked for.
 fn tick(reader: &mut SeriesReader, store: &Store, now: f64, is_alone: bool) -> (Facts, Vec<String>) {
-    let mut pipeline = Pipeline::new();
-    let query = reader.ask(now, is_alone, &mut pipeline);
-    let asked = asked_keys(&pipeline);
-    take(reader, query, store, &pipeline, now);
+    let asked = read(reader, store, now, is_alone);
     while reader.is_behind() {
-        let mut pipeline = Pipeline::new();
-        let query = reader.ask_behind(now, &mut pipeline);
-        take(reader, query, store, &pipeline, now);
+        read_behind(reader, store, now);
     }
     let mut facts = Facts::default();
     reader.drain_into(&mut facts);
@@ -211,9 +222,7 @@ fn only_the_newest_events_keep_what_consoles_show_however_many_reads_they_came_i
         numbers.for_each(|number| store.add(keys().throttling_events(), event(number), NOW + number as f64 / 100.0));
     };
     more(&mut store, 0..250);
-    let mut pipeline = Pipeline::new();
-    let query = reader.ask(NOW + 5.0, false, &mut pipeline);
-    take(&mut reader, query, &store, &pipeline, NOW + 5.0);
+    read(&mut reader, &store, NOW + 5.0, false);
     more(&mut store, 250..300);
     let (facts, _) = tick(&mut reader, &store, NOW + 10.0, false);
     let shown: Vec<bool> = facts
@@ -231,9 +240,7 @@ fn what_is_read_again_takes_the_place_of_what_was_kept() {
     store.add(keys().latency(WAIT), "m:1", NOW - 10.0);
     tick(&mut reader, &store, NOW, false);
     store.add(keys().latency(WAIT), "m:2", NOW + 1.0);
-    let mut pipeline = Pipeline::new();
-    let query = reader.ask(NOW + 2.0, false, &mut pipeline);
-    take(&mut reader, query, &store, &pipeline, NOW + 2.0);
+    read(&mut reader, &store, NOW + 2.0, false);
     reader.read_again();
     let (facts, _) = tick(&mut reader, &store, NOW + 5.0, false);
     assert_eq!((values(&facts, WAIT), facts.series[&SeriesId::Latency(WAIT)].restarted), (vec![1.0, 2.0], true));
@@ -246,17 +253,13 @@ fn how_far_reading_is_behind_is_told_of_what_workers_write() {
         store.add(keys().latency(WAIT), format!("{number}:1"), NOW - 600.0 + f64::from(number) / 10.0)
     });
     let mut reader = reader(100_000);
-    let mut pipeline = Pipeline::new();
-    let query = reader.ask(NOW, false, &mut pipeline);
-    take(&mut reader, query, &store, &pipeline, NOW);
+    read(&mut reader, &store, NOW, false);
     let mut facts = Facts::default();
     reader.drain_into(&mut facts);
     let lag = |facts: &Facts| facts.series.get(&SeriesId::Latency(WAIT)).and_then(|facts| facts.lag_seconds);
     assert!(reader.is_behind() && (lag(&facts).unwrap() - 100.1).abs() < 1e-3, "{:?}", lag(&facts));
-    let mut pipeline = Pipeline::new();
-    let query = reader.ask_behind(NOW + 1.0, &mut pipeline);
-    assert_eq!(asked_keys(&pipeline), [keys().latency(WAIT)], "the others are read to their end");
-    take(&mut reader, query, &store, &pipeline, NOW + 1.0);
+    let asked = read_behind(&mut reader, &store, NOW + 1.0);
+    assert_eq!(asked, [keys().latency(WAIT)], "the others are read to their end");
     reader.drain_into(&mut facts);
     assert_eq!((reader.is_behind(), lag(&facts), values(&facts, WAIT).len()), (false, Some(0.0), 1));
 }

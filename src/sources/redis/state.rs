@@ -125,10 +125,10 @@ fn hourly_requests(keys: &Keys, replies: &mut Replies) -> BTreeMap<String, i64> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::platform::facts::{CircuitState, QueueAnalytics, Scope};
+    use crate::platform::facts::{CircuitState, QueueAnalytics};
 
     fn keys() -> Keys {
-        Keys::new(&Scope { tenant: "a".to_owned(), project: "b".to_owned() })
+        Keys::sample()
     }
 
     fn text(text: &str) -> Value {

@@ -175,14 +175,14 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if and .Values.hpa.enabled .Values.keda.enabled }}
 {{- fail "hpa.enabled and keda.enabled: enable one, because a cluster has one provider of external.metrics.k8s.io" }}
 {{- end }}
-{{- with .Values.externalMetrics }}
-{{- if and .enabled $.Values.keda.enabled }}
+{{- if .Values.externalMetrics.enabled }}
+{{- if .Values.keda.enabled }}
 {{- fail "externalMetrics.enabled and keda.enabled: enable one, because a cluster has one provider of external.metrics.k8s.io" }}
 {{- end }}
-{{- if and .enabled (not $.Values.tls.enabled) }}
+{{- if not .Values.tls.enabled }}
 {{- fail "externalMetrics.enabled: the API server speaks TLS only; set tls.enabled and tls.existingSecret" }}
 {{- end }}
-{{- if and .enabled (not .caBundle) (not .annotations) }}
+{{- if not (or .Values.externalMetrics.caBundle .Values.externalMetrics.annotations) }}
 {{- fail "externalMetrics.caBundle: the API server must know who signed the certificate; set this, or externalMetrics.annotations for cert-manager" }}
 {{- end }}
 {{- end }}

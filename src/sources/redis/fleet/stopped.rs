@@ -52,11 +52,10 @@ impl RecentProcesses {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::platform::facts::Scope;
 
     #[test]
     fn a_process_counts_as_stopped_for_a_while_after_its_last_heartbeat() {
-        let keys = Keys::new(&Scope { tenant: "a".into(), project: "b".into() });
+        let keys = Keys::sample();
         let key = |pid: i64| format!("a:b:kdcube:heartbeat:process:proc-1:chat:proc:{pid}");
         let mut recent = RecentProcesses::default();
         [(1, 1000.0), (2, 1005.0), (3, 990.0)].into_iter().for_each(|(pid, last)| recent.left(&key(pid), last));

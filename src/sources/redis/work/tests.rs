@@ -1,10 +1,9 @@
 use super::*;
-use crate::platform::facts::Scope;
 
 const NOW: f64 = 1_767_225_600.0;
 
 fn keys() -> Keys {
-    Keys::new(&Scope { tenant: "a".to_owned(), project: "b".to_owned() })
+    Keys::sample()
 }
 
 fn text(text: &str) -> Value {

@@ -226,6 +226,7 @@ mod tests {
 
     use super::*;
     use crate::base::endpoint::Endpoint;
+    use crate::outlets::fake_server::serve;
 
     fn config(endpoint: &str, protocol: Protocol, gzip: bool) -> OtlpConfig {
         OtlpConfig {
@@ -266,8 +267,6 @@ mod tests {
 
     /// A receiver that answers everything like this, and the headers and bodies that it got.
     async fn receiver(status: u16, answer: Vec<u8>) -> (String, Arc<Mutex<Vec<(HeaderMap, Vec<u8>)>>>) {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let place = format!("http://{}", listener.local_addr().unwrap());
         let got = Arc::<Mutex<Vec<(HeaderMap, Vec<u8>)>>>::default();
         let seen = Arc::clone(&got);
         let respond = move |request: Request<Body>| async move {
@@ -276,10 +275,8 @@ mod tests {
             seen.lock().unwrap().push((parts.headers, body));
             Response::builder().status(status).header("location", "/elsewhere").body(Body::from(answer)).unwrap()
         };
-        tokio::spawn(async move {
-            axum::serve(listener, Router::new().route("/v1/metrics", axum::routing::post(respond))).await
-        });
-        (place, got)
+        let router = Router::new().route("/v1/metrics", axum::routing::post(respond));
+        (format!("http://{}", serve(router).await), got)
     }
 
     fn message() -> ExportMetricsServiceRequest {
